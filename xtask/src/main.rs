@@ -1,0 +1,2 @@
+//! The project's own tooling: `cargo xtask test`, `bench`, `device`, `size`.
+fn main() {}
