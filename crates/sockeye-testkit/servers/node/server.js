@@ -1,0 +1,136 @@
+// The scenario server on the official Node package. The contract is in ../README.md.
+"use strict";
+const path = require("path");
+const http = require("http");
+const readline = require("readline");
+
+const options = parseOptions(process.argv.slice(2));
+const { Server } = require(path.resolve(options.package, "node_modules", "socket.io"));
+
+const server = http.createServer();
+const io = new Server(server, {
+  path: options.path,
+  pingInterval: Number(options["ping-interval"]),
+  pingTimeout: Number(options["ping-timeout"]),
+  transports: options.transports.split(","),
+  maxHttpBufferSize: Number(options["max-buffer"]),
+  ...(options.recovery
+    ? { connectionStateRecovery: { maxDisconnectionDuration: Number(options.recovery), skipMiddlewares: true } }
+    : {}),
+});
+
+function parseOptions(args) {
+  const values = {
+    port: "0",
+    path: "/socket.io",
+    "ping-interval": "25000",
+    "ping-timeout": "20000",
+    transports: "polling,websocket",
+    "max-buffer": String(8 * 1024 * 1024),
+  };
+  for (let i = 0; i < args.length; i += 2) {
+    const name = args[i].replace(/^--/, "");
+    if (args[i + 1] === undefined) throw new Error(`option ${args[i]} needs a value`);
+    values[name] = args[i + 1];
+  }
+  if (!values.package) throw new Error("--package FOLDER is needed: the folder whose node_modules has socket.io");
+  return values;
+}
+
+const isBinary = (value) => value instanceof Uint8Array || value instanceof ArrayBuffer;
+
+function describeBinary(value) {
+  if (isBinary(value)) return { $bin: Buffer.from(value).toString("hex") };
+  if (Array.isArray(value)) return value.map(describeBinary);
+  if (value && typeof value === "object") {
+    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, describeBinary(inner)]));
+  }
+  return value;
+}
+
+// Ten events a turn, so that a burst spans several round trips and an upgrade happens in its middle.
+function burst(socket, total) {
+  let next = 0;
+  const turn = () => {
+    for (let i = 0; i < 10 && next < total; i++) socket.emit("burst", next++);
+    if (next < total) setTimeout(turn, 2);
+  };
+  turn();
+}
+
+function serve(socket) {
+  const remembered = [];
+  const on = (event, handler) =>
+    socket.on(event, (...args) => {
+      const last = args[args.length - 1];
+      const ack = typeof last === "function" ? args.pop() : () => {};
+      handler(args, ack);
+    });
+
+  on("echo", (args) => socket.emit("echo", ...args));
+  on("ack", (args, ack) => ack(...args));
+  on("inspect", (args, ack) => ack(describeBinary(args)));
+  on("describe", (_, ack) =>
+    ack({
+      id: socket.id,
+      nsp: socket.nsp.name,
+      auth: socket.handshake.auth,
+      query: socket.handshake.query,
+      headers: socket.handshake.headers,
+      transport: socket.conn.transport.name,
+    }),
+  );
+  on("ask", (args) => socket.emit("question", ...args, (...answer) => socket.emit("answered", ...answer)));
+  on("count", ([n]) => remembered.push(n));
+  on("counted", (_, ack) => ack(remembered));
+  on("burst", ([n]) => burst(socket, n));
+  on("binary", (_, ack) =>
+    ack({ first: Buffer.from([1, 2, 3]), list: [Buffer.alloc(0), { deep: Buffer.from([0xff, 0, 0x80]) }], text: "æøå" }),
+  );
+  on("text", ([n], ack) => ack("x".repeat(n)));
+  on("blob", ([n], ack) => ack(Buffer.from({ length: n }, (_, i) => i % 251)));
+  on("size", ([value], ack) => {
+    const bytes = Buffer.from(value);
+    ack(bytes.length, bytes.reduce((sum, byte) => sum + byte, 0));
+  });
+  on("later", ([ms, value], ack) => setTimeout(() => ack(value), ms));
+  on("silence", () => {});
+  on("broadcast", (args) => socket.broadcast.emit("broadcast", ...args));
+  on("leave", () => socket.disconnect());
+  on("close", () => socket.disconnect(true));
+
+  socket.emit("welcome", socket.nsp.name);
+  if (socket.handshake.auth && socket.handshake.auth.burst) burst(socket, socket.handshake.auth.burst);
+}
+
+for (const name of ["/", "/chat", "/admin", "/slow"]) io.of(name).on("connection", serve);
+
+io.of("/admin").use((socket, next) => {
+  if (socket.handshake.auth && socket.handshake.auth.token === "secret") return next();
+  const error = new Error("not authorized");
+  error.data = { code: 401 };
+  next(error);
+});
+io.of("/slow").use((_, next) => setTimeout(next, 300));
+
+const commands = {
+  sockets: ({ nsp }) => ({ sockets: io.of(nsp).sockets.size }),
+  emit: ({ nsp, event, args }) => void io.of(nsp).emit(event, ...args),
+  disconnect: ({ nsp, close }) => {
+    for (const socket of [...io.of(nsp).sockets.values()]) socket.disconnect(Boolean(close));
+  },
+  stop: () => {
+    io.close();
+    setTimeout(() => process.exit(0), 100).unref();
+  },
+};
+
+const lines = readline.createInterface({ input: process.stdin });
+lines.on("line", (line) => {
+  const command = JSON.parse(line);
+  const answer = commands[command.cmd](command);
+  console.log(JSON.stringify({ id: command.id, ...answer }));
+});
+lines.on("close", () => process.exit(0));
+
+server.listen(Number(options.port), "127.0.0.1", () => console.log(JSON.stringify({ port: server.address().port })));
