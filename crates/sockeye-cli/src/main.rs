@@ -1,2 +1,4 @@
 //! The sockeye command.
-fn main() {}
+mod demo;
+#[tokio::main]
+async fn main() { demo::run().await }
