@@ -12,6 +12,7 @@ use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeTuple, Serializer};
 use socketioxide::extract::{AckSender, Data, Event, SocketRef, TryData};
 use socketioxide::handler::ConnectHandler;
+use socketioxide::operators::BroadcastOperators;
 use socketioxide::{ParserConfig, SocketIo, TransportType};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpListener;
@@ -57,7 +58,12 @@ impl Args {
 }
 
 fn map<const N: usize>(entries: [(&str, Value); N]) -> Value {
-    Value::Map(entries.into_iter().map(|(key, value)| (key.into(), value)).collect())
+    Value::Map(
+        entries
+            .into_iter()
+            .map(|(key, value)| (key.into(), value))
+            .collect(),
+    )
 }
 
 /// What the server understood, binaries made visible.
@@ -68,9 +74,12 @@ fn describe_binary(value: &Value) -> Value {
             map([("$bin", hex.into())])
         }
         Value::Array(items) => Value::Array(items.iter().map(describe_binary).collect()),
-        Value::Map(entries) => {
-            Value::Map(entries.iter().map(|(key, inner)| (key.clone(), describe_binary(inner))).collect())
-        }
+        Value::Map(entries) => Value::Map(
+            entries
+                .iter()
+                .map(|(key, inner)| (key.clone(), describe_binary(inner)))
+                .collect(),
+        ),
         other => other.clone(),
     }
 }
@@ -86,7 +95,9 @@ async fn burst(socket: SocketRef, total: u64) {
 }
 
 async fn ask(socket: SocketRef, args: Args) {
-    let Ok(answer) = socket.emit_with_ack::<_, Args>("question", &args) else { return };
+    let Ok(answer) = socket.emit_with_ack::<_, Args>("question", &args) else {
+        return;
+    };
     if let Ok(answer) = answer.await {
         socket.emit("answered", &answer).ok();
     }
@@ -94,7 +105,12 @@ async fn ask(socket: SocketRef, args: Args) {
 
 fn describe(socket: &SocketRef, auth: &Value) -> Value {
     let parts = socket.req_parts();
-    let query = parts.uri.query().unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
+    let query = parts
+        .uri
+        .query()
+        .unwrap_or_default()
+        .split('&')
+        .filter_map(|pair| pair.split_once('='));
     let headers = parts.headers.iter();
     let transport = match socket.transport_type() {
         TransportType::Polling => "polling",
@@ -104,11 +120,22 @@ fn describe(socket: &SocketRef, auth: &Value) -> Value {
         ("id", socket.id.to_string().into()),
         ("nsp", socket.ns().into()),
         ("auth", auth.clone()),
-        ("query", Value::Map(query.map(|(name, value)| (name.into(), value.into())).collect())),
+        (
+            "query",
+            Value::Map(
+                query
+                    .map(|(name, value)| (name.into(), value.into()))
+                    .collect(),
+            ),
+        ),
         (
             "headers",
             Value::Map(
-                headers.map(|(name, value)| (name.as_str().into(), value.to_str().unwrap_or("").into())).collect(),
+                headers
+                    .map(|(name, value)| {
+                        (name.as_str().into(), value.to_str().unwrap_or("").into())
+                    })
+                    .collect(),
             ),
         ),
         ("transport", transport.into()),
@@ -117,51 +144,65 @@ fn describe(socket: &SocketRef, auth: &Value) -> Value {
 
 async fn serve(socket: SocketRef, TryData(auth): TryData<Value>) {
     let auth = auth.unwrap_or(Value::Nil);
-    let wanted = auth.as_map().and_then(|map| map.iter().find(|(key, _)| key.as_str() == Some("burst")));
+    let wanted = auth
+        .as_map()
+        .and_then(|map| map.iter().find(|(key, _)| key.as_str() == Some("burst")));
     let total = wanted.and_then(|(_, n)| n.as_u64());
     let remembered = Arc::new(Mutex::new(Vec::<Value>::new()));
 
-    socket.on_fallback(async move |socket: SocketRef, Event(event): Event, Data(args): Data<Args>, ack: AckSender| {
-        let reply = |args: Vec<Value>| {
-            ack.send(&Args(args)).ok();
-        };
-        match event.as_str() {
-            "echo" => drop(socket.emit("echo", &args)),
-            "ack" => reply(args.0),
-            "inspect" => reply(vec![Value::Array(args.0.iter().map(describe_binary).collect())]),
-            "describe" => reply(vec![describe(&socket, &auth)]),
-            "ask" => ask(socket, args).await,
-            "count" => remembered.lock().unwrap().extend(args.0.into_iter().next()),
-            "counted" => reply(vec![Value::Array(remembered.lock().unwrap().clone())]),
-            "burst" => burst(socket, args.number(0)).await,
-            "binary" => reply(vec![map([
-                ("first", Value::Binary(vec![1, 2, 3])),
-                (
-                    "list",
-                    Value::Array(vec![Value::Binary(vec![]), map([("deep", Value::Binary(vec![0xff, 0, 0x80]))])]),
-                ),
-                ("text", "æøå".into()),
-            ])]),
-            "text" => reply(vec!["x".repeat(args.number(0) as usize).into()]),
-            "blob" => reply(vec![Value::Binary((0..args.number(0)).map(|i| (i % 251) as u8).collect())]),
-            "size" => {
-                let bytes = match args.0.first() {
-                    Some(Value::Binary(bytes)) => bytes.as_slice(),
-                    Some(Value::String(text)) => text.as_bytes(),
-                    _ => &[],
-                };
-                let sum: u64 = bytes.iter().map(|&byte| u64::from(byte)).sum();
-                reply(vec![bytes.len().into(), sum.into()]);
+    socket.on_fallback(
+        async move |socket: SocketRef,
+                    Event(event): Event,
+                    Data(args): Data<Args>,
+                    ack: AckSender| {
+            let reply = |args: Vec<Value>| {
+                ack.send(&Args(args)).ok();
+            };
+            match event.as_str() {
+                "echo" => drop(socket.emit("echo", &args)),
+                "ack" => reply(args.0),
+                "inspect" => reply(vec![Value::Array(
+                    args.0.iter().map(describe_binary).collect(),
+                )]),
+                "describe" => reply(vec![describe(&socket, &auth)]),
+                "ask" => ask(socket, args).await,
+                "count" => remembered.lock().unwrap().extend(args.0.into_iter().next()),
+                "counted" => reply(vec![Value::Array(remembered.lock().unwrap().clone())]),
+                "burst" => burst(socket, args.number(0)).await,
+                "binary" => reply(vec![map([
+                    ("first", Value::Binary(vec![1, 2, 3])),
+                    (
+                        "list",
+                        Value::Array(vec![
+                            Value::Binary(vec![]),
+                            map([("deep", Value::Binary(vec![0xff, 0, 0x80]))]),
+                        ]),
+                    ),
+                    ("text", "æøå".into()),
+                ])]),
+                "text" => reply(vec!["x".repeat(args.number(0) as usize).into()]),
+                "blob" => reply(vec![Value::Binary(
+                    (0..args.number(0)).map(|i| (i % 251) as u8).collect(),
+                )]),
+                "size" => {
+                    let bytes = match args.0.first() {
+                        Some(Value::Binary(bytes)) => bytes.as_slice(),
+                        Some(Value::String(text)) => text.as_bytes(),
+                        _ => &[],
+                    };
+                    let sum: u64 = bytes.iter().map(|&byte| u64::from(byte)).sum();
+                    reply(vec![bytes.len().into(), sum.into()]);
+                }
+                "later" => {
+                    tokio::time::sleep(Duration::from_millis(args.number(0))).await;
+                    reply(args.0.into_iter().skip(1).collect());
+                }
+                "broadcast" => drop(socket.broadcast().emit("broadcast", &args).await),
+                "leave" => drop(socket.disconnect()),
+                _ => {}
             }
-            "later" => {
-                tokio::time::sleep(Duration::from_millis(args.number(0))).await;
-                reply(args.0.into_iter().skip(1).collect());
-            }
-            "broadcast" => drop(socket.broadcast().emit("broadcast", &args).await),
-            "leave" => drop(socket.disconnect()),
-            _ => {}
-        }
-    });
+        },
+    );
 
     socket.emit("welcome", socket.ns()).ok();
     if let Some(total) = total {
@@ -169,9 +210,17 @@ async fn serve(socket: SocketRef, TryData(auth): TryData<Value>) {
     }
 }
 
-async fn authorize(_: SocketRef, TryData(auth): TryData<HashMap<String, Value>>) -> Result<(), &'static str> {
-    let authorized = auth.is_ok_and(|auth| auth.get("token").and_then(Value::as_str) == Some("secret"));
-    if authorized { Ok(()) } else { Err("not authorized") }
+async fn authorize(
+    _: SocketRef,
+    TryData(auth): TryData<HashMap<String, Value>>,
+) -> Result<(), &'static str> {
+    let authorized =
+        auth.is_ok_and(|auth| auth.get("token").and_then(Value::as_str) == Some("secret"));
+    if authorized {
+        Ok(())
+    } else {
+        Err("not authorized")
+    }
 }
 
 async fn dawdle(_: SocketRef) -> Result<(), &'static str> {
@@ -185,14 +234,19 @@ async fn obey(io: &SocketIo, command: &serde_json::Value) -> serde_json::Value {
     match command["cmd"].as_str().unwrap_or_default() {
         "sockets" => answer["sockets"] = io.of(&nsp).map_or(0, |nsp| nsp.sockets().len()).into(),
         "emit" => {
-            let args: Vec<Value> = serde_json::from_value(command["args"].clone()).unwrap_or_default();
+            let args: Vec<Value> =
+                serde_json::from_value(command["args"].clone()).unwrap_or_default();
             let event = command["event"].as_str().unwrap_or_default();
             if let Some(nsp) = io.of(&nsp) {
                 nsp.emit(event, &Args(args)).await.ok();
             }
         }
         "disconnect" => {
-            for socket in io.of(&nsp).map(|nsp| nsp.sockets()).unwrap_or_default() {
+            for socket in io
+                .of(&nsp)
+                .map(BroadcastOperators::sockets)
+                .unwrap_or_default()
+            {
                 socket.disconnect().ok();
             }
         }
@@ -215,10 +269,19 @@ fn options() -> HashMap<String, String> {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let options = options();
-    let number = |name: &str, default: u64| options.get(name).map_or(Ok(default), |value| value.parse::<u64>());
+    let number = |name: &str, default: u64| {
+        options
+            .get(name)
+            .map_or(Ok(default), |value| value.parse::<u64>())
+    };
     let max_buffer = number("max-buffer", 8 * 1024 * 1024)?;
     let builder = SocketIo::builder()
-        .req_path(options.get("path").cloned().unwrap_or_else(|| "/socket.io".to_owned()))
+        .req_path(
+            options
+                .get("path")
+                .cloned()
+                .unwrap_or_else(|| "/socket.io".to_owned()),
+        )
         .ping_interval(Duration::from_millis(number("ping-interval", 25_000)?))
         .ping_timeout(Duration::from_millis(number("ping-timeout", 20_000)?))
         // The defaults (100 kB, 128 packets) are below what the scenarios send.
@@ -239,15 +302,21 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     io.ns("/slow", serve.with(dawdle));
 
     let listener = TcpListener::bind(("127.0.0.1", u16::try_from(number("port", 0)?)?)).await?;
-    println!("{}", serde_json::json!({ "port": listener.local_addr()?.port() }));
+    println!(
+        "{}",
+        serde_json::json!({ "port": listener.local_addr()?.port() })
+    );
 
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             stream.set_nodelay(true).ok();
             let service = service.clone();
-            tokio::spawn(
-                async move { http1::Builder::new().serve_connection(TokioIo::new(stream), service).with_upgrades().await },
-            );
+            tokio::spawn(async move {
+                http1::Builder::new()
+                    .serve_connection(TokioIo::new(stream), service)
+                    .with_upgrades()
+                    .await
+            });
         }
     });
 

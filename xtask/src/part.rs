@@ -1,0 +1,133 @@
+//! Parts: named groups of checks, run one after the other and summed up in one closing line.
+
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
+
+use crate::count::{Counts, closing_line};
+use crate::run;
+
+/// A named group of checks.
+pub(crate) struct Part {
+    pub(crate) name: &'static str,
+    pub(crate) about: &'static str,
+    /// An error is one failure more, with its text as the reason.
+    pub(crate) run: fn(&mut Report) -> Result<(), String>,
+}
+
+/// What a part found.
+#[derive(Default)]
+pub(crate) struct Report {
+    counts: Counts,
+    closing: Vec<String>,
+}
+
+/// Longer than a cold build of everything takes on two cores; a command that reaches it hangs.
+const LIMIT: Duration = Duration::from_secs(30 * 60);
+
+impl Report {
+    /// Runs a test runner and adds what its closing lines count. One that fails without saying so is one failure.
+    pub(crate) fn tests(&mut self, command: &mut Command) -> Result<(), String> {
+        let output = run::run(command, LIMIT)?;
+        let mut counts = Counts::default();
+        for line in &output.lines {
+            if let Some(found) = closing_line(line) {
+                counts += found;
+                if found != Counts::default() {
+                    self.closing.push(line.trim().to_owned());
+                }
+            }
+        }
+        if !output.success() && counts.failed == 0 {
+            counts.failed = 1;
+            self.closing
+                .push(format!("failed: {}", run::shown(command)));
+        }
+        self.counts += counts;
+        Ok(())
+    }
+
+    /// Runs a command whose exit code is the result.
+    pub(crate) fn check(&mut self, command: &mut Command) -> Result<(), String> {
+        let success = run::run(command, LIMIT)?.success();
+        self.record(
+            &run::shown(command),
+            success
+                .then_some(())
+                .ok_or_else(|| "it exited with an error".to_owned()),
+        );
+        Ok(())
+    }
+
+    /// Records the result of a check that is not a command.
+    pub(crate) fn record(&mut self, what: &str, result: Result<(), String>) {
+        match result {
+            Ok(()) => self.counts.passed += 1,
+            Err(error) => {
+                self.counts.failed += 1;
+                self.closing.push(format!("failed: {what}: {error}"));
+            }
+        }
+    }
+}
+
+/// Runs the parts that the arguments select, prints the results, and ends with `N passed, M failed`.
+pub(crate) fn main(parts: &[Part], args: &[&str]) -> ExitCode {
+    let mut wanted: Vec<&Part> = Vec::new();
+    let mut args = args.iter();
+    while let Some(&arg) = args.next() {
+        match arg {
+            "--list" => {
+                parts
+                    .iter()
+                    .for_each(|part| println!("{:<12} {}", part.name, part.about));
+                return ExitCode::SUCCESS;
+            }
+            "--part" => match args
+                .next()
+                .and_then(|name| parts.iter().find(|part| part.name == *name))
+            {
+                Some(part) => wanted.push(part),
+                None => {
+                    return crate::fail("`--part` needs the name of a part; `--list` shows them");
+                }
+            },
+            _ => {
+                return crate::fail(&format!(
+                    "unknown argument `{arg}`; there are `--list` and `--part NAME`"
+                ));
+            }
+        }
+    }
+    if wanted.is_empty() {
+        wanted.extend(parts);
+    }
+
+    let mut total = Counts::default();
+    let mut table = Vec::new();
+    for part in wanted {
+        println!("\n=== {}: {}", part.name, part.about);
+        let started = Instant::now();
+        let mut report = Report::default();
+        if let Err(error) = (part.run)(&mut report) {
+            eprintln!("error: {error}");
+            report.record(part.name, Err(error));
+        }
+        let Counts {
+            passed,
+            failed,
+            skipped,
+        } = report.counts;
+        let result = if failed > 0 { "FAILED" } else { "ok" };
+        let seconds = started.elapsed().as_secs_f32();
+        table.push(format!("{:<12} {result:<6} {passed:>5} passed {failed:>3} failed {skipped:>4} not run {seconds:>7.1} s", part.name));
+        table.extend(report.closing.into_iter().map(|line| format!("    {line}")));
+        total += report.counts;
+    }
+    println!("\n{}\n", table.join("\n"));
+    println!("{} passed, {} failed", total.passed, total.failed);
+    if total.failed == 0 && total.passed > 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}

@@ -1,0 +1,79 @@
+//! The packages of the scenario servers, installed by lock file into ignored folders beside it.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::run;
+use crate::tools::{self, NODE, NPM, PYTHON};
+
+const LIMIT: Duration = Duration::from_secs(10 * 60);
+
+/// Installs what is not there yet, or is there from another lock file.
+pub(crate) fn install() -> Result<(), String> {
+    tools::need(&[NODE, NPM, PYTHON])?;
+    let servers = run::root().join("crates/sockeye-testkit/servers");
+    for version in ["v4", "v3"] {
+        let folder = servers.join("node").join(version);
+        once(
+            &folder.join("package-lock.json"),
+            &folder.join("node_modules"),
+            &|_| run_in(&folder, "npm", &["ci", "--no-fund", "--no-audit"]),
+        )?;
+    }
+    let folder = servers.join("python");
+    once(
+        &folder.join("requirements.txt"),
+        &folder.join(".venv"),
+        &|venv| {
+            run_in(&folder, "python3", &["-m", "venv", "--clear", ".venv"])?;
+            let python = venv.join("bin/python").to_string_lossy().into_owned();
+            run_in(
+                &folder,
+                &python,
+                &[
+                    "-m",
+                    "pip",
+                    "install",
+                    "--quiet",
+                    "--require-hashes",
+                    "-r",
+                    "requirements.txt",
+                ],
+            )
+        },
+    )
+}
+
+/// Fills `folder` from `lock`, and leaves a copy of the lock file in it to tell that it is complete.
+fn once(
+    lock: &Path,
+    folder: &Path,
+    fill: &dyn Fn(&Path) -> Result<(), String>,
+) -> Result<(), String> {
+    let wanted =
+        fs::read(lock).map_err(|error| format!("cannot read {}: {error}", lock.display()))?;
+    let stamp = folder.join(".installed-from");
+    if fs::read(&stamp).is_ok_and(|installed| installed == wanted) {
+        return Ok(());
+    }
+    fill(folder)?;
+    fs::write(&stamp, wanted).map_err(|error| format!("cannot write {}: {error}", stamp.display()))
+}
+
+/// Package registries fail now and then; a second try is cheap.
+fn run_in(folder: &Path, program: &str, args: &[&str]) -> Result<(), String> {
+    let mut command = Command::new(program);
+    command.args(args).current_dir(folder);
+    for _ in 0..2 {
+        if run::run(&mut command, LIMIT)?.success() {
+            return Ok(());
+        }
+    }
+    Err(format!(
+        "`{}` failed twice in {}",
+        run::shown(&command),
+        folder.display()
+    ))
+}

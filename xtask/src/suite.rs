@@ -1,0 +1,62 @@
+//! The parts of `cargo xtask test`.
+
+use crate::part::{Part, Report};
+use crate::run::cargo;
+use crate::servers;
+use crate::tools::works;
+
+pub(crate) const PARTS: &[Part] = &[
+    Part {
+        name: "unit",
+        about: "tests that need no server, no network and no real time",
+        run: unit,
+    },
+    Part {
+        name: "features",
+        about: "sockeye-core with and without its features",
+        run: features,
+    },
+    Part {
+        name: "interop",
+        about: "the tokio client against Node 4.8 and 3.1, python-socketio and socketioxide",
+        run: interop,
+    },
+];
+
+fn unit(report: &mut Report) -> Result<(), String> {
+    run_tests(report, "--workspace", "")?;
+    report.tests(&mut cargo("test --workspace --doc --no-fail-fast"))
+}
+
+fn features(report: &mut Report) -> Result<(), String> {
+    run_tests(report, "-p sockeye-core --no-default-features", "")?;
+    for features in ["", "log", "defmt", "alloc,log,defmt"] {
+        let mut build = cargo("build --quiet -p sockeye-core --no-default-features --features");
+        report.check(build.arg(features))?;
+    }
+    Ok(())
+}
+
+fn interop(report: &mut Report) -> Result<(), String> {
+    servers::install()?;
+    run_tests(report, "-p sockeye-interop --test interop", "--ignored")
+}
+
+/// With cargo-nextest where it is installed: it runs test binaries side by side and names slow tests.
+fn run_tests(report: &mut Report, packages: &str, harness: &str) -> Result<(), String> {
+    if works(&["cargo", "nextest", "--version"]) {
+        let ignored = if harness.is_empty() {
+            ""
+        } else {
+            "--run-ignored only"
+        };
+        let quiet = "--status-level fail --final-status-level fail --no-tests pass --no-fail-fast --cargo-quiet";
+        report.tests(&mut cargo(&format!(
+            "nextest run {packages} {ignored} {quiet}"
+        )))
+    } else {
+        report.tests(&mut cargo(&format!(
+            "test --quiet --no-fail-fast {packages} --lib --bins --tests -- {harness}"
+        )))
+    }
+}
