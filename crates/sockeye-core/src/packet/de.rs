@@ -1,0 +1,775 @@
+//! A deserializer over JSON that has been validated: it checks types, not grammar, and hands out attachments where bytes are asked for.
+//!
+//! It is ours, and the same in every tier, because placeholders must turn into borrowed bytes at any depth, and because a second
+//! validation of what the scanner has accepted is time that a microcontroller notices. Malformed text still ends in an error, never a panic.
+use core::fmt;
+
+#[cfg(feature = "alloc")]
+use alloc::string::String;
+
+use serde::de::value::BorrowedStrDeserializer;
+use serde::de::{
+    self, DeserializeSeed, Deserializer, Error as _, Expected, IntoDeserializer, Unexpected,
+    Visitor,
+};
+
+use super::attachments::Attachments;
+use super::json;
+use super::text::{Reason, Text};
+
+/// Without `alloc`, the longest unescaped string that a type gets which does not borrow it.
+#[cfg(not(feature = "alloc"))]
+const SCRATCH: usize = 256;
+
+/// Why a value is not of the type asked for.
+#[derive(Debug)]
+pub(crate) struct DecodeError(Reason);
+
+impl DecodeError {
+    pub(crate) fn into_reason(self) -> Reason {
+        self.0
+    }
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl de::StdError for DecodeError {}
+
+// What was expected comes first: the tier without `alloc` cuts the end off.
+impl de::Error for DecodeError {
+    #[cold]
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Self(Reason::new(message))
+    }
+
+    #[cold]
+    fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        match unexpected {
+            Unexpected::Unit => Self::custom(format_args!("expected {expected}, found null")),
+            _ => Self::custom(format_args!("expected {expected}, found {unexpected}")),
+        }
+    }
+
+    #[cold]
+    fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::invalid_type(unexpected, expected)
+    }
+
+    #[cold]
+    fn invalid_length(len: usize, expected: &dyn Expected) -> Self {
+        Self::custom(format_args!("expected {expected}, found {len} elements"))
+    }
+}
+
+type Result<T> = core::result::Result<T, DecodeError>;
+
+#[cold]
+fn malformed() -> DecodeError {
+    DecodeError::custom("malformed JSON")
+}
+
+/// Decodes one value that begins at a given place of a valid JSON text.
+pub(crate) struct JsonDe<'de> {
+    json: &'de str,
+    at: usize,
+    attachments: Attachments<'de>,
+}
+
+impl<'de> JsonDe<'de> {
+    #[inline]
+    pub(crate) const fn new(json: &'de str, at: usize, attachments: Attachments<'de>) -> Self {
+        Self {
+            json,
+            at,
+            attachments,
+        }
+    }
+
+    /// Just after the value, once it has been decoded.
+    #[inline]
+    pub(crate) const fn position(&self) -> usize {
+        self.at
+    }
+
+    /// The next byte that is not white space, which stays. Zero at the end.
+    #[inline(always)]
+    fn peek(&mut self) -> u8 {
+        let b = self.json.as_bytes();
+        self.at = json::skip_space(b, self.at);
+        b.get(self.at).copied().unwrap_or(0)
+    }
+
+    #[inline]
+    fn skip(&mut self) -> Result<()> {
+        self.at = json::skip_value(self.json.as_bytes(), self.at).map_err(|_| malformed())?;
+        Ok(())
+    }
+
+    /// The text between the quotes, the first of which is at the present place.
+    #[inline]
+    fn string(&mut self) -> Result<&'de str> {
+        let start = self.at + 1;
+        let end = json::skip_string(self.json.as_bytes(), start).map_err(|_| malformed())?;
+        self.at = end;
+        self.json.get(start..end - 1).ok_or_else(malformed)
+    }
+
+    #[inline]
+    fn word(&mut self, word: &str) -> Result<()> {
+        if self.json.as_bytes()[self.at..].starts_with(word.as_bytes()) {
+            self.at += word.len();
+            return Ok(());
+        }
+        Err(malformed())
+    }
+
+    #[inline]
+    fn visit_string<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value> {
+        let raw = self.string()?;
+        visit_text(raw, visitor)
+    }
+
+    /// A number, at whose first byte we are.
+    #[inline]
+    fn number<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value> {
+        let b = self.json.as_bytes();
+        let start = self.at;
+        let negative = b[start] == b'-';
+        let mut at = start + usize::from(negative);
+        // Up to nine digits fit 32 bits, and are all that is common.
+        let mut short = 0u32;
+        let limit = at + 9;
+        while let Some(digit @ 0..=9) = b.get(at).map(|c| c.wrapping_sub(b'0'))
+            && at < limit
+        {
+            short = short * 10 + u32::from(digit);
+            at += 1;
+        }
+        match b.get(at) {
+            Some(b'0'..=b'9' | b'.' | b'e' | b'E') => return self.long_number(visitor, negative),
+            _ => self.at = at,
+        }
+        if negative && short != 0 {
+            return visitor.visit_i64(-i64::from(short));
+        }
+        if negative {
+            // As serde_json does, so that the sign survives.
+            return visitor.visit_f64(-0.0);
+        }
+        visitor.visit_u64(u64::from(short))
+    }
+
+    /// A number that is long, or has a fraction or an exponent.
+    fn long_number<V: Visitor<'de>>(&mut self, visitor: V, negative: bool) -> Result<V::Value> {
+        let text = self.number_text()?;
+        if let Some(magnitude) = json::as_u64(&text[usize::from(negative)..]) {
+            if !negative {
+                return visitor.visit_u64(magnitude);
+            }
+            if let Some(value) = 0i64.checked_sub_unsigned(magnitude) {
+                return visitor.visit_i64(value);
+            }
+        }
+        match text.parse() {
+            Ok(value) => visitor.visit_f64(value),
+            Err(_) => Err(malformed()),
+        }
+    }
+
+    /// The text of the number at whose first byte we are.
+    #[inline]
+    fn number_text(&mut self) -> Result<&'de str> {
+        let start = self.at;
+        self.skip()?;
+        self.json.get(start..self.at).ok_or_else(malformed)
+    }
+
+    /// Numbers of 128 bits, which the 64 bits of the usual way would round.
+    fn wide<V: Visitor<'de>, N: core::str::FromStr>(
+        &mut self,
+        visitor: V,
+        visit: impl FnOnce(V, N) -> Result<V::Value>,
+    ) -> Result<V::Value> {
+        if !matches!(self.peek(), b'-' | b'0'..=b'9') {
+            return self.mismatch(&visitor);
+        }
+        let start = self.at;
+        if let Ok(value) = self.number_text()?.parse() {
+            return visit(visitor, value);
+        }
+        self.at = start;
+        self.number(visitor)
+    }
+
+    /// Says what is here instead of what was expected.
+    #[cold]
+    fn mismatch<T>(&mut self, expected: &dyn Expected) -> Result<T> {
+        let found = match self.peek() {
+            b'"' => {
+                let raw = self.string()?;
+                return Err(match Text::from_raw(raw).as_plain() {
+                    Some(plain) => DecodeError::invalid_type(Unexpected::Str(plain), expected),
+                    None => DecodeError::invalid_type(Unexpected::Other("string"), expected),
+                });
+            }
+            b'[' => Unexpected::Seq,
+            b'{' if self.is_placeholder() => Unexpected::Other("binary data"),
+            b'{' => Unexpected::Map,
+            b't' => Unexpected::Bool(true),
+            b'f' => Unexpected::Bool(false),
+            b'n' => Unexpected::Unit,
+            b'-' | b'0'..=b'9' => {
+                struct Number<'e>(&'e dyn Expected);
+                impl Visitor<'_> for Number<'_> {
+                    type Value = ();
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        Expected::fmt(self.0, f)
+                    }
+                }
+                return match self.number(Number(expected)) {
+                    Err(error) => Err(error),
+                    Ok(()) => Err(malformed()),
+                };
+            }
+            _ => return Err(malformed()),
+        };
+        Err(DecodeError::invalid_type(found, expected))
+    }
+
+    /// The raw text of the value here, which stays.
+    fn raw(&self) -> Option<&'de str> {
+        let end = json::skip_value(self.json.as_bytes(), self.at).ok()?;
+        self.json.get(self.at..end)
+    }
+
+    fn is_placeholder(&self) -> bool {
+        self.raw().and_then(|raw| json::field(raw, "_placeholder")) == Some("true")
+    }
+
+    /// The attachment that the object here stands for.
+    fn attachment(&mut self, expected: &dyn Expected) -> Result<&'de [u8]> {
+        if !self.is_placeholder() {
+            return self.mismatch(expected);
+        }
+        let raw = self.raw().unwrap_or("");
+        self.at += raw.len();
+        let num = json::field(raw, "num").unwrap_or("nothing");
+        json::as_u64(num)
+            .and_then(|num| self.attachments.get(usize::try_from(num).ok()?))
+            .ok_or_else(|| {
+                let have = self.attachments.len();
+                DecodeError::custom(format_args!(
+                    "binary placeholder {num} has no attachment ({have} came along)"
+                ))
+            })
+    }
+
+    /// Leaves an array or object, at whose end we should be.
+    #[inline]
+    fn close(&mut self, bracket: u8, expected: &dyn Expected) -> Result<()> {
+        if self.peek() == bracket {
+            self.at += 1;
+            return Ok(());
+        }
+        Err(too_many(expected))
+    }
+
+    #[inline]
+    fn seq<V: Visitor<'de>>(&mut self, visitor: V, expected: &'static str) -> Result<V::Value> {
+        if self.peek() != b'[' {
+            return self.mismatch(&visitor);
+        }
+        self.at += 1;
+        let value = visitor.visit_seq(Items {
+            de: self,
+            first: true,
+        })?;
+        self.close(b']', &expected)?;
+        Ok(value)
+    }
+
+    #[inline]
+    fn map<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value> {
+        if self.peek() != b'{' {
+            return self.mismatch(&visitor);
+        }
+        self.at += 1;
+        let value = visitor.visit_map(Items {
+            de: self,
+            first: true,
+        })?;
+        self.close(b'}', &"an object with fewer members")?;
+        Ok(value)
+    }
+}
+
+#[cold]
+fn too_many(expected: &dyn Expected) -> DecodeError {
+    DecodeError::custom(format_args!("expected {expected}, found more"))
+}
+
+/// Gives a string to a visitor: borrowed if it can be.
+#[inline]
+fn visit_text<'de, V: Visitor<'de>>(raw: &'de str, visitor: V) -> Result<V::Value> {
+    match Text::from_raw(raw).as_plain() {
+        Some(plain) => visitor.visit_borrowed_str(plain),
+        None => visit_escaped(Text::from_raw(raw), visitor),
+    }
+}
+
+#[cold]
+#[cfg(feature = "alloc")]
+fn visit_escaped<'de, V: Visitor<'de>>(text: Text<'de>, visitor: V) -> Result<V::Value> {
+    visitor.visit_string(String::from(text))
+}
+
+#[cold]
+#[cfg(not(feature = "alloc"))]
+fn visit_escaped<'de, V: Visitor<'de>>(text: Text<'de>, visitor: V) -> Result<V::Value> {
+    match text.copy_to(&mut [0; SCRATCH]) {
+        Some(plain) => visitor.visit_str(plain),
+        None => Err(DecodeError::custom(
+            "escaped string too long: read it as Text",
+        )),
+    }
+}
+
+macro_rules! numbers {
+    ($($method:ident)*) => {$(
+        #[inline]
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+            match self.peek() {
+                b'-' | b'0'..=b'9' => self.number(visitor),
+                _ => self.mismatch(&visitor),
+            }
+        }
+    )*};
+}
+
+macro_rules! strings {
+    ($($method:ident)*) => {$(
+        #[inline]
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+            match self.peek() {
+                b'"' => self.visit_string(visitor),
+                _ => self.mismatch(&visitor),
+            }
+        }
+    )*};
+}
+
+impl<'de> Deserializer<'de> for &mut JsonDe<'de> {
+    type Error = DecodeError;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        match self.peek() {
+            b'"' => self.visit_string(visitor),
+            b'-' | b'0'..=b'9' => self.number(visitor),
+            b'{' => self.map(visitor),
+            b'[' => self.seq(visitor, "fewer elements"),
+            b'n' => self.deserialize_unit(visitor),
+            _ => self.deserialize_bool(visitor),
+        }
+    }
+
+    #[inline]
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        match self.peek() {
+            b't' => {
+                self.word("true")?;
+                visitor.visit_bool(true)
+            }
+            b'f' => {
+                self.word("false")?;
+                visitor.visit_bool(false)
+            }
+            _ => self.mismatch(&visitor),
+        }
+    }
+
+    numbers!(deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64);
+    numbers!(deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64);
+    numbers!(deserialize_f32 deserialize_f64);
+    strings!(deserialize_char deserialize_str deserialize_string deserialize_identifier);
+
+    fn deserialize_i128<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        self.wide(visitor, |visitor, value| visitor.visit_i128(value))
+    }
+
+    fn deserialize_u128<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        self.wide(visitor, |visitor, value| visitor.visit_u128(value))
+    }
+
+    /// An attachment, or an array of numbers.
+    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        match self.peek() {
+            b'{' => {
+                let bytes = self.attachment(&visitor)?;
+                visitor.visit_borrowed_bytes(bytes)
+            }
+            b'[' => self.seq(visitor, "fewer elements"),
+            _ => self.mismatch(&visitor),
+        }
+    }
+
+    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        self.deserialize_bytes(visitor)
+    }
+
+    #[inline]
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        match self.peek() {
+            b'n' => {
+                self.word("null")?;
+                visitor.visit_none()
+            }
+            _ => visitor.visit_some(self),
+        }
+    }
+
+    #[inline]
+    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        match self.peek() {
+            b'n' => {
+                self.word("null")?;
+                visitor.visit_unit()
+            }
+            _ => self.mismatch(&visitor),
+        }
+    }
+
+    #[inline]
+    fn deserialize_unit_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value> {
+        self.deserialize_unit(visitor)
+    }
+
+    #[inline]
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value> {
+        if name == Text::NEWTYPE {
+            return match self.peek() {
+                b'"' => visitor.visit_borrowed_str(self.string()?),
+                _ => self.mismatch(&visitor),
+            };
+        }
+        if name == RAW_VALUE {
+            self.peek();
+            let raw = self.raw().ok_or_else(malformed)?;
+            self.at += raw.len();
+            return visitor.visit_map(RawValue(Some(raw)));
+        }
+        visitor.visit_newtype_struct(self)
+    }
+
+    #[inline]
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        self.seq(visitor, "fewer elements")
+    }
+
+    #[inline]
+    fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value> {
+        self.seq(visitor, "a shorter tuple")
+    }
+
+    #[inline]
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        _: usize,
+        visitor: V,
+    ) -> Result<V::Value> {
+        self.seq(visitor, name)
+    }
+
+    #[inline]
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        self.map(visitor)
+    }
+
+    #[inline]
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value> {
+        match self.peek() {
+            b'[' => self.seq(visitor, name),
+            _ => self.map(visitor),
+        }
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value> {
+        match self.peek() {
+            b'"' => {
+                let raw = self.string()?;
+                visitor.visit_enum(UnitVariant(raw))
+            }
+            b'{' => {
+                self.at += 1;
+                if self.peek() != b'"' {
+                    return Err(DecodeError::invalid_type(Unexpected::Map, &visitor));
+                }
+                let value = visitor.visit_enum(Variant(self))?;
+                self.close(b'}', &"an object with one member")?;
+                Ok(value)
+            }
+            _ => self.mismatch(&visitor),
+        }
+    }
+
+    #[inline]
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        self.skip()?;
+        visitor.visit_unit()
+    }
+}
+
+/// The elements or members of what we are in.
+struct Items<'d, 'de> {
+    de: &'d mut JsonDe<'de>,
+    first: bool,
+}
+
+impl Items<'_, '_> {
+    /// Goes to the next one, unless the end is here.
+    #[inline(always)]
+    fn advance(&mut self, bracket: u8) -> Result<bool> {
+        let c = self.de.peek();
+        if c == bracket {
+            return Ok(false);
+        }
+        if !core::mem::replace(&mut self.first, false) {
+            if c != b',' {
+                return Err(malformed());
+            }
+            self.de.at += 1;
+        }
+        Ok(true)
+    }
+}
+
+impl<'de> de::SeqAccess<'de> for Items<'_, 'de> {
+    type Error = DecodeError;
+
+    #[inline]
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>> {
+        if !self.advance(b']')? {
+            return Ok(None);
+        }
+        seed.deserialize(&mut *self.de).map(Some)
+    }
+}
+
+impl<'de> de::MapAccess<'de> for Items<'_, 'de> {
+    type Error = DecodeError;
+
+    #[inline]
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>> {
+        if !self.advance(b'}')? {
+            return Ok(None);
+        }
+        if self.de.peek() != b'"' {
+            return Err(malformed());
+        }
+        let raw = self.de.string()?;
+        seed.deserialize(Key(raw)).map(Some)
+    }
+
+    #[inline]
+    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value> {
+        if self.de.peek() != b':' {
+            return Err(malformed());
+        }
+        self.de.at += 1;
+        seed.deserialize(&mut *self.de)
+    }
+}
+
+/// A member's name, which may have to become a number or a bool.
+struct Key<'de>(&'de str);
+
+macro_rules! key_values {
+    ($($method:ident)*) => {$(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+            let b = self.0.as_bytes();
+            if !matches!(json::check_value(b), Ok(json::Kind::Number | json::Kind::Bool)) || b.iter().any(|&c| c <= b' ') {
+                return Err(DecodeError::invalid_type(Unexpected::Other("another object key"), &visitor));
+            }
+            JsonDe::new(self.0, 0, Attachments::EMPTY).$method(visitor)
+        }
+    )*};
+}
+
+impl<'de> Deserializer<'de> for Key<'de> {
+    type Error = DecodeError;
+
+    #[inline]
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        visit_text(self.0, visitor)
+    }
+
+    key_values!(deserialize_bool deserialize_f32 deserialize_f64);
+    key_values!(deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_i128);
+    key_values!(deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 deserialize_u128);
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value> {
+        if name == Text::NEWTYPE {
+            return visitor.visit_borrowed_str(self.0);
+        }
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value> {
+        visitor.visit_enum(UnitVariant(self.0))
+    }
+
+    #[inline]
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        visitor.visit_unit()
+    }
+
+    serde::forward_to_deserialize_any! {
+        char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map struct identifier
+    }
+}
+
+/// `"Name"`: a variant without content.
+struct UnitVariant<'de>(&'de str);
+
+impl<'de> de::EnumAccess<'de> for UnitVariant<'de> {
+    type Error = DecodeError;
+    type Variant = Self;
+
+    #[inline]
+    fn variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<(T::Value, Self)> {
+        Ok((seed.deserialize(Key(self.0))?, self))
+    }
+}
+
+impl<'de> de::VariantAccess<'de> for UnitVariant<'de> {
+    type Error = DecodeError;
+
+    #[inline]
+    fn unit_variant(self) -> Result<()> {
+        Ok(())
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, _: T) -> Result<T::Value> {
+        Err(DecodeError::invalid_type(
+            Unexpected::UnitVariant,
+            &"newtype variant",
+        ))
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, _: V) -> Result<V::Value> {
+        Err(DecodeError::invalid_type(
+            Unexpected::UnitVariant,
+            &"tuple variant",
+        ))
+    }
+
+    fn struct_variant<V: Visitor<'de>>(self, _: &'static [&'static str], _: V) -> Result<V::Value> {
+        Err(DecodeError::invalid_type(
+            Unexpected::UnitVariant,
+            &"struct variant",
+        ))
+    }
+}
+
+/// `{"Name":content}`, after the brace.
+struct Variant<'d, 'de>(&'d mut JsonDe<'de>);
+
+impl<'de> de::EnumAccess<'de> for Variant<'_, 'de> {
+    type Error = DecodeError;
+    type Variant = Self;
+
+    #[inline]
+    fn variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<(T::Value, Self)> {
+        let name = seed.deserialize(Key(self.0.string()?))?;
+        if self.0.peek() != b':' {
+            return Err(malformed());
+        }
+        self.0.at += 1;
+        Ok((name, self))
+    }
+}
+
+impl<'de> de::VariantAccess<'de> for Variant<'_, 'de> {
+    type Error = DecodeError;
+
+    fn unit_variant(self) -> Result<()> {
+        de::Deserialize::deserialize(self.0)
+    }
+
+    #[inline]
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value> {
+        seed.deserialize(self.0)
+    }
+
+    #[inline]
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value> {
+        self.0.seq(visitor, "a shorter tuple variant")
+    }
+
+    #[inline]
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value> {
+        self.0
+            .deserialize_struct("a shorter struct variant", fields, visitor)
+    }
+}
+
+/// The name by which `serde_json::value::RawValue` asks for the JSON text itself, as the only member of a map of that name.
+const RAW_VALUE: &str = "$serde_json::private::RawValue";
+
+struct RawValue<'de>(Option<&'de str>);
+
+impl<'de> de::MapAccess<'de> for RawValue<'de> {
+    type Error = DecodeError;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>> {
+        match self.0 {
+            Some(_) => seed.deserialize(RAW_VALUE.into_deserializer()).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value> {
+        seed.deserialize(BorrowedStrDeserializer::new(
+            self.0.take().unwrap_or("null"),
+        ))
+    }
+}

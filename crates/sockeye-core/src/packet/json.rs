@@ -1,0 +1,590 @@
+//! A strict JSON scanner: it finds where values begin and end, and builds nothing.
+//!
+//! The grammar is RFC 8259's, without recursion: nesting is a bit per level, at most [`MAX_DEPTH`]. UTF-8 is the caller's business
+//! (the bytes come from a `str`). No function here panics, whatever the bytes.
+use core::fmt;
+use core::ops::Range;
+
+use super::text::Text;
+
+/// How deep arrays and objects may nest in a received payload; deeper ones are refused as a parse error.
+pub const MAX_DEPTH: u32 = 64;
+
+/// Why a text is not the JSON that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum JsonError {
+    /// The text ends inside a value.
+    End { at: u32 },
+    /// A byte that cannot stand here.
+    Unexpected { at: u32 },
+    /// A control character in a string, or an unknown escape.
+    BadString { at: u32 },
+    /// A number that breaks the grammar, such as `01` or `1.`.
+    BadNumber { at: u32 },
+    /// More than [`MAX_DEPTH`] levels.
+    TooDeep { at: u32 },
+    /// Something follows the value.
+    Trailing { at: u32 },
+    /// The value is not an array.
+    NotArray { at: u32 },
+    /// Longer than offsets of 32 bits reach.
+    TooLong,
+}
+
+impl JsonError {
+    /// The byte the complaint is about.
+    pub(crate) const fn offset(self) -> u32 {
+        match self {
+            Self::End { at }
+            | Self::Unexpected { at }
+            | Self::BadString { at }
+            | Self::BadNumber { at }
+            | Self::TooDeep { at }
+            | Self::Trailing { at }
+            | Self::NotArray { at } => at,
+            Self::TooLong => u32::MAX,
+        }
+    }
+
+    /// The complaint without its place.
+    pub(crate) const fn reason(self) -> &'static str {
+        match self {
+            Self::End { .. } => "the JSON text ends too early",
+            Self::Unexpected { .. } => "unexpected character in JSON",
+            Self::BadString { .. } => "bad escape or control character in a JSON string",
+            Self::BadNumber { .. } => "bad JSON number",
+            Self::TooDeep { .. } => "JSON nested deeper than 64 levels",
+            Self::Trailing { .. } => "text after the end of the JSON value",
+            Self::NotArray { .. } => "the JSON value is not an array",
+            Self::TooLong => "the JSON text is longer than 4 GiB",
+        }
+    }
+}
+
+impl fmt::Display for JsonError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (at byte {})", self.reason(), self.offset())
+    }
+}
+
+/// What kind of value a text holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Object,
+    Array,
+    String,
+    Number,
+    Bool,
+    Null,
+}
+
+/// What one pass over an array found. Ranges leave out surrounding white space.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ArrayScan {
+    /// The first element; `0..0` in an empty array.
+    pub first: Range<u32>,
+    /// The comma after the first element, if there is a second one.
+    pub rest: Option<u32>,
+    /// The last element; `0..0` in an empty array.
+    pub last: Range<u32>,
+    /// Number of elements.
+    pub count: u32,
+    /// Just after the closing bracket.
+    pub end: usize,
+}
+
+const fn u32_of(at: usize) -> u32 {
+    at as u32
+}
+
+/// The next byte that is not white space, from `at` on.
+#[inline(always)]
+pub(crate) fn skip_space(b: &[u8], mut at: usize) -> usize {
+    while let Some(&c) = b.get(at) {
+        if c > b' ' || !matches!(c, b' ' | b'\n' | b'\r' | b'\t') {
+            break;
+        }
+        at += 1;
+    }
+    at
+}
+
+const WORD: usize = size_of::<usize>();
+const ONES: usize = usize::MAX / 255;
+const HIGHS: usize = ONES << 7;
+
+/// The first byte, from `at` on, that a plain string cannot contain: a quote, a backslash or a control character. A word at a time.
+#[inline]
+pub(crate) fn find_special(b: &[u8], mut at: usize) -> usize {
+    while let Some(chunk) = b.get(at..).and_then(<[u8]>::first_chunk::<WORD>) {
+        let w = usize::from_le_bytes(*chunk);
+        let quote = w ^ (ONES * b'"' as usize);
+        let slash = w ^ (ONES * b'\\' as usize);
+        // A flag may be wrong only above a right one (borrows run upwards), and the lowest one is taken.
+        let hit = ((quote.wrapping_sub(ONES) & !quote)
+            | (slash.wrapping_sub(ONES) & !slash)
+            | (w.wrapping_sub(ONES * 0x20) & !w))
+            & HIGHS;
+        if hit != 0 {
+            return at + hit.trailing_zeros() as usize / 8;
+        }
+        at += WORD;
+    }
+    while let Some(&c) = b.get(at) {
+        if c == b'"' || c == b'\\' || c < 0x20 {
+            break;
+        }
+        at += 1;
+    }
+    at
+}
+
+/// `at` is just after the opening quote; the answer is just after the closing one.
+#[inline]
+pub(crate) fn skip_string(b: &[u8], at: usize) -> Result<usize, JsonError> {
+    let at = find_special(b, at);
+    if b.get(at) == Some(&b'"') {
+        return Ok(at + 1);
+    }
+    skip_odd_string(b, at)
+}
+
+/// The rest of a string from its first odd byte on.
+fn skip_odd_string(b: &[u8], mut at: usize) -> Result<usize, JsonError> {
+    loop {
+        match b.get(at) {
+            None => return Err(JsonError::End { at: u32_of(at) }),
+            Some(b'"') => return Ok(at + 1),
+            Some(b'\\') => match b.get(at + 1) {
+                None => return Err(JsonError::End { at: u32_of(at + 1) }),
+                Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => at += 2,
+                Some(b'u') => {
+                    for n in at + 2..at + 6 {
+                        match b.get(n) {
+                            None => return Err(JsonError::End { at: u32_of(n) }),
+                            Some(c) if c.is_ascii_hexdigit() => {}
+                            Some(_) => return Err(JsonError::BadString { at: u32_of(n) }),
+                        }
+                    }
+                    at += 6;
+                }
+                Some(_) => return Err(JsonError::BadString { at: u32_of(at + 1) }),
+            },
+            Some(_) => return Err(JsonError::BadString { at: u32_of(at) }),
+        }
+        at = find_special(b, at);
+    }
+}
+
+#[inline(always)]
+fn skip_digits(b: &[u8], mut at: usize) -> usize {
+    while b.get(at).is_some_and(u8::is_ascii_digit) {
+        at += 1;
+    }
+    at
+}
+
+/// `at` is the first byte of the number, a digit or a minus sign.
+#[inline]
+fn skip_number(b: &[u8], mut at: usize) -> Result<usize, JsonError> {
+    let missing = |at: usize| match b.get(at) {
+        None => JsonError::End { at: u32_of(at) },
+        Some(_) => JsonError::BadNumber { at: u32_of(at) },
+    };
+    if b.get(at) == Some(&b'-') {
+        at += 1;
+    }
+    match b.get(at) {
+        Some(b'0') => {
+            at += 1;
+            if b.get(at).is_some_and(u8::is_ascii_digit) {
+                return Err(JsonError::BadNumber { at: u32_of(at) });
+            }
+        }
+        Some(b'1'..=b'9') => at = skip_digits(b, at + 1),
+        _ => return Err(missing(at)),
+    }
+    if b.get(at) == Some(&b'.') {
+        let digits = at + 1;
+        at = skip_digits(b, digits);
+        if at == digits {
+            return Err(missing(at));
+        }
+    }
+    if let Some(b'e' | b'E') = b.get(at) {
+        let mut digits = at + 1;
+        if let Some(b'+' | b'-') = b.get(digits) {
+            digits += 1;
+        }
+        at = skip_digits(b, digits);
+        if at == digits {
+            return Err(missing(at));
+        }
+    }
+    Ok(at)
+}
+
+#[inline]
+fn skip_word(b: &[u8], at: usize, word: &[u8]) -> Result<usize, JsonError> {
+    if b.get(at..at + word.len()) == Some(word) {
+        return Ok(at + word.len());
+    }
+    let same = b[at..].iter().zip(word).take_while(|(a, b)| a == b).count();
+    let at = u32_of(at + same);
+    Err(if at as usize == b.len() {
+        JsonError::End { at }
+    } else {
+        JsonError::Unexpected { at }
+    })
+}
+
+/// Skips white space and one whole value, which is checked; the answer is the byte after it.
+#[inline]
+pub(crate) fn skip_value(b: &[u8], at: usize) -> Result<usize, JsonError> {
+    let at = skip_space(b, at);
+    match b.get(at) {
+        Some(b'"') => skip_string(b, at + 1),
+        Some(b'-' | b'0'..=b'9') => skip_number(b, at),
+        Some(b'[' | b'{') => skip_nested(b, at),
+        _ => skip_other(b, at),
+    }
+}
+
+/// `true`, `false`, `null`, or the reason why nothing begins here.
+fn skip_other(b: &[u8], at: usize) -> Result<usize, JsonError> {
+    match b.get(at) {
+        Some(b't') => skip_word(b, at, b"true"),
+        Some(b'f') => skip_word(b, at, b"false"),
+        Some(b'n') => skip_word(b, at, b"null"),
+        Some(_) => Err(JsonError::Unexpected { at: u32_of(at) }),
+        None => Err(JsonError::End { at: u32_of(at) }),
+    }
+}
+
+/// A member's key and colon, `at` being its quote; the answer is the byte after the colon.
+#[inline]
+fn skip_key(b: &[u8], at: usize) -> Result<usize, JsonError> {
+    match b.get(at) {
+        Some(b'"') => {}
+        Some(_) => return Err(JsonError::Unexpected { at: u32_of(at) }),
+        None => return Err(JsonError::End { at: u32_of(at) }),
+    }
+    let at = skip_space(b, skip_string(b, at + 1)?);
+    match b.get(at) {
+        Some(b':') => Ok(at + 1),
+        Some(_) => Err(JsonError::Unexpected { at: u32_of(at) }),
+        None => Err(JsonError::End { at: u32_of(at) }),
+    }
+}
+
+/// An array or object; `at` is its bracket.
+fn skip_nested(b: &[u8], mut at: usize) -> Result<usize, JsonError> {
+    // Bit 0 is the innermost level: set for an object. The enclosing levels are above it.
+    let mut levels: u64 = 0;
+    let mut depth: u32 = 0;
+    loop {
+        // Here a value begins at `at`.
+        match b.get(at) {
+            Some(b'"') => at = skip_string(b, at + 1)?,
+            Some(b'-' | b'0'..=b'9') => at = skip_number(b, at)?,
+            Some(&open @ (b'[' | b'{')) => {
+                if depth == MAX_DEPTH {
+                    return Err(JsonError::TooDeep { at: u32_of(at) });
+                }
+                depth += 1;
+                levels = levels << 1 | u64::from(open == b'{');
+                at = skip_space(b, at + 1);
+                // ']' and '}' lie two above their opening brackets.
+                if b.get(at) != Some(&(open + 2)) {
+                    if open == b'{' {
+                        at = skip_space(b, skip_key(b, at)?);
+                    }
+                    continue;
+                }
+                at += 1;
+                depth -= 1;
+                levels >>= 1;
+            }
+            _ => at = skip_other(b, at)?,
+        }
+        // Here a value has ended.
+        loop {
+            if depth == 0 {
+                return Ok(at);
+            }
+            at = skip_space(b, at);
+            let in_object = levels & 1 == 1;
+            match b.get(at) {
+                Some(b',') => {
+                    at = skip_space(b, at + 1);
+                    if in_object {
+                        at = skip_space(b, skip_key(b, at)?);
+                    }
+                    break;
+                }
+                Some(&c) if c == if in_object { b'}' } else { b']' } => {
+                    at += 1;
+                    depth -= 1;
+                    levels >>= 1;
+                }
+                Some(_) => return Err(JsonError::Unexpected { at: u32_of(at) }),
+                None => return Err(JsonError::End { at: u32_of(at) }),
+            }
+        }
+    }
+}
+
+#[inline]
+fn expect_end(b: &[u8], at: usize) -> Result<(), JsonError> {
+    let at = skip_space(b, at);
+    if at == b.len() {
+        Ok(())
+    } else {
+        Err(JsonError::Trailing { at: u32_of(at) })
+    }
+}
+
+/// Checks that the whole text is one value, and says of which kind.
+pub(crate) fn check_value(b: &[u8]) -> Result<Kind, JsonError> {
+    if u32::try_from(b.len()).is_err() {
+        return Err(JsonError::TooLong);
+    }
+    let end = skip_value(b, 0)?;
+    expect_end(b, end)?;
+    Ok(match b[skip_space(b, 0)] {
+        b'{' => Kind::Object,
+        b'[' => Kind::Array,
+        b'"' => Kind::String,
+        b't' | b'f' => Kind::Bool,
+        b'n' => Kind::Null,
+        _ => Kind::Number,
+    })
+}
+
+/// Checks that the whole text is one array, and says where its elements lie. Its elements may nest [`MAX_DEPTH`] levels.
+pub(crate) fn scan_array(b: &[u8]) -> Result<ArrayScan, JsonError> {
+    if u32::try_from(b.len()).is_err() {
+        return Err(JsonError::TooLong);
+    }
+    let mut at = skip_space(b, 0);
+    match b.get(at) {
+        Some(b'[') => {}
+        Some(_) => return Err(JsonError::NotArray { at: u32_of(at) }),
+        None => return Err(JsonError::End { at: u32_of(at) }),
+    }
+    let mut scan = ArrayScan {
+        first: 0..0,
+        rest: None,
+        last: 0..0,
+        count: 0,
+        end: 0,
+    };
+    at = skip_space(b, at + 1);
+    if b.get(at) == Some(&b']') {
+        scan.end = at + 1;
+        expect_end(b, scan.end)?;
+        return Ok(scan);
+    }
+    loop {
+        let start = at;
+        let end = skip_value(b, start)?;
+        scan.last = u32_of(start)..u32_of(end);
+        scan.count += 1;
+        if scan.count == 1 {
+            scan.first = scan.last.clone();
+        }
+        at = skip_space(b, end);
+        match b.get(at) {
+            Some(b',') => {
+                if scan.count == 1 {
+                    scan.rest = Some(u32_of(at));
+                }
+                at = skip_space(b, at + 1);
+            }
+            Some(b']') => {
+                scan.end = at + 1;
+                expect_end(b, scan.end)?;
+                return Ok(scan);
+            }
+            Some(_) => return Err(JsonError::Unexpected { at: u32_of(at) }),
+            None => return Err(JsonError::End { at: u32_of(at) }),
+        }
+    }
+}
+
+/// The raw text of a member of a valid object; the last one wins, as in JavaScript. `None` for anything else.
+pub(crate) fn field<'a>(object: &'a str, key: &str) -> Option<&'a str> {
+    let b = object.as_bytes();
+    let mut at = skip_space(b, 0);
+    if b.get(at) != Some(&b'{') {
+        return None;
+    }
+    at = skip_space(b, at + 1);
+    let mut found = None;
+    while b.get(at) == Some(&b'"') {
+        let name_end = skip_string(b, at + 1).ok()?;
+        let name = Text::from_raw(object.get(at + 1..name_end - 1)?);
+        at = skip_space(b, name_end);
+        if b.get(at) != Some(&b':') {
+            return None;
+        }
+        let start = skip_space(b, at + 1);
+        let end = skip_value(b, start).ok()?;
+        if name == *key {
+            found = object.get(start..end);
+        }
+        at = skip_space(b, end);
+        if b.get(at) == Some(&b',') {
+            at = skip_space(b, at + 1);
+        }
+    }
+    found
+}
+
+/// A number without sign, fraction or exponent that fits.
+pub(crate) fn as_u64(raw: &str) -> Option<u64> {
+    if raw.is_empty() {
+        return None;
+    }
+    raw.bytes().try_fold(0u64, |sum, c| {
+        let digit = c.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        sum.checked_mul(10)?.checked_add(u64::from(digit))
+    })
+}
+
+/// A string.
+pub(crate) fn as_str(raw: &str) -> Option<Text<'_>> {
+    let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
+    Some(Text::from_raw(inner))
+}
+
+/// The raw elements of a valid array; none for anything else.
+pub(crate) fn array_items(raw: &str) -> ArrayItems<'_> {
+    let b = raw.as_bytes();
+    let open = skip_space(b, 0);
+    ArrayItems {
+        raw,
+        at: if b.get(open) == Some(&b'[') {
+            open + 1
+        } else {
+            b.len()
+        },
+    }
+}
+
+/// See [`array_items`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ArrayItems<'a> {
+    raw: &'a str,
+    /// Where the next element, a comma or the end is.
+    at: usize,
+}
+
+impl<'a> ArrayItems<'a> {
+    /// Goes on in the middle of an array: `at` is before an element (or before the comma in front of it).
+    #[inline]
+    pub(crate) const fn resume(raw: &'a str, at: usize) -> Self {
+        Self { raw, at }
+    }
+
+    /// Where the next element's text begins, its comma consumed; `None` at the end.
+    #[inline]
+    pub(crate) fn seek(&mut self) -> Option<usize> {
+        let b = self.raw.as_bytes();
+        let mut at = skip_space(b, self.at);
+        if b.get(at) == Some(&b',') {
+            at = skip_space(b, at + 1);
+        }
+        self.at = at;
+        match b.get(at) {
+            None | Some(b']') => None,
+            Some(_) => Some(at),
+        }
+    }
+
+    /// The place reached so far.
+    #[inline]
+    pub(crate) const fn position(&self) -> usize {
+        self.at
+    }
+}
+
+impl<'a> Iterator for ArrayItems<'a> {
+    type Item = &'a str;
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a str> {
+        let start = self.seek()?;
+        match skip_value(self.raw.as_bytes(), start) {
+            Ok(end) => {
+                self.at = end;
+                self.raw.get(start..end)
+            }
+            Err(_) => {
+                self.at = self.raw.len();
+                None
+            }
+        }
+    }
+}
+
+fn key_is(raw: &[u8], want: &str) -> bool {
+    raw == want.as_bytes()
+        || raw.contains(&b'\\')
+            && core::str::from_utf8(raw).is_ok_and(|raw| Text::from_raw(raw) == *want)
+}
+
+/// Whether every binary placeholder in a valid text, at any depth, names one of `attachments` attachments.
+///
+/// A placeholder is an object whose `_placeholder` is `true`; its `num` must be a plain integer in range. Keys may be in any order.
+pub(crate) fn check_placeholders(json: &[u8], attachments: usize) -> bool {
+    // Bit 0 is the innermost bracket: was `_placeholder: true` seen in it, and a good `num`?
+    let (mut marked, mut good) = (0u64, 0u64);
+    let mut at = 0;
+    loop {
+        at = match json.get(at) {
+            None => return true,
+            Some(b'{' | b'[') => {
+                marked <<= 1;
+                good <<= 1;
+                at + 1
+            }
+            Some(b'}' | b']') => {
+                if marked & !good & 1 == 1 {
+                    return false;
+                }
+                marked >>= 1;
+                good >>= 1;
+                at + 1
+            }
+            Some(b'"') => {
+                let Ok(end) = skip_string(json, at + 1) else {
+                    return false;
+                };
+                let colon = skip_space(json, end);
+                if json.get(colon) != Some(&b':') {
+                    end
+                } else {
+                    let value = skip_space(json, colon + 1);
+                    let key = &json[at + 1..end - 1];
+                    if key_is(key, "_placeholder") {
+                        marked = marked & !1 | u64::from(json[value..].starts_with(b"true"));
+                    } else if key_is(key, "num") {
+                        let digits = skip_digits(json, value);
+                        let whole = !matches!(json.get(digits), Some(b'.' | b'e' | b'E'));
+                        let num = core::str::from_utf8(&json[value..digits])
+                            .ok()
+                            .and_then(as_u64);
+                        good = good & !1
+                            | u64::from(whole && num.is_some_and(|num| num < attachments as u64));
+                    }
+                    value
+                }
+            }
+            Some(_) => at + 1,
+        };
+    }
+}

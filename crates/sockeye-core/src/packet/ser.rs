@@ -1,0 +1,874 @@
+//! Arguments to JSON, with binary values lifted out into attachments.
+//!
+//! One serializer serves every tier and both kinds of output (a growing `Vec`, or a slice): what goes through `serialize_bytes`, at
+//! any depth, becomes `{"_placeholder":true,"num":n}` and is handed to the caller, numbered in depth-first order as the protocol wants.
+use core::fmt::{self, Write};
+
+#[cfg(feature = "alloc")]
+use alloc::{boxed::Box, vec::Vec};
+
+use serde::ser::{self, Serialize};
+
+use super::args::{Args, ArgsError};
+#[cfg(feature = "alloc")]
+pub use super::attachments::Bin;
+pub use super::attachments::BinRef;
+use super::json;
+use super::text::Reason;
+
+/// Why arguments could not be encoded. Nothing of them is kept then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EncodeError {
+    /// The packet does not fit in the space there is for it.
+    BufferTooSmall,
+    /// More binary values than a packet may carry.
+    TooManyAttachments {
+        /// How many it may carry.
+        limit: usize,
+    },
+    /// A `Serialize` implementation refused, or asked for what JSON cannot say (a map key that is no string, number or bool).
+    Serialize(Reason),
+}
+
+impl fmt::Display for EncodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BufferTooSmall => f.write_str(
+                "the packet does not fit in its buffer: send less, or configure more room",
+            ),
+            Self::TooManyAttachments { limit } => {
+                write!(
+                    f,
+                    "more than {limit} binary values in one packet: servers drop the connection over that"
+                )
+            }
+            Self::Serialize(reason) => {
+                write!(f, "the arguments cannot be written as JSON: {reason}")
+            }
+        }
+    }
+}
+
+impl core::error::Error for EncodeError {}
+
+/// The arguments of an event or an acknowledgement, each of which becomes one element of the packet's JSON array.
+///
+/// Implemented for tuples of up to twelve [`Serialize`] values, for slices, arrays and (`alloc`) `Vec`s of them, whose every element is
+/// an argument of its own, for [`RawArgs`], for received [`Args`] (to pass them on), and for references to all of these. A single argument
+/// is a tuple too: `("text",)`. It is sealed: there is no way to implement it outside this crate.
+///
+/// Binary values may stand at any depth: `Bin`, `BinRef`, and every type that serializes through `serialize_bytes`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be sent as the arguments of an event",
+    label = "arguments are a tuple, a slice or a `Vec`",
+    note = "put a single argument in a tuple: `(value,)`"
+)]
+pub trait EmitArgs {
+    /// Gives the writer each argument. Not for callers.
+    #[doc(hidden)]
+    fn write_to<S: Sink>(&self, writer: &mut ArgsWriter<'_, S>) -> Result<(), Fail>;
+}
+
+impl<T: EmitArgs + ?Sized> EmitArgs for &T {
+    #[inline]
+    fn write_to<S: Sink>(&self, writer: &mut ArgsWriter<'_, S>) -> Result<(), Fail> {
+        (**self).write_to(writer)
+    }
+}
+
+impl<T: Serialize> EmitArgs for [T] {
+    fn write_to<S: Sink>(&self, writer: &mut ArgsWriter<'_, S>) -> Result<(), Fail> {
+        self.iter().try_for_each(|value| writer.arg(value))
+    }
+}
+
+impl<T: Serialize, const N: usize> EmitArgs for [T; N] {
+    fn write_to<S: Sink>(&self, writer: &mut ArgsWriter<'_, S>) -> Result<(), Fail> {
+        self.as_slice().write_to(writer)
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl<T: Serialize> EmitArgs for Vec<T> {
+    fn write_to<S: Sink>(&self, writer: &mut ArgsWriter<'_, S>) -> Result<(), Fail> {
+        self.as_slice().write_to(writer)
+    }
+}
+
+impl EmitArgs for () {
+    #[inline]
+    fn write_to<S: Sink>(&self, _: &mut ArgsWriter<'_, S>) -> Result<(), Fail> {
+        Ok(())
+    }
+}
+
+macro_rules! emit_tuple {
+    ($first:ident $($name:ident)*) => {
+        emit_tuple!($($name)*);
+        impl<$first: Serialize, $($name: Serialize,)*> EmitArgs for ($first, $($name,)*) {
+            #[inline]
+            fn write_to<Out: Sink>(&self, writer: &mut ArgsWriter<'_, Out>) -> Result<(), Fail> {
+                #[allow(non_snake_case)]
+                let ($first, $($name,)*) = self;
+                writer.arg($first)?;
+                $(writer.arg($name)?;)*
+                Ok(())
+            }
+        }
+    };
+    () => {};
+}
+
+emit_tuple!(A B C D E F G H I J K L);
+
+impl EmitArgs for Args<'_> {
+    fn write_to<S: Sink>(&self, writer: &mut ArgsWriter<'_, S>) -> Result<(), Fail> {
+        writer.raw(self.json(), self.attachments().iter())
+    }
+}
+
+/// Arguments that are JSON already, such as what a user typed on a command line.
+///
+/// ```
+/// # use sockeye_core::packet::RawArgs;
+/// let args = RawArgs::new(r#"["reading", {"_placeholder": true, "num": 0}]"#, &[b"\x01\x02"])?;
+/// assert!(RawArgs::new("[1", &[]).is_err());
+/// # Ok::<(), sockeye_core::packet::ArgsError>(())
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct RawArgs<'a> {
+    json: &'a str,
+    attachments: &'a [&'a [u8]],
+}
+
+impl<'a> RawArgs<'a> {
+    /// Takes a JSON array, one element an argument, and the attachments its placeholders refer to (`{"_placeholder":true,"num":0}` is the
+    /// first one).
+    ///
+    /// # Errors
+    /// [`ArgsError::Json`] if `json` is not exactly one JSON array, [`ArgsError::Placeholder`] if one of its placeholders has no attachment.
+    pub fn new(json: &'a str, attachments: &'a [&'a [u8]]) -> Result<Self, ArgsError> {
+        super::args::check(json, attachments.len())?;
+        Ok(Self { json, attachments })
+    }
+}
+
+impl EmitArgs for RawArgs<'_> {
+    fn write_to<S: Sink>(&self, writer: &mut ArgsWriter<'_, S>) -> Result<(), Fail> {
+        writer.raw(self.json, self.attachments.iter().copied())
+    }
+}
+
+/// Appends `["event",a,b]`, or `[a,b]` without an event name (an acknowledgement), to `json`, and gives every binary value to `attach` in
+/// the order of its placeholder's number. Answers with the number of binary values.
+///
+/// The same arguments always give the same bytes. Nothing is allocated but room in `json`.
+///
+/// # Errors
+/// Any [`EncodeError`], also one that `attach` gave back; `json` is then as long as before.
+#[cfg(feature = "alloc")]
+#[inline]
+pub fn encode_args_to_vec<A: EmitArgs + ?Sized>(
+    prefix_event: Option<&str>,
+    args: &A,
+    json: &mut Vec<u8>,
+    attach: &mut dyn FnMut(&[u8]) -> Result<(), EncodeError>,
+) -> Result<usize, EncodeError> {
+    let before = json.len();
+    let done = ArgsWriter::run(prefix_event, args, json, attach);
+    if done.is_err() {
+        json.truncate(before);
+    }
+    done
+}
+
+/// As `encode_args_to_vec`, to the front of `out`. Answers with the number of bytes and of binary values.
+///
+/// # Errors
+/// Any [`EncodeError`], also one that `attach` gave back; what `out` holds is then of no use.
+#[inline]
+pub fn encode_args_to_slice<A: EmitArgs + ?Sized>(
+    prefix_event: Option<&str>,
+    args: &A,
+    out: &mut [u8],
+    attach: &mut dyn FnMut(&[u8]) -> Result<(), EncodeError>,
+) -> Result<(usize, usize), EncodeError> {
+    let mut slice = Slice { out, len: 0 };
+    let count = ArgsWriter::run(prefix_event, args, &mut slice, attach)?;
+    Ok((slice.len, count))
+}
+
+/// What the serializer passes up. Small, because every value returns it; the whole story is noted beside it.
+#[derive(Debug)]
+#[doc(hidden)]
+pub enum Fail {
+    /// The [`EncodeError`] is in the writer.
+    Noted,
+    /// What an implementation of `Serialize` said.
+    #[cfg(feature = "alloc")]
+    Custom(Box<Reason>),
+    /// An implementation of `Serialize` refused.
+    #[cfg(not(feature = "alloc"))]
+    Custom,
+    /// A map key that is neither string nor number nor bool.
+    Key,
+}
+
+impl fmt::Display for Fail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("encoding failed")
+    }
+}
+
+impl ser::StdError for Fail {}
+
+impl ser::Error for Fail {
+    #[cold]
+    #[cfg(feature = "alloc")]
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Self::Custom(Box::new(Reason::new(message)))
+    }
+
+    #[cold]
+    #[cfg(not(feature = "alloc"))]
+    fn custom<T: fmt::Display>(_: T) -> Self {
+        Self::Custom
+    }
+}
+
+/// Where the JSON goes.
+#[doc(hidden)]
+pub trait Sink {
+    /// Appends, or answers `false` and appends nothing.
+    fn put(&mut self, bytes: &[u8]) -> bool;
+    /// What has been written.
+    fn written(&mut self) -> &mut [u8];
+    /// Takes back all but the first `len` bytes.
+    fn shorten(&mut self, len: usize);
+}
+
+#[cfg(feature = "alloc")]
+impl Sink for Vec<u8> {
+    #[inline(always)]
+    fn put(&mut self, bytes: &[u8]) -> bool {
+        self.extend_from_slice(bytes);
+        true
+    }
+
+    #[inline]
+    fn written(&mut self) -> &mut [u8] {
+        self
+    }
+
+    #[inline]
+    fn shorten(&mut self, len: usize) {
+        self.truncate(len);
+    }
+}
+
+/// A slice and how much of it is used.
+struct Slice<'o> {
+    out: &'o mut [u8],
+    len: usize,
+}
+
+impl Sink for Slice<'_> {
+    #[inline(always)]
+    fn put(&mut self, bytes: &[u8]) -> bool {
+        match self
+            .out
+            .get_mut(self.len..)
+            .and_then(|free| free.get_mut(..bytes.len()))
+        {
+            Some(space) => {
+                space.copy_from_slice(bytes);
+                self.len += bytes.len();
+                true
+            }
+            None => false,
+        }
+    }
+
+    #[inline]
+    fn written(&mut self) -> &mut [u8] {
+        &mut self.out[..self.len]
+    }
+
+    #[inline]
+    fn shorten(&mut self, len: usize) {
+        self.len = len;
+    }
+}
+
+/// Takes each binary value in turn.
+type Attach<'s> = dyn FnMut(&[u8]) -> Result<(), EncodeError> + 's;
+
+/// Writes one packet's array. [`EmitArgs`] gives it the arguments.
+#[doc(hidden)]
+pub struct ArgsWriter<'s, S> {
+    out: &'s mut S,
+    attach: &'s mut Attach<'s>,
+    attached: usize,
+    noted: Option<EncodeError>,
+    /// Goes in front of the next argument.
+    lead: &'static [u8],
+}
+
+impl<'s, S: Sink> ArgsWriter<'s, S> {
+    /// Writes the array; the answer is the number of attachments.
+    #[inline]
+    fn run<A: EmitArgs + ?Sized>(
+        event: Option<&str>,
+        args: &A,
+        out: &'s mut S,
+        attach: &'s mut Attach<'s>,
+    ) -> Result<usize, EncodeError> {
+        let mut writer = Self {
+            out,
+            attach,
+            attached: 0,
+            noted: None,
+            lead: b"[",
+        };
+        let done = writer.array(event, args);
+        match done {
+            Ok(()) => Ok(writer.attached),
+            Err(fail) => Err(writer.explain(fail)),
+        }
+    }
+
+    #[inline]
+    fn array<A: EmitArgs + ?Sized>(&mut self, event: Option<&str>, args: &A) -> Result<(), Fail> {
+        if let Some(event) = event {
+            self.put(b"[")?;
+            self.text(event)?;
+            self.lead = b",";
+        }
+        args.write_to(self)?;
+        if event.is_none() && self.lead == b"[" {
+            return self.put(b"[]");
+        }
+        self.put(b"]")
+    }
+
+    #[cold]
+    fn explain(&mut self, fail: Fail) -> EncodeError {
+        match fail {
+            Fail::Noted => self.noted.take().unwrap_or(EncodeError::BufferTooSmall),
+            #[cfg(feature = "alloc")]
+            Fail::Custom(reason) => EncodeError::Serialize(*reason),
+            #[cfg(not(feature = "alloc"))]
+            Fail::Custom => EncodeError::Serialize(Reason::new("a value refused to be serialized")),
+            Fail::Key => {
+                EncodeError::Serialize(Reason::new("a map key must be a string, number or bool"))
+            }
+        }
+    }
+
+    /// Writes one argument.
+    #[inline]
+    fn arg<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Fail> {
+        self.put(self.lead)?;
+        self.lead = b",";
+        value.serialize(self)
+    }
+
+    /// Writes arguments that are JSON already, as a whole array, with what its placeholders refer to.
+    fn raw<'b>(
+        &mut self,
+        array: &str,
+        attachments: impl Iterator<Item = &'b [u8]>,
+    ) -> Result<(), Fail> {
+        let inner = array.trim_ascii();
+        let inner = inner[1..inner.len().max(2) - 1].trim_ascii();
+        if !inner.is_empty() {
+            self.put(self.lead)?;
+            self.lead = b",";
+            self.put(inner.as_bytes())?;
+        }
+        for bytes in attachments {
+            self.attach(bytes)?;
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn put(&mut self, bytes: &[u8]) -> Result<(), Fail> {
+        if self.out.put(bytes) {
+            Ok(())
+        } else {
+            self.full()
+        }
+    }
+
+    #[cold]
+    fn full(&mut self) -> Result<(), Fail> {
+        self.note(EncodeError::BufferTooSmall)
+    }
+
+    #[cold]
+    fn note(&mut self, error: EncodeError) -> Result<(), Fail> {
+        self.noted = Some(error);
+        Err(Fail::Noted)
+    }
+
+    fn attach(&mut self, bytes: &[u8]) -> Result<(), Fail> {
+        if let Err(error) = (self.attach)(bytes) {
+            return self.note(error);
+        }
+        self.attached += 1;
+        Ok(())
+    }
+
+    /// A string with its quotes.
+    #[inline]
+    fn text(&mut self, text: &str) -> Result<(), Fail> {
+        self.put(b"\"")?;
+        self.escaped(text)?;
+        self.put(b"\"")
+    }
+
+    /// The inside of a string.
+    #[inline]
+    fn escaped(&mut self, text: &str) -> Result<(), Fail> {
+        let plain = json::find_special(text.as_bytes(), 0);
+        self.put(&text.as_bytes()[..plain])?;
+        if plain < text.len() {
+            self.escape_rest(&text.as_bytes()[plain..])
+        } else {
+            Ok(())
+        }
+    }
+
+    /// `rest` begins with a byte that needs an escape.
+    #[cold]
+    fn escape_rest(&mut self, mut rest: &[u8]) -> Result<(), Fail> {
+        while let Some((&c, tail)) = rest.split_first() {
+            let short = match c {
+                b'"' | b'\\' => c,
+                b'\n' => b'n',
+                b'\r' => b'r',
+                b'\t' => b't',
+                8 => b'b',
+                12 => b'f',
+                _ => 0,
+            };
+            if short != 0 {
+                self.put(&[b'\\', short])?;
+            } else {
+                let digit = |n: u8| b"0123456789abcdef"[usize::from(n & 15)];
+                self.put(&[b'\\', b'u', b'0', b'0', digit(c >> 4), digit(c)])?;
+            }
+            let plain = json::find_special(tail, 0);
+            self.put(&tail[..plain])?;
+            rest = &tail[plain..];
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn number(&mut self, negative: bool, magnitude: u64) -> Result<(), Fail> {
+        let mut digits = [0; 21];
+        let mut at = digits.len();
+        let mut left = magnitude;
+        // Division of 64-bit numbers is a library call on small targets: leave it as soon as possible.
+        while left > u64::from(u32::MAX) {
+            at -= 1;
+            digits[at] = b'0' + (left % 10) as u8;
+            left /= 10;
+        }
+        let mut left = left as u32;
+        loop {
+            at -= 1;
+            digits[at] = b'0' + (left % 10) as u8;
+            left /= 10;
+            if left == 0 {
+                break;
+            }
+        }
+        if negative {
+            at -= 1;
+            digits[at] = b'-';
+        }
+        self.put(&digits[at..])
+    }
+
+    fn formatted(&mut self, what: fmt::Arguments<'_>) -> Result<(), Fail> {
+        struct Put<'w, 's, S>(&'w mut ArgsWriter<'s, S>);
+        impl<S: Sink> Write for Put<'_, '_, S> {
+            fn write_str(&mut self, text: &str) -> fmt::Result {
+                self.0.escaped(text).map_err(|_| fmt::Error)
+            }
+        }
+        if Put(self).write_fmt(what).is_ok() {
+            return Ok(());
+        }
+        Err(if self.noted.is_some() {
+            Fail::Noted
+        } else {
+            ser::Error::custom("a Display implementation failed")
+        })
+    }
+
+    fn float(&mut self, value: impl Serialize) -> Result<(), Fail> {
+        // The longest float takes 24 characters.
+        let mut digits = [0; 32];
+        match serde_json_core::to_slice(&value, &mut digits) {
+            Ok(len) => self.put(&digits[..len]),
+            Err(_) => Err(ser::Error::custom("a float cannot be written")),
+        }
+    }
+
+    /// The value after `{"Variant":`, whose closing brace the caller owes.
+    #[inline]
+    fn variant(&mut self, variant: &str) -> Result<(), Fail> {
+        self.put(b"{")?;
+        self.text(variant)?;
+        self.put(b":")
+    }
+}
+
+/// An array, object or variant that is being written.
+#[doc(hidden)]
+pub struct Compound<'w, 's, S> {
+    writer: &'w mut ArgsWriter<'s, S>,
+    empty: bool,
+    close: &'static [u8],
+    /// A `RawValue` or a number of arbitrary precision of `serde_json`: its only field is the JSON text.
+    verbatim: bool,
+}
+
+impl<S: Sink> Compound<'_, '_, S> {
+    #[inline(always)]
+    fn separate(&mut self) -> Result<(), Fail> {
+        if core::mem::replace(&mut self.empty, false) {
+            Ok(())
+        } else {
+            self.writer.put(b",")
+        }
+    }
+
+    #[inline]
+    fn element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Fail> {
+        self.separate()?;
+        value.serialize(&mut *self.writer)
+    }
+
+    #[inline]
+    fn key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Fail> {
+        self.separate()?;
+        let start = self.writer.out.written().len();
+        key.serialize(&mut *self.writer)?;
+        if self.writer.out.written().get(start) == Some(&b'"') {
+            Ok(())
+        } else {
+            self.quote_key(start)
+        }
+    }
+
+    /// A key that is no string: numbers and bools get quotes.
+    #[cold]
+    fn quote_key(&mut self, start: usize) -> Result<(), Fail> {
+        self.writer.put(b"\"\"")?;
+        let key = &mut self.writer.out.written()[start..];
+        if matches!(key.first(), Some(b'-' | b'0'..=b'9' | b't' | b'f')) {
+            let shift = key.len() - 1;
+            key[..shift].rotate_right(1);
+            return Ok(());
+        }
+        Err(Fail::Key)
+    }
+
+    #[inline]
+    fn field<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Result<(), Fail> {
+        if self.verbatim {
+            return self.verbatim(value);
+        }
+        self.separate()?;
+        self.writer.text(name)?;
+        self.writer.put(b":")?;
+        value.serialize(&mut *self.writer)
+    }
+
+    /// Writes JSON text: as a string first, then takes quotes and escapes away where it lies.
+    #[cold]
+    fn verbatim<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Fail> {
+        let start = self.writer.out.written().len();
+        value.serialize(&mut *self.writer)?;
+        let text = &mut self.writer.out.written()[start..];
+        let (mut from, mut to) = (1, 0);
+        while from + 1 < text.len() {
+            let mut c = text[from];
+            if c == b'\\' {
+                from += 1;
+                // Only white space and printable characters occur in JSON.
+                c = match text[from] {
+                    b'n' => b'\n',
+                    b'r' => b'\r',
+                    b't' => b'\t',
+                    other => other,
+                };
+            }
+            text[to] = c;
+            (from, to) = (from + 1, to + 1);
+        }
+        self.writer.out.shorten(start + to);
+        Ok(())
+    }
+
+    #[inline]
+    fn finish(self) -> Result<(), Fail> {
+        self.writer.put(self.close)
+    }
+}
+
+impl<'w, 's, S: Sink> ser::Serializer for &'w mut ArgsWriter<'s, S> {
+    type Ok = ();
+    type Error = Fail;
+    type SerializeSeq = Compound<'w, 's, S>;
+    type SerializeTuple = Compound<'w, 's, S>;
+    type SerializeTupleStruct = Compound<'w, 's, S>;
+    type SerializeTupleVariant = Compound<'w, 's, S>;
+    type SerializeMap = Compound<'w, 's, S>;
+    type SerializeStruct = Compound<'w, 's, S>;
+    type SerializeStructVariant = Compound<'w, 's, S>;
+
+    #[inline]
+    fn serialize_bool(self, v: bool) -> Result<(), Fail> {
+        self.put(if v { b"true" } else { b"false" })
+    }
+    #[inline]
+    fn serialize_i8(self, v: i8) -> Result<(), Fail> {
+        self.serialize_i64(v.into())
+    }
+    #[inline]
+    fn serialize_i16(self, v: i16) -> Result<(), Fail> {
+        self.serialize_i64(v.into())
+    }
+    #[inline]
+    fn serialize_i32(self, v: i32) -> Result<(), Fail> {
+        self.serialize_i64(v.into())
+    }
+    #[inline]
+    fn serialize_i64(self, v: i64) -> Result<(), Fail> {
+        self.number(v < 0, v.unsigned_abs())
+    }
+    fn serialize_i128(self, v: i128) -> Result<(), Fail> {
+        self.formatted(format_args!("{v}"))
+    }
+    #[inline]
+    fn serialize_u8(self, v: u8) -> Result<(), Fail> {
+        self.serialize_u64(v.into())
+    }
+    #[inline]
+    fn serialize_u16(self, v: u16) -> Result<(), Fail> {
+        self.serialize_u64(v.into())
+    }
+    #[inline]
+    fn serialize_u32(self, v: u32) -> Result<(), Fail> {
+        self.serialize_u64(v.into())
+    }
+    #[inline]
+    fn serialize_u64(self, v: u64) -> Result<(), Fail> {
+        self.number(false, v)
+    }
+    fn serialize_u128(self, v: u128) -> Result<(), Fail> {
+        self.formatted(format_args!("{v}"))
+    }
+    #[inline]
+    fn serialize_f32(self, v: f32) -> Result<(), Fail> {
+        self.float(v)
+    }
+    #[inline]
+    fn serialize_f64(self, v: f64) -> Result<(), Fail> {
+        self.float(v)
+    }
+    #[inline]
+    fn serialize_char(self, v: char) -> Result<(), Fail> {
+        self.text(v.encode_utf8(&mut [0; 4]))
+    }
+    #[inline]
+    fn serialize_str(self, v: &str) -> Result<(), Fail> {
+        self.text(v)
+    }
+    fn serialize_bytes(self, v: &[u8]) -> Result<(), Fail> {
+        self.put(b"{\"_placeholder\":true,\"num\":")?;
+        self.number(false, self.attached as u64)?;
+        self.put(b"}")?;
+        self.attach(v)
+    }
+    #[inline]
+    fn serialize_none(self) -> Result<(), Fail> {
+        self.put(b"null")
+    }
+    #[inline]
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Fail> {
+        value.serialize(self)
+    }
+    #[inline]
+    fn serialize_unit(self) -> Result<(), Fail> {
+        self.put(b"null")
+    }
+    #[inline]
+    fn serialize_unit_struct(self, _: &'static str) -> Result<(), Fail> {
+        self.put(b"null")
+    }
+    #[inline]
+    fn serialize_unit_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+    ) -> Result<(), Fail> {
+        self.text(variant)
+    }
+    #[inline]
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        value: &T,
+    ) -> Result<(), Fail> {
+        value.serialize(self)
+    }
+    #[inline]
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        value: &T,
+    ) -> Result<(), Fail> {
+        self.variant(variant)?;
+        value.serialize(&mut *self)?;
+        self.put(b"}")
+    }
+    #[inline]
+    fn serialize_seq(self, _: Option<usize>) -> Result<Compound<'w, 's, S>, Fail> {
+        self.put(b"[")?;
+        Ok(Compound {
+            writer: self,
+            empty: true,
+            close: b"]",
+            verbatim: false,
+        })
+    }
+    #[inline]
+    fn serialize_tuple(self, _: usize) -> Result<Compound<'w, 's, S>, Fail> {
+        self.serialize_seq(None)
+    }
+    #[inline]
+    fn serialize_tuple_struct(
+        self,
+        _: &'static str,
+        _: usize,
+    ) -> Result<Compound<'w, 's, S>, Fail> {
+        self.serialize_seq(None)
+    }
+    #[inline]
+    fn serialize_tuple_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        _: usize,
+    ) -> Result<Compound<'w, 's, S>, Fail> {
+        self.variant(variant)?;
+        self.put(b"[")?;
+        Ok(Compound {
+            writer: self,
+            empty: true,
+            close: b"]}",
+            verbatim: false,
+        })
+    }
+    #[inline]
+    fn serialize_map(self, _: Option<usize>) -> Result<Compound<'w, 's, S>, Fail> {
+        self.put(b"{")?;
+        Ok(Compound {
+            writer: self,
+            empty: true,
+            close: b"}",
+            verbatim: false,
+        })
+    }
+    #[inline]
+    fn serialize_struct(self, name: &'static str, _: usize) -> Result<Compound<'w, 's, S>, Fail> {
+        if name == "$serde_json::private::RawValue" || name == "$serde_json::private::Number" {
+            return Ok(Compound {
+                writer: self,
+                empty: true,
+                close: b"",
+                verbatim: true,
+            });
+        }
+        self.serialize_map(None)
+    }
+    #[inline]
+    fn serialize_struct_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        _: usize,
+    ) -> Result<Compound<'w, 's, S>, Fail> {
+        self.variant(variant)?;
+        self.put(b"{")?;
+        Ok(Compound {
+            writer: self,
+            empty: true,
+            close: b"}}",
+            verbatim: false,
+        })
+    }
+    fn collect_str<T: fmt::Display + ?Sized>(self, value: &T) -> Result<(), Fail> {
+        self.put(b"\"")?;
+        self.formatted(format_args!("{value}"))?;
+        self.put(b"\"")
+    }
+}
+
+macro_rules! compound {
+    ($($kind:ident: $method:ident($($key:ident: $type:ty)?) = $call:ident;)*) => {$(
+        impl<S: Sink> ser::$kind for Compound<'_, '_, S> {
+            type Ok = ();
+            type Error = Fail;
+            #[inline]
+            fn $method<T: Serialize + ?Sized>(&mut self, $($key: $type,)? value: &T) -> Result<(), Fail> {
+                self.$call($($key,)? value)
+            }
+            #[inline]
+            fn end(self) -> Result<(), Fail> {
+                self.finish()
+            }
+        }
+    )*};
+}
+
+compound! {
+    SerializeSeq: serialize_element() = element;
+    SerializeTuple: serialize_element() = element;
+    SerializeTupleStruct: serialize_field() = element;
+    SerializeTupleVariant: serialize_field() = element;
+    SerializeStruct: serialize_field(key: &'static str) = field;
+    SerializeStructVariant: serialize_field(key: &'static str) = field;
+}
+
+impl<S: Sink> ser::SerializeMap for Compound<'_, '_, S> {
+    type Ok = ();
+    type Error = Fail;
+
+    #[inline]
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Fail> {
+        self.key(key)
+    }
+    #[inline]
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Fail> {
+        self.writer.put(b":")?;
+        value.serialize(&mut *self.writer)
+    }
+    #[inline]
+    fn end(self) -> Result<(), Fail> {
+        self.finish()
+    }
+}
