@@ -7,3 +7,5 @@
 
 pub mod board;
 pub mod net;
+#[cfg(feature = "tls")]
+pub mod tls;

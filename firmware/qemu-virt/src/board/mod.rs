@@ -7,6 +7,8 @@ pub mod entropy;
 mod finisher;
 #[cfg(feature = "tls")]
 pub mod heap;
+#[cfg(feature = "tls")]
+mod libc;
 mod mmio;
 pub mod nic;
 mod plic;
