@@ -1,0 +1,188 @@
+//! The yardstick: what somebody writes who needs exactly this server and these events. tokio-websockets, a hard-coded
+//! handshake, serde_json straight into the struct; no namespaces, no reconnection, no options.
+
+use bench_common::{
+    Error, Job, PATH, Reading, Sequence, Stopwatch, attachment_id, report_memory, resident_bytes,
+};
+use futures_util::{SinkExt, StreamExt};
+use tokio::net::TcpStream;
+use tokio_websockets::{ClientBuilder, Message, WebSocketStream};
+
+type Ws = WebSocketStream<TcpStream>;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let job = Job::from_args()?;
+    match job.row.as_str() {
+        "receive" => receive(&job).await,
+        "binary" => binary(&job, false).await,
+        "binary-typed" => binary(&job, true).await,
+        "emit" => emit(&job).await,
+        "ack" => ack(&job).await,
+        "idle" => idle(&job).await,
+        other => Err(format!("the bare client has no row {other:?}").into()),
+    }
+}
+
+async fn connect(job: &Job) -> Result<Ws, Error> {
+    let stream = TcpStream::connect(("127.0.0.1", job.port)).await?;
+    stream.set_nodelay(true)?;
+    let uri = format!("ws://127.0.0.1:{}{PATH}&{}", job.port, job.query());
+    let (mut ws, _) = ClientBuilder::new().uri(&uri)?.connect_on(stream).await?;
+    let open = next(&mut ws).await?;
+    if !open.as_text().is_some_and(|text| text.starts_with("0{")) {
+        return Err("no Engine.IO open packet".into());
+    }
+    ws.send(Message::text("40")).await?;
+    let joined = next(&mut ws).await?;
+    if !joined.as_text().is_some_and(|text| text.starts_with("40{")) {
+        return Err("no CONNECT reply".into());
+    }
+    Ok(ws)
+}
+
+/// The next message; heartbeats are answered here.
+async fn next(ws: &mut Ws) -> Result<Message, Error> {
+    loop {
+        let message = ws
+            .next()
+            .await
+            .ok_or("the server closed the connection")??;
+        if message.as_text() != Some("2") {
+            return Ok(message);
+        }
+        ws.send(Message::text("3")).await?;
+    }
+}
+
+/// The JSON of an event packet.
+fn event(message: &Message) -> Result<&str, Error> {
+    message
+        .as_text()
+        .and_then(|text| text.strip_prefix("42"))
+        .ok_or_else(|| "not an event".into())
+}
+
+async fn receive(job: &Job) -> Result<(), Error> {
+    let mut ws = connect(job).await?;
+    let mut sequence = Sequence::new(job.count);
+    let clock = Stopwatch::start();
+    ws.send(Message::text(r#"42["go"]"#)).await?;
+    loop {
+        let message = next(&mut ws).await?;
+        let (name, reading): (&str, Reading) = serde_json::from_str(event(&message)?)?;
+        if name == "event" && sequence.take(reading.id) {
+            break;
+        }
+    }
+    clock.report();
+    Ok(())
+}
+
+async fn binary(job: &Job, typed: bool) -> Result<(), Error> {
+    const HEADER: &str = r#"451-["event",{"_placeholder":true,"num":0}"#;
+    let mut ws = connect(job).await?;
+    let mut sequence = Sequence::new(job.count);
+    let clock = Stopwatch::start();
+    ws.send(Message::text(r#"42["go"]"#)).await?;
+    loop {
+        let header = next(&mut ws).await?;
+        // The hard-coded client knows the header by heart; only the second argument is worth parsing.
+        let rest = header
+            .as_text()
+            .and_then(|text| text.strip_prefix(HEADER))
+            .ok_or("not the expected binary event")?;
+        let id = if typed {
+            let json = rest
+                .strip_prefix(',')
+                .and_then(|rest| rest.strip_suffix(']'))
+                .ok_or("no second argument")?;
+            Some(serde_json::from_str::<Reading>(json)?.id)
+        } else {
+            None
+        };
+        let attachment = next(&mut ws).await?;
+        let bytes: &[u8] = attachment.as_payload();
+        if !attachment.is_binary() || id.is_some_and(|id| id != attachment_id(bytes)) {
+            return Err("not the attachment of this event".into());
+        }
+        if sequence.take_attachment(bytes) {
+            break;
+        }
+    }
+    clock.report();
+    Ok(())
+}
+
+async fn emit(job: &Job) -> Result<(), Error> {
+    let mut ws = connect(job).await?;
+    let clock = Stopwatch::start();
+    let mut reading = Reading::number(0);
+    for n in 0..job.count {
+        reading.id = Reading::id(n);
+        // `feed` and not `send`: the sink writes when 8 KiB have gathered.
+        ws.feed(packet(None, &reading)?).await?;
+    }
+    ws.flush().await?;
+    let done = next(&mut ws).await?;
+    if event(&done)? != r#"["done",1]"# {
+        return Err("the server did not receive all events".into());
+    }
+    clock.report();
+    Ok(())
+}
+
+/// An event packet, serialized into the buffer that becomes the message.
+fn packet(ack_id: Option<u32>, reading: &Reading) -> Result<Message, Error> {
+    let mut text = Vec::with_capacity(128);
+    text.extend_from_slice(b"42");
+    if let Some(id) = ack_id {
+        serde_json::to_writer(&mut text, &id)?;
+    }
+    serde_json::to_writer(&mut text, &("event", reading))?;
+    Ok(Message::text(text))
+}
+
+async fn ack(job: &Job) -> Result<(), Error> {
+    let mut ws = connect(job).await?;
+    let mut sequence = Sequence::new(job.count);
+    let clock = Stopwatch::start();
+    let mut reading = Reading::number(0);
+    for n in 0..job.count {
+        reading.id = Reading::id(n);
+        ws.send(packet(Some(n), &reading)?).await?;
+        let message = next(&mut ws).await?;
+        let text = message
+            .as_text()
+            .and_then(|text| text.strip_prefix("43"))
+            .ok_or("not an ack")?;
+        let (id, json) = text.split_at(text.find('[').ok_or("an ack without arguments")?);
+        if id.parse() != Ok(n) {
+            return Err("an ack with the wrong id".into());
+        }
+        let (answer,): (u32,) = serde_json::from_str(json)?;
+        sequence.take(answer);
+    }
+    clock.report();
+    Ok(())
+}
+
+/// Every connection is a task that waits for the next message, as in a program that wants to answer heartbeats.
+async fn idle(job: &Job) -> Result<(), Error> {
+    let hold = async |_: u32| {
+        let mut ws = connect(job).await?;
+        Ok::<_, Error>(tokio::spawn(async move { next(&mut ws).await.map(drop) }))
+    };
+    let mut tasks = vec![hold(0).await?];
+    tokio::task::yield_now().await;
+    let before = resident_bytes();
+    for n in 1..=job.count {
+        tasks.push(hold(n).await?);
+    }
+    tokio::task::yield_now().await;
+    report_memory(before);
+    if tasks.iter().any(tokio::task::JoinHandle::is_finished) {
+        return Err("the server closed a connection".into());
+    }
+    Ok(())
+}

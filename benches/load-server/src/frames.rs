@@ -1,0 +1,195 @@
+//! Server-to-client frames (built once) and the reader of client-to-server frames.
+
+use std::io::{self, Read};
+
+/// As in `bench-common`, which this crate does not use so that it builds in a second.
+const FIRST_ID: u32 = 1000;
+const CYCLE: u32 = 1000;
+const ATTACHMENT: usize = 1024;
+
+pub(crate) const TEXT: u8 = 1;
+pub(crate) const BINARY: u8 = 2;
+pub(crate) const CLOSE: u8 = 8;
+
+/// Appends an unmasked, final frame.
+pub(crate) fn push_frame(out: &mut Vec<u8>, opcode: u8, payload: &[u8]) {
+    out.push(0x80 | opcode);
+    match payload.len() {
+        len @ 0..=125 => out.push(len as u8),
+        len @ 126..=0xffff => {
+            out.push(126);
+            out.extend_from_slice(&(len as u16).to_be_bytes());
+        }
+        len => {
+            out.push(127);
+            out.extend_from_slice(&(len as u64).to_be_bytes());
+        }
+    }
+    out.extend_from_slice(payload);
+}
+
+/// The JSON of the reading with this id.
+fn reading(id: u32) -> String {
+    format!(r#"{{"id":{id},"t":21.53,"ok":true,"name":"kitchen"}}"#)
+}
+
+/// One cycle of events as they go over the wire, all of the same length, back to back.
+pub(crate) struct Cycle(Vec<u8>);
+
+impl Cycle {
+    fn new(push_event: impl Fn(&mut Vec<u8>, u32)) -> Self {
+        let mut bytes = Vec::new();
+        (FIRST_ID..FIRST_ID + CYCLE).for_each(|id| push_event(&mut bytes, id));
+        Self(bytes)
+    }
+
+    /// The frames of `count` events: one large slice after the other.
+    pub(crate) fn chunks(&self, count: u32) -> impl Iterator<Item = &[u8]> {
+        let whole = (0..count / CYCLE).map(|_| self.0.as_slice());
+        let rest = self.0.len() / CYCLE as usize * (count % CYCLE) as usize;
+        whole.chain([&self.0[..rest]])
+    }
+}
+
+/// All that is sent in bulk.
+pub(crate) struct Prebuilt {
+    pub(crate) events: Cycle,
+    pub(crate) binary: Cycle,
+    pub(crate) binary_typed: Cycle,
+}
+
+impl Prebuilt {
+    pub(crate) fn new() -> Self {
+        let push_binary = |out: &mut Vec<u8>, header: &str, id: u32| {
+            push_frame(out, TEXT, header.as_bytes());
+            let mut attachment = [0x5a; ATTACHMENT];
+            attachment[..4].copy_from_slice(id.to_string().as_bytes());
+            push_frame(out, BINARY, &attachment);
+        };
+        Self {
+            events: Cycle::new(|out, id| {
+                push_frame(
+                    out,
+                    TEXT,
+                    format!(r#"42["event",{}]"#, reading(id)).as_bytes(),
+                )
+            }),
+            binary: Cycle::new(|out, id| {
+                push_binary(out, r#"451-["event",{"_placeholder":true,"num":0}]"#, id)
+            }),
+            binary_typed: Cycle::new(|out, id| {
+                let header = format!(
+                    r#"451-["event",{{"_placeholder":true,"num":0}},{}]"#,
+                    reading(id)
+                );
+                push_binary(out, &header, id);
+            }),
+        }
+    }
+}
+
+/// The frame that answers the event `ack_id`.
+pub(crate) fn ack_frame(out: &mut Vec<u8>, ack_id: &str, argument: &str) {
+    push_frame(out, TEXT, format!("43{ack_id}[{argument}]").as_bytes());
+}
+
+/// Reads client frames from large reads.
+pub(crate) struct Frames<R> {
+    stream: R,
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+/// A frame as it came: `payload` is still masked.
+pub(crate) struct Frame<'a> {
+    pub(crate) opcode: u8,
+    mask: [u8; 4],
+    payload: &'a [u8],
+}
+
+impl Frame<'_> {
+    /// The payload in clear text, up to `limit` bytes.
+    pub(crate) fn unmask<'b>(&self, limit: usize, out: &'b mut Vec<u8>) -> &'b [u8] {
+        out.clear();
+        out.extend(
+            self.payload
+                .iter()
+                .take(limit)
+                .zip(self.mask.iter().cycle())
+                .map(|(byte, mask)| byte ^ mask),
+        );
+        out
+    }
+}
+
+impl<R: Read> Frames<R> {
+    pub(crate) fn new(stream: R) -> Self {
+        // Small at first: a thousand of these wait on idle connections.
+        Self {
+            stream,
+            buffer: vec![0; 4 * 1024],
+            start: 0,
+            end: 0,
+        }
+    }
+
+    /// Makes room for bulk reads.
+    pub(crate) fn expect_bulk(&mut self) {
+        self.buffer.resize(256 * 1024, 0);
+    }
+
+    /// The next frame; `None` at the end of the stream.
+    pub(crate) fn next(&mut self) -> io::Result<Option<Frame<'_>>> {
+        loop {
+            if let Some((head, len)) = parse_head(&self.buffer[self.start..self.end])? {
+                if head + len > self.buffer.len() {
+                    self.buffer.resize(head + len, 0);
+                }
+                if self.start + head + len <= self.end {
+                    let at = self.start + head;
+                    self.start = at + len;
+                    let mask = self.buffer[at - 4..at].try_into().expect("four bytes");
+                    let opcode = self.buffer[at - head] & 0x0f;
+                    return Ok(Some(Frame {
+                        opcode,
+                        mask,
+                        payload: &self.buffer[at..at + len],
+                    }));
+                }
+            }
+            self.buffer.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+            let n = self.stream.read(&mut self.buffer[self.end..])?;
+            if n == 0 {
+                return Ok(None);
+            }
+            self.end += n;
+        }
+    }
+}
+
+/// Lengths of the head (with the mask) and of the payload, as soon as the head is complete.
+fn parse_head(bytes: &[u8]) -> io::Result<Option<(usize, usize)>> {
+    let [first, second, rest @ ..] = bytes else {
+        return Ok(None);
+    };
+    if first & 0xf0 != 0x80 || second & 0x80 == 0 {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "a client frame is not masked, or fragmented",
+        ));
+    }
+    let (extra, len) = match (second & 0x7f, rest) {
+        (126, [a, b, ..]) => (2, usize::from(u16::from_be_bytes([*a, *b]))),
+        (127, len) if len.len() >= 8 => (
+            8,
+            u64::from_be_bytes(len[..8].try_into().expect("eight bytes")) as usize,
+        ),
+        (126 | 127, _) => return Ok(None),
+        (len, _) => (0, usize::from(len)),
+    };
+    let head = 2 + extra + 4;
+    Ok((bytes.len() >= head).then_some((head, len)))
+}
