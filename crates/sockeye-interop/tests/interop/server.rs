@@ -1,0 +1,177 @@
+//! Scenario servers as child processes. What they offer: `crates/sockeye-testkit/servers/README.md`.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+
+use crate::wait::within;
+
+/// The implementations that the scenarios run against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Node48,
+    Node31,
+    Python,
+    Socketioxide,
+}
+
+impl Kind {
+    fn command(self) -> Command {
+        let servers = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sockeye-testkit/servers");
+        let node = |version: &str| {
+            let package = servers.join("node").join(version);
+            installed(&package.join("node_modules"));
+            let mut command = Command::new("node");
+            command
+                .arg(servers.join("node/server.js"))
+                .arg("--package")
+                .arg(package);
+            command
+        };
+        match self {
+            Self::Node48 => node("v4"),
+            Self::Node31 => node("v3"),
+            Self::Python => {
+                let python = servers.join("python/.venv/bin/python");
+                installed(&python);
+                let mut command = Command::new(python);
+                command.arg(servers.join("python/server.py"));
+                command
+            }
+            Self::Socketioxide => Command::new(env!("CARGO_BIN_EXE_socketioxide-server")),
+        }
+    }
+}
+
+fn installed(path: &PathBuf) {
+    assert!(
+        path.exists(),
+        "the scenario servers are not installed; run `cargo xtask servers` once"
+    );
+}
+
+/// A running server. Dropping it ends the process.
+pub(crate) struct Server {
+    kind: Kind,
+    options: Vec<String>,
+    child: Child,
+    stdin: ChildStdin,
+    stdout: Lines<BufReader<ChildStdout>>,
+    commands: u64,
+    pub(crate) port: u16,
+}
+
+impl Server {
+    pub(crate) async fn start(kind: Kind) -> Self {
+        Self::start_with(kind, &[]).await
+    }
+
+    /// Options as the servers take them: `["--ping-interval", "100"]`.
+    pub(crate) async fn start_with(kind: Kind, options: &[&str]) -> Self {
+        let options: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
+        let mut command = kind.command();
+        command
+            .args(&options)
+            .kill_on_drop(true)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        let mut child = command
+            .spawn()
+            .unwrap_or_else(|error| panic!("cannot start the {kind:?} server: {error}"));
+        let stdin = child.stdin.take().expect("stdin is piped");
+        let stdout = child.stdout.take().expect("stdout is piped");
+        let mut stdout = BufReader::new(stdout).lines();
+        let line = within("the server's port line", stdout.next_line()).await;
+        let line = line
+            .expect("stdout is readable")
+            .unwrap_or_else(|| panic!("the {kind:?} server ended at its start"));
+        let hello: Value = serde_json::from_str(&line).expect("the first line is JSON");
+        let port = u16::try_from(hello["port"].as_u64().expect("a port")).expect("a port number");
+        Self {
+            kind,
+            options,
+            child,
+            stdin,
+            stdout,
+            commands: 0,
+            port,
+        }
+    }
+
+    pub(crate) fn url(&self, path_and_query: &str) -> String {
+        format!("http://127.0.0.1:{}{path_and_query}", self.port)
+    }
+
+    /// Gives a command and waits for its answer.
+    pub(crate) async fn command(&mut self, mut command: Value) -> Value {
+        self.commands += 1;
+        command["id"] = self.commands.into();
+        let line = format!("{command}\n");
+        let exchange = async {
+            self.stdin
+                .write_all(line.as_bytes())
+                .await
+                .expect("the server reads commands");
+            self.stdin.flush().await.expect("the server reads commands");
+            self.stdout
+                .next_line()
+                .await
+                .expect("stdout is readable")
+                .expect("the server answers")
+        };
+        let answer: Value =
+            serde_json::from_str(&within(&line, exchange).await).expect("the answer is JSON");
+        assert_eq!(
+            answer["id"], command["id"],
+            "answers come in order: {answer}"
+        );
+        answer
+    }
+
+    /// Sockets that the server counts in the namespace.
+    pub(crate) async fn sockets(&mut self, nsp: &str) -> u64 {
+        self.command(json!({"cmd": "sockets", "nsp": nsp})).await["sockets"]
+            .as_u64()
+            .expect("a number")
+    }
+
+    /// Waits until the server counts that many.
+    pub(crate) async fn has_sockets(&mut self, nsp: &str, n: u64) {
+        let counted = async {
+            while self.sockets(nsp).await != n {
+                tokio::time::sleep(crate::wait::POLL).await;
+            }
+        };
+        within(&format!("{n} sockets in {nsp} on the server"), counted).await;
+    }
+
+    /// Emits to every socket of the namespace.
+    pub(crate) async fn emit(&mut self, nsp: &str, event: &str, args: Value) {
+        self.command(json!({"cmd": "emit", "nsp": nsp, "event": event, "args": args}))
+            .await;
+    }
+
+    /// Takes every socket out of the namespace.
+    pub(crate) async fn disconnect(&mut self, nsp: &str) {
+        self.command(json!({"cmd": "disconnect", "nsp": nsp})).await;
+    }
+
+    /// Ends it in an orderly way: connections are closed by the server.
+    pub(crate) async fn stop(mut self) {
+        self.command(json!({"cmd": "stop"})).await;
+        within("the server's end", self.child.wait())
+            .await
+            .expect("a child can be waited for");
+    }
+
+    /// Ends the process at once and starts another one, on another port.
+    pub(crate) async fn restart(&mut self) {
+        self.child.kill().await.expect("a child can be killed");
+        let options: Vec<&str> = self.options.iter().map(String::as_str).collect();
+        let next = Self::start_with(self.kind, &options).await;
+        *self = next;
+    }
+}
