@@ -1,0 +1,256 @@
+//! Builds the firmware of emulated boards: with rustup's RISC-V target where it is installed, else with Debian's
+//! compiler and library sources. Also reads what an image takes of flash and RAM.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::run;
+use crate::tools::{self, Tool, works};
+
+/// A cold build with C code takes three minutes on two cores.
+const LIMIT: Duration = Duration::from_secs(20 * 60);
+
+const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
+const DEBIAN_SOURCES: &str = "/usr/lib/rustlib/src/rust/library/core";
+
+const DEBIAN_COMPILER: Tool = Tool {
+    what: "a Rust compiler with RISC-V targets (`rustup target add riscv32imc-unknown-none-elf riscv32imac-unknown-none-elf`)",
+    probe: &[DEBIAN_RUSTC, "--version"],
+    packages: &["rustc-web"],
+};
+const DEBIAN_LIBRARY: Tool = Tool {
+    what: "the sources of Rust's library",
+    probe: &["test", "-d", DEBIAN_SOURCES],
+    packages: &["rust-web-src"],
+};
+/// Mbed TLS is compiled where its wall clock is switched on.
+const C_TOOLS: &[Tool] = &[
+    Tool {
+        what: "clang",
+        probe: &["clang", "--version"],
+        packages: &["clang"],
+    },
+    Tool {
+        what: "CMake",
+        probe: &["cmake", "--version"],
+        packages: &["cmake"],
+    },
+    Tool {
+        what: "Ninja",
+        probe: &["ninja", "--version"],
+        packages: &["ninja-build"],
+    },
+];
+
+/// An instruction set that chips of the ESP32 family have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// No atomic instructions: ESP32-C2, C3.
+    Imc,
+    /// With atomic instructions: ESP32-C6, H2.
+    Imac,
+}
+
+impl Target {
+    pub(crate) const ALL: [Self; 2] = [Self::Imc, Self::Imac];
+
+    pub(crate) fn triple(self) -> &'static str {
+        match self {
+            Self::Imc => "riscv32imc-unknown-none-elf",
+            Self::Imac => "riscv32imac-unknown-none-elf",
+        }
+    }
+
+    /// For people: the instruction set and a chip that has it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Imc => "imc (as ESP32-C3)",
+            Self::Imac => "imac (as ESP32-C6)",
+        }
+    }
+}
+
+/// How this machine builds for RISC-V.
+enum Compiler {
+    /// `rustup target add` has been here.
+    Rustup,
+    /// Another compiler, or the same one with library sources: builds `core` along with the image.
+    Sources { rustc: PathBuf, linker: PathBuf },
+}
+
+/// Images of one firmware folder, in release mode.
+pub(crate) struct Firmware<'a> {
+    /// The folder with its `Cargo.toml`, from the root of the repository.
+    pub(crate) folder: &'a str,
+    pub(crate) target: Target,
+    pub(crate) features: &'a [&'a str],
+    pub(crate) images: &'a [&'a str],
+}
+
+impl Firmware<'_> {
+    /// Builds the images. Gives the folder where they lie under their names.
+    pub(crate) fn build(&self) -> Result<PathBuf, String> {
+        let compiler = compiler(self.target)?;
+        if self.features.contains(&"tls") {
+            tools::need(C_TOOLS)?;
+        }
+        let folder = run::root().join(self.folder);
+        let output = folder.join("target");
+        let mut cargo = run::cargo("build --quiet --release --locked --target");
+        cargo.arg(self.target.triple()).current_dir(&folder);
+        cargo.arg("--target-dir").arg(&output);
+        // Flags from outside would replace those of the folder's own configuration, which name the linker scripts.
+        for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET"] {
+            cargo.env_remove(name);
+        }
+        if let Compiler::Sources { rustc, linker } = compiler {
+            let triple = self.target.triple().to_uppercase().replace('-', "_");
+            cargo.args(["-Z", "build-std=core,alloc"]);
+            cargo.env("RUSTC", rustc).env("RUSTC_BOOTSTRAP", "1");
+            cargo.env(format!("CARGO_TARGET_{triple}_LINKER"), linker);
+        }
+        for image in self.images {
+            cargo.args(["--bin", image]);
+        }
+        if !self.features.is_empty() {
+            cargo.args(["--features", &self.features.join(",")]);
+        }
+        if run::run(&mut cargo, LIMIT)?.success() {
+            Ok(output.join(self.target.triple()).join("release"))
+        } else {
+            Err(format!(
+                "the images {} of {} do not build for {}",
+                self.images.join(", "),
+                self.folder,
+                self.target.triple()
+            ))
+        }
+    }
+}
+
+fn compiler(target: Target) -> Result<Compiler, String> {
+    let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
+    let libraries = print(
+        &rustc,
+        &["--print", "target-libdir", "--target", target.triple()],
+    );
+    if libraries.is_some_and(|folder| has_core(Path::new(&folder))) {
+        return Ok(Compiler::Rustup);
+    }
+    let sysroot = print(&rustc, &["--print", "sysroot"]).map(PathBuf::from);
+    let own_sources = sysroot
+        .as_ref()
+        .is_some_and(|root| root.join("lib/rustlib/src/rust/library/core").is_dir());
+    let rustc = if own_sources {
+        rustc
+    } else {
+        tools::need(&[DEBIAN_COMPILER, DEBIAN_LIBRARY])?;
+        DEBIAN_RUSTC.to_owned()
+    };
+    Ok(Compiler::Sources {
+        rustc: rustc.into(),
+        linker: linker(sysroot.as_deref())?,
+    })
+}
+
+fn has_core(libraries: &Path) -> bool {
+    fs::read_dir(libraries).is_ok_and(|files| {
+        files
+            .flatten()
+            .any(|file| file.file_name().to_string_lossy().starts_with("libcore-"))
+    })
+}
+
+/// The linker that comes with rustup's compiler; Debian's compiler does not find one by itself.
+fn linker(sysroot: Option<&Path>) -> Result<PathBuf, String> {
+    let hosts = sysroot.and_then(|root| fs::read_dir(root.join("lib/rustlib")).ok());
+    let bundled = hosts
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|host| host.path().join("bin/rust-lld"))
+        .find(|path| path.is_file());
+    match bundled {
+        Some(linker) => Ok(linker),
+        None if works(&["ld.lld", "--version"]) => Ok("ld.lld".into()),
+        None => {
+            tools::need(&[Tool {
+                what: "LLVM's linker",
+                probe: &["ld.lld", "--version"],
+                packages: &["lld"],
+            }])?;
+            Ok("ld.lld".into())
+        }
+    }
+}
+
+fn print(program: &str, args: &[&str]) -> Option<String> {
+    let output = Command::new(program)
+        .args(args)
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output()
+        .ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| text.trim().to_owned())
+}
+
+/// What an image takes of a chip.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sizes {
+    /// Code, constants and initial values.
+    pub(crate) flash: u32,
+    /// Static data, without stack and heap areas.
+    pub(crate) ram: u32,
+}
+
+/// Reads the sizes from the section table of an image.
+pub(crate) fn sizes(image: &Path) -> Result<Sizes, String> {
+    let bytes =
+        fs::read(image).map_err(|error| format!("cannot read {}: {error}", image.display()))?;
+    elf_sizes(&bytes)
+        .ok_or_else(|| format!("{} is not a 32-bit little-endian ELF file", image.display()))
+}
+
+fn elf_sizes(elf: &[u8]) -> Option<Sizes> {
+    const NO_BITS: u32 = 8;
+    const WRITE: u32 = 1;
+    const ALLOC: u32 = 2;
+    let word = |at: usize| Some(u32::from_le_bytes(elf.get(at..at + 4)?.try_into().ok()?));
+    let half = |at: usize| Some(u16::from_le_bytes(elf.get(at..at + 2)?.try_into().ok()?));
+    if elf.get(..6)? != b"\x7fELF\x01\x01" {
+        return None;
+    }
+    let table = word(0x20)? as usize;
+    let (entry, count, names) = (
+        half(0x2e)? as usize,
+        half(0x30)? as usize,
+        half(0x32)? as usize,
+    );
+    let names = word(table + names * entry + 0x10)? as usize;
+    let mut sizes = Sizes::default();
+    for section in (0..count).map(|index| table + index * entry) {
+        let (name, kind, flags, size) = (
+            word(section)?,
+            word(section + 4)?,
+            word(section + 8)?,
+            word(section + 20)?,
+        );
+        let name = elf
+            .get(names + name as usize..)?
+            .split(|byte| *byte == 0)
+            .next()?;
+        if flags & ALLOC == 0 || [&b".stack"[..], b".heap"].contains(&name) {
+            continue;
+        }
+        if kind != NO_BITS {
+            sizes.flash += size;
+        }
+        if flags & WRITE != 0 {
+            sizes.ram += size;
+        }
+    }
+    Some(sizes)
+}
