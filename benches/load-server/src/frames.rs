@@ -193,3 +193,74 @@ fn parse_head(bytes: &[u8]) -> io::Result<Option<(usize, usize)>> {
     let head = 2 + extra + 4;
     Ok((bytes.len() >= head).then_some((head, len)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives out its bytes `step` at a time.
+    struct Trickle<'a>(&'a [u8], usize);
+
+    impl Read for Trickle<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let n = self.1.min(self.0.len()).min(buffer.len());
+            let (now, later) = self.0.split_at(n);
+            buffer[..n].copy_from_slice(now);
+            self.0 = later;
+            Ok(n)
+        }
+    }
+
+    fn push_masked(out: &mut Vec<u8>, payload: &[u8]) {
+        let mut plain = Vec::new();
+        push_frame(&mut plain, TEXT, payload);
+        let head = plain.len() - payload.len();
+        let mask = [1, 2, 3, 4];
+        out.push(plain[0]);
+        out.push(plain[1] | 0x80);
+        out.extend_from_slice(&plain[2..head]);
+        out.extend_from_slice(&mask);
+        out.extend(
+            payload
+                .iter()
+                .zip(mask.iter().cycle())
+                .map(|(byte, mask)| byte ^ mask),
+        );
+    }
+
+    #[test]
+    fn client_frames_survive_any_split() {
+        let payloads = [0, 1, 125, 126, 5_000, 0x1_0000].map(|len| vec![b'x'; len]);
+        let mut stream = Vec::new();
+        payloads
+            .iter()
+            .for_each(|payload| push_masked(&mut stream, payload));
+        for step in [1, 2, 3, 7, 1000, usize::MAX] {
+            let mut frames = Frames::new(Trickle(&stream, step));
+            let mut clear = Vec::new();
+            for payload in &payloads {
+                let frame = frames.next().unwrap().expect("one more frame");
+                assert_eq!(frame.opcode, TEXT);
+                assert!(
+                    frame.unmask(usize::MAX, &mut clear) == payload.as_slice(),
+                    "step {step}"
+                );
+            }
+            assert!(frames.next().unwrap().is_none());
+        }
+    }
+
+    #[test]
+    fn a_cycle_is_cut_between_events() {
+        let prebuilt = Prebuilt::new();
+        let length: usize = prebuilt.binary_typed.chunks(2_345).map(<[u8]>::len).sum();
+        let whole: usize = prebuilt.binary_typed.chunks(CYCLE).map(<[u8]>::len).sum();
+        assert_eq!(length, whole / CYCLE as usize * 2_345);
+        assert!(
+            prebuilt
+                .events
+                .chunks(1)
+                .any(|chunk| chunk.ends_with(br#""name":"kitchen"}]"#))
+        );
+    }
+}

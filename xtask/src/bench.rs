@@ -1,0 +1,533 @@
+//! `cargo xtask bench`: builds the clients and the load server in `benches`, runs every row with every client in turn, and
+//! prints what an event costs. What is measured, and how, is in `benches/README.md`.
+
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::{run, tools};
+
+const HELP: &str = "\
+cargo xtask bench [OPTIONS]   what an event costs in sockeye, rust_socketio and a hard-coded client
+  --quick            one short round, smaller counts under valgrind, no allocation counts
+  --rows A,B         only these rows: receive, binary, binary-typed, emit, ack, idle
+  --clients A,B      only these clients: bare, rust_socketio, sockeye
+  --rounds N         timed rounds, interleaved; the median counts (default 5)
+  --no-valgrind      no instruction and allocation counts
+  --json FILE        writes the figures as JSON
+  --profile DIR      keeps the callgrind profiles there, for callgrind_annotate
+";
+
+/// What is measured. The name is also the clients' sub-command and the load server's scenario.
+struct Row {
+    name: &'static str,
+    what: &'static str,
+    /// How many in a timed round.
+    count: u32,
+    /// How many in the first of the two runs under valgrind; 0 where instructions say nothing.
+    counted: u32,
+}
+
+const ROWS: &[Row] = &[
+    Row {
+        name: "receive",
+        what: "small typed events received",
+        count: 300_000,
+        counted: 10_000,
+    },
+    Row {
+        name: "binary",
+        what: "1 KiB binary events received",
+        count: 100_000,
+        counted: 5_000,
+    },
+    Row {
+        name: "binary-typed",
+        what: "1 KiB binary events with a typed argument received",
+        count: 100_000,
+        counted: 5_000,
+    },
+    Row {
+        name: "emit",
+        what: "small typed events emitted",
+        count: 300_000,
+        counted: 10_000,
+    },
+    Row {
+        name: "ack",
+        what: "sequential emits with ack",
+        count: 20_000,
+        counted: 2_000,
+    },
+    Row {
+        name: "idle",
+        what: "idle connections",
+        count: 1_000,
+        counted: 0,
+    },
+];
+
+struct Client {
+    name: &'static str,
+    package: &'static str,
+    needs: &'static [tools::Tool],
+    /// Rows that it cannot do.
+    lacks: &'static [&'static str],
+}
+
+/// The first one is the yardstick.
+const CLIENTS: &[Client] = &[
+    Client {
+        name: "bare",
+        package: "bench-bare",
+        needs: &[],
+        lacks: &[],
+    },
+    Client {
+        name: "rust_socketio",
+        package: "bench-rust-socketio",
+        needs: &[tools::Tool {
+            what: "the OpenSSL headers (rust_socketio needs them)",
+            probe: &["pkg-config", "--exists", "openssl"],
+            packages: &["libssl-dev", "pkg-config"],
+        }],
+        lacks: &["binary-typed"],
+    },
+    Client {
+        name: "sockeye",
+        package: "bench-sockeye",
+        needs: &[],
+        lacks: &[],
+    },
+];
+
+/// No run takes nearly as long; a client that hangs is a bug to report, not to wait for.
+const RUN_LIMIT: &str = "300";
+const BUILD_LIMIT: Duration = Duration::from_secs(30 * 60);
+
+struct Options {
+    quick: bool,
+    rounds: usize,
+    valgrind: bool,
+    rows: Vec<&'static Row>,
+    clients: Vec<&'static Client>,
+    json: Option<PathBuf>,
+    profiles: Option<PathBuf>,
+}
+
+/// What the runs of one client in one row gave.
+struct Figures {
+    row: &'static Row,
+    client: &'static Client,
+    count: u32,
+    /// Wall clock and processor time of a whole round, in nanoseconds.
+    nanos: Vec<u64>,
+    cpu: Vec<u64>,
+    /// Growth of resident memory, in the idle row.
+    bytes: Vec<u64>,
+    instructions: Option<f64>,
+    allocations: Option<f64>,
+}
+
+/// The command `cargo xtask bench`.
+pub(crate) fn run(args: &[impl AsRef<str>]) -> Result<(), String> {
+    let Some(mut options) = parse(args)? else {
+        print!("{HELP}");
+        return Ok(());
+    };
+    build("load-server")?;
+    let mut skipped = Vec::new();
+    let mut clients = Vec::new();
+    for client in options.clients {
+        match tools::need(client.needs) {
+            Ok(()) => {
+                build(client.package)?;
+                clients.push(client);
+            }
+            Err(why) => skipped.push(format!("{} is skipped: {why}", client.name)),
+        }
+    }
+    options.clients = clients;
+
+    let server = Server::start()?;
+    let mut figures = measure(&options, &server)?;
+    if options.valgrind && tools::works(&["valgrind", "--version"]) {
+        count(&options, &server, &mut figures)?;
+    } else if options.valgrind {
+        skipped.push(
+            "instructions are not counted: valgrind is not installed (sudo apt-get install valgrind)"
+                .to_owned(),
+        );
+    }
+    println!("\n{}", table(&figures));
+    for line in skipped {
+        println!("{line}");
+    }
+    if let Some(file) = &options.json {
+        std::fs::write(file, json(&figures))
+            .map_err(|error| format!("cannot write {}: {error}", file.display()))?;
+    }
+    Ok(())
+}
+
+fn parse(args: &[impl AsRef<str>]) -> Result<Option<Options>, String> {
+    let mut options = Options {
+        quick: false,
+        rounds: 0,
+        valgrind: true,
+        rows: ROWS.iter().collect(),
+        clients: CLIENTS.iter().collect(),
+        json: None,
+        profiles: None,
+    };
+    let mut args = args.iter().map(AsRef::as_ref);
+    while let Some(arg) = args.next() {
+        let mut value = || args.next().ok_or(format!("{arg} needs a value\n{HELP}"));
+        match arg {
+            "--quick" => options.quick = true,
+            "--no-valgrind" => options.valgrind = false,
+            "--rows" => options.rows = choose(value()?, ROWS, |row| row.name)?,
+            "--clients" => options.clients = choose(value()?, CLIENTS, |client| client.name)?,
+            "--json" => options.json = Some(value()?.into()),
+            "--profile" => options.profiles = Some(value()?.into()),
+            "--rounds" => {
+                let rounds = value()?.parse().ok().filter(|rounds| *rounds > 0);
+                options.rounds = rounds.ok_or("--rounds needs a number above 0")?;
+            }
+            "--help" | "-h" => return Ok(None),
+            other => return Err(format!("unknown option {other:?}\n{HELP}")),
+        }
+    }
+    if options.rounds == 0 {
+        options.rounds = if options.quick { 1 } else { 5 };
+    }
+    Ok(Some(options))
+}
+
+/// The members of `all` with these names, in the order of `all`.
+fn choose<T>(
+    names: &str,
+    all: &'static [T],
+    name: fn(&T) -> &str,
+) -> Result<Vec<&'static T>, String> {
+    let names: Vec<&str> = names.split(',').collect();
+    if let Some(unknown) = names
+        .iter()
+        .find(|wanted| !all.iter().any(|one| name(one) == **wanted))
+    {
+        return Err(format!("there is no {unknown:?}\n{HELP}"));
+    }
+    Ok(all
+        .iter()
+        .filter(|one| names.contains(&name(one)))
+        .collect())
+}
+
+fn benches() -> PathBuf {
+    run::root().join("benches")
+}
+
+/// Each package by itself, so that none gets features of a dependency that only another one asked for.
+fn build(package: &str) -> Result<(), String> {
+    let mut cargo = run::cargo(&format!("build --release --package {package}"));
+    let output = run::run(cargo.current_dir(benches()), BUILD_LIMIT)?;
+    if output.success() {
+        Ok(())
+    } else {
+        Err(format!("{package} did not build"))
+    }
+}
+
+fn program(package: &str) -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| benches().join("target"), PathBuf::from);
+    target.join("release").join(package)
+}
+
+/// A command with room for a thousand connections where the hard limit allows it.
+fn roomy(program: &Path) -> Command {
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", r#"ulimit -n 4096 2>/dev/null; exec "$@""#, "sh"])
+        .arg(program);
+    command
+}
+
+/// The load server; it ends when its standard input does.
+struct Server {
+    child: Child,
+    port: String,
+}
+
+impl Server {
+    fn start() -> Result<Self, String> {
+        let mut command = roomy(&program("load-server"));
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|error| format!("cannot start the load server: {error}"))?;
+        let mut port = String::new();
+        let stdout = child.stdout.take().ok_or("the load server has no output")?;
+        BufReader::new(stdout)
+            .read_line(&mut port)
+            .map_err(|error| format!("the load server says no port: {error}"))?;
+        Ok(Self {
+            child,
+            port: port.trim().to_owned(),
+        })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        self.child.wait().ok();
+    }
+}
+
+/// The timed rounds, A B C A B C …, so that a disturbance hits all clients alike.
+fn measure(options: &Options, server: &Server) -> Result<Vec<Figures>, String> {
+    let mut figures = Vec::new();
+    for &row in &options.rows {
+        for &client in &options.clients {
+            if !client.lacks.contains(&row.name) {
+                let count = if options.quick && row.counted > 0 {
+                    row.count / 10
+                } else {
+                    row.count
+                };
+                figures.push(Figures {
+                    row,
+                    client,
+                    count,
+                    nanos: Vec::new(),
+                    cpu: Vec::new(),
+                    bytes: Vec::new(),
+                    instructions: None,
+                    allocations: None,
+                });
+            }
+        }
+    }
+    for round in 1..=options.rounds {
+        println!("round {round} of {}", options.rounds);
+        for one in &mut figures {
+            let line = client_run(
+                roomy(Path::new("timeout")).arg(RUN_LIMIT),
+                one,
+                server,
+                one.count,
+            )?
+            .0;
+            for (name, to) in [
+                ("nanos=", &mut one.nanos),
+                ("cpu=", &mut one.cpu),
+                ("bytes=", &mut one.bytes),
+            ] {
+                let word = line
+                    .split_ascii_whitespace()
+                    .find_map(|word| word.strip_prefix(name));
+                to.extend(word.and_then(|number| number.parse::<u64>().ok()));
+            }
+        }
+    }
+    Ok(figures)
+}
+
+/// Instructions and allocations per event: what a run with 2N events needs more than one with N, divided by N.
+fn count(options: &Options, server: &Server, figures: &mut [Figures]) -> Result<(), String> {
+    if let Some(dir) = &options.profiles {
+        std::fs::create_dir_all(dir)
+            .map_err(|error| format!("cannot create {}: {error}", dir.display()))?;
+    }
+    for one in figures.iter_mut().filter(|one| one.row.counted > 0) {
+        println!("counting: {} {}", one.row.name, one.client.name);
+        let n = if options.quick {
+            one.row.counted / 4
+        } else {
+            one.row.counted
+        };
+        let profile = match &options.profiles {
+            Some(dir) => dir.join(format!("{}.{}.callgrind", one.row.name, one.client.name)),
+            None => PathBuf::from("/dev/null"),
+        };
+        let out = format!("--callgrind-out-file={}", profile.display());
+        let callgrind = ["--tool=callgrind", "--dump-line=yes", &out];
+        one.instructions = Some(per_event(one, server, n, &callgrind, "Collected :")?);
+        if !options.quick {
+            let memcheck = [
+                "--tool=memcheck",
+                "--leak-check=no",
+                "--undef-value-errors=no",
+            ];
+            one.allocations = Some(per_event(one, server, n, &memcheck, "total heap usage:")?);
+        }
+    }
+    Ok(())
+}
+
+/// The number behind `marker` in valgrind's output, as a difference of two runs.
+fn per_event(
+    one: &Figures,
+    server: &Server,
+    n: u32,
+    tool: &[&str],
+    marker: &str,
+) -> Result<f64, String> {
+    let total = |count| {
+        let mut command = roomy(Path::new("timeout"));
+        command.args([RUN_LIMIT, "valgrind"]).args(tool);
+        let log = client_run(&mut command, one, server, count)?.1;
+        let number = log.lines().find_map(|line| {
+            let (_, behind) = line.split_once(marker)?;
+            behind
+                .split_ascii_whitespace()
+                .next()?
+                .replace(',', "")
+                .parse::<f64>()
+                .ok()
+        });
+        number.ok_or_else(|| format!("valgrind did not print {marker:?}:\n{log}"))
+    };
+    Ok((total(2 * n)? - total(n)?) / f64::from(n))
+}
+
+/// Runs the client with `wrapper` in front; its output and its error output.
+fn client_run(
+    wrapper: &mut Command,
+    one: &Figures,
+    server: &Server,
+    count: u32,
+) -> Result<(String, String), String> {
+    let (row, client) = (one.row.name, one.client);
+    wrapper
+        .arg(program(client.package))
+        .args([row, &server.port, &count.to_string()]);
+    let output = wrapper
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| format!("cannot start `{}`: {error}", run::shown(wrapper)))?;
+    let log = String::from_utf8_lossy(&output.stderr).into_owned();
+    if output.status.success() {
+        return Ok((String::from_utf8_lossy(&output.stdout).into_owned(), log));
+    }
+    let why = match output.status.code() {
+        Some(124) => format!("it did not end within {RUN_LIMIT} s"),
+        _ => format!("{}: {}", output.status, log.trim_end()),
+    };
+    Err(format!("{} failed in row {row}: {why}", client.name))
+}
+
+impl Figures {
+    fn each(&self, samples: &[u64]) -> Option<f64> {
+        let mut sorted = samples.to_vec();
+        sorted.sort_unstable();
+        let median = *sorted.get(sorted.len() / 2)?;
+        Some(median as f64 / f64::from(self.count))
+    }
+
+    /// All figures with their names, for one event (or connection).
+    fn values(&self) -> [(&'static str, Option<f64>); 5] {
+        [
+            ("nanoseconds", self.each(&self.nanos)),
+            ("cpu_nanoseconds", self.each(&self.cpu)),
+            ("instructions", self.instructions),
+            ("allocations", self.allocations),
+            ("bytes", self.each(&self.bytes)),
+        ]
+    }
+}
+
+/// One block per row; `×` is the ratio against the bare client.
+fn table(figures: &[Figures]) -> String {
+    let mut out = String::new();
+    for row in ROWS {
+        let block: Vec<&Figures> = figures
+            .iter()
+            .filter(|one| one.row.name == row.name)
+            .collect();
+        let Some(first) = block.first() else { continue };
+        let _ = writeln!(
+            out,
+            "{}: {} {}",
+            row.name,
+            grouped(f64::from(first.count)),
+            row.what
+        );
+        let bare = block.iter().find(|one| one.client.name == CLIENTS[0].name);
+        let titles = ["ns", "cpu ns", "instructions", "allocations", "bytes"];
+        let shown: Vec<usize> = (0..titles.len())
+            .filter(|at| first.values()[*at].1.is_some())
+            .collect();
+        let _ = write!(out, "  {:14}", "");
+        if !first.nanos.is_empty() {
+            let _ = write!(out, "{:>12}", "per second");
+        }
+        for at in &shown {
+            let _ = write!(out, "{:>14}{:>7}", titles[*at], "×");
+        }
+        out.push('\n');
+        for one in &block {
+            let _ = write!(out, "  {:14}", one.client.name);
+            if let Some(nanos) = one.values()[0].1 {
+                let _ = write!(out, "{:>12}", grouped(1e9 / nanos));
+            }
+            for at in &shown {
+                let value = one.values()[*at].1;
+                let ratio = value
+                    .zip(bare.and_then(|bare| bare.values()[*at].1))
+                    .map(|(ours, bare)| ours / bare);
+                let value = value.map_or(
+                    "-".to_owned(),
+                    if *at == 3 {
+                        |v| format!("{v:.2}")
+                    } else {
+                        grouped
+                    },
+                );
+                let ratio = ratio
+                    .filter(|ratio| ratio.is_finite())
+                    .map_or("-".to_owned(), |ratio| format!("{ratio:.2}"));
+                let _ = write!(out, "{value:>14}{ratio:>7}");
+            }
+            out.push('\n');
+        }
+        out.push('\n');
+    }
+    out
+}
+
+/// `1234567` as `1 234 567`.
+fn grouped(number: f64) -> String {
+    let digits = format!("{number:.0}");
+    let mut out = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            out.push(' ');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// An array with one object per row and client; figures are per event, `null` where not measured.
+fn json(figures: &[Figures]) -> String {
+    let objects: Vec<String> = figures
+        .iter()
+        .map(|one| {
+            let mut object = format!(
+                r#"  {{"row":"{}","client":"{}","count":{}"#,
+                one.row.name, one.client.name, one.count
+            );
+            for (name, value) in one.values() {
+                let value = value.map_or("null".to_owned(), |value| format!("{value:.2}"));
+                let _ = write!(object, r#","{name}":{value}"#);
+            }
+            object + "}"
+        })
+        .collect();
+    format!("[\n{}\n]\n", objects.join(",\n"))
+}
