@@ -1,8 +1,13 @@
 //! The project's own tooling; `cargo xtask help` lists it. Standard library only, so that it builds in a second.
 
+mod bench;
+mod board;
+mod certificates;
 mod count;
 mod lint;
 mod part;
+mod qemu;
+mod riscv;
 mod run;
 mod servers;
 mod suite;
@@ -13,6 +18,7 @@ use std::process::ExitCode;
 const HELP: &str = "\
 cargo xtask test [--list] [--part NAME]...   every test of the project; ends with `N passed, M failed`
 cargo xtask lint [--list] [--part NAME]...   format, clippy and docs, warnings denied
+cargo xtask bench [OPTIONS]                  what an event costs, beside other clients; `--help` lists the options
 cargo xtask servers                          installs the packages of the scenario servers, for running single interop tests
 ";
 
@@ -22,10 +28,8 @@ fn main() -> ExitCode {
     match args.split_first() {
         Some((&"test", rest)) => part::main(suite::PARTS, rest),
         Some((&"lint", rest)) => part::main(lint::PARTS, rest),
-        Some((&"servers", [])) => match servers::install() {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => fail(&error),
-        },
+        Some((&"bench", rest)) => end(bench::run(rest)),
+        Some((&"servers", [])) => end(servers::install()),
         None | Some((&("help" | "--help" | "-h"), _)) => {
             print!("{HELP}");
             ExitCode::SUCCESS
@@ -35,6 +39,10 @@ fn main() -> ExitCode {
             rest.join(" ")
         )),
     }
+}
+
+fn end(result: Result<(), String>) -> ExitCode {
+    result.map_or_else(|error| fail(&error), |()| ExitCode::SUCCESS)
 }
 
 fn fail(error: &str) -> ExitCode {

@@ -1,5 +1,6 @@
 //! The parts of `cargo xtask test`.
 
+use crate::board;
 use crate::part::{Part, Report};
 use crate::run::cargo;
 use crate::servers;
@@ -20,6 +21,11 @@ pub(crate) const PARTS: &[Part] = &[
         name: "interop",
         about: "the tokio client against Node 4.8 and 3.1, python-socketio and socketioxide",
         run: interop,
+    },
+    Part {
+        name: "board",
+        about: "an emulated RISC-V board: network, repeatable counts, TLS and its refusals",
+        run: board::checks,
     },
 ];
 

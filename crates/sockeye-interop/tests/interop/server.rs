@@ -1,6 +1,6 @@
 //! Scenario servers as child processes. What they offer: `crates/sockeye-testkit/servers/README.md`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 
 use serde_json::{Value, json};
@@ -46,7 +46,7 @@ impl Kind {
     }
 }
 
-fn installed(path: &PathBuf) {
+fn installed(path: &Path) {
     assert!(
         path.exists(),
         "the scenario servers are not installed; run `cargo xtask servers` once"
