@@ -309,3 +309,7 @@ macro_rules! from_tuple {
 }
 
 from_tuple!(A B C D E F G H I J K L);
+
+#[cfg(test)]
+#[path = "tests_args.rs"]
+pub(super) mod tests;

@@ -8,10 +8,7 @@ use core::fmt;
 use alloc::string::String;
 
 use serde::de::value::BorrowedStrDeserializer;
-use serde::de::{
-    self, DeserializeSeed, Deserializer, Error as _, Expected, IntoDeserializer, Unexpected,
-    Visitor,
-};
+use serde::de::{self, DeserializeSeed, Deserializer, Error as _, Expected, Unexpected, Visitor};
 
 use super::attachments::Attachments;
 use super::json;
@@ -263,7 +260,7 @@ impl<'de> JsonDe<'de> {
             .ok_or_else(|| {
                 let have = self.attachments.len();
                 DecodeError::custom(format_args!(
-                    "binary placeholder {num} has no attachment ({have} came along)"
+                    "no attachment for placeholder {num} (of {have})"
                 ))
             })
     }
@@ -762,7 +759,9 @@ impl<'de> de::MapAccess<'de> for RawValue<'de> {
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>> {
         match self.0 {
-            Some(_) => seed.deserialize(RAW_VALUE.into_deserializer()).map(Some),
+            Some(_) => seed
+                .deserialize(BorrowedStrDeserializer::new(RAW_VALUE))
+                .map(Some),
             None => Ok(None),
         }
     }

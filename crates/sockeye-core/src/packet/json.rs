@@ -588,3 +588,7 @@ pub(crate) fn check_placeholders(json: &[u8], attachments: usize) -> bool {
         };
     }
 }
+
+#[cfg(test)]
+#[path = "tests_json.rs"]
+mod tests;

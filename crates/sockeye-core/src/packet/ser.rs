@@ -872,3 +872,7 @@ impl<S: Sink> ser::SerializeMap for Compound<'_, '_, S> {
         self.finish()
     }
 }
+
+#[cfg(test)]
+#[path = "tests_ser.rs"]
+pub(super) mod tests;

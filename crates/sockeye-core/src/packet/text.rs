@@ -234,7 +234,7 @@ impl Serialize for Text<'_> {
     }
 }
 
-impl<'de> Deserialize<'de> for Text<'de> {
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     #[inline]
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Raw;
@@ -345,5 +345,93 @@ impl fmt::Display for Reason {
 impl fmt::Debug for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use std::{format, string::String};
+
+    use super::*;
+
+    const CASES: &[(&str, &str)] = &[
+        ("", ""),
+        ("plain", "plain"),
+        ("é😀", "é😀"),
+        (r#"a\"b\\c\/d"#, "a\"b\\c/d"),
+        (r"\b\f\n\r\t", "\u{8}\u{c}\n\r\t"),
+        (r"\u0041\u00e9\u20AC", "Aé€"),
+        (r"\ud83d\ude00!", "😀!"),
+        (r"x\uD83D\uDE00\uD83D\uDE00", "x😀😀"),
+        (r"\ud83d", "\u{fffd}"),
+        (r"\ud83dx", "\u{fffd}x"),
+        (r"\ud83d\n", "\u{fffd}\n"),
+        (r"\ud83d\ud83d\ude00", "\u{fffd}😀"),
+        (r"\ude00\ud83d", "\u{fffd}\u{fffd}"),
+        (r"\ud83d\u0041", "\u{fffd}A"),
+        (r"\u0000", "\0"),
+    ];
+
+    #[test]
+    fn unescapes_as_it_is_read() {
+        for (raw, plain) in CASES {
+            let text = Text::from_raw(raw);
+            assert_eq!(text.chars().collect::<String>(), *plain, "{raw}");
+            assert_eq!(format!("{text}"), *plain);
+            assert_eq!(text.as_raw(), *raw);
+            assert_eq!(text.as_plain(), (!raw.contains('\\')).then_some(*plain));
+            assert_eq!(format!("{text:?}"), format!("{plain:?}"));
+            let (low, high) = text.chars().size_hint();
+            assert!(low <= plain.chars().count() && plain.chars().count() <= high.unwrap());
+            #[cfg(feature = "alloc")]
+            assert_eq!(text.to_cow(), *plain);
+        }
+        assert_eq!(format!("[{:>4}]", Text::from_raw("ab")), "[  ab]");
+    }
+
+    #[test]
+    fn compares_with_plain_text_both_ways() {
+        for (raw, plain) in CASES {
+            for (other, wanted) in CASES {
+                let text = Text::from_raw(raw);
+                let equal = plain == wanted;
+                assert_eq!(text == **wanted, equal, "{raw} {wanted}");
+                assert_eq!(*wanted == text, equal);
+                assert_eq!(text == Text::from_raw(other), equal);
+            }
+        }
+        // As long, and the same bytes, but one is escaped.
+        assert!(Text::from_raw(r"\n") != r"\n");
+        assert!(Text::from_raw("ab") != "a" && Text::from_raw("a") != "ab");
+    }
+
+    #[test]
+    fn copies_what_fits() {
+        for (raw, plain) in CASES {
+            let text = Text::from_raw(raw);
+            let mut out = [0; 32];
+            assert_eq!(text.copy_to(&mut out), Some(*plain));
+            assert_eq!(text.copy_to(&mut out[..plain.len()]), Some(*plain));
+            if !plain.is_empty() {
+                assert_eq!(text.copy_to(&mut out[..plain.len() - 1]), None);
+            }
+        }
+    }
+
+    #[test]
+    fn broken_escapes_end_the_text() {
+        for raw in [r"a\", r"a\u", r"a\u12", r"a\u12xy", r"a\ud800\u"] {
+            assert!(Text::from_raw(raw).chars().count() <= 6);
+        }
+    }
+
+    #[test]
+    fn reasons_keep_their_front() {
+        let reason = Reason::new(format_args!("{} {}", "short", 1));
+        assert_eq!((reason.as_str(), &*reason), ("short 1", "short 1"));
+        let long = Reason::new("é".repeat(100));
+        let kept = if cfg!(feature = "alloc") { 100 } else { 23 };
+        assert_eq!(long.as_str(), "é".repeat(kept));
     }
 }
