@@ -9,12 +9,17 @@ use alloc::{boxed::Box, vec::Vec};
 
 use serde::ser::{self, Serialize};
 
-use super::args::{Args, ArgsError};
 #[cfg(feature = "alloc")]
 pub use super::attachments::Bin;
 pub use super::attachments::BinRef;
 use super::json;
 use super::text::Reason;
+
+mod compound;
+mod emit;
+
+use compound::Compound;
+pub use emit::{EmitArgs, RawArgs};
 
 /// Why arguments could not be encoded. Nothing of them is kept then.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,114 +56,6 @@ impl fmt::Display for EncodeError {
 }
 
 impl core::error::Error for EncodeError {}
-
-/// The arguments of an event or an acknowledgement, each of which becomes one element of the packet's JSON array.
-///
-/// Implemented for tuples of up to twelve [`Serialize`] values, for slices, arrays and (`alloc`) `Vec`s of them, whose every element is
-/// an argument of its own, for [`RawArgs`], for received [`Args`] (to pass them on), and for references to all of these. A single argument
-/// is a tuple too: `("text",)`. It is sealed: there is no way to implement it outside this crate.
-///
-/// Binary values may stand at any depth: `Bin`, `BinRef`, and every type that serializes through `serialize_bytes`.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be sent as the arguments of an event",
-    label = "arguments are a tuple, a slice or a `Vec`",
-    note = "put a single argument in a tuple: `(value,)`"
-)]
-pub trait EmitArgs {
-    /// Gives the writer each argument. Not for callers.
-    #[doc(hidden)]
-    fn write_to<S: Sink>(&self, writer: &mut ArgsWriter<'_, S>) -> Result<(), Fail>;
-}
-
-impl<T: EmitArgs + ?Sized> EmitArgs for &T {
-    #[inline]
-    fn write_to<S: Sink>(&self, writer: &mut ArgsWriter<'_, S>) -> Result<(), Fail> {
-        (**self).write_to(writer)
-    }
-}
-
-impl<T: Serialize> EmitArgs for [T] {
-    fn write_to<S: Sink>(&self, writer: &mut ArgsWriter<'_, S>) -> Result<(), Fail> {
-        self.iter().try_for_each(|value| writer.arg(value))
-    }
-}
-
-impl<T: Serialize, const N: usize> EmitArgs for [T; N] {
-    fn write_to<S: Sink>(&self, writer: &mut ArgsWriter<'_, S>) -> Result<(), Fail> {
-        self.as_slice().write_to(writer)
-    }
-}
-
-#[cfg(feature = "alloc")]
-impl<T: Serialize> EmitArgs for Vec<T> {
-    fn write_to<S: Sink>(&self, writer: &mut ArgsWriter<'_, S>) -> Result<(), Fail> {
-        self.as_slice().write_to(writer)
-    }
-}
-
-impl EmitArgs for () {
-    #[inline]
-    fn write_to<S: Sink>(&self, _: &mut ArgsWriter<'_, S>) -> Result<(), Fail> {
-        Ok(())
-    }
-}
-
-macro_rules! emit_tuple {
-    ($first:ident $($name:ident)*) => {
-        emit_tuple!($($name)*);
-        impl<$first: Serialize, $($name: Serialize,)*> EmitArgs for ($first, $($name,)*) {
-            #[inline]
-            fn write_to<Out: Sink>(&self, writer: &mut ArgsWriter<'_, Out>) -> Result<(), Fail> {
-                #[allow(non_snake_case)]
-                let ($first, $($name,)*) = self;
-                writer.arg($first)?;
-                $(writer.arg($name)?;)*
-                Ok(())
-            }
-        }
-    };
-    () => {};
-}
-
-emit_tuple!(A B C D E F G H I J K L);
-
-impl EmitArgs for Args<'_> {
-    fn write_to<S: Sink>(&self, writer: &mut ArgsWriter<'_, S>) -> Result<(), Fail> {
-        writer.raw(self.json(), self.attachments().iter())
-    }
-}
-
-/// Arguments that are JSON already, such as what a user typed on a command line.
-///
-/// ```
-/// # use sockeye_core::packet::RawArgs;
-/// let args = RawArgs::new(r#"["reading", {"_placeholder": true, "num": 0}]"#, &[b"\x01\x02"])?;
-/// assert!(RawArgs::new("[1", &[]).is_err());
-/// # Ok::<(), sockeye_core::packet::ArgsError>(())
-/// ```
-#[derive(Debug, Clone, Copy)]
-pub struct RawArgs<'a> {
-    json: &'a str,
-    attachments: &'a [&'a [u8]],
-}
-
-impl<'a> RawArgs<'a> {
-    /// Takes a JSON array, one element an argument, and the attachments its placeholders refer to (`{"_placeholder":true,"num":0}` is the
-    /// first one).
-    ///
-    /// # Errors
-    /// [`ArgsError::Json`] if `json` is not exactly one JSON array, [`ArgsError::Placeholder`] if one of its placeholders has no attachment.
-    pub fn new(json: &'a str, attachments: &'a [&'a [u8]]) -> Result<Self, ArgsError> {
-        super::args::check(json, attachments.len())?;
-        Ok(Self { json, attachments })
-    }
-}
-
-impl EmitArgs for RawArgs<'_> {
-    fn write_to<S: Sink>(&self, writer: &mut ArgsWriter<'_, S>) -> Result<(), Fail> {
-        writer.raw(self.json, self.attachments.iter().copied())
-    }
-}
 
 /// Appends `["event",a,b]`, or `[a,b]` without an event name (an acknowledgement), to `json`, and gives every binary value to `attach` in
 /// the order of its placeholder's number. Answers with the number of binary values.
@@ -529,98 +426,13 @@ impl<'s, S: Sink> ArgsWriter<'s, S> {
     }
 }
 
-/// An array, object or variant that is being written.
-#[doc(hidden)]
-pub struct Compound<'w, 's, S> {
-    writer: &'w mut ArgsWriter<'s, S>,
-    empty: bool,
-    close: &'static [u8],
-    /// A `RawValue` or a number of arbitrary precision of `serde_json`: its only field is the JSON text.
-    verbatim: bool,
-}
-
-impl<S: Sink> Compound<'_, '_, S> {
-    #[inline(always)]
-    fn separate(&mut self) -> Result<(), Fail> {
-        if core::mem::replace(&mut self.empty, false) {
-            Ok(())
-        } else {
-            self.writer.put(b",")
+macro_rules! widened {
+    ($wide:ident: $($method:ident($int:ty))*) => {$(
+        #[inline]
+        fn $method(self, v: $int) -> Result<(), Fail> {
+            self.$wide(v.into())
         }
-    }
-
-    #[inline]
-    fn element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Fail> {
-        self.separate()?;
-        value.serialize(&mut *self.writer)
-    }
-
-    #[inline]
-    fn key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Fail> {
-        self.separate()?;
-        let start = self.writer.out.written().len();
-        key.serialize(&mut *self.writer)?;
-        if self.writer.out.written().get(start) == Some(&b'"') {
-            Ok(())
-        } else {
-            self.quote_key(start)
-        }
-    }
-
-    /// A key that is no string: numbers and bools get quotes.
-    #[cold]
-    fn quote_key(&mut self, start: usize) -> Result<(), Fail> {
-        self.writer.put(b"\"\"")?;
-        let key = &mut self.writer.out.written()[start..];
-        if matches!(key.first(), Some(b'-' | b'0'..=b'9' | b't' | b'f')) {
-            let shift = key.len() - 1;
-            key[..shift].rotate_right(1);
-            return Ok(());
-        }
-        Err(Fail::Key)
-    }
-
-    #[inline]
-    fn field<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Result<(), Fail> {
-        if self.verbatim {
-            return self.verbatim(value);
-        }
-        self.separate()?;
-        self.writer.text(name)?;
-        self.writer.put(b":")?;
-        value.serialize(&mut *self.writer)
-    }
-
-    /// Writes JSON text: as a string first, then takes quotes and escapes away where it lies.
-    #[cold]
-    fn verbatim<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Fail> {
-        let start = self.writer.out.written().len();
-        value.serialize(&mut *self.writer)?;
-        let text = &mut self.writer.out.written()[start..];
-        let (mut from, mut to) = (1, 0);
-        while from + 1 < text.len() {
-            let mut c = text[from];
-            if c == b'\\' {
-                from += 1;
-                // Only white space and printable characters occur in JSON.
-                c = match text[from] {
-                    b'n' => b'\n',
-                    b'r' => b'\r',
-                    b't' => b'\t',
-                    other => other,
-                };
-            }
-            text[to] = c;
-            (from, to) = (from + 1, to + 1);
-        }
-        self.writer.out.shorten(start + to);
-        Ok(())
-    }
-
-    #[inline]
-    fn finish(self) -> Result<(), Fail> {
-        self.writer.put(self.close)
-    }
+    )*};
 }
 
 impl<'w, 's, S: Sink> ser::Serializer for &'w mut ArgsWriter<'s, S> {
@@ -638,36 +450,15 @@ impl<'w, 's, S: Sink> ser::Serializer for &'w mut ArgsWriter<'s, S> {
     fn serialize_bool(self, v: bool) -> Result<(), Fail> {
         self.put(if v { b"true" } else { b"false" })
     }
-    #[inline]
-    fn serialize_i8(self, v: i8) -> Result<(), Fail> {
-        self.serialize_i64(v.into())
-    }
-    #[inline]
-    fn serialize_i16(self, v: i16) -> Result<(), Fail> {
-        self.serialize_i64(v.into())
-    }
-    #[inline]
-    fn serialize_i32(self, v: i32) -> Result<(), Fail> {
-        self.serialize_i64(v.into())
-    }
+    widened!(serialize_i64: serialize_i8(i8) serialize_i16(i16) serialize_i32(i32));
+    widened!(serialize_u64: serialize_u8(u8) serialize_u16(u16) serialize_u32(u32));
+
     #[inline]
     fn serialize_i64(self, v: i64) -> Result<(), Fail> {
         self.number(v < 0, v.unsigned_abs())
     }
     fn serialize_i128(self, v: i128) -> Result<(), Fail> {
         self.formatted(format_args!("{v}"))
-    }
-    #[inline]
-    fn serialize_u8(self, v: u8) -> Result<(), Fail> {
-        self.serialize_u64(v.into())
-    }
-    #[inline]
-    fn serialize_u16(self, v: u16) -> Result<(), Fail> {
-        self.serialize_u64(v.into())
-    }
-    #[inline]
-    fn serialize_u32(self, v: u32) -> Result<(), Fail> {
-        self.serialize_u64(v.into())
     }
     #[inline]
     fn serialize_u64(self, v: u64) -> Result<(), Fail> {
@@ -825,51 +616,6 @@ impl<'w, 's, S: Sink> ser::Serializer for &'w mut ArgsWriter<'s, S> {
         self.put(b"\"")?;
         self.formatted(format_args!("{value}"))?;
         self.put(b"\"")
-    }
-}
-
-macro_rules! compound {
-    ($($kind:ident: $method:ident($($key:ident: $type:ty)?) = $call:ident;)*) => {$(
-        impl<S: Sink> ser::$kind for Compound<'_, '_, S> {
-            type Ok = ();
-            type Error = Fail;
-            #[inline]
-            fn $method<T: Serialize + ?Sized>(&mut self, $($key: $type,)? value: &T) -> Result<(), Fail> {
-                self.$call($($key,)? value)
-            }
-            #[inline]
-            fn end(self) -> Result<(), Fail> {
-                self.finish()
-            }
-        }
-    )*};
-}
-
-compound! {
-    SerializeSeq: serialize_element() = element;
-    SerializeTuple: serialize_element() = element;
-    SerializeTupleStruct: serialize_field() = element;
-    SerializeTupleVariant: serialize_field() = element;
-    SerializeStruct: serialize_field(key: &'static str) = field;
-    SerializeStructVariant: serialize_field(key: &'static str) = field;
-}
-
-impl<S: Sink> ser::SerializeMap for Compound<'_, '_, S> {
-    type Ok = ();
-    type Error = Fail;
-
-    #[inline]
-    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Fail> {
-        self.key(key)
-    }
-    #[inline]
-    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Fail> {
-        self.writer.put(b":")?;
-        value.serialize(&mut *self.writer)
-    }
-    #[inline]
-    fn end(self) -> Result<(), Fail> {
-        self.finish()
     }
 }
 

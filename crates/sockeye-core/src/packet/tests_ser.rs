@@ -4,6 +4,7 @@ use std::{format, string::String, vec, vec::Vec};
 use serde::Serialize;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
+use super::super::args::{Args, ArgsError};
 use super::*;
 
 /// The JSON and the attachments of some arguments; with `alloc`, both kinds of output must agree.
