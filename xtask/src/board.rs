@@ -1,7 +1,7 @@
 //! The part of the tests that runs firmware on the emulated board: the board itself, its network, its TLS.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -51,6 +51,18 @@ pub(crate) fn checks(report: &mut Report) -> Result<(), String> {
     Ok(())
 }
 
+/// Clippy on the board's firmware.
+pub(crate) fn lint(report: &mut Report) -> Result<(), String> {
+    let firmware = Firmware {
+        folder: FOLDER,
+        target: Target::Imc,
+        features: &["tls"],
+        images: &[],
+    };
+    report.record("clippy on the board's firmware", firmware.lint());
+    Ok(())
+}
+
 fn run(
     image: &Path,
     target: Target,
@@ -69,10 +81,14 @@ fn run(
     board.run()
 }
 
-/// Address by DHCP, one MiB echoed by a server of the host, no heap.
+/// Address by DHCP, one MiB echoed over TCP by a server of the host, a datagram too, and TCP again after the cable was
+/// out. The image has no allocator, so it could not link if anything wanted a heap.
 fn network(image: &Path, target: Target) -> Result<(), String> {
-    let port = echo_server()?;
-    let outcome = run(image, target, &[("port", port.to_string())], &[], false)?.success()?;
+    let args = [
+        ("port", echo_server()?.to_string()),
+        ("udp", datagram_echo_server()?.to_string()),
+    ];
+    let outcome = run(image, target, &args, &[], false)?.success()?;
     let sizes = riscv::sizes(image)?;
     let metrics = outcome.metrics();
     let figure = |name| {
@@ -135,6 +151,21 @@ fn echo_server() -> Result<u16, String> {
         for connection in listener.incoming().flatten() {
             // The board sees a broken connection and tells.
             thread::spawn(move || echo(connection).ok());
+        }
+    });
+    Ok(port)
+}
+
+/// Sends datagrams back. It lives until the end of this program.
+fn datagram_echo_server() -> Result<u16, String> {
+    let listening = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))
+        .and_then(|socket| Ok((socket.local_addr()?.port(), socket)));
+    let (port, socket) = listening.map_err(|error| format!("cannot listen: {error}"))?;
+    thread::spawn(move || {
+        let mut buf = [0; 2048];
+        // The board waits five seconds for an answer and tells when none comes.
+        while let Ok((len, from)) = socket.recv_from(&mut buf) {
+            socket.send_to(&buf[..len], from).ok();
         }
     });
     Ok(port)

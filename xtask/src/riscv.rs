@@ -25,6 +25,11 @@ const DEBIAN_LIBRARY: Tool = Tool {
     probe: &["test", "-d", DEBIAN_SOURCES],
     packages: &["rust-web-src"],
 };
+const DEBIAN_CLIPPY: Tool = Tool {
+    what: "clippy for Debian's compiler",
+    probe: &["/usr/bin/clippy-driver", "--version"],
+    packages: &["rust-web-clippy"],
+};
 /// Mbed TLS is compiled where its wall clock is switched on.
 const C_TOOLS: &[Tool] = &[
     Tool {
@@ -93,14 +98,35 @@ impl Firmware<'_> {
     /// Builds the images. Gives the folder where they lie under their names.
     pub(crate) fn build(&self) -> Result<PathBuf, String> {
         let compiler = compiler(self.target)?;
-        if self.features.contains(&"tls") {
-            tools::need(C_TOOLS)?;
-        }
+        let output = run::root().join(self.folder).join("target");
+        self.run(self.cargo("build --release", &compiler), "build")?;
+        Ok(output.join(self.target.triple()).join("release"))
+    }
+
+    /// Runs clippy on the images and what they share; warnings are errors.
+    pub(crate) fn lint(&self) -> Result<(), String> {
+        let compiler = compiler(self.target)?;
+        let driver = match &compiler {
+            Compiler::Sources { rustc, .. } if rustc == Path::new(DEBIAN_RUSTC) => {
+                tools::need(&[DEBIAN_CLIPPY])?;
+                DEBIAN_CLIPPY.probe[0]
+            }
+            _ => "clippy-driver",
+        };
+        // What `cargo clippy -- -D warnings` does; it would take the driver of another compiler. In release mode, so that
+        // the C library is not compiled a second time.
+        let mut cargo = self.cargo("check --release", &compiler);
+        cargo.env("RUSTC_WORKSPACE_WRAPPER", driver);
+        cargo.env("CLIPPY_ARGS", "-Dwarnings__CLIPPY_HACKERY__");
+        self.run(cargo, "pass clippy")
+    }
+
+    fn cargo(&self, verb: &str, compiler: &Compiler) -> Command {
         let folder = run::root().join(self.folder);
-        let output = folder.join("target");
-        let mut cargo = run::cargo("build --quiet --release --locked --target");
-        cargo.arg(self.target.triple()).current_dir(&folder);
-        cargo.arg("--target-dir").arg(&output);
+        let mut cargo = run::cargo(verb);
+        cargo.args(["--quiet", "--locked", "--target", self.target.triple()]);
+        cargo.arg("--target-dir").arg(folder.join("target"));
+        cargo.current_dir(folder);
         // Flags from outside would replace those of the folder's own configuration, which name the linker scripts.
         for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET"] {
             cargo.env_remove(name);
@@ -117,16 +143,26 @@ impl Firmware<'_> {
         if !self.features.is_empty() {
             cargo.args(["--features", &self.features.join(",")]);
         }
-        if run::run(&mut cargo, LIMIT)?.success() {
-            Ok(output.join(self.target.triple()).join("release"))
-        } else {
-            Err(format!(
-                "the images {} of {} do not build for {}",
-                self.images.join(", "),
-                self.folder,
-                self.target.triple()
-            ))
+        cargo
+    }
+
+    fn run(&self, mut cargo: Command, what: &str) -> Result<(), String> {
+        if self.features.contains(&"tls") {
+            tools::need(C_TOOLS)?;
         }
+        if run::run(&mut cargo, LIMIT)?.success() {
+            return Ok(());
+        }
+        let images = if self.images.is_empty() {
+            "all".to_owned()
+        } else {
+            self.images.join(", ")
+        };
+        Err(format!(
+            "the images of {} ({images}) do not {what} for {}",
+            self.folder,
+            self.target.triple()
+        ))
     }
 }
 

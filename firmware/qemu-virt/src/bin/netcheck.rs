@@ -1,20 +1,19 @@
-//! Checks the board itself: address by DHCP, then data echoed by a TCP server of the host.
+//! Checks the board itself: address by DHCP, data echoed by a server of the host over TCP and UDP,
+//! and all of it again after the cable was out.
 //!
-//! Arguments: `port`, `bytes` (default 1 MiB).
+//! Arguments: `port` (TCP), `udp` (left out: not checked), `bytes` (default 1 MiB).
 #![no_std]
 #![no_main]
 
 use embassy_executor::Spawner;
 use embassy_futures::join::join;
-use embassy_net::tcp::TcpSocket;
-use embassy_time::{Duration, Instant};
+use embassy_net::Stack;
+use embassy_net::tcp::{self, TcpSocket};
+use embassy_net::udp::{PacketMetadata, UdpSocket};
+use embassy_time::{Duration, Instant, with_timeout};
 use embedded_io_async::Write;
-use qemu_virt::board::{self, args, counters::Instructions, stack};
+use qemu_virt::board::{self, args, counters::Instructions, nic, stack};
 use qemu_virt::{metric, net, println};
-use static_cell::ConstStaticCell;
-
-static RX: ConstStaticCell<[u8; 4096]> = ConstStaticCell::new([0; 4096]);
-static TX: ConstStaticCell<[u8; 4096]> = ConstStaticCell::new([0; 4096]);
 
 /// What byte `at` of the stream is. A prime period, so that lost or doubled pieces do not line up.
 fn pattern(at: usize) -> u8 {
@@ -35,7 +34,34 @@ async fn main(spawner: Spawner) {
     let network = net::up(spawner, nic).await;
     metric!("dhcp_us", Instant::now().as_micros());
 
-    let mut socket = TcpSocket::new(network, RX.take(), TX.take());
+    let start = Instant::now();
+    let instructions = Instructions::start();
+    tcp_echo(network, args::number("bytes").unwrap_or(1 << 20) as usize).await;
+    metric!("echo_us", start.elapsed().as_micros());
+    metric!("echo_instructions", instructions.elapsed());
+    if let Some(port) = args::number("udp") {
+        udp_echo(network, port as u16).await;
+    }
+
+    let start = Instant::now();
+    nic::set_cable(false);
+    network.wait_config_down().await;
+    nic::set_cable(true);
+    network.wait_config_up().await;
+    metric!("rejoin_us", start.elapsed().as_micros());
+    tcp_echo(network, 1024).await;
+
+    metric!("stack_bytes", stack::high_water());
+    metric!("stack_size", stack::size());
+    println!("ok");
+    board::exit(0);
+}
+
+/// Sends `total` bytes and exits with an error unless the same come back.
+async fn tcp_echo(network: Stack<'static>, total: usize) {
+    let mut rx = [0; 4096];
+    let mut tx = [0; 4096];
+    let mut socket = TcpSocket::new(network, &mut rx, &mut tx);
     socket.set_timeout(Some(Duration::from_secs(10)));
     let start = Instant::now();
     if let Err(error) = socket.connect((net::HOST, net::port())).await {
@@ -44,9 +70,6 @@ async fn main(spawner: Spawner) {
     }
     metric!("connect_us", start.elapsed().as_micros());
 
-    let total = args::number("bytes").unwrap_or(1 << 20) as usize;
-    let start = Instant::now();
-    let instructions = Instructions::start();
     let (mut reader, mut writer) = socket.split();
     let send = async {
         let mut chunk = [0; 1024];
@@ -66,31 +89,38 @@ async fn main(spawner: Spawner) {
         let mut at = 0;
         while at < total {
             let len = reader.read(&mut chunk).await?;
-            if len == 0
-                || chunk[..len]
-                    .iter()
-                    .enumerate()
-                    .any(|(offset, byte)| *byte != pattern(at + offset))
-            {
+            let as_sent = |(offset, byte): (usize, &u8)| *byte == pattern(at + offset);
+            if len == 0 || !chunk[..len].iter().enumerate().all(as_sent) {
                 break;
             }
             at += len;
         }
-        Ok::<_, embassy_net::tcp::Error>(at)
+        Ok::<_, tcp::Error>(at)
     };
     match join(send, receive).await {
         (Ok(()), Ok(at)) if at == total => {}
         (sent, received) => {
-            println!(
-                "echo failed: sent {sent:?}, received {received:?} of {total} bytes as they should be"
-            );
+            println!("echo failed: sent {sent:?}, received {received:?} of {total} bytes as sent");
             board::exit(1);
         }
     }
-    metric!("echo_us", start.elapsed().as_micros());
-    metric!("echo_instructions", instructions.elapsed());
-    metric!("stack_bytes", stack::high_water());
-    metric!("stack_size", stack::size());
-    println!("ok");
-    board::exit(0);
+}
+
+/// Sends one datagram and exits with an error unless the same comes back.
+async fn udp_echo(network: Stack<'static>, port: u16) {
+    const TEXT: &[u8] = b"sockeye";
+    let (mut rx, mut tx) = ([0; 256], [0; 256]);
+    let (mut rx_meta, mut tx_meta) = ([PacketMetadata::EMPTY; 2], [PacketMetadata::EMPTY; 2]);
+    let mut socket = UdpSocket::new(network, &mut rx_meta, &mut rx, &mut tx_meta, &mut tx);
+    let exchange = async {
+        socket.bind(0).ok()?;
+        socket.send_to(TEXT, (net::HOST, port)).await.ok()?;
+        let mut answer = [0; 64];
+        let (len, _) = socket.recv_from(&mut answer).await.ok()?;
+        (answer[..len] == *TEXT).then_some(())
+    };
+    if with_timeout(Duration::from_secs(5), exchange).await != Ok(Some(())) {
+        println!("no UDP answer from port {port} of the host");
+        board::exit(1);
+    }
 }

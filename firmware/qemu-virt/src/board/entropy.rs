@@ -5,6 +5,7 @@ use core::cell::RefCell;
 use critical_section::Mutex;
 use virtio_drivers::device::rng::VirtIORng;
 
+#[expect(clippy::large_enum_variant, reason = "one static value, never moved")]
 enum Source {
     Device(VirtIORng<Dma, Transport>),
     /// SplitMix64. Repeatable and not secret: for tests only.

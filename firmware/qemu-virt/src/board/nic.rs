@@ -170,9 +170,9 @@ impl TxToken for Tx<'_> {
         let result = fill(&mut frame[header..end]);
         let mut rings = self.0.borrow_mut();
         if plugged() {
-            rings.send(frame, end)
+            rings.send(frame, end);
         } else {
-            rings.give_back(frame)
+            rings.give_back(frame);
         }
         result
     }
