@@ -109,13 +109,14 @@ impl<'de> JsonDe<'de> {
         Ok(())
     }
 
-    /// The text between the quotes, the first of which is at the present place.
+    /// The string here, whose opening quote has been seen.
     #[inline]
-    fn string(&mut self) -> Result<&'de str> {
+    fn string(&mut self) -> Result<Raw<'de>> {
         let start = self.at + 1;
-        let end = json::skip_string(self.json.as_bytes(), start).map_err(|_| malformed())?;
+        let (end, plain) = json::skip_text(self.json.as_bytes(), start).map_err(|_| malformed())?;
         self.at = end;
-        self.json.get(start..end - 1).ok_or_else(malformed)
+        let text = self.json.get(start..end - 1).ok_or_else(malformed)?;
+        Ok(Raw { text, plain })
     }
 
     #[inline]
@@ -129,8 +130,7 @@ impl<'de> JsonDe<'de> {
 
     #[inline]
     fn visit_string<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value> {
-        let raw = self.string()?;
-        visit_text(raw, visitor)
+        self.string()?.visit(visitor)
     }
 
     /// A number, at whose first byte we are.
@@ -211,10 +211,11 @@ impl<'de> JsonDe<'de> {
         let found = match self.peek() {
             b'"' => {
                 let raw = self.string()?;
-                return Err(match Text::from_raw(raw).as_plain() {
-                    Some(plain) => DecodeError::invalid_type(Unexpected::Str(plain), expected),
-                    None => DecodeError::invalid_type(Unexpected::Other("string"), expected),
-                });
+                if raw.plain {
+                    Unexpected::Str(raw.text)
+                } else {
+                    Unexpected::Other("string")
+                }
             }
             b'[' => Unexpected::Seq,
             b'{' if self.is_placeholder() => Unexpected::Other("binary data"),
@@ -312,12 +313,23 @@ fn too_many(expected: &dyn Expected) -> DecodeError {
     DecodeError::custom(format_args!("expected {expected}, found more"))
 }
 
-/// Gives a string to a visitor: borrowed if it can be.
-#[inline]
-fn visit_text<'de, V: Visitor<'de>>(raw: &'de str, visitor: V) -> Result<V::Value> {
-    match Text::from_raw(raw).as_plain() {
-        Some(plain) => visitor.visit_borrowed_str(plain),
-        None => visit_escaped(Text::from_raw(raw), visitor),
+/// A string between its quotes.
+#[derive(Clone, Copy)]
+struct Raw<'de> {
+    text: &'de str,
+    /// Nothing in it is escaped.
+    plain: bool,
+}
+
+impl<'de> Raw<'de> {
+    /// Gives the string to a visitor: borrowed if it can be.
+    #[inline]
+    fn visit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        if self.plain {
+            visitor.visit_borrowed_str(self.text)
+        } else {
+            visit_escaped(Text::from_raw(self.text), visitor)
+        }
     }
 }
 
@@ -397,11 +409,11 @@ impl<'de> Deserializer<'de> for &mut JsonDe<'de> {
     strings!(deserialize_char deserialize_str deserialize_string deserialize_identifier);
 
     fn deserialize_i128<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        self.wide(visitor, |visitor, value| visitor.visit_i128(value))
+        self.wide(visitor, Visitor::visit_i128)
     }
 
     fn deserialize_u128<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        self.wide(visitor, |visitor, value| visitor.visit_u128(value))
+        self.wide(visitor, Visitor::visit_u128)
     }
 
     /// An attachment, or an array of numbers.
@@ -459,7 +471,7 @@ impl<'de> Deserializer<'de> for &mut JsonDe<'de> {
     ) -> Result<V::Value> {
         if name == Text::NEWTYPE {
             return match self.peek() {
-                b'"' => visitor.visit_borrowed_str(self.string()?),
+                b'"' => visitor.visit_borrowed_str(self.string()?.text),
                 _ => self.mismatch(&visitor),
             };
         }

@@ -110,21 +110,26 @@ pub(crate) fn skip_space(b: &[u8], mut at: usize) -> usize {
 }
 
 const WORD: usize = size_of::<usize>();
-const ONES: usize = usize::MAX / 255;
-const HIGHS: usize = ONES << 7;
+
+/// Flags, in the highest bit of each byte, those that a plain string cannot contain. The lowest flag is always right; one above it may not
+/// be, because borrows run upwards.
+#[inline(always)]
+const fn special(word: [u8; WORD]) -> usize {
+    const ONES: usize = usize::MAX / 255;
+    let w = usize::from_le_bytes(word);
+    let quote = w ^ (ONES * b'"' as usize);
+    let slash = w ^ (ONES * b'\\' as usize);
+    let zero_quote = quote.wrapping_sub(ONES) & !quote;
+    let zero_slash = slash.wrapping_sub(ONES) & !slash;
+    let control = w.wrapping_sub(ONES * 0x20) & !w;
+    (zero_quote | zero_slash | control) & (ONES << 7)
+}
 
 /// The first byte, from `at` on, that a plain string cannot contain: a quote, a backslash or a control character. A word at a time.
 #[inline]
 pub(crate) fn find_special(b: &[u8], mut at: usize) -> usize {
     while let Some(chunk) = b.get(at..).and_then(<[u8]>::first_chunk::<WORD>) {
-        let w = usize::from_le_bytes(*chunk);
-        let quote = w ^ (ONES * b'"' as usize);
-        let slash = w ^ (ONES * b'\\' as usize);
-        // A flag may be wrong only above a right one (borrows run upwards), and the lowest one is taken.
-        let hit = ((quote.wrapping_sub(ONES) & !quote)
-            | (slash.wrapping_sub(ONES) & !slash)
-            | (w.wrapping_sub(ONES * 0x20) & !w))
-            & HIGHS;
+        let hit = special(*chunk);
         if hit != 0 {
             return at + hit.trailing_zeros() as usize / 8;
         }
@@ -139,14 +144,39 @@ pub(crate) fn find_special(b: &[u8], mut at: usize) -> usize {
     at
 }
 
+/// Whether a text needs no escape at all. Quick for short ones too: their halves may overlap.
+#[inline]
+pub(crate) fn is_plain(text: &[u8]) -> bool {
+    const HALF: usize = WORD / 2;
+    if let Some(end) = text.last_chunk::<WORD>() {
+        return text
+            .chunks_exact(WORD)
+            .all(|chunk| chunk.first_chunk().is_some_and(|word| special(*word) == 0))
+            && special(*end) == 0;
+    }
+    if let (Some(front), Some(end)) = (text.first_chunk::<HALF>(), text.last_chunk::<HALF>()) {
+        let mut word = [0; WORD];
+        word[..HALF].copy_from_slice(front);
+        word[HALF..].copy_from_slice(end);
+        return special(word) == 0;
+    }
+    find_special(text, 0) == text.len()
+}
+
 /// `at` is just after the opening quote; the answer is just after the closing one.
 #[inline]
 pub(crate) fn skip_string(b: &[u8], at: usize) -> Result<usize, JsonError> {
+    Ok(skip_text(b, at)?.0)
+}
+
+/// As [`skip_string`]; the second part tells whether nothing is escaped.
+#[inline]
+pub(crate) fn skip_text(b: &[u8], at: usize) -> Result<(usize, bool), JsonError> {
     let at = find_special(b, at);
     if b.get(at) == Some(&b'"') {
-        return Ok(at + 1);
+        return Ok((at + 1, true));
     }
-    skip_odd_string(b, at)
+    Ok((skip_odd_string(b, at)?, false))
 }
 
 /// The rest of a string from its first odd byte on.

@@ -139,6 +139,8 @@ impl ser::Error for Fail {
 pub trait Sink {
     /// Appends, or answers `false` and appends nothing.
     fn put(&mut self, bytes: &[u8]) -> bool;
+    /// Appends the parts, or answers `false` and may have appended some of them.
+    fn put_all<const N: usize>(&mut self, parts: [&[u8]; N]) -> bool;
     /// What has been written.
     fn written(&mut self) -> &mut [u8];
     /// Takes back all but the first `len` bytes.
@@ -150,6 +152,14 @@ impl Sink for Vec<u8> {
     #[inline(always)]
     fn put(&mut self, bytes: &[u8]) -> bool {
         self.extend_from_slice(bytes);
+        true
+    }
+
+    #[inline(always)]
+    fn put_all<const N: usize>(&mut self, parts: [&[u8]; N]) -> bool {
+        parts
+            .into_iter()
+            .for_each(|part| self.extend_from_slice(part));
         true
     }
 
@@ -173,18 +183,26 @@ struct Slice<'o> {
 impl Sink for Slice<'_> {
     #[inline(always)]
     fn put(&mut self, bytes: &[u8]) -> bool {
-        match self
+        self.put_all([bytes])
+    }
+
+    #[inline(always)]
+    fn put_all<const N: usize>(&mut self, parts: [&[u8]; N]) -> bool {
+        let len = parts.iter().map(|part| part.len()).sum::<usize>();
+        let Some(mut space) = self
             .out
             .get_mut(self.len..)
-            .and_then(|free| free.get_mut(..bytes.len()))
-        {
-            Some(space) => {
-                space.copy_from_slice(bytes);
-                self.len += bytes.len();
-                true
-            }
-            None => false,
+            .and_then(|free| free.get_mut(..len))
+        else {
+            return false;
+        };
+        for part in parts {
+            let (front, rest) = space.split_at_mut(part.len());
+            front.copy_from_slice(part);
+            space = rest;
         }
+        self.len += len;
+        true
     }
 
     #[inline]
@@ -318,28 +336,43 @@ impl<'s, S: Sink> ArgsWriter<'s, S> {
         Ok(())
     }
 
-    /// A string with its quotes.
-    #[inline]
-    fn text(&mut self, text: &str) -> Result<(), Fail> {
-        self.put(b"\"")?;
-        self.escaped(text)?;
-        self.put(b"\"")
-    }
-
-    /// The inside of a string.
-    #[inline]
-    fn escaped(&mut self, text: &str) -> Result<(), Fail> {
-        let plain = json::find_special(text.as_bytes(), 0);
-        self.put(&text.as_bytes()[..plain])?;
-        if plain < text.len() {
-            self.escape_rest(&text.as_bytes()[plain..])
-        } else {
+    #[inline(always)]
+    fn put_all<const N: usize>(&mut self, parts: [&[u8]; N]) -> Result<(), Fail> {
+        if self.out.put_all(parts) {
             Ok(())
+        } else {
+            self.full()
         }
     }
 
-    /// `rest` begins with a byte that needs an escape.
+    /// A string with its quotes.
+    #[inline]
+    fn text(&mut self, text: &str) -> Result<(), Fail> {
+        self.text_between(b"\"", text, b"\"")
+    }
+
+    /// A string in its quotes, which come with `before` and `after`.
+    #[inline(always)]
+    fn text_between(&mut self, before: &[u8], text: &str, after: &[u8]) -> Result<(), Fail> {
+        if json::is_plain(text.as_bytes()) {
+            return self.put_all([before, text.as_bytes(), after]);
+        }
+        self.put(before)?;
+        self.escaped(text)?;
+        self.put(after)
+    }
+
+    /// The inside of a string that needs escapes.
     #[cold]
+    fn escaped(&mut self, text: &str) -> Result<(), Fail> {
+        let (front, rest) = text
+            .as_bytes()
+            .split_at(json::find_special(text.as_bytes(), 0));
+        self.put(front)?;
+        self.escape_rest(rest)
+    }
+
+    /// `rest` begins with a byte that needs an escape.
     fn escape_rest(&mut self, mut rest: &[u8]) -> Result<(), Fail> {
         while let Some((&c, tail)) = rest.split_first() {
             let short = match c {
@@ -408,6 +441,28 @@ impl<'s, S: Sink> ArgsWriter<'s, S> {
         })
     }
 
+    /// Floats of up to three decimals, as most measured ones are, without the long way to the shortest digits. `thousands` is the value
+    /// times 1000, rounded, and has been seen to give the value back.
+    #[inline]
+    fn decimals(&mut self, negative: bool, thousands: u32) -> Result<(), Fail> {
+        self.number(negative, u64::from(thousands / 1000))?;
+        let rest = thousands % 1000;
+        let digits = [
+            b'.',
+            b'0' + (rest / 100) as u8,
+            b'0' + (rest / 10 % 10) as u8,
+            b'0' + (rest % 10) as u8,
+        ];
+        let len = if digits[3] != b'0' {
+            4
+        } else if digits[2] != b'0' {
+            3
+        } else {
+            2
+        };
+        self.put(&digits[..len])
+    }
+
     fn float(&mut self, value: impl Serialize) -> Result<(), Fail> {
         // The longest float takes 24 characters.
         let mut digits = [0; 32];
@@ -420,9 +475,7 @@ impl<'s, S: Sink> ArgsWriter<'s, S> {
     /// The value after `{"Variant":`, whose closing brace the caller owes.
     #[inline]
     fn variant(&mut self, variant: &str) -> Result<(), Fail> {
-        self.put(b"{")?;
-        self.text(variant)?;
-        self.put(b":")
+        self.text_between(b"{\"", variant, b"\":")
     }
 }
 
@@ -469,10 +522,24 @@ impl<'w, 's, S: Sink> ser::Serializer for &'w mut ArgsWriter<'s, S> {
     }
     #[inline]
     fn serialize_f32(self, v: f32) -> Result<(), Fail> {
+        // Below 4096 floats are closer together than thousandths, so the shortest digits are the only three decimals that fit.
+        let magnitude = f64::from(v.abs());
+        if magnitude > 0.0 && magnitude < 4096.0 {
+            let thousands = (magnitude * 1000.0 + 0.5) as u32;
+            if (f64::from(thousands) / 1000.0) as f32 == v.abs() {
+                return self.decimals(v < 0.0, thousands);
+            }
+        }
         self.float(v)
     }
     #[inline]
     fn serialize_f64(self, v: f64) -> Result<(), Fail> {
+        if v != 0.0 && v.abs() < 4e6 {
+            let thousands = (v.abs() * 1000.0 + 0.5) as u32;
+            if f64::from(thousands) / 1000.0 == v.abs() {
+                return self.decimals(v < 0.0, thousands);
+            }
+        }
         self.float(v)
     }
     #[inline]

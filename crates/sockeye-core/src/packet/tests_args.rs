@@ -228,7 +228,7 @@ fn strings_borrow_and_text_reads_escapes() {
     let line: Line<'_> = one(r#"[{"text":"a\tb","name":"c","n\u0061me2":1}]"#).unwrap();
     assert!(line.text == "a\tb" && line.name == "c" && line.more.is_none());
     let line: Line<'_> = one(r#"[{"n\u0061me":"c","more":"\\","text":""}]"#).unwrap();
-    assert!(line.text == "" && line.name == "c" && line.more.unwrap() == "\\");
+    assert!(line.text.is_empty() && line.name == "c" && line.more.unwrap() == "\\");
     let map: Map<u8, Text<'_>> = one(r#"[{"1":"\n"}]"#).unwrap();
     assert!(map.0[0].0 == 1 && map.0[0].1 == "\n");
     // Types that copy: without `alloc`, up to 256 bytes.

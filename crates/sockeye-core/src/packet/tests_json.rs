@@ -272,6 +272,11 @@ fn find_special_stops_at_every_odd_byte_and_no_other() {
             bytes[lead + 2] = 0xff;
             bytes[lead] = odd;
             let special = odd == b'"' || odd == b'\\' || odd < 0x20;
+            for end in lead + 1..40 {
+                assert_eq!(is_plain(&bytes[..end]), !special);
+                assert_eq!(is_plain(&bytes[lead..end]), !special);
+            }
+            assert!(is_plain(&bytes[..lead]));
             assert_eq!(
                 find_special(&bytes, 0),
                 if special { lead } else { 40 },

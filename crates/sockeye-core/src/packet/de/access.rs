@@ -5,7 +5,7 @@ use serde::de::{self, DeserializeSeed, Deserializer, Error as _, Unexpected, Vis
 use super::super::attachments::Attachments;
 use super::super::json;
 use super::super::text::Text;
-use super::{DecodeError, JsonDe, Result, malformed, visit_text};
+use super::{DecodeError, JsonDe, Raw, Result, malformed};
 
 /// The elements or members of what we are in.
 pub(super) struct Items<'d, 'de> {
@@ -69,16 +69,16 @@ impl<'de> de::MapAccess<'de> for Items<'_, 'de> {
 }
 
 /// A member's name, which may have to become a number or a bool.
-struct Key<'de>(&'de str);
+struct Key<'de>(Raw<'de>);
 
 macro_rules! key_values {
     ($($method:ident)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-            let b = self.0.as_bytes();
+            let b = self.0.text.as_bytes();
             if !matches!(json::check_value(b), Ok(json::Kind::Number | json::Kind::Bool)) || b.iter().any(|&c| c <= b' ') {
                 return Err(DecodeError::invalid_type(Unexpected::Other("another object key"), &visitor));
             }
-            JsonDe::new(self.0, 0, Attachments::EMPTY).$method(visitor)
+            JsonDe::new(self.0.text, 0, Attachments::EMPTY).$method(visitor)
         }
     )*};
 }
@@ -88,7 +88,7 @@ impl<'de> Deserializer<'de> for Key<'de> {
 
     #[inline]
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        visit_text(self.0, visitor)
+        self.0.visit(visitor)
     }
 
     key_values!(deserialize_bool deserialize_f32 deserialize_f64);
@@ -105,7 +105,7 @@ impl<'de> Deserializer<'de> for Key<'de> {
         visitor: V,
     ) -> Result<V::Value> {
         if name == Text::NEWTYPE {
-            return visitor.visit_borrowed_str(self.0);
+            return visitor.visit_borrowed_str(self.0.text);
         }
         visitor.visit_newtype_struct(self)
     }
@@ -130,7 +130,7 @@ impl<'de> Deserializer<'de> for Key<'de> {
 }
 
 /// `"Name"`: a variant without content.
-pub(super) struct UnitVariant<'de>(pub(super) &'de str);
+pub(super) struct UnitVariant<'de>(pub(super) Raw<'de>);
 
 impl<'de> de::EnumAccess<'de> for UnitVariant<'de> {
     type Error = DecodeError;

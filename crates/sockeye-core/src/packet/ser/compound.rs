@@ -59,10 +59,18 @@ impl<S: Sink> Compound<'_, '_, S> {
         if self.verbatim {
             return self.verbatim(value);
         }
-        self.separate()?;
-        self.writer.text(name)?;
-        self.writer.put(b":")?;
+        self.name(name)?;
         value.serialize(&mut *self.writer)
+    }
+
+    /// A field's name, with the comma before and the colon after.
+    #[inline]
+    fn name(&mut self, name: &str) -> Result<(), Fail> {
+        if core::mem::replace(&mut self.empty, false) {
+            self.writer.text_between(b"\"", name, b"\":")
+        } else {
+            self.writer.text_between(b",\"", name, b"\":")
+        }
     }
 
     /// Writes JSON text: as a string first, then takes quotes and escapes away where it lies.
