@@ -5,7 +5,7 @@
 use core::fmt;
 
 #[cfg(feature = "alloc")]
-use alloc::string::String;
+use alloc::{boxed::Box, string::String};
 
 use serde::de::{self, Deserializer, Error as _, Expected, Unexpected, Visitor};
 
@@ -21,13 +21,22 @@ use access::{Items, RAW_VALUE, RawValue, UnitVariant, Variant};
 #[cfg(not(feature = "alloc"))]
 const SCRATCH: usize = 256;
 
+/// Why a value is not of the type asked for. Thin where it can be: every value passes one of these up, or might.
+#[derive(Debug)]
+#[cfg(feature = "alloc")]
+pub(crate) struct DecodeError(Box<Reason>);
+
 /// Why a value is not of the type asked for.
 #[derive(Debug)]
+#[cfg(not(feature = "alloc"))]
 pub(crate) struct DecodeError(Reason);
 
 impl DecodeError {
     pub(crate) fn into_reason(self) -> Reason {
-        self.0
+        #[cfg(feature = "alloc")]
+        return *self.0;
+        #[cfg(not(feature = "alloc"))]
+        return self.0;
     }
 }
 
@@ -43,7 +52,10 @@ impl de::StdError for DecodeError {}
 impl de::Error for DecodeError {
     #[cold]
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Self(Reason::new(message))
+        #[cfg(feature = "alloc")]
+        return Self(Box::new(Reason::new(message)));
+        #[cfg(not(feature = "alloc"))]
+        return Self(Reason::new(message));
     }
 
     #[cold]
@@ -98,9 +110,9 @@ impl<'de> JsonDe<'de> {
     /// The next byte that is not white space, which stays. Zero at the end.
     #[inline(always)]
     fn peek(&mut self) -> u8 {
-        let b = self.json.as_bytes();
-        self.at = json::skip_space(b, self.at);
-        b.get(self.at).copied().unwrap_or(0)
+        let (at, c) = json::look(self.json.as_bytes(), self.at);
+        self.at = at;
+        c
     }
 
     #[inline]
@@ -112,11 +124,24 @@ impl<'de> JsonDe<'de> {
     /// The string here, whose opening quote has been seen.
     #[inline]
     fn string(&mut self) -> Result<Raw<'de>> {
+        let mut plain = true;
+        match self.string_text(&mut plain) {
+            Some(text) => Ok(Raw { text, plain }),
+            None => Err(malformed()),
+        }
+    }
+
+    /// What is between the quotes; `plain` becomes false if something in it is escaped.
+    fn string_text(&mut self, plain: &mut bool) -> Option<&'de str> {
+        let b = self.json.as_bytes();
         let start = self.at + 1;
-        let (end, plain) = json::skip_text(self.json.as_bytes(), start).map_err(|_| malformed())?;
-        self.at = end;
-        let text = self.json.get(start..end - 1).ok_or_else(malformed)?;
-        Ok(Raw { text, plain })
+        let mut end = json::find_special(b, start);
+        if b.get(end) != Some(&b'"') {
+            *plain = false;
+            end = json::skip_string(b, end).ok()? - 1;
+        }
+        self.at = end + 1;
+        self.json.get(start..end)
     }
 
     #[inline]
@@ -150,7 +175,13 @@ impl<'de> JsonDe<'de> {
             at += 1;
         }
         match b.get(at) {
-            Some(b'0'..=b'9' | b'.' | b'e' | b'E') => return self.long_number(visitor, negative),
+            Some(b'.') => {
+                if let Some(value) = self.fraction(at + 1, short) {
+                    return visitor.visit_f64(if negative { -value } else { value });
+                }
+                return self.long_number(visitor, negative);
+            }
+            Some(b'0'..=b'9' | b'e' | b'E') => return self.long_number(visitor, negative),
             _ => self.at = at,
         }
         if negative && short != 0 {
@@ -163,7 +194,31 @@ impl<'de> JsonDe<'de> {
         visitor.visit_u64(u64::from(short))
     }
 
-    /// A number that is long, or has a fraction or an exponent.
+    /// A number whose digits after the point begin at `at`, if it is short enough that one division gives the nearest float.
+    fn fraction(&mut self, mut at: usize, whole: u32) -> Option<f64> {
+        const POWERS: [f64; 16] = [
+            1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+        ];
+        let b = self.json.as_bytes();
+        let start = at;
+        let mut digits = u64::from(whole);
+        while let Some(c @ b'0'..=b'9') = b.get(at) {
+            digits = digits * 10 + u64::from(c - b'0');
+            at += 1;
+            // Whole numbers below 2^53 are exact.
+            if digits >= 1 << 53 {
+                return None;
+            }
+        }
+        if let Some(b'e' | b'E') = b.get(at) {
+            return None;
+        }
+        let power = POWERS.get(at - start)?;
+        self.at = at;
+        Some(digits as f64 / power)
+    }
+
+    /// A number that is long, or has an exponent.
     fn long_number<V: Visitor<'de>>(&mut self, visitor: V, negative: bool) -> Result<V::Value> {
         let text = self.number_text()?;
         if let Some(magnitude) = json::as_u64(&text[usize::from(negative)..]) {

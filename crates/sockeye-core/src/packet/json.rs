@@ -109,6 +109,28 @@ pub(crate) fn skip_space(b: &[u8], mut at: usize) -> usize {
     at
 }
 
+/// As [`skip_space`], and the byte there: zero at the end, where JSON has none.
+#[inline(always)]
+pub(crate) fn look(b: &[u8], mut at: usize) -> (usize, u8) {
+    loop {
+        match b.get(at) {
+            Some(b' ' | b'\n' | b'\r' | b'\t') => at += 1,
+            Some(&c) => return (at, c),
+            None => return (at, 0),
+        }
+    }
+}
+
+/// What to say of a byte that cannot stand where it does.
+#[cold]
+const fn unexpected(b: &[u8], at: usize) -> JsonError {
+    if at < b.len() {
+        JsonError::Unexpected { at: u32_of(at) }
+    } else {
+        JsonError::End { at: u32_of(at) }
+    }
+}
+
 const WORD: usize = size_of::<usize>();
 
 /// Flags, in the highest bit of each byte, those that a plain string cannot contain. The lowest flag is always right; one above it may not
@@ -117,12 +139,10 @@ const WORD: usize = size_of::<usize>();
 const fn special(word: [u8; WORD]) -> usize {
     const ONES: usize = usize::MAX / 255;
     let w = usize::from_le_bytes(word);
-    let quote = w ^ (ONES * b'"' as usize);
-    let slash = w ^ (ONES * b'\\' as usize);
-    let zero_quote = quote.wrapping_sub(ONES) & !quote;
-    let zero_slash = slash.wrapping_sub(ONES) & !slash;
-    let control = w.wrapping_sub(ONES * 0x20) & !w;
-    (zero_quote | zero_slash | control) & (ONES << 7)
+    // One bit flipped, the quote lies just above the control characters.
+    let low = (w ^ (ONES * 2)).wrapping_sub(ONES * 0x21);
+    let slash = (w ^ (ONES * b'\\' as usize)).wrapping_sub(ONES);
+    (low | slash) & !w & (ONES << 7)
 }
 
 /// The first byte, from `at` on, that a plain string cannot contain: a quote, a backslash or a control character. A word at a time.
@@ -271,11 +291,11 @@ fn skip_word(b: &[u8], at: usize, word: &[u8]) -> Result<usize, JsonError> {
 /// Skips white space and one whole value, which is checked; the answer is the byte after it.
 #[inline]
 pub(crate) fn skip_value(b: &[u8], at: usize) -> Result<usize, JsonError> {
-    let at = skip_space(b, at);
-    match b.get(at) {
-        Some(b'"') => skip_string(b, at + 1),
-        Some(b'-' | b'0'..=b'9') => skip_number(b, at),
-        Some(b'[' | b'{') => skip_nested(b, at),
+    let (at, c) = look(b, at);
+    match c {
+        b'"' => skip_string(b, at + 1),
+        b'-' | b'0'..=b'9' => skip_number(b, at),
+        b'[' | b'{' => skip_nested(b, at, c),
         _ => skip_other(b, at),
     }
 }
@@ -286,54 +306,51 @@ fn skip_other(b: &[u8], at: usize) -> Result<usize, JsonError> {
         Some(b't') => skip_word(b, at, b"true"),
         Some(b'f') => skip_word(b, at, b"false"),
         Some(b'n') => skip_word(b, at, b"null"),
-        Some(_) => Err(JsonError::Unexpected { at: u32_of(at) }),
-        None => Err(JsonError::End { at: u32_of(at) }),
+        _ => Err(unexpected(b, at)),
     }
 }
 
 /// A member's key and colon, `at` being its quote; the answer is the byte after the colon.
 #[inline]
 fn skip_key(b: &[u8], at: usize) -> Result<usize, JsonError> {
-    match b.get(at) {
-        Some(b'"') => {}
-        Some(_) => return Err(JsonError::Unexpected { at: u32_of(at) }),
-        None => return Err(JsonError::End { at: u32_of(at) }),
+    if b.get(at) != Some(&b'"') {
+        return Err(unexpected(b, at));
     }
-    let at = skip_space(b, skip_string(b, at + 1)?);
-    match b.get(at) {
-        Some(b':') => Ok(at + 1),
-        Some(_) => Err(JsonError::Unexpected { at: u32_of(at) }),
-        None => Err(JsonError::End { at: u32_of(at) }),
+    let (at, c) = look(b, skip_string(b, at + 1)?);
+    if c == b':' {
+        Ok(at + 1)
+    } else {
+        Err(unexpected(b, at))
     }
 }
 
-/// An array or object; `at` is its bracket.
-fn skip_nested(b: &[u8], mut at: usize) -> Result<usize, JsonError> {
+/// An array or object; `at` is its bracket, `c`.
+fn skip_nested(b: &[u8], mut at: usize, mut c: u8) -> Result<usize, JsonError> {
     // Bit 0 is the innermost level: set for an object. The enclosing levels are above it.
     let mut levels: u64 = 0;
     let mut depth: u32 = 0;
     loop {
-        // Here a value begins at `at`.
-        match b.get(at) {
-            Some(b'"') => at = skip_string(b, at + 1)?,
-            Some(b'-' | b'0'..=b'9') => at = skip_number(b, at)?,
-            Some(&open @ (b'[' | b'{')) => {
+        // Here a value begins, at `at` with `c`.
+        match c {
+            b'"' => at = skip_string(b, at + 1)?,
+            b'-' | b'0'..=b'9' => at = skip_number(b, at)?,
+            b'[' | b'{' => {
                 if depth == MAX_DEPTH {
                     return Err(JsonError::TooDeep { at: u32_of(at) });
                 }
-                depth += 1;
-                levels = levels << 1 | u64::from(open == b'{');
-                at = skip_space(b, at + 1);
+                let open = c;
+                (at, c) = look(b, at + 1);
                 // ']' and '}' lie two above their opening brackets.
-                if b.get(at) != Some(&(open + 2)) {
+                if c == open + 2 {
+                    at += 1;
+                } else {
+                    depth += 1;
+                    levels = levels << 1 | u64::from(open == b'{');
                     if open == b'{' {
-                        at = skip_space(b, skip_key(b, at)?);
+                        (at, c) = look(b, skip_key(b, at)?);
                     }
                     continue;
                 }
-                at += 1;
-                depth -= 1;
-                levels >>= 1;
             }
             _ => at = skip_other(b, at)?,
         }
@@ -342,24 +359,21 @@ fn skip_nested(b: &[u8], mut at: usize) -> Result<usize, JsonError> {
             if depth == 0 {
                 return Ok(at);
             }
-            at = skip_space(b, at);
+            (at, c) = look(b, at);
             let in_object = levels & 1 == 1;
-            match b.get(at) {
-                Some(b',') => {
-                    at = skip_space(b, at + 1);
-                    if in_object {
-                        at = skip_space(b, skip_key(b, at)?);
-                    }
-                    break;
+            if c == b',' {
+                (at, c) = look(b, at + 1);
+                if in_object {
+                    (at, c) = look(b, skip_key(b, at)?);
                 }
-                Some(&c) if c == if in_object { b'}' } else { b']' } => {
-                    at += 1;
-                    depth -= 1;
-                    levels >>= 1;
-                }
-                Some(_) => return Err(JsonError::Unexpected { at: u32_of(at) }),
-                None => return Err(JsonError::End { at: u32_of(at) }),
+                break;
             }
+            if c != if in_object { b'}' } else { b']' } {
+                return Err(unexpected(b, at));
+            }
+            at += 1;
+            depth -= 1;
+            levels >>= 1;
         }
     }
 }

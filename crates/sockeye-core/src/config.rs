@@ -1,0 +1,214 @@
+//! What a client is told once: where to connect, how, and with which patience.
+
+use core::time::Duration;
+
+use crate::limits::Limits;
+
+/// Text in a [`Config`]: owned or borrowed with `alloc`, borrowed without.
+#[cfg(feature = "alloc")]
+pub type Str<'a> = alloc::borrow::Cow<'a, str>;
+/// Text in a [`Config`]: owned or borrowed with `alloc`, borrowed without.
+#[cfg(not(feature = "alloc"))]
+pub type Str<'a> = &'a str;
+
+/// Helper that turns a borrowed text into a [`Str`] in every tier.
+pub const fn text(s: &str) -> Str<'_> {
+    #[cfg(feature = "alloc")]
+    return alloc::borrow::Cow::Borrowed(s);
+    #[cfg(not(feature = "alloc"))]
+    return s;
+}
+
+/// An Engine.IO transport.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Transport {
+    /// HTTP long-polling: one GET waits for packets, POSTs carry packets out.
+    Polling,
+    /// RFC 6455 WebSocket.
+    WebSocket,
+}
+
+impl Transport {
+    /// The name on the wire: `polling` or `websocket`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Polling => "polling",
+            Self::WebSocket => "websocket",
+        }
+    }
+}
+
+/// Which transports may be used, in order of preference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Transports {
+    first: Transport,
+    second: bool,
+}
+
+impl Transports {
+    /// Start on polling, upgrade to WebSocket: what the official client does.
+    pub const POLLING_FIRST: Self = Self { first: Transport::Polling, second: true };
+    /// Start on WebSocket; polling is tried when WebSocket fails, if [`Config::try_all_transports`].
+    pub const WEBSOCKET_FIRST: Self = Self { first: Transport::WebSocket, second: true };
+    /// Polling alone.
+    pub const POLLING: Self = Self { first: Transport::Polling, second: false };
+    /// WebSocket alone: one socket, no sticky sessions needed, the smallest choice for devices.
+    pub const WEBSOCKET: Self = Self { first: Transport::WebSocket, second: false };
+
+    /// The transport tried first.
+    pub const fn first(self) -> Transport {
+        self.first
+    }
+
+    /// Whether `transport` may be used at all.
+    pub fn allows(self, transport: Transport) -> bool {
+        self.second || self.first == transport
+    }
+}
+
+/// When requests carry a time stamp in the query, against caches (A2 item 15).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Timestamp {
+    /// On polling requests: the default.
+    Polling,
+    /// On the WebSocket request as well.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Where random numbers come from: WebSocket masks and keys, jitter.
+#[derive(Clone, Copy)]
+pub enum Entropy {
+    /// The platform's generator: fills the whole slice with unpredictable bytes (RFC 6455 section 5.3 asks for that).
+    Fn(fn(&mut [u8])),
+    /// A seeded generator, **for tests only**.
+    Seed(u64),
+}
+
+impl core::fmt::Debug for Entropy {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Fn(_) => "Entropy::Fn",
+            Self::Seed(_) => "Entropy::Seed",
+        })
+    }
+}
+
+/// The reconnection policy of the Manager (A4).
+///
+/// The delay before attempt `n` (from 0) is drawn evenly from `[d·(1−f), min(d·(1+f), delay_max)]` with
+/// `d = min(delay·2ⁿ, delay_max)`, saturating. The official client applies the jitter *before* the cap, so that a
+/// whole fleet ends up waiting exactly `delay_max`, and overflows to zero delays after about a thousand attempts;
+/// Sockeye does neither.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Reconnection {
+    /// Whether a lost or failed connection is tried again. Default true.
+    pub enabled: bool,
+    /// How many attempts before giving up; `None` (the default) never gives up, `Some(0)` makes none.
+    pub attempts: Option<u32>,
+    /// The first delay. Default 1 s.
+    pub delay: Duration,
+    /// The longest delay. Default 5 s.
+    pub delay_max: Duration,
+    /// `randomizationFactor` in thousandths: 0 (none) to 1000. Default 500.
+    pub jitter_permille: u16,
+}
+
+impl Reconnection {
+    /// The defaults named at each field.
+    pub const DEFAULT: Self = Self {
+        enabled: true,
+        attempts: None,
+        delay: Duration::from_secs(1),
+        delay_max: Duration::from_secs(5),
+        jitter_permille: 500,
+    };
+}
+
+impl Default for Reconnection {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// How to reach the server and how to behave: the Manager and Engine.IO options (A2, A4).
+#[derive(Clone, Debug)]
+pub struct Config<'a> {
+    /// The `Host` header: host name and, if not the scheme's default, port. IPv6 addresses in brackets.
+    pub host: Str<'a>,
+    /// The request path. Default `/socket.io/`.
+    pub path: Str<'a>,
+    /// Extra query, already percent-encoded, without a leading `?` or `&`. Fixed for a session: see
+    /// [`Client::set_query`](crate::Client::set_query) for changes at the next connection.
+    pub query: Str<'a>,
+    /// Extra header lines, each ended by CRLF, sent with every request (polling and the WebSocket upgrade).
+    pub headers: Str<'a>,
+    /// WebSocket sub-protocols as in `Sec-WebSocket-Protocol`; empty for none.
+    pub protocols: Str<'a>,
+    /// Which transports to use. Default [`Transports::POLLING_FIRST`].
+    pub transports: Transports,
+    /// Whether a polling session probes for WebSocket. Default true.
+    pub upgrade: bool,
+    /// Start with WebSocket once a WebSocket has worked; forgotten at any transport error. Default false.
+    pub remember_upgrade: bool,
+    /// When the first transport fails before the handshake, try the other at once. Default false.
+    pub try_all_transports: bool,
+    /// Send binary as base64 text even on WebSocket, and ask the server for the same. Default false.
+    pub force_base64: bool,
+    /// Time stamps in queries. Default [`Timestamp::Polling`].
+    pub timestamp: Timestamp,
+    /// The name of the time stamp parameter. Default `t`.
+    pub timestamp_param: Str<'a>,
+    /// Keep cookies the server sets and send them back (sticky sessions). Default true.
+    pub cookies: bool,
+    /// From dialing to the Engine.IO handshake; `None` waits for ever. Default 20 s.
+    pub connect_timeout: Option<Duration>,
+    /// From sending a CONNECT to its reply. The official client has no such limit. Default 20 s.
+    pub join_timeout: Option<Duration>,
+    /// For one polling request; `None` (the default) leaves it to the heartbeat.
+    pub request_timeout: Option<Duration>,
+    /// For the upgrade, from dialing to the probe's answer. Default 10 s, as the server's `upgradeTimeout`.
+    pub upgrade_timeout: Duration,
+    /// For saying goodbye before the link is cut. Default 2 s.
+    pub close_timeout: Duration,
+    /// The reconnection policy.
+    pub reconnection: Reconnection,
+    /// The source of random numbers.
+    pub entropy: Entropy,
+    /// Bounds.
+    pub limits: Limits,
+}
+
+impl<'a> Config<'a> {
+    /// The defaults, for the server named by `host` (the `Host` header), with random numbers from `entropy`.
+    pub const fn new(host: Str<'a>, entropy: Entropy) -> Self {
+        Self {
+            host,
+            path: text("/socket.io/"),
+            query: text(""),
+            headers: text(""),
+            protocols: text(""),
+            transports: Transports::POLLING_FIRST,
+            upgrade: true,
+            remember_upgrade: false,
+            try_all_transports: false,
+            force_base64: false,
+            timestamp: Timestamp::Polling,
+            timestamp_param: text("t"),
+            cookies: true,
+            connect_timeout: Some(Duration::from_secs(20)),
+            join_timeout: Some(Duration::from_secs(20)),
+            request_timeout: None,
+            upgrade_timeout: Duration::from_secs(10),
+            close_timeout: Duration::from_secs(2),
+            reconnection: Reconnection::DEFAULT,
+            entropy,
+            limits: Limits::DEFAULT,
+        }
+    }
+}

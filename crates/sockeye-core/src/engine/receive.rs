@@ -1,0 +1,417 @@
+//! What comes in: HTTP responses, polling payloads, frames, Engine.IO packets.
+
+use core::time::Duration;
+
+use super::{Engine, Happening, Job, Link, Phase, State, Upgrade};
+use crate::config::Transport;
+use crate::error::{Cause, DisconnectReason};
+use crate::packet::engine::{Handshake, Type};
+use crate::packet::payload;
+use crate::packet::{PacketError, json};
+use crate::wire::http1::{HttpDecoder, Step as HttpStep};
+use crate::wire::ws::{self, Item};
+
+/// Bytes of an error's body that are looked at.
+const ERROR_BODY: usize = 512;
+
+impl Engine<'_> {
+    /// Works through what has arrived until something is to be told.
+    pub(super) fn receive(&mut self) -> Option<Happening> {
+        for link in [Link::WebSocket, Link::Poll, Link::Post] {
+            while self.links[link.index()].input && self.links[link.index()].phase == Phase::Open {
+                if let Some(rx) = self.release.take() {
+                    self.rx[rx].drop_message();
+                }
+                let happening = match link {
+                    Link::WebSocket if self.http[link.index()].status == 101 && self.http_is_done() => self.receive_frame(),
+                    _ => self.receive_http(link),
+                };
+                if happening.is_some() || self.pending.is_some() || self.attention {
+                    return happening;
+                }
+            }
+        }
+        None
+    }
+
+    fn http_is_done(&self) -> bool {
+        self.links[Link::WebSocket.index()].job != Job::Sending
+    }
+
+    // ---- HTTP ----
+
+    fn receive_http(&mut self, link: Link) -> Option<Happening> {
+        let (i, rx) = (link.index(), self.rx_of(link));
+        if link == Link::Poll && self.poll_ended {
+            self.http_ended(link);
+            return None;
+        }
+        match self.http[i].step(&mut self.rx[rx]) {
+            Err(error) => {
+                self.note.clear();
+                self.link_failed(link, DisconnectReason::TransportError, error.into());
+            }
+            Ok(HttpStep::Wait) => self.links[i].input = false,
+            Ok(HttpStep::Header { len }) => {
+                self.header(link, len);
+                self.http[i].header_done(&mut self.rx[rx]);
+            }
+            Ok(HttpStep::Head) => {
+                if self.links[i].job == Job::Idle && link != Link::WebSocket {
+                    // A response without a request.
+                    self.note.clear();
+                    self.link_failed(link, DisconnectReason::TransportError, Cause::BadHttp("HTTP response without a request"));
+                } else if link == Link::WebSocket && self.http[i].status == 101 {
+                    self.websocket_opened();
+                } else {
+                    self.rx[rx].drop_message();
+                }
+            }
+            Ok(HttpStep::Body { n }) => return self.http_body(link, n),
+            Ok(HttpStep::End) => {
+                if link == Link::Poll && self.http[i].status == 200 && (self.rx[0].message_len() > 0 || self.poll_skipped.is_some()) {
+                    // The last packet has no separator behind it.
+                    self.poll_ended = true;
+                    return self.polled_packet();
+                }
+                self.http_ended(link);
+            }
+        }
+        None
+    }
+
+    /// A `Set-Cookie` or `Location` line is at the front of the stream.
+    fn header(&mut self, link: Link, len: usize) {
+        let rx = self.rx_of(link);
+        let line = core::str::from_utf8(&self.rx[rx].stream()[..len]).unwrap_or("");
+        let Some((name, value)) = line.split_once(':') else { return };
+        if name.eq_ignore_ascii_case("set-cookie") {
+            if self.config.cookies {
+                self.cookies.set(value.trim(), self.now);
+            }
+        } else {
+            self.note.set_lossy(value.trim().as_bytes());
+        }
+    }
+
+    fn http_body(&mut self, link: Link, n: usize) -> Option<Happening> {
+        let (i, rx) = (link.index(), self.rx_of(link));
+        if link == Link::Poll && self.http[i].status == 200 {
+            let stream = &self.rx[0].stream()[..n];
+            let separator = stream.iter().position(|b| *b == payload::SEPARATOR);
+            let part = separator.unwrap_or(n);
+            let limit = self.config.limits.receive;
+            if self.poll_skipped.is_none() && self.rx[0].message_len() + part > limit {
+                self.poll_skipped = Some(self.rx[0].message_len() as u64);
+                self.rx[0].drop_message();
+            }
+            match &mut self.poll_skipped {
+                Some(bytes) => {
+                    *bytes += part as u64;
+                    self.rx[0].consume(part);
+                }
+                None => self.rx[0].take(part),
+            }
+            if separator.is_some() {
+                self.rx[0].consume(1);
+                self.http[i].body_taken(part + 1);
+                return self.polled_packet();
+            }
+            self.http[i].body_taken(part);
+            if self.poll_skipped.is_none() && self.rx[0].stream().is_empty() && !self.rx[0].has_space() && self.rx[0].is_full() {
+                self.poll_skipped = Some(self.rx[0].message_len() as u64);
+                self.rx[0].drop_message();
+            }
+            return None;
+        }
+        // The answer to a POST is of no interest; an error's body is, up to a point.
+        let keep = if self.http[i].status == 200 { 0 } else { ERROR_BODY.saturating_sub(self.rx[rx].message_len()).min(n) };
+        if keep > 0 {
+            self.rx[rx].take(keep);
+        }
+        self.rx[rx].consume(n - keep);
+        self.http[i].body_taken(n);
+        None
+    }
+
+    /// A response is complete.
+    pub(super) fn http_ended(&mut self, link: Link) {
+        let (i, rx) = (link.index(), self.rx_of(link));
+        let status = self.http[i].status;
+        if status != 200 {
+            self.http_refused(link);
+            return;
+        }
+        if link == Link::WebSocket {
+            self.note.clear();
+            self.link_failed(link, DisconnectReason::TransportError, Cause::WebSocketHandshake);
+            return;
+        }
+        if self.http[i].html && matches!(self.state, State::Opening(_)) {
+            self.fail(DisconnectReason::TransportError, Cause::Html(status));
+            return;
+        }
+        if link == Link::Poll && matches!(self.state, State::Opening(_)) {
+            // An answer without an `open` packet.
+            self.note.clear();
+            self.fail(DisconnectReason::TransportError, Cause::NotEngineIo);
+            return;
+        }
+        let keep = self.http[i].keep_alive;
+        let patience = self.http[i].keep_alive_timeout;
+        self.http[i] = HttpDecoder::new();
+        self.rx[rx].drop_message();
+        if link == Link::Poll {
+            self.poll_ended = false;
+        }
+        let state = &mut self.links[i];
+        state.job = Job::Idle;
+        state.deadline = None;
+        state.reused = true;
+        if !keep {
+            self.doom(link);
+        } else {
+            // A second early, so that the server does not close just as the next request goes out.
+            state.stale_at = patience.map(|s| self.now + Duration::from_secs(u64::from(s)).saturating_sub(Duration::from_secs(1)));
+        }
+    }
+
+    /// A response with a status other than 200 or 101 is complete: tells why.
+    fn http_refused(&mut self, link: Link) {
+        let (i, rx) = (link.index(), self.rx_of(link));
+        let status = self.http[i].status;
+        if (300..400).contains(&status) {
+            self.link_failed(link, DisconnectReason::TransportError, Cause::Redirect(status));
+            return;
+        }
+        let body = self.rx[rx].message();
+        let text = core::str::from_utf8(body).unwrap_or("").trim();
+        let mut code = None;
+        if json::check_value(text.as_bytes()) == Ok(json::Kind::Object) {
+            code = json::field(text, "code").and_then(json::as_u64).and_then(|n| u8::try_from(n).ok());
+            let message = json::field(text, "message").unwrap_or("").trim_matches('"');
+            self.note.set_lossy(message.as_bytes());
+        } else if json::check_value(text.as_bytes()) == Ok(json::Kind::String) {
+            self.note.set_lossy(text.trim_matches('"').as_bytes());
+        } else if self.http[i].html || text.starts_with('<') {
+            self.note.clear();
+        } else {
+            self.note.set_lossy(text.as_bytes());
+        }
+        self.link_failed(link, DisconnectReason::TransportError, Cause::Http { status, code });
+    }
+
+    // ---- WebSocket ----
+
+    fn websocket_opened(&mut self) {
+        let i = Link::WebSocket.index();
+        let http = &self.http[i];
+        let accepted = http.upgrade_websocket
+            && http.connection_upgrade
+            && !http.extensions
+            && http.accept.as_str().as_bytes() == self.ws_accept;
+        if !accepted {
+            self.note.clear();
+            self.link_failed(Link::WebSocket, DisconnectReason::TransportError, Cause::WebSocketHandshake);
+            return;
+        }
+        self.links[i].job = Job::Idle;
+        if self.upgrade == Upgrade::Dialing {
+            self.send_probe();
+        }
+    }
+
+    fn receive_frame(&mut self) -> Option<Happening> {
+        let rx = self.rx_of(Link::WebSocket);
+        let limit = self.config.limits.receive;
+        match self.ws.step(&mut self.rx[rx], limit) {
+            Err(error) => {
+                self.note.clear();
+                self.link_failed(Link::WebSocket, DisconnectReason::TransportError, error.into());
+                None
+            }
+            Ok(None) => {
+                self.links[Link::WebSocket.index()].input = false;
+                None
+            }
+            Ok(Some(Item::Message { binary })) => {
+                self.release = Some(rx);
+                if !self.ws_is_main {
+                    self.probed(binary);
+                    return None;
+                }
+                if binary {
+                    self.deliver(true)
+                } else {
+                    self.packet()
+                }
+            }
+            Ok(Some(Item::Skipped { binary, bytes })) => self.refuse(binary, bytes),
+            Ok(Some(Item::Ping { len })) => {
+                let mut payload = [0; 125];
+                payload[..len].copy_from_slice(&self.rx[rx].stream()[..len]);
+                self.rx[rx].consume(len);
+                // A second ping before the pong has left is answered by the first pong (RFC 6455 section 5.5.3).
+                if self.control.is_empty() {
+                    self.control_frame(ws::PONG, &payload[..len]);
+                }
+                None
+            }
+            Ok(Some(Item::Pong)) => None,
+            Ok(Some(Item::Close { len })) => {
+                let payload = &self.rx[rx].stream()[..len];
+                let (code, words) = match payload {
+                    [a, b, words @ ..] => (u16::from_be_bytes([*a, *b]), words),
+                    _ => (1005, &[][..]),
+                };
+                self.note.set_lossy(words);
+                self.link_failed(Link::WebSocket, DisconnectReason::TransportClose, Cause::WebSocketClose(code));
+                None
+            }
+        }
+    }
+
+    /// A message on a WebSocket that has not taken over yet.
+    fn probed(&mut self, binary: bool) {
+        if !binary && self.upgrade == Upgrade::Probing && self.rx[2].message() == b"3probe" {
+            self.upgrade = Upgrade::Pausing;
+        } else {
+            self.note.clear();
+            self.fail_upgrade(Cause::WebSocketHandshake);
+        }
+    }
+
+    // ---- Engine.IO packets ----
+
+    /// A packet of a polling payload is in the main area's message.
+    fn polled_packet(&mut self) -> Option<Happening> {
+        self.release = Some(0);
+        if let Some(bytes) = self.poll_skipped.take() {
+            return self.refuse(false, bytes);
+        }
+        if self.rx[0].message().first() == Some(&b'b') {
+            let rx = &mut self.rx[0];
+            let Some(len) = payload::decode_in_place(&mut rx.message_mut()[1..]) else {
+                self.note.clear();
+                self.fail(DisconnectReason::ParseError, Cause::Packet(PacketError::Encoding));
+                return None;
+            };
+            rx.trim_message(1, len);
+            return self.deliver(true);
+        }
+        self.packet()
+    }
+
+    fn refuse(&mut self, binary: bool, bytes: u64) -> Option<Happening> {
+        match self.state {
+            State::Open(_) => Some(Happening::Refused { binary, bytes }),
+            State::Opening(_) => self.not_engine_io(),
+            State::Down | State::Closing(_) => None,
+        }
+    }
+
+    fn deliver(&mut self, binary: bool) -> Option<Happening> {
+        match self.state {
+            State::Open(_) => Some(Happening::Message { binary }),
+            State::Opening(_) => self.not_engine_io(),
+            State::Down | State::Closing(_) => None,
+        }
+    }
+
+    fn not_engine_io(&mut self) -> Option<Happening> {
+        let message = self.rx[0].message();
+        let digits = message.iter().take_while(|b| b.is_ascii_digit()).count();
+        let cause = if digits > 0 && message[digits..].starts_with(b":0{") {
+            Cause::OldServer
+        } else if self.http[Link::Poll.index()].html {
+            Cause::Html(self.http[Link::Poll.index()].status)
+        } else {
+            Cause::NotEngineIo
+        };
+        let mut note = crate::short::Short::EMPTY;
+        note.set_lossy(&message[..message.len().min(60)]);
+        self.note = note;
+        self.fail(DisconnectReason::TransportError, cause);
+        None
+    }
+
+    /// A text packet is in the main area's message.
+    fn packet(&mut self) -> Option<Happening> {
+        let message = self.rx[0].message();
+        let Ok(text) = core::str::from_utf8(message) else {
+            self.note.clear();
+            self.fail(DisconnectReason::ParseError, Cause::Packet(PacketError::Encoding));
+            return None;
+        };
+        let kind = Type::of(message);
+        if let State::Opening(transport) = self.state {
+            return match kind.filter(|kind| *kind == Type::Open).and_then(|_| Handshake::parse(&text[1..])) {
+                Some(handshake) => {
+                    let upgrade = handshake.upgrade;
+                    self.sid = crate::short::Short::cut(handshake.sid);
+                    self.ping_interval = handshake.ping_interval;
+                    self.heartbeat = handshake.ping_interval + handshake.ping_timeout;
+                    self.max_payload = handshake.max_payload;
+                    self.opened(transport, upgrade);
+                    Some(Happening::Opened)
+                }
+                None => self.not_engine_io(),
+            };
+        }
+        match kind {
+            Some(Type::Message) => {
+                self.rx[0].trim_message(1, message_len_without_type(self.rx[0].message_len()));
+                self.deliver(false)
+            }
+            Some(Type::Ping) => {
+                self.pinged();
+                matches!(self.state, State::Open(_)).then_some(Happening::Ping)
+            }
+            Some(Type::Close) => {
+                self.note.clear();
+                self.fail(DisconnectReason::TransportClose, Cause::EngineClose);
+                None
+            }
+            // A second `open`, or packets only a client sends, change nothing.
+            Some(Type::Noop | Type::Pong | Type::Open | Type::Upgrade) => None,
+            None => {
+                let mut note = crate::short::Short::EMPTY;
+                note.set_lossy(&message[..message.len().min(60)]);
+                self.note = note;
+                self.fail(DisconnectReason::TransportError, Cause::Packet(PacketError::Type));
+                None
+            }
+        }
+    }
+
+    fn opened(&mut self, transport: Transport, upgrade_offered: bool) {
+        self.state = State::Open(transport);
+        self.heartbeat_at = Some(self.now + self.heartbeat);
+        self.phase_at = None;
+        if transport == Transport::WebSocket {
+            self.remembered = true;
+        } else if upgrade_offered && self.config.upgrade && self.config.transports.allows(Transport::WebSocket) {
+            self.upgrade = Upgrade::Dialing;
+            self.phase_at = Some(self.now + self.config.upgrade_timeout);
+            self.want(Link::WebSocket);
+        }
+    }
+
+    fn pinged(&mut self) {
+        self.heartbeat_at = Some(self.now + self.heartbeat);
+        if self.reading_paused {
+            let patience = (self.heartbeat - self.ping_interval) / 2;
+            self.unasked_pong_at = Some(self.now + self.ping_interval + patience);
+        }
+        if self.pongs_ahead > 0 {
+            self.pongs_ahead -= 1;
+        } else {
+            self.pong_due = true;
+        }
+        self.tidy_due = true;
+    }
+}
+
+const fn message_len_without_type(len: usize) -> usize {
+    len.saturating_sub(1)
+}

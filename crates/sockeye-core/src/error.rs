@@ -1,0 +1,286 @@
+//! Why things ended: disconnect reasons, causes, and the errors of commands.
+
+use core::fmt;
+
+use crate::packet::{EncodeError, PacketError};
+use crate::wire::http1::HttpError;
+use crate::wire::ws::WsError;
+
+/// Why a namespace was left (A6 item 72). The texts are those of the official client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum DisconnectReason {
+    /// The server disconnected the namespace. The client stays away until told to connect.
+    IoServerDisconnect,
+    /// The application disconnected the namespace.
+    IoClientDisconnect,
+    /// No ping came within `pingInterval` + `pingTimeout`.
+    PingTimeout,
+    /// The connection was closed.
+    TransportClose,
+    /// The connection failed.
+    TransportError,
+    /// The server sent something that is not a Socket.IO packet.
+    ParseError,
+    /// The application asked for a new connection.
+    ForcedClose,
+}
+
+impl DisconnectReason {
+    /// The official client's text for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::IoServerDisconnect => "io server disconnect",
+            Self::IoClientDisconnect => "io client disconnect",
+            Self::PingTimeout => "ping timeout",
+            Self::TransportClose => "transport close",
+            Self::TransportError => "transport error",
+            Self::ParseError => "parse error",
+            Self::ForcedClose => "forced close",
+        }
+    }
+
+    /// Whether the client connects again by itself, if reconnection is enabled.
+    pub const fn reconnects(self) -> bool {
+        !matches!(self, Self::IoServerDisconnect | Self::IoClientDisconnect)
+    }
+}
+
+impl fmt::Display for DisconnectReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What exactly went wrong on the way to the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The application ended it.
+    Local,
+    /// The driver could not connect (DNS, TCP, TLS): the text is the driver's.
+    Dial,
+    /// No handshake within the connect timeout.
+    ConnectTimeout,
+    /// No answer to one polling request within the request timeout.
+    RequestTimeout,
+    /// The connection was closed by the other side.
+    Eof,
+    /// The connection broke: the text is the driver's.
+    Io,
+    /// The server closed the Engine.IO session (packet `1`).
+    EngineClose,
+    /// No ping within `pingInterval` + `pingTimeout`.
+    PingTimeout,
+    /// The server answered with this HTTP status; `code` is Engine.IO's error code, if it gave one: 0 transport
+    /// unknown, 1 session id unknown, 2 bad handshake method, 3 bad request, 4 forbidden, 5 unsupported protocol version.
+    Http {
+        /// The HTTP status.
+        status: u16,
+        /// Engine.IO's error code.
+        code: Option<u8>,
+    },
+    /// The server redirects: the text is the new address.
+    Redirect(u16),
+    /// The server sent a web page.
+    Html(u16),
+    /// The response is not HTTP/1.1 as the client understands it.
+    BadHttp(&'static str),
+    /// The handshake is not Engine.IO's.
+    NotEngineIo,
+    /// The server speaks Engine.IO 3 (Socket.IO 2).
+    OldServer,
+    /// The WebSocket handshake was not accepted as RFC 6455 asks.
+    WebSocketHandshake,
+    /// The server violated RFC 6455.
+    WebSocketProtocol(&'static str),
+    /// The WebSocket was closed with this status code; the text is the server's reason.
+    WebSocketClose(u16),
+    /// A packet could not be read.
+    Packet(PacketError),
+    /// The server disconnected the namespace.
+    ServerDisconnect,
+    /// The server did not answer the CONNECT within the join timeout.
+    JoinTimeout,
+    /// The request head does not fit its buffer: shorten path, query or headers, or enlarge the storage.
+    HeadTooLong,
+}
+
+impl From<HttpError> for Cause {
+    fn from(error: HttpError) -> Self {
+        Self::BadHttp(match error {
+            HttpError::StatusLine => "the server does not speak HTTP/1.1 (is the port right? is it TLS?)",
+            HttpError::Head => "the HTTP response head is too long",
+            HttpError::Length => "bad Content-Length in the HTTP response",
+            HttpError::Coding => "unsupported Transfer-Encoding or Content-Encoding in the HTTP response",
+            HttpError::Chunk => "malformed chunk in the HTTP response",
+        })
+    }
+}
+
+impl From<WsError> for Cause {
+    fn from(error: WsError) -> Self {
+        Self::WebSocketProtocol(match error {
+            WsError::Reserved => "frame with reserved bits or opcode, though no extension was offered",
+            WsError::Masked => "masked frame from the server",
+            WsError::Control => "fragmented or over-long control frame",
+            WsError::Fragment => "fragments out of order",
+            WsError::Length => "frame length over 2^63",
+        })
+    }
+}
+
+/// A [`Cause`] with the text that came with it. Displays as one line with the cause and, where there is one, the next step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Details<'c> {
+    /// What went wrong.
+    pub cause: Cause,
+    /// The server's or the driver's own words, cut at [`NOTE_LEN`](crate::NOTE_LEN); often empty.
+    pub text: &'c str,
+}
+
+impl fmt::Display for Details<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.text;
+        match self.cause {
+            Cause::Local => f.write_str("closed by the application"),
+            Cause::Dial if text.is_empty() => f.write_str("could not connect"),
+            Cause::Dial => write!(f, "could not connect: {text}"),
+            Cause::ConnectTimeout => f.write_str("no Socket.IO handshake within the connect timeout"),
+            Cause::RequestTimeout => f.write_str("a polling request was not answered in time"),
+            Cause::Eof => f.write_str("the connection was closed by the other side"),
+            Cause::Io if text.is_empty() => f.write_str("the connection broke"),
+            Cause::Io => write!(f, "the connection broke: {text}"),
+            Cause::EngineClose => f.write_str("transport closed by the server"),
+            Cause::PingTimeout => f.write_str("no ping from the server within pingInterval + pingTimeout"),
+            Cause::Http { status, code } => {
+                write!(f, "the server answered HTTP {status}")?;
+                if !text.is_empty() {
+                    write!(f, ": {text}")?;
+                }
+                f.write_str(match (status, code) {
+                    (_, Some(0)) => " (transport not enabled on the server: try another transport)",
+                    (_, Some(1)) => " (session unknown: behind a load balancer, sticky sessions are needed)",
+                    (_, Some(5)) => " (the server speaks another Engine.IO version)",
+                    (401 | 403, _) | (_, Some(4)) => " (check auth, headers and the server's CORS or allowRequest)",
+                    (404, _) => " (no Socket.IO server at this path: check the path option)",
+                    (413, _) => " (the message is larger than the server's maxHttpBufferSize)",
+                    (502..=504, _) => " (the proxy in front cannot reach the server)",
+                    _ => "",
+                })
+            }
+            Cause::Redirect(status) => {
+                write!(f, "the server redirects (HTTP {status}) to {text}: use that address")
+            }
+            Cause::Html(status) => write!(
+                f,
+                "the server answered with a web page (HTTP {status}), not a Socket.IO handshake: check URL and path"
+            ),
+            Cause::BadHttp(what) => f.write_str(what),
+            Cause::NotEngineIo => {
+                f.write_str("the answer is not an Engine.IO handshake: check URL and path")?;
+                if text.is_empty() { Ok(()) } else { write!(f, " (got {text})") }
+            }
+            Cause::OldServer => f.write_str(
+                "the server speaks Socket.IO 2 (Engine.IO 3): Sockeye needs Socket.IO 3 or later on the server",
+            ),
+            Cause::WebSocketHandshake => {
+                f.write_str("the server did not accept the WebSocket as RFC 6455 asks: a proxy in between may block upgrades")
+            }
+            Cause::WebSocketProtocol(what) => write!(f, "WebSocket protocol error: {what}"),
+            Cause::WebSocketClose(code) => {
+                write!(f, "the WebSocket was closed with code {code}")?;
+                if !text.is_empty() {
+                    write!(f, ": {text}")?;
+                }
+                f.write_str(match code {
+                    1009 => " (a message was larger than the server's maxHttpBufferSize)",
+                    _ => "",
+                })
+            }
+            Cause::Packet(error) => write!(f, "bad packet from the server: {error}"),
+            Cause::ServerDisconnect => f.write_str("the server disconnected the namespace"),
+            Cause::JoinTimeout => f.write_str("the server did not answer the CONNECT packet in time"),
+            Cause::HeadTooLong => {
+                f.write_str("the request head does not fit its buffer: shorten path, query or headers, or enlarge HEAD")
+            }
+        }
+    }
+}
+
+/// Why a packet was not accepted for sending.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum EmitError {
+    /// The send buffer is full: wait until packets have been written.
+    Full,
+    /// The packet can never fit the send buffer.
+    TooLarge,
+    /// Too many acknowledgements are being waited for.
+    TooManyAcks,
+    /// The event name is reserved: connect, connect_error, disconnect, disconnecting, newListener, removeListener.
+    Reserved,
+    /// More attachments than [`Limits::attachments`](crate::Limits::attachments).
+    TooManyAttachments,
+    /// The namespace handle is not of this client, or was forgotten.
+    UnknownNamespace,
+    /// An answer for a connection that is gone, or for an event that wanted none (A7 item 89).
+    Stale,
+    /// A volatile packet, and the connection is not ready to take it at once (A7 item 84).
+    NotWritable,
+    /// The arguments could not be written as JSON.
+    Encode(EncodeError),
+}
+
+impl fmt::Display for EmitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full => f.write_str("the send buffer is full: wait until packets have been written"),
+            Self::TooLarge => f.write_str("the packet is larger than the whole send buffer: raise the limit or send less"),
+            Self::TooManyAcks => f.write_str("too many acknowledgements are being waited for: raise the limit"),
+            Self::Reserved => f.write_str("the event name is reserved by Socket.IO: choose another"),
+            Self::TooManyAttachments => {
+                f.write_str("more attachments than the limit: official servers accept 10 in one packet")
+            }
+            Self::UnknownNamespace => f.write_str("the namespace is not known to this client"),
+            Self::Stale => f.write_str("the event to answer came over a connection that is gone"),
+            Self::NotWritable => f.write_str("the connection is not ready, so that the volatile packet was dropped"),
+            Self::Encode(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for EmitError {}
+
+impl From<EncodeError> for EmitError {
+    fn from(error: EncodeError) -> Self {
+        match error {
+            EncodeError::TooManyAttachments { .. } => Self::TooManyAttachments,
+            error => Self::Encode(error),
+        }
+    }
+}
+
+/// Why an acknowledgement did not arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum AckError {
+    /// Not within its timeout. The packet, if it was still unsent, is dropped.
+    Timeout,
+    /// The connection was lost after the packet had been sent.
+    Disconnected,
+    /// A volatile packet was dropped, or the namespace was forgotten.
+    Dropped,
+}
+
+impl fmt::Display for AckError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Timeout => "no acknowledgement within the timeout",
+            Self::Disconnected => "the socket has been disconnected before the acknowledgement",
+            Self::Dropped => "the packet was dropped, so that no acknowledgement can come",
+        })
+    }
+}
+
+impl core::error::Error for AckError {}

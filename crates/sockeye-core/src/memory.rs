@@ -1,0 +1,687 @@
+//! Where the core keeps bytes and tables: fixed storage that the caller sized, or growable storage with a cap.
+
+use crate::client::acks::AckEntry;
+use crate::client::nsp::NspEntry;
+use crate::config::{Config, Transport};
+use crate::engine::outbox::Slot;
+
+/// A byte area: a borrowed slice, or a vector that grows up to `max`.
+#[derive(Debug)]
+pub(crate) enum Bytes<'a> {
+    Fixed(&'a mut [u8]),
+    #[cfg(feature = "alloc")]
+    Growable {
+        buf: alloc::vec::Vec<u8>,
+        max: usize,
+    },
+}
+
+impl Bytes<'_> {
+    #[cfg(feature = "alloc")]
+    pub(crate) const fn growable(max: usize) -> Self {
+        Self::Growable { buf: alloc::vec::Vec::new(), max }
+    }
+
+    pub(crate) fn get(&self) -> &[u8] {
+        match self {
+            Self::Fixed(buf) => buf,
+            #[cfg(feature = "alloc")]
+            Self::Growable { buf, .. } => buf,
+        }
+    }
+
+    pub(crate) fn get_mut(&mut self) -> &mut [u8] {
+        match self {
+            Self::Fixed(buf) => buf,
+            #[cfg(feature = "alloc")]
+            Self::Growable { buf, .. } => buf,
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.get().len()
+    }
+
+    pub(crate) fn max(&self) -> usize {
+        match self {
+            Self::Fixed(buf) => buf.len(),
+            #[cfg(feature = "alloc")]
+            Self::Growable { max, .. } => *max,
+        }
+    }
+
+    /// Makes the area at least `len` long (twice its size if that is more, never over the cap); whether it is.
+    #[cfg_attr(not(feature = "alloc"), allow(clippy::needless_pass_by_ref_mut))]
+    pub(crate) fn grow(&mut self, len: usize) -> bool {
+        match self {
+            Self::Fixed(buf) => len <= buf.len(),
+            #[cfg(feature = "alloc")]
+            Self::Growable { buf, max } => {
+                if len > *max {
+                    return false;
+                }
+                if len > buf.len() {
+                    let to = len.max(buf.len() * 2).min(*max);
+                    buf.reserve_exact(to - buf.len());
+                    buf.resize(to, 0);
+                }
+                true
+            }
+        }
+    }
+
+    /// Gives memory beyond `len` back (growable storage only). The first `len` bytes stay.
+    pub(crate) fn shrink(&mut self, len: usize) {
+        match self {
+            Self::Fixed(_) => (),
+            #[cfg(feature = "alloc")]
+            Self::Growable { buf, .. } => {
+                if buf.len() > len {
+                    buf.truncate(len);
+                    buf.shrink_to(len);
+                }
+            }
+        }
+    }
+}
+
+/// A double-ended table of small entries: a ring over a borrowed slice, or a `VecDeque` with a cap.
+#[derive(Debug)]
+pub(crate) enum Table<'a, T> {
+    Fixed {
+        buf: &'a mut [T],
+        head: usize,
+        len: usize,
+    },
+    #[cfg(feature = "alloc")]
+    Growable {
+        deque: alloc::collections::VecDeque<T>,
+        max: usize,
+    },
+}
+
+impl<'a, T: Default> Table<'a, T> {
+    pub(crate) const fn fixed(buf: &'a mut [T]) -> Self {
+        Self::Fixed { buf, head: 0, len: 0 }
+    }
+
+    #[cfg(feature = "alloc")]
+    pub(crate) const fn growable(max: usize) -> Self {
+        Self::Growable { deque: alloc::collections::VecDeque::new(), max }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Fixed { len, .. } => *len,
+            #[cfg(feature = "alloc")]
+            Self::Growable { deque, .. } => deque.len(),
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub(crate) fn max(&self) -> usize {
+        match self {
+            Self::Fixed { buf, .. } => buf.len(),
+            #[cfg(feature = "alloc")]
+            Self::Growable { max, .. } => *max,
+        }
+    }
+
+    pub(crate) fn free(&self) -> usize {
+        self.max().saturating_sub(self.len())
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, i: usize) -> Option<&T> {
+        match self {
+            Self::Fixed { buf, head, len } => (i < *len).then(|| &buf[wrap(*head + i, buf.len())]),
+            #[cfg(feature = "alloc")]
+            Self::Growable { deque, .. } => deque.get(i),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn get_mut(&mut self, i: usize) -> Option<&mut T> {
+        match self {
+            Self::Fixed { buf, head, len } => {
+                if i >= *len {
+                    return None;
+                }
+                let at = wrap(*head + i, buf.len());
+                buf.get_mut(at)
+            }
+            #[cfg(feature = "alloc")]
+            Self::Growable { deque, .. } => deque.get_mut(i),
+        }
+    }
+
+    /// Appends; hands the entry back if the table is full.
+    pub(crate) fn push(&mut self, entry: T) -> Result<(), T> {
+        match self {
+            Self::Fixed { buf, head, len } => {
+                if *len == buf.len() {
+                    return Err(entry);
+                }
+                let at = wrap(*head + *len, buf.len());
+                buf[at] = entry;
+                *len += 1;
+                Ok(())
+            }
+            #[cfg(feature = "alloc")]
+            Self::Growable { deque, max } => {
+                if deque.len() >= *max {
+                    return Err(entry);
+                }
+                deque.push_back(entry);
+                Ok(())
+            }
+        }
+    }
+
+    /// Removes `n` entries from index `i` on, keeping the order of the rest.
+    pub(crate) fn remove(&mut self, i: usize, n: usize) {
+        let n = n.min(self.len().saturating_sub(i));
+        match self {
+            Self::Fixed { buf, head, len } => {
+                let cap = buf.len();
+                if i == 0 {
+                    for k in 0..n {
+                        buf[wrap(*head + k, cap)] = T::default();
+                    }
+                    *head = wrap(*head + n, cap.max(1));
+                } else {
+                    for k in i..*len - n {
+                        buf.swap(wrap(*head + k, cap), wrap(*head + k + n, cap));
+                    }
+                    for k in *len - n..*len {
+                        buf[wrap(*head + k, cap)] = T::default();
+                    }
+                }
+                *len -= n;
+                if *len == 0 {
+                    *head = 0;
+                }
+            }
+            #[cfg(feature = "alloc")]
+            Self::Growable { deque, .. } => {
+                if n == 1 {
+                    deque.remove(i);
+                } else {
+                    deque.drain(i..i + n);
+                }
+            }
+        }
+    }
+
+    /// Gives memory back when the table has been much larger than it is (growable storage only).
+    pub(crate) fn shrink(&mut self) {
+        #[cfg(feature = "alloc")]
+        if let Self::Growable { deque, .. } = self {
+            deque.shrink_to(deque.len().max(4));
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        (0..self.len()).filter_map(move |i| self.get(i))
+    }
+}
+
+fn wrap(i: usize, cap: usize) -> usize {
+    if i >= cap { i - cap } else { i }
+}
+
+/// Fixed storage for one client: every byte it will ever use. Put it into a `StaticCell`, or on the stack.
+///
+/// - `RX`: bytes of the receive buffer. The largest packet that can be received, attachments included, is about
+///   `RX` − 16 with WebSocket alone. When polling is allowed, two quarters (at most 1 KiB each) of it serve the
+///   POST answers and the WebSocket handshake. At least 512.
+/// - `TX`: bytes of packets accepted and not yet written, framing (6 to 14 bytes a packet) included; at least 256.
+///   A CONNECT packet with its `auth` payload must fit.
+/// - `ACKS`: acknowledgements waited for at one time.
+/// - `PACKETS`: packets accepted and not yet written; each attachment counts as one.
+/// - `NAMESPACES`: namespaces on the connection.
+/// - `HEAD`: bytes for one HTTP request head (path, query, headers, cookies, session id); at least 256.
+#[derive(Debug)]
+pub struct Storage<
+    const RX: usize,
+    const TX: usize,
+    const ACKS: usize = 8,
+    const PACKETS: usize = 16,
+    const NAMESPACES: usize = 2,
+    const HEAD: usize = 512,
+> {
+    rx: [u8; RX],
+    tx: [u8; TX],
+    head: [u8; HEAD],
+    acks: [AckEntry; ACKS],
+    slots: [Slot; PACKETS],
+    namespaces: [NspEntry; NAMESPACES],
+}
+
+impl<
+    const RX: usize,
+    const TX: usize,
+    const ACKS: usize,
+    const PACKETS: usize,
+    const NAMESPACES: usize,
+    const HEAD: usize,
+> Storage<RX, TX, ACKS, PACKETS, NAMESPACES, HEAD>
+{
+    /// Empty storage. Usable in a `static`.
+    pub const fn new() -> Self {
+        const {
+            assert!(RX >= 512, "Storage: RX must be at least 512 bytes");
+            assert!(TX >= 256, "Storage: TX must be at least 256 bytes");
+            assert!(HEAD >= 256, "Storage: HEAD must be at least 256 bytes");
+            assert!(PACKETS >= 2 && NAMESPACES >= 1, "Storage: PACKETS >= 2 and NAMESPACES >= 1");
+        }
+        Self {
+            rx: [0; RX],
+            tx: [0; TX],
+            head: [0; HEAD],
+            acks: [const { AckEntry::EMPTY }; ACKS],
+            slots: [const { Slot::EMPTY }; PACKETS],
+            namespaces: [const { NspEntry::EMPTY }; NAMESPACES],
+        }
+    }
+
+    /// Lends the storage to a client.
+    pub fn memory(&mut self) -> Memory<'_> {
+        Memory {
+            rx: RxMemory::Fixed(&mut self.rx),
+            tx: Bytes::Fixed(&mut self.tx),
+            head: Bytes::Fixed(&mut self.head),
+            acks: Table::fixed(&mut self.acks),
+            slots: Table::fixed(&mut self.slots),
+            namespaces: Table::fixed(&mut self.namespaces),
+        }
+    }
+}
+
+impl<
+    const RX: usize,
+    const TX: usize,
+    const ACKS: usize,
+    const PACKETS: usize,
+    const NAMESPACES: usize,
+    const HEAD: usize,
+> Default for Storage<RX, TX, ACKS, PACKETS, NAMESPACES, HEAD>
+{
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[derive(Debug)]
+enum RxMemory<'a> {
+    Fixed(&'a mut [u8]),
+    #[cfg(feature = "alloc")]
+    Growable { max: usize },
+}
+
+/// The memory a client works in: borrowed from a [`Storage`], or growable.
+#[derive(Debug)]
+pub struct Memory<'a> {
+    rx: RxMemory<'a>,
+    pub(crate) tx: Bytes<'a>,
+    pub(crate) head: Bytes<'a>,
+    pub(crate) acks: Table<'a, AckEntry>,
+    pub(crate) slots: Table<'a, Slot>,
+    pub(crate) namespaces: Table<'a, NspEntry>,
+}
+
+impl<'a> Memory<'a> {
+    /// Memory that grows as needed, never past `limits`.
+    #[cfg(feature = "alloc")]
+    pub const fn growable(limits: &crate::Limits) -> Memory<'static> {
+        Memory {
+            rx: RxMemory::Growable { max: limits.receive.saturating_add(RX_CHUNK) },
+            tx: Bytes::growable(limits.send),
+            head: Bytes::growable(64 << 10),
+            acks: Table::growable(limits.acks),
+            slots: Table::growable(limits.packets),
+            namespaces: Table::growable(limits.namespaces as usize),
+        }
+    }
+
+    /// The three receive areas (main, POST answers, WebSocket handshake) and the rest.
+    pub(crate) fn split_rx(rx: &mut Self, config: &Config<'_>) -> [RxBuf<'a>; 3] {
+        let polling = config.transports.allows(Transport::Polling);
+        match core::mem::replace(&mut rx.rx, RxMemory::Fixed(&mut [])) {
+            RxMemory::Fixed(all) => {
+                let aux = if polling { (all.len() / 4).min(1024) } else { 0 };
+                let (main, rest) = all.split_at_mut(all.len() - 2 * aux);
+                let (post, ws) = rest.split_at_mut(aux);
+                [main, post, ws].map(|part| RxBuf::new(Bytes::Fixed(part)))
+            }
+            #[cfg(feature = "alloc")]
+            RxMemory::Growable { max } => {
+                [max, 64 << 10, 64 << 10].map(|max| RxBuf::new(Bytes::growable(max)))
+            }
+        }
+    }
+}
+
+/// Growable receive areas grow to this size when reads fill them; only a larger packet makes them larger.
+pub(crate) const RX_CHUNK: usize = 64 << 10;
+/// The first size of a growable receive area.
+pub(crate) const RX_FIRST: usize = 1 << 10;
+/// Room kept in front of the stream for the length of a held record.
+pub(crate) const RECORD: usize = 4;
+
+/// A receive area: `[held records][message being assembled][stream not yet consumed][free]`.
+///
+/// Bytes are read to the end of the stream. Decoders consume them from its front: heads and frame headers vanish,
+/// payload joins the message, which moves only when a header lies between two of its parts. Packets that wait for
+/// attachments or for the CONNECT reply are held as records at the front.
+#[derive(Debug)]
+pub(crate) struct RxBuf<'a> {
+    mem: Bytes<'a>,
+    /// End of the held records.
+    held: usize,
+    msg: usize,
+    msg_len: usize,
+    start: usize,
+    end: usize,
+    /// The last read filled all the room it was given: larger reads would save system calls.
+    filled: bool,
+}
+
+impl<'a> RxBuf<'a> {
+    const fn new(mem: Bytes<'a>) -> Self {
+        Self { mem, held: 0, msg: RECORD, msg_len: 0, start: RECORD, end: RECORD, filled: false }
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn for_test(area: &'a mut [u8]) -> Self {
+        Self::new(Bytes::Fixed(area))
+    }
+
+    /// Forgets everything.
+    pub(crate) fn clear(&mut self) {
+        self.held = 0;
+        self.clear_stream();
+    }
+
+    /// Forgets everything but the held records.
+    pub(crate) fn clear_stream(&mut self) {
+        self.msg = self.held + RECORD;
+        self.msg_len = 0;
+        self.start = self.msg;
+        self.end = self.msg;
+        self.filled = false;
+    }
+
+    /// Gives memory back while nothing is kept.
+    pub(crate) fn shrink(&mut self) {
+        if self.held == 0 && self.msg_len == 0 && self.start == self.end {
+            self.clear();
+            self.mem.shrink(0);
+        }
+    }
+
+    /// Room for the next read; empty only if the area is full and may not grow.
+    pub(crate) fn space(&mut self) -> &mut [u8] {
+        if self.start == self.end && self.msg_len == 0 {
+            let at = (self.held + RECORD).min(self.mem.len());
+            (self.msg, self.start, self.end) = (at, at, at);
+        }
+        let len = self.mem.len();
+        if len.saturating_sub(self.end) < (len / 4).max(64) || (self.filled && len < RX_CHUNK) {
+            self.compact();
+            let want = if self.filled && len < RX_CHUNK { (len * 2).max(RX_FIRST) } else { (self.end + 256).max(RX_FIRST) };
+            if len.saturating_sub(self.end) < (len / 4).max(64) || self.filled {
+                // At the cap, whatever is left has to do.
+                let _ = self.mem.grow(want.min(self.mem.max()));
+            }
+            if self.msg < RECORD {
+                (self.msg, self.start, self.end) = (RECORD, RECORD, RECORD);
+            }
+        }
+        self.filled = false;
+        let end = self.end;
+        self.mem.get_mut().get_mut(end..).unwrap_or_default()
+    }
+
+    /// The room that [`Self::space`] would lend without moving or growing anything.
+    pub(crate) fn has_space(&self) -> bool {
+        self.end < self.mem.len()
+    }
+
+    /// `n` bytes have been read into [`Self::space`].
+    pub(crate) fn filled(&mut self, n: usize) {
+        let room = self.mem.len().saturating_sub(self.end);
+        self.filled = n >= room;
+        self.end += n.min(room);
+    }
+
+    fn compact(&mut self) {
+        let to = self.held + RECORD;
+        if self.msg_len > 0 {
+            if self.msg > to {
+                self.mem.get_mut().copy_within(self.msg..self.msg + self.msg_len, to);
+                if self.start == self.msg + self.msg_len {
+                    self.mem.get_mut().copy_within(self.start..self.end, to + self.msg_len);
+                    self.end -= self.start - to - self.msg_len;
+                    self.start = to + self.msg_len;
+                }
+                self.msg = to;
+            }
+            let to = self.msg + self.msg_len;
+            if self.start > to {
+                self.mem.get_mut().copy_within(self.start..self.end, to);
+                self.end -= self.start - to;
+                self.start = to;
+            }
+        } else if self.start > to {
+            self.mem.get_mut().copy_within(self.start..self.end, to);
+            self.end -= self.start - to;
+            self.start = to;
+            self.msg = to;
+        }
+    }
+
+    /// The bytes not yet consumed.
+    pub(crate) fn stream(&self) -> &[u8] {
+        self.mem.get().get(self.start..self.end).unwrap_or_default()
+    }
+
+    /// Drops `n` bytes from the front of the stream.
+    pub(crate) fn consume(&mut self, n: usize) {
+        self.start += n.min(self.end - self.start);
+    }
+
+    /// Moves `n` bytes from the front of the stream to the end of the message.
+    pub(crate) fn take(&mut self, n: usize) {
+        let n = n.min(self.end - self.start);
+        if self.msg_len == 0 {
+            self.msg = self.start;
+        } else if self.msg + self.msg_len != self.start {
+            self.mem.get_mut().copy_within(self.start..self.start + n, self.msg + self.msg_len);
+        }
+        self.msg_len += n;
+        self.start += n;
+    }
+
+    /// The message assembled so far.
+    pub(crate) fn message(&self) -> &[u8] {
+        self.mem.get().get(self.msg..self.msg + self.msg_len).unwrap_or_default()
+    }
+
+    pub(crate) fn message_mut(&mut self) -> &mut [u8] {
+        self.mem.get_mut().get_mut(self.msg..self.msg + self.msg_len).unwrap_or_default()
+    }
+
+    pub(crate) fn message_len(&self) -> usize {
+        self.msg_len
+    }
+
+    /// Keeps `len` bytes of the message from `from` on.
+    pub(crate) fn trim_message(&mut self, from: usize, len: usize) {
+        self.msg += from.min(self.msg_len);
+        self.msg_len = len.min(self.msg_len);
+    }
+
+    /// Forgets the message.
+    pub(crate) fn drop_message(&mut self) {
+        self.msg_len = 0;
+    }
+
+    /// Whether the area is full with nothing left to consume from it: the message cannot grow any further.
+    pub(crate) fn is_full(&mut self) -> bool {
+        self.space().is_empty()
+    }
+
+    /// The largest packet that fits, about.
+    pub(crate) fn capacity(&self) -> usize {
+        self.mem.max().saturating_sub(16)
+    }
+
+    /// Bytes used by held records.
+    pub(crate) fn held(&self) -> &[u8] {
+        self.mem.get().get(..self.held).unwrap_or_default()
+    }
+
+    pub(crate) fn held_mut(&mut self) -> &mut [u8] {
+        let held = self.held;
+        self.mem.get_mut().get_mut(..held).unwrap_or_default()
+    }
+
+    pub(crate) fn held_len(&self) -> usize {
+        self.held
+    }
+
+    /// Moves the message behind the held records, as one more record `[length: u32][bytes]`; whether there was room.
+    pub(crate) fn hold_message(&mut self) -> bool {
+        // A frame header or separator lay in front of the message, so that only tiny shifts are ever needed.
+        if !self.open_gap(RECORD) {
+            return false;
+        }
+        let (from, n, at) = (self.msg, self.msg_len, self.held);
+        let mem = self.mem.get_mut();
+        mem.copy_within(from..from + n, at + RECORD);
+        mem[at..at + RECORD].copy_from_slice(&(n as u32).to_le_bytes());
+        self.held = at + RECORD + n;
+        self.msg_len = 0;
+        true
+    }
+
+    /// Holds `bytes` as one more record, if there is room in front of the message.
+    pub(crate) fn hold_note(&mut self, bytes: &[u8]) -> bool {
+        let need = bytes.len() + 2 * RECORD;
+        if !self.open_gap(need) {
+            return false;
+        }
+        let at = self.held;
+        let mem = self.mem.get_mut();
+        mem[at..at + RECORD].copy_from_slice(&(bytes.len() as u32).to_le_bytes());
+        mem[at + RECORD..at + RECORD + bytes.len()].copy_from_slice(bytes);
+        self.held = at + RECORD + bytes.len();
+        true
+    }
+
+    fn first(&self) -> usize {
+        if self.msg_len > 0 { self.msg } else { self.start }
+    }
+
+    /// Moves message and stream towards the end until `gap` bytes are free behind the records.
+    fn open_gap(&mut self, gap: usize) -> bool {
+        let first = self.first();
+        let to = self.held + gap;
+        if first >= to {
+            return true;
+        }
+        let shift = to - first;
+        if self.start == self.end && self.msg_len == 0 {
+            if to > self.mem.len() && !self.mem.grow(to) {
+                return false;
+            }
+            (self.msg, self.start, self.end) = (to, to, to);
+            return true;
+        }
+        if self.end + shift > self.mem.len() && !self.mem.grow(self.end + shift) {
+            return false;
+        }
+        self.mem.get_mut().copy_within(first..self.end, to);
+        self.msg += shift;
+        self.start += shift;
+        self.end += shift;
+        true
+    }
+
+    /// Drops the held bytes `from..to`.
+    pub(crate) fn unhold(&mut self, from: usize, to: usize) {
+        if from < to && to <= self.held {
+            self.mem.get_mut().copy_within(to..self.held, from);
+            self.held -= to - from;
+        }
+    }
+
+    /// Takes over what `other` has not consumed; used when WebSocket takes the main area over from polling.
+    pub(crate) fn adopt(&mut self, other: &mut RxBuf<'_>) -> bool {
+        self.clear_stream();
+        let n = other.stream().len();
+        if self.end + n > self.mem.len() && !self.mem.grow(self.end + n) {
+            return false;
+        }
+        let end = self.end;
+        self.mem.get_mut()[end..end + n].copy_from_slice(other.stream());
+        self.end += n;
+        other.clear();
+        other.shrink();
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn table_is_a_ring() {
+        let mut buf = [0u32; 4];
+        let mut t = Table::fixed(&mut buf);
+        for i in 1..=4 {
+            t.push(i).unwrap();
+        }
+        assert_eq!(t.push(5), Err(5));
+        t.remove(0, 2);
+        t.push(5).unwrap();
+        t.push(6).unwrap();
+        t.remove(1, 2);
+        assert_eq!(t.iter().copied().collect::<alloc_for_tests::Vec<_>>(), [3, 6]);
+    }
+
+    mod alloc_for_tests {
+        extern crate std;
+        pub(super) use std::vec::Vec;
+    }
+
+    #[test]
+    fn message_joins_over_headers_and_holds() {
+        let mut mem = [0u8; 64];
+        let mut rx = RxBuf::new(Bytes::Fixed(&mut mem));
+        rx.space()[..10].copy_from_slice(b"hhABhhCDhE");
+        rx.filled(10);
+        rx.consume(2);
+        rx.take(2);
+        rx.consume(2);
+        rx.take(2);
+        assert_eq!(rx.message(), b"ABCD");
+        assert!(rx.hold_message());
+        assert_eq!(rx.held(), b"\x04\0\0\0ABCD");
+        rx.consume(1);
+        rx.take(1);
+        assert_eq!(rx.message(), b"E");
+        let n = rx.space().len();
+        assert!(n > 40);
+        assert_eq!(rx.message(), b"E");
+        assert!(rx.hold_message());
+        assert_eq!(rx.held(), b"\x04\0\0\0ABCD\x01\0\0\0E");
+        rx.unhold(0, 8);
+        assert_eq!(rx.held(), b"\x01\0\0\0E");
+    }
+}

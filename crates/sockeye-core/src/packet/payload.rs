@@ -1,0 +1,77 @@
+//! Polling payloads (Engine.IO protocol, "HTTP long-polling"): packets joined by 0x1E, binary as `b` + base64.
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+/// The record separator between packets of one body.
+pub(crate) const SEPARATOR: u8 = 0x1e;
+
+/// Padding is written, and accepted or not when reading: both occur.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// Bytes that one step of encoding takes, and the characters it gives.
+pub(crate) const STEP: usize = 144;
+pub(crate) const STEP_OUT: usize = STEP / 3 * 4;
+
+/// Decodes base64 in place; the length of the result, which starts at the front, or `None` if it is not base64.
+pub(crate) fn decode_in_place(buf: &mut [u8]) -> Option<usize> {
+    let mut chunk = [0u8; 256];
+    let mut out = [0u8; 192];
+    let (mut read, mut written) = (0, 0);
+    while read < buf.len() {
+        let n = (buf.len() - read).min(chunk.len());
+        chunk[..n].copy_from_slice(&buf[read..read + n]);
+        let got = BASE64.decode_slice(&chunk[..n], &mut out).ok()?;
+        // Padding may only end the text.
+        if read + n < buf.len() && got != 192 {
+            return None;
+        }
+        buf[written..written + got].copy_from_slice(&out[..got]);
+        written += got;
+        read += n;
+    }
+    Some(written)
+}
+
+/// Encodes at most [`STEP`] bytes; `out` holds at least [`STEP_OUT`] bytes. Only the last step may be shorter.
+pub(crate) fn encode_step(bytes: &[u8], out: &mut [u8]) -> usize {
+    BASE64.encode_slice(bytes, out).unwrap_or(0)
+}
+
+/// The length of `n` bytes in base64 with padding.
+pub(crate) const fn encoded_len(n: usize) -> usize {
+    n.div_ceil(3) * 4
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use std::vec::Vec;
+
+    #[test]
+    fn round_trips_every_length() {
+        for len in 0..700usize {
+            let bytes: Vec<u8> = (0..len).map(|i| (i * 7) as u8).collect();
+            let mut text = Vec::new();
+            for part in bytes.chunks(STEP) {
+                let mut out = [0; STEP_OUT];
+                let n = encode_step(part, &mut out);
+                text.extend_from_slice(&out[..n]);
+            }
+            assert_eq!(text.len(), encoded_len(len));
+            let n = decode_in_place(&mut text).unwrap();
+            assert_eq!(text[..n], bytes[..]);
+        }
+        assert_eq!(decode_in_place(&mut *Vec::from(*b"AQIDBA")), Some(4));
+        assert_eq!(decode_in_place(&mut *Vec::from(*b"AQID*A==")), None);
+        let mut split = Vec::from(*b"AQ==");
+        split.resize(256, b'A');
+        split.extend_from_slice(b"AAAA");
+        assert_eq!(decode_in_place(&mut split), None);
+    }
+}

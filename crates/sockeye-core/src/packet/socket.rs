@@ -1,0 +1,358 @@
+//! Socket.IO v5 packets: `<type>[<attachments>-][<namespace>,][<ack id>][<JSON>]` (Socket.IO protocol, "Packet encoding").
+
+use core::fmt;
+
+use super::Text;
+use super::json::{self, JsonError};
+
+/// What a Socket.IO packet is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Kind {
+    /// `0`: join a namespace, or the server's consent.
+    Connect,
+    /// `1`: leave a namespace.
+    Disconnect,
+    /// `2`: an event.
+    Event,
+    /// `3`: the answer to an event.
+    Ack,
+    /// `4`: the server refuses the namespace.
+    ConnectError,
+    /// `5`: an event with attachments.
+    BinaryEvent,
+    /// `6`: an answer with attachments.
+    BinaryAck,
+}
+
+impl Kind {
+    fn of(digit: u8) -> Option<Self> {
+        Some(match digit {
+            b'0' => Self::Connect,
+            b'1' => Self::Disconnect,
+            b'2' => Self::Event,
+            b'3' => Self::Ack,
+            b'4' => Self::ConnectError,
+            b'5' => Self::BinaryEvent,
+            b'6' => Self::BinaryAck,
+            _ => return None,
+        })
+    }
+
+    /// The digit on the wire.
+    pub const fn digit(self) -> u8 {
+        match self {
+            Self::Connect => b'0',
+            Self::Disconnect => b'1',
+            Self::Event => b'2',
+            Self::Ack => b'3',
+            Self::ConnectError => b'4',
+            Self::BinaryEvent => b'5',
+            Self::BinaryAck => b'6',
+        }
+    }
+
+    /// Whether attachments follow the packet.
+    pub const fn is_binary(self) -> bool {
+        matches!(self, Self::BinaryEvent | Self::BinaryAck)
+    }
+}
+
+/// Why a text is not a Socket.IO packet. The reaction of a client is to close with the reason `parse error` (A8 item 93).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum PacketError {
+    /// The first character is not a packet type.
+    Type,
+    /// The attachment count is missing, malformed, or over the limit.
+    Attachments,
+    /// The ack id does not fit 64 bits, or an ACK has none.
+    Id,
+    /// The payload is not JSON.
+    Json,
+    /// The payload is JSON, but not what this type of packet carries.
+    Payload,
+    /// The event's name is reserved (`connect`, `disconnect`, …).
+    Reserved,
+    /// A placeholder names an attachment that does not exist.
+    Placeholder,
+    /// A binary message without a header that announced it.
+    UnexpectedBinary,
+    /// A text message where attachments were due.
+    UnexpectedText,
+    /// Text that is not UTF-8, or base64 that cannot be decoded.
+    Encoding,
+}
+
+impl fmt::Display for PacketError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Type => "unknown packet type",
+            Self::Attachments => "bad attachment count, or more attachments than the limit",
+            Self::Id => "bad ack id",
+            Self::Json => "the payload is not valid JSON",
+            Self::Payload => "the payload does not fit the packet type",
+            Self::Reserved => "the event name is reserved",
+            Self::Placeholder => "a placeholder names an attachment that does not exist",
+            Self::UnexpectedBinary => "binary data that no packet announced",
+            Self::UnexpectedText => "a text packet came while attachments were due",
+            Self::Encoding => "text is not UTF-8 or not base64",
+        })
+    }
+}
+
+impl core::error::Error for PacketError {}
+
+impl From<JsonError> for PacketError {
+    fn from(_: JsonError) -> Self {
+        Self::Json
+    }
+}
+
+/// Event names that only the library itself fires: neither accepted nor sent (A7 item 78).
+pub(crate) fn is_reserved(name: &Text<'_>) -> bool {
+    const NAMES: [&str; 6] =
+        ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"];
+    match name.as_plain() {
+        // By far the most names are ruled out by their first letter.
+        Some(plain) => matches!(plain.as_bytes().first(), Some(b'c' | b'd' | b'n' | b'r')) && NAMES.contains(&plain),
+        None => NAMES.iter().any(|reserved| *name == **reserved),
+    }
+}
+
+/// A range of bytes in a packet's text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) start: u32,
+    pub(crate) end: u32,
+}
+
+impl Span {
+    pub(crate) fn of<'t>(&self, text: &'t [u8]) -> &'t str {
+        text.get(self.start as usize..self.end as usize)
+            .and_then(|bytes| core::str::from_utf8(bytes).ok())
+            .unwrap_or("")
+    }
+
+    pub(crate) const fn is_empty(self) -> bool {
+        self.start == self.end
+    }
+}
+
+/// A parsed packet as offsets into its text, so that it can be kept while attachments arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Parsed {
+    pub(crate) kind: Kind,
+    /// Empty: the main namespace.
+    pub(crate) nsp: Span,
+    pub(crate) id: Option<u64>,
+    pub(crate) attachments: u32,
+    /// The JSON payload; may be empty.
+    pub(crate) data: Span,
+    /// The event's name: the inside of the string, still escaped, or a number.
+    pub(crate) name: Span,
+    /// The comma after the name, if arguments follow.
+    pub(crate) comma: u32,
+    /// The last argument's content if it is a string without an escape: a recovery offset (A9 item 99).
+    pub(crate) last_text: Span,
+}
+
+/// Reads and validates a packet. `text` is valid UTF-8 and shorter than 4 GiB.
+pub(crate) fn parse(text: &[u8], max_attachments: u16) -> Result<Parsed, PacketError> {
+    let kind = text.first().copied().and_then(Kind::of).ok_or(PacketError::Type)?;
+    let mut at = 1;
+    let mut attachments = 0;
+    if kind.is_binary() {
+        let (n, end) = digits(text, at).ok_or(PacketError::Attachments)?;
+        if end == at || text.get(end) != Some(&b'-') || n > u64::from(max_attachments) {
+            return Err(PacketError::Attachments);
+        }
+        attachments = n as u32;
+        at = end + 1;
+    }
+    let mut nsp = Span::default();
+    if text.get(at) == Some(&b'/') {
+        // The comma may be missing when nothing follows (A8 item 91).
+        let end = text[at..].iter().position(|b| *b == b',').map_or(text.len(), |n| at + n);
+        nsp = Span { start: at as u32, end: end as u32 };
+        if end == at + 1 {
+            nsp = Span::default();
+        }
+        at = (end + 1).min(text.len());
+    }
+    let (id, end) = digits(text, at).ok_or(PacketError::Id)?;
+    let id = (end > at).then_some(id);
+    let data = Span { start: end as u32, end: text.len() as u32 };
+    let mut packet = Parsed {
+        kind,
+        nsp,
+        id,
+        attachments,
+        data,
+        name: Span::default(),
+        comma: 0,
+        last_text: Span::default(),
+    };
+    let json = &text[end..];
+    match kind {
+        Kind::Event | Kind::BinaryEvent => {
+            if !json.is_empty() {
+                event(&mut packet, text)?;
+            }
+        }
+        Kind::Ack | Kind::BinaryAck => {
+            if id.is_none() {
+                return Err(PacketError::Id);
+            }
+            if !json.is_empty() && json::check_value(json)? != json::Kind::Array {
+                return Err(PacketError::Payload);
+            }
+        }
+        Kind::Connect => {
+            if !json.is_empty() && json::check_value(json)? != json::Kind::Object {
+                return Err(PacketError::Payload);
+            }
+        }
+        Kind::Disconnect => {
+            if !json.is_empty() {
+                return Err(PacketError::Payload);
+            }
+        }
+        Kind::ConnectError => {
+            if !matches!(json::check_value(json)?, json::Kind::Object | json::Kind::String) {
+                return Err(PacketError::Payload);
+            }
+        }
+    }
+    Ok(packet)
+}
+
+fn event(packet: &mut Parsed, text: &[u8]) -> Result<(), PacketError> {
+    let base = packet.data.start;
+    let json = &text[base as usize..];
+    let scan = json::scan_array(json)?;
+    let first = &json[scan.first.start as usize..scan.first.end as usize];
+    packet.name = Span { start: base + scan.first.start, end: base + scan.first.end };
+    match first.first() {
+        Some(b'"') => {
+            packet.name.start += 1;
+            packet.name.end -= 1;
+            let name = Text::from_raw(packet.name.of(text));
+            if is_reserved(&name) {
+                return Err(PacketError::Reserved);
+            }
+        }
+        Some(b'-' | b'0'..=b'9') => (),
+        _ => return Err(PacketError::Payload),
+    }
+    if let Some(comma) = scan.rest {
+        packet.comma = base + comma;
+        let last = &json[scan.last.start as usize..scan.last.end as usize];
+        if last.len() >= 2 && last[0] == b'"' && last.len() <= crate::limits::ID_LEN + 2 && !last.contains(&b'\\') {
+            packet.last_text = Span { start: base + scan.last.start + 1, end: base + scan.last.end - 1 };
+        }
+    }
+    Ok(())
+}
+
+/// A run of decimal digits from `at` on, and where it ends; `None` if it does not fit.
+fn digits(text: &[u8], at: usize) -> Option<(u64, usize)> {
+    let mut n = 0u64;
+    let mut end = at;
+    while let Some(digit @ b'0'..=b'9') = text.get(end) {
+        n = n.checked_mul(10)?.checked_add(u64::from(digit - b'0'))?;
+        end += 1;
+    }
+    Some((n, end))
+}
+
+/// A Socket.IO packet, borrowed from its text. For tools and tests; the client works on the same parser.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Packet<'a> {
+    /// The type.
+    pub kind: Kind,
+    /// The namespace; `/` if the packet names none.
+    pub nsp: &'a str,
+    /// The ack id, if any. Ids start at 0.
+    pub id: Option<u64>,
+    /// How many attachments follow as binary messages.
+    pub attachments: u32,
+    /// The JSON payload; empty if there is none.
+    pub data: &'a str,
+}
+
+impl<'a> Packet<'a> {
+    /// Parses and validates one packet (the text after the Engine.IO type `4`).
+    ///
+    /// # Errors
+    /// What is wrong with it; at most `max_attachments` attachments may be announced.
+    pub fn parse(text: &'a str, max_attachments: u16) -> Result<Self, PacketError> {
+        let parsed = parse(text.as_bytes(), max_attachments)?;
+        let bytes = text.as_bytes();
+        Ok(Self {
+            kind: parsed.kind,
+            nsp: if parsed.nsp.is_empty() { "/" } else { parsed.nsp.of(bytes) },
+            id: parsed.id,
+            attachments: parsed.attachments,
+            data: parsed.data.of(bytes),
+        })
+    }
+}
+
+/// Bytes that decimal `n` takes.
+pub(crate) fn decimal_len(n: u64) -> usize {
+    n.checked_ilog10().map_or(1, |log| log as usize + 1)
+}
+
+/// The part of a message in front of the JSON, with the Engine.IO type: `4<type>[<n>-][<nsp>,][<id>]`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Prefix<'a> {
+    pub(crate) kind: Kind,
+    pub(crate) attachments: usize,
+    pub(crate) nsp: &'a str,
+    pub(crate) id: Option<u64>,
+}
+
+impl Prefix<'_> {
+    pub(crate) fn len(&self) -> usize {
+        2 + if self.kind.is_binary() { decimal_len(self.attachments as u64) + 1 } else { 0 }
+            + if self.nsp == "/" { 0 } else { self.nsp.len() + 1 }
+            + self.id.map_or(0, decimal_len)
+    }
+
+    /// Writes into `out`, which has exactly [`Self::len`] bytes.
+    pub(crate) fn write(&self, out: &mut [u8]) {
+        out[0] = b'4';
+        out[1] = self.kind.digit();
+        let mut at = 2;
+        if self.kind.is_binary() {
+            at += put_decimal(&mut out[at..], self.attachments as u64);
+            out[at] = b'-';
+            at += 1;
+        }
+        if self.nsp != "/" {
+            out[at..at + self.nsp.len()].copy_from_slice(self.nsp.as_bytes());
+            at += self.nsp.len();
+            out[at] = b',';
+            at += 1;
+        }
+        if let Some(id) = self.id {
+            put_decimal(&mut out[at..], id);
+        }
+    }
+}
+
+/// Writes decimal `n` to the front of `out`; its length.
+pub(crate) fn put_decimal(out: &mut [u8], mut n: u64) -> usize {
+    let len = decimal_len(n);
+    for digit in out[..len].iter_mut().rev() {
+        *digit = b'0' + (n % 10) as u8;
+        n /= 10;
+    }
+    len
+}
+
+#[cfg(test)]
+#[path = "socket_tests.rs"]
+mod tests;

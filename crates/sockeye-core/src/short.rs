@@ -1,0 +1,108 @@
+//! Small text kept inline: ids, notes, names.
+
+use core::fmt;
+
+/// UTF-8 text of at most `N` bytes, kept inline.
+#[derive(Clone, Copy)]
+pub(crate) struct Short<const N: usize> {
+    len: u8,
+    bytes: [u8; N],
+}
+
+impl<const N: usize> Short<N> {
+    pub(crate) const EMPTY: Self = Self { len: 0, bytes: [0; N] };
+
+    /// The longest prefix of `text` that fits and ends at a character boundary.
+    pub(crate) fn cut(text: &str) -> Self {
+        let mut short = Self::EMPTY;
+        short.push_str(text);
+        short
+    }
+
+    /// `text` whole, or nothing.
+    pub(crate) fn exact(text: &str) -> Option<Self> {
+        let short = Self::cut(text);
+        (short.len as usize == text.len()).then_some(short)
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        // Only whole characters are ever stored.
+        core::str::from_utf8(&self.bytes[..self.len as usize]).unwrap_or("")
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.len = 0;
+    }
+
+    /// Appends what fits, in whole characters; whether all of it did.
+    pub(crate) fn push_str(&mut self, text: &str) -> bool {
+        let at = self.len as usize;
+        let mut n = text.len().min(N.min(255) - at);
+        while !text.is_char_boundary(n) {
+            n -= 1;
+        }
+        self.bytes[at..at + n].copy_from_slice(&text.as_bytes()[..n]);
+        self.len = (at + n) as u8;
+        n == text.len()
+    }
+
+    /// Replaces the content with what fits of `bytes`, read as UTF-8; control characters become spaces.
+    pub(crate) fn set_lossy(&mut self, bytes: &[u8]) {
+        self.clear();
+        for chunk in bytes.utf8_chunks() {
+            for c in chunk.valid().chars() {
+                let c = if c.is_control() { ' ' } else { c };
+                let mut buf = [0; 4];
+                if !self.push_str(c.encode_utf8(&mut buf)) {
+                    return;
+                }
+            }
+            if !chunk.invalid().is_empty() && !self.push_str("\u{fffd}") {
+                return;
+            }
+        }
+    }
+}
+
+impl<const N: usize> Default for Short<N> {
+    fn default() -> Self {
+        Self::EMPTY
+    }
+}
+
+impl<const N: usize> PartialEq for Short<N> {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl<const N: usize> fmt::Debug for Short<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+impl<const N: usize> fmt::Write for Short<N> {
+    fn write_str(&mut self, s: &str) -> fmt::Result {
+        self.push_str(s);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cuts_at_characters() {
+        assert_eq!(Short::<4>::cut("abé€").as_str(), "abé");
+        assert!(Short::<4>::exact("abcde").is_none());
+        let mut s = Short::<8>::EMPTY;
+        s.set_lossy(b"a\n\xff<b");
+        assert_eq!(s.as_str(), "a \u{fffd}<b");
+    }
+}
