@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -28,6 +28,9 @@ struct Row {
     count: u32,
     /// How many in the first of the two runs under valgrind; 0 where instructions say nothing.
     counted: u32,
+    /// Client and server share a processor: where they take turns, waking the other one on another processor costs several
+    /// times what is measured, and it would depend on where the scheduler has put them.
+    together: bool,
 }
 
 const ROWS: &[Row] = &[
@@ -36,36 +39,42 @@ const ROWS: &[Row] = &[
         what: "small typed events received",
         count: 300_000,
         counted: 10_000,
+        together: false,
     },
     Row {
         name: "binary",
         what: "1 KiB binary events received",
         count: 100_000,
         counted: 5_000,
+        together: false,
     },
     Row {
         name: "binary-typed",
         what: "1 KiB binary events with a typed argument received",
         count: 100_000,
         counted: 5_000,
+        together: false,
     },
     Row {
         name: "emit",
         what: "small typed events emitted",
         count: 300_000,
         counted: 10_000,
+        together: false,
     },
     Row {
         name: "ack",
         what: "sequential emits with ack",
         count: 20_000,
         counted: 2_000,
+        together: true,
     },
     Row {
         name: "idle",
         what: "idle connections",
         count: 1_000,
         counted: 0,
+        together: false,
     },
 ];
 
@@ -151,17 +160,20 @@ pub(crate) fn run(args: &[impl AsRef<str>]) -> Result<(), String> {
     }
     options.clients = clients;
 
-    let server = Server::start()?;
-    let mut figures = measure(&options, &server)?;
+    let servers = Servers {
+        free: Server::start(&[])?,
+        pinned: Server::start(pin())?,
+    };
+    let mut figures = measure(&options, &servers)?;
     if options.valgrind && tools::works(&["valgrind", "--version"]) {
-        count(&options, &server, &mut figures)?;
+        count(&options, &servers, &mut figures)?;
     } else if options.valgrind {
         skipped.push(
             "instructions are not counted: valgrind is not installed (sudo apt-get install valgrind)"
                 .to_owned(),
         );
     }
-    println!("\n{}", table(&figures));
+    print!("\n{}", table(&figures));
     for line in skipped {
         println!("{line}");
     }
@@ -247,24 +259,35 @@ fn program(package: &str) -> PathBuf {
 }
 
 /// A command with room for a thousand connections where the hard limit allows it.
-fn roomy(program: &Path) -> Command {
+fn roomy(prefix: &[&str]) -> Command {
     let mut command = Command::new("sh");
     command
         .args(["-c", r#"ulimit -n 4096 2>/dev/null; exec "$@""#, "sh"])
-        .arg(program);
+        .args(prefix);
     command
+}
+
+/// The prefix that keeps a command on one processor, where that can be done.
+fn pin() -> &'static [&'static str] {
+    if tools::works(&["taskset", "-c", "0", "true"]) {
+        &["taskset", "-c", "0"]
+    } else {
+        &[]
+    }
 }
 
 /// The load server; it ends when its standard input does.
 struct Server {
     child: Child,
     port: String,
+    /// What clients are started with too.
+    prefix: &'static [&'static str],
 }
 
 impl Server {
-    fn start() -> Result<Self, String> {
-        let mut command = roomy(&program("load-server"));
-        let mut child = command
+    fn start(prefix: &'static [&'static str]) -> Result<Self, String> {
+        let mut child = roomy(prefix)
+            .arg(program("load-server"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -277,6 +300,7 @@ impl Server {
         Ok(Self {
             child,
             port: port.trim().to_owned(),
+            prefix,
         })
     }
 }
@@ -288,8 +312,23 @@ impl Drop for Server {
     }
 }
 
+struct Servers {
+    free: Server,
+    pinned: Server,
+}
+
+impl Servers {
+    fn of(&self, row: &Row) -> &Server {
+        if row.together {
+            &self.pinned
+        } else {
+            &self.free
+        }
+    }
+}
+
 /// The timed rounds, A B C A B C …, so that a disturbance hits all clients alike.
-fn measure(options: &Options, server: &Server) -> Result<Vec<Figures>, String> {
+fn measure(options: &Options, servers: &Servers) -> Result<Vec<Figures>, String> {
     let mut figures = Vec::new();
     for &row in &options.rows {
         for &client in &options.clients {
@@ -315,13 +354,7 @@ fn measure(options: &Options, server: &Server) -> Result<Vec<Figures>, String> {
     for round in 1..=options.rounds {
         println!("round {round} of {}", options.rounds);
         for one in &mut figures {
-            let line = client_run(
-                roomy(Path::new("timeout")).arg(RUN_LIMIT),
-                one,
-                server,
-                one.count,
-            )?
-            .0;
+            let line = client_run(&[], one, servers, one.count)?.0;
             for (name, to) in [
                 ("nanos=", &mut one.nanos),
                 ("cpu=", &mut one.cpu),
@@ -338,7 +371,7 @@ fn measure(options: &Options, server: &Server) -> Result<Vec<Figures>, String> {
 }
 
 /// Instructions and allocations per event: what a run with 2N events needs more than one with N, divided by N.
-fn count(options: &Options, server: &Server, figures: &mut [Figures]) -> Result<(), String> {
+fn count(options: &Options, servers: &Servers, figures: &mut [Figures]) -> Result<(), String> {
     if let Some(dir) = &options.profiles {
         std::fs::create_dir_all(dir)
             .map_err(|error| format!("cannot create {}: {error}", dir.display()))?;
@@ -356,14 +389,14 @@ fn count(options: &Options, server: &Server, figures: &mut [Figures]) -> Result<
         };
         let out = format!("--callgrind-out-file={}", profile.display());
         let callgrind = ["--tool=callgrind", "--dump-line=yes", &out];
-        one.instructions = Some(per_event(one, server, n, &callgrind, "Collected :")?);
+        one.instructions = Some(per_event(one, servers, n, &callgrind, "Collected :")?);
         if !options.quick {
             let memcheck = [
                 "--tool=memcheck",
                 "--leak-check=no",
                 "--undef-value-errors=no",
             ];
-            one.allocations = Some(per_event(one, server, n, &memcheck, "total heap usage:")?);
+            one.allocations = Some(per_event(one, servers, n, &memcheck, "total heap usage:")?);
         }
     }
     Ok(())
@@ -372,15 +405,13 @@ fn count(options: &Options, server: &Server, figures: &mut [Figures]) -> Result<
 /// The number behind `marker` in valgrind's output, as a difference of two runs.
 fn per_event(
     one: &Figures,
-    server: &Server,
+    servers: &Servers,
     n: u32,
     tool: &[&str],
     marker: &str,
 ) -> Result<f64, String> {
     let total = |count| {
-        let mut command = roomy(Path::new("timeout"));
-        command.args([RUN_LIMIT, "valgrind"]).args(tool);
-        let log = client_run(&mut command, one, server, count)?.1;
+        let log = client_run(&[&["valgrind"], tool].concat(), one, servers, count)?.1;
         let number = log.lines().find_map(|line| {
             let (_, behind) = line.split_once(marker)?;
             behind
@@ -395,21 +426,23 @@ fn per_event(
     Ok((total(2 * n)? - total(n)?) / f64::from(n))
 }
 
-/// Runs the client with `wrapper` in front; its output and its error output.
+/// Runs the client, with `wrapper` in front; its output and its error output.
 fn client_run(
-    wrapper: &mut Command,
+    wrapper: &[&str],
     one: &Figures,
-    server: &Server,
+    servers: &Servers,
     count: u32,
 ) -> Result<(String, String), String> {
-    let (row, client) = (one.row.name, one.client);
-    wrapper
+    let (row, client, server) = (one.row.name, one.client, servers.of(one.row));
+    let mut command = roomy(server.prefix);
+    command.args(["timeout", RUN_LIMIT]).args(wrapper);
+    command
         .arg(program(client.package))
         .args([row, &server.port, &count.to_string()]);
-    let output = wrapper
+    let output = command
         .stdin(Stdio::null())
         .output()
-        .map_err(|error| format!("cannot start `{}`: {error}", run::shown(wrapper)))?;
+        .map_err(|error| format!("cannot start `{}`: {error}", run::shown(&command)))?;
     let log = String::from_utf8_lossy(&output.stderr).into_owned();
     if output.status.success() {
         return Ok((String::from_utf8_lossy(&output.stdout).into_owned(), log));

@@ -72,10 +72,10 @@ impl Prebuilt {
                     out,
                     TEXT,
                     format!(r#"42["event",{}]"#, reading(id)).as_bytes(),
-                )
+                );
             }),
             binary: Cycle::new(|out, id| {
-                push_binary(out, r#"451-["event",{"_placeholder":true,"num":0}]"#, id)
+                push_binary(out, r#"451-["event",{"_placeholder":true,"num":0}]"#, id);
             }),
             binary_typed: Cycle::new(|out, id| {
                 let header = format!(

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::net::TcpStream;
+use std::os::linux::net::TcpStreamExt;
 
 use crate::frames::{self, CLOSE, Cycle, Frames, Prebuilt, TEXT};
 use crate::handshake::Request;
@@ -17,6 +18,8 @@ pub(crate) fn run(stream: TcpStream, request: &Request, prebuilt: &Prebuilt) -> 
         text: Vec::new(),
     };
     send(&mut out, OPEN)?;
+    // Else a client with Nagle's algorithm on (rust_socketio) waits 40 ms for the delayed ACK of its first packet.
+    out.set_quickack(true)?;
     if !peer.next("40")? {
         return Ok(());
     }

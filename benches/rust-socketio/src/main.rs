@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use bench_common::{Error, Job, Reading, Sequence, Stopwatch, report_memory, resident_bytes};
 use futures_util::FutureExt;
-use futures_util::future::try_join_all;
 use rust_socketio::asynchronous::{Client, ClientBuilder};
 use rust_socketio::{Event, Payload, TransportType};
 use serde_json::Value;
@@ -139,15 +138,10 @@ async fn ack(job: &Job) -> Result<(), Error> {
 }
 
 async fn idle(job: &Job) -> Result<(), Error> {
-    /// A connection takes it 45 ms (it leaves Nagle's algorithm on), so some are made at the same time.
-    const TOGETHER: u32 = 50;
     let mut clients = vec![connect(job, |builder| builder).await?];
     let before = resident_bytes();
-    for first in (0..job.count).step_by(TOGETHER as usize) {
-        let some = (first..job.count)
-            .take(TOGETHER as usize)
-            .map(|_| connect(job, |builder| builder));
-        clients.extend(try_join_all(some).await?);
+    for _ in 0..job.count {
+        clients.push(connect(job, |builder| builder).await?);
     }
     report_memory(before);
     Ok(())
