@@ -4,7 +4,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::link::Link;
-use crate::scenario;
 use crate::server::{Kind, Server};
 use crate::wait::{eventually, within};
 

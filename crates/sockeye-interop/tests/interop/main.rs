@@ -23,7 +23,6 @@ macro_rules! scenario {
         }
     };
 }
-pub(crate) use scenario;
 
 mod harness;
 

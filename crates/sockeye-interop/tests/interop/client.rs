@@ -1,0 +1,34 @@
+//! Clients as the scenarios use them.
+
+use std::time::Duration;
+
+use sockeye::{Builder, Client, Socket, Transport};
+
+use crate::wait::within;
+
+/// Each data scenario runs on both transports alone, and on the upgrade from one to the other.
+pub(crate) const WAYS: [&[Transport]; 3] =
+    [&[Transport::Polling], &[Transport::WebSocket], &[Transport::Polling, Transport::WebSocket]];
+
+/// With delays that do not make tests wait.
+pub(crate) fn builder(url: &str) -> Builder {
+    Client::builder(url)
+        .reconnection_delay(Duration::from_millis(20))
+        .reconnection_delay_max(Duration::from_millis(100))
+        .timeout(Duration::from_secs(10))
+}
+
+/// A joined socket.
+pub(crate) async fn connect(url: &str) -> Socket {
+    connect_by(url, &[Transport::Polling, Transport::WebSocket]).await
+}
+
+/// A joined socket that may use these transports only.
+pub(crate) async fn connect_by(url: &str, transports: &[Transport]) -> Socket {
+    joined(builder(url).transports(transports.iter().copied())).await
+}
+
+/// The socket of this builder, joined.
+pub(crate) async fn joined(builder: Builder) -> Socket {
+    within("joining", builder.connect()).await.unwrap_or_else(|error| panic!("cannot connect: {error}"))
+}
