@@ -93,6 +93,38 @@ pub(crate) struct ArrayScan {
     pub end: usize,
 }
 
+/// A [`JsonError`] as one number, which comes back in registers: the place times eight, and the reason.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Fault(usize);
+
+enum Why {
+    End,
+    Unexpected,
+    BadString,
+    BadNumber,
+    TooDeep,
+}
+
+impl Fault {
+    #[inline]
+    const fn new(why: Why, at: usize) -> Self {
+        Self(at << 3 | why as usize)
+    }
+}
+
+impl From<Fault> for JsonError {
+    fn from(fault: Fault) -> Self {
+        const WHYS: [fn(u32) -> JsonError; 5] = [
+            |at| JsonError::End { at },
+            |at| JsonError::Unexpected { at },
+            |at| JsonError::BadString { at },
+            |at| JsonError::BadNumber { at },
+            |at| JsonError::TooDeep { at },
+        ];
+        WHYS[(fault.0 & 7).min(4)](u32_of(fault.0 >> 3))
+    }
+}
+
 const fn u32_of(at: usize) -> u32 {
     at as u32
 }
@@ -114,6 +146,7 @@ pub(crate) fn skip_space(b: &[u8], mut at: usize) -> usize {
 pub(crate) fn look(b: &[u8], mut at: usize) -> (usize, u8) {
     loop {
         match b.get(at) {
+            Some(&c) if c > b' ' => return (at, c),
             Some(b' ' | b'\n' | b'\r' | b'\t') => at += 1,
             Some(&c) => return (at, c),
             None => return (at, 0),
@@ -123,11 +156,11 @@ pub(crate) fn look(b: &[u8], mut at: usize) -> (usize, u8) {
 
 /// What to say of a byte that cannot stand where it does.
 #[cold]
-const fn unexpected(b: &[u8], at: usize) -> JsonError {
+const fn unexpected(b: &[u8], at: usize) -> Fault {
     if at < b.len() {
-        JsonError::Unexpected { at: u32_of(at) }
+        Fault::new(Why::Unexpected, at)
     } else {
-        JsonError::End { at: u32_of(at) }
+        Fault::new(Why::End, at)
     }
 }
 
@@ -185,42 +218,37 @@ pub(crate) fn is_plain(text: &[u8]) -> bool {
 
 /// `at` is just after the opening quote; the answer is just after the closing one.
 #[inline]
-pub(crate) fn skip_string(b: &[u8], at: usize) -> Result<usize, JsonError> {
-    Ok(skip_text(b, at)?.0)
-}
-
-/// As [`skip_string`]; the second part tells whether nothing is escaped.
-#[inline]
-pub(crate) fn skip_text(b: &[u8], at: usize) -> Result<(usize, bool), JsonError> {
+pub(crate) fn skip_string(b: &[u8], at: usize) -> Result<usize, Fault> {
     let at = find_special(b, at);
     if b.get(at) == Some(&b'"') {
-        return Ok((at + 1, true));
+        Ok(at + 1)
+    } else {
+        skip_odd_string(b, at)
     }
-    Ok((skip_odd_string(b, at)?, false))
 }
 
 /// The rest of a string from its first odd byte on.
-fn skip_odd_string(b: &[u8], mut at: usize) -> Result<usize, JsonError> {
+fn skip_odd_string(b: &[u8], mut at: usize) -> Result<usize, Fault> {
     loop {
         match b.get(at) {
-            None => return Err(JsonError::End { at: u32_of(at) }),
+            None => return Err(Fault::new(Why::End, at)),
             Some(b'"') => return Ok(at + 1),
             Some(b'\\') => match b.get(at + 1) {
-                None => return Err(JsonError::End { at: u32_of(at + 1) }),
+                None => return Err(Fault::new(Why::End, at + 1)),
                 Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => at += 2,
                 Some(b'u') => {
                     for n in at + 2..at + 6 {
                         match b.get(n) {
-                            None => return Err(JsonError::End { at: u32_of(n) }),
+                            None => return Err(Fault::new(Why::End, n)),
                             Some(c) if c.is_ascii_hexdigit() => {}
-                            Some(_) => return Err(JsonError::BadString { at: u32_of(n) }),
+                            Some(_) => return Err(Fault::new(Why::BadString, n)),
                         }
                     }
                     at += 6;
                 }
-                Some(_) => return Err(JsonError::BadString { at: u32_of(at + 1) }),
+                Some(_) => return Err(Fault::new(Why::BadString, at + 1)),
             },
-            Some(_) => return Err(JsonError::BadString { at: u32_of(at) }),
+            Some(_) => return Err(Fault::new(Why::BadString, at)),
         }
         at = find_special(b, at);
     }
@@ -235,11 +263,11 @@ fn skip_digits(b: &[u8], mut at: usize) -> usize {
 }
 
 /// `at` is the first byte of the number, a digit or a minus sign.
-#[inline]
-fn skip_number(b: &[u8], mut at: usize) -> Result<usize, JsonError> {
+#[inline(always)]
+fn skip_number(b: &[u8], mut at: usize) -> Result<usize, Fault> {
     let missing = |at: usize| match b.get(at) {
-        None => JsonError::End { at: u32_of(at) },
-        Some(_) => JsonError::BadNumber { at: u32_of(at) },
+        None => Fault::new(Why::End, at),
+        Some(_) => Fault::new(Why::BadNumber, at),
     };
     if b.get(at) == Some(&b'-') {
         at += 1;
@@ -248,7 +276,7 @@ fn skip_number(b: &[u8], mut at: usize) -> Result<usize, JsonError> {
         Some(b'0') => {
             at += 1;
             if b.get(at).is_some_and(u8::is_ascii_digit) {
-                return Err(JsonError::BadNumber { at: u32_of(at) });
+                return Err(Fault::new(Why::BadNumber, at));
             }
         }
         Some(b'1'..=b'9') => at = skip_digits(b, at + 1),
@@ -275,22 +303,23 @@ fn skip_number(b: &[u8], mut at: usize) -> Result<usize, JsonError> {
 }
 
 #[inline]
-fn skip_word(b: &[u8], at: usize, word: &[u8]) -> Result<usize, JsonError> {
+fn skip_word(b: &[u8], at: usize, word: &[u8]) -> Result<usize, Fault> {
     if b.get(at..at + word.len()) == Some(word) {
         return Ok(at + word.len());
     }
     let same = b[at..].iter().zip(word).take_while(|(a, b)| a == b).count();
-    let at = u32_of(at + same);
-    Err(if at as usize == b.len() {
-        JsonError::End { at }
-    } else {
-        JsonError::Unexpected { at }
-    })
+    Err(unexpected(b, at + same))
 }
 
 /// Skips white space and one whole value, which is checked; the answer is the byte after it.
 #[inline]
 pub(crate) fn skip_value(b: &[u8], at: usize) -> Result<usize, JsonError> {
+    Ok(value(b, at)?)
+}
+
+/// As [`skip_value`].
+#[inline]
+fn value(b: &[u8], at: usize) -> Result<usize, Fault> {
     let (at, c) = look(b, at);
     match c {
         b'"' => skip_string(b, at + 1),
@@ -301,7 +330,7 @@ pub(crate) fn skip_value(b: &[u8], at: usize) -> Result<usize, JsonError> {
 }
 
 /// `true`, `false`, `null`, or the reason why nothing begins here.
-fn skip_other(b: &[u8], at: usize) -> Result<usize, JsonError> {
+fn skip_other(b: &[u8], at: usize) -> Result<usize, Fault> {
     match b.get(at) {
         Some(b't') => skip_word(b, at, b"true"),
         Some(b'f') => skip_word(b, at, b"false"),
@@ -311,8 +340,8 @@ fn skip_other(b: &[u8], at: usize) -> Result<usize, JsonError> {
 }
 
 /// A member's key and colon, `at` being its quote; the answer is the byte after the colon.
-#[inline]
-fn skip_key(b: &[u8], at: usize) -> Result<usize, JsonError> {
+#[inline(always)]
+fn skip_key(b: &[u8], at: usize) -> Result<usize, Fault> {
     if b.get(at) != Some(&b'"') {
         return Err(unexpected(b, at));
     }
@@ -325,7 +354,7 @@ fn skip_key(b: &[u8], at: usize) -> Result<usize, JsonError> {
 }
 
 /// An array or object; `at` is its bracket, `c`.
-fn skip_nested(b: &[u8], mut at: usize, mut c: u8) -> Result<usize, JsonError> {
+fn skip_nested(b: &[u8], mut at: usize, mut c: u8) -> Result<usize, Fault> {
     // Bit 0 is the innermost level: set for an object. The enclosing levels are above it.
     let mut levels: u64 = 0;
     let mut depth: u32 = 0;
@@ -336,7 +365,7 @@ fn skip_nested(b: &[u8], mut at: usize, mut c: u8) -> Result<usize, JsonError> {
             b'-' | b'0'..=b'9' => at = skip_number(b, at)?,
             b'[' | b'{' => {
                 if depth == MAX_DEPTH {
-                    return Err(JsonError::TooDeep { at: u32_of(at) });
+                    return Err(Fault::new(Why::TooDeep, at));
                 }
                 let open = c;
                 (at, c) = look(b, at + 1);
@@ -393,7 +422,7 @@ pub(crate) fn check_value(b: &[u8]) -> Result<Kind, JsonError> {
     if u32::try_from(b.len()).is_err() {
         return Err(JsonError::TooLong);
     }
-    let end = skip_value(b, 0)?;
+    let end = value(b, 0)?;
     expect_end(b, end)?;
     Ok(match b[skip_space(b, 0)] {
         b'{' => Kind::Object,
@@ -431,7 +460,7 @@ pub(crate) fn scan_array(b: &[u8]) -> Result<ArrayScan, JsonError> {
     }
     loop {
         let start = at;
-        let end = skip_value(b, start)?;
+        let end = value(b, start)?;
         scan.last = u32_of(start)..u32_of(end);
         scan.count += 1;
         if scan.count == 1 {
@@ -473,7 +502,7 @@ pub(crate) fn field<'a>(object: &'a str, key: &str) -> Option<&'a str> {
             return None;
         }
         let start = skip_space(b, at + 1);
-        let end = skip_value(b, start).ok()?;
+        let end = value(b, start).ok()?;
         if name == *key {
             found = object.get(start..end);
         }
@@ -562,7 +591,7 @@ impl<'a> Iterator for ArrayItems<'a> {
     #[inline]
     fn next(&mut self) -> Option<&'a str> {
         let start = self.seek()?;
-        match skip_value(self.raw.as_bytes(), start) {
+        match value(self.raw.as_bytes(), start) {
             Ok(end) => {
                 self.at = end;
                 self.raw.get(start..end)
