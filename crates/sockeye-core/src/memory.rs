@@ -569,20 +569,6 @@ impl<'a> RxBuf<'a> {
         true
     }
 
-    /// Holds `bytes` as one more record, if there is room in front of the message.
-    pub(crate) fn hold_note(&mut self, bytes: &[u8]) -> bool {
-        let need = bytes.len() + 2 * RECORD;
-        if !self.open_gap(need) {
-            return false;
-        }
-        let at = self.held;
-        let mem = self.mem.get_mut();
-        mem[at..at + RECORD].copy_from_slice(&(bytes.len() as u32).to_le_bytes());
-        mem[at + RECORD..at + RECORD + bytes.len()].copy_from_slice(bytes);
-        self.held = at + RECORD + bytes.len();
-        true
-    }
-
     fn first(&self) -> usize {
         if self.msg_len > 0 { self.msg } else { self.start }
     }

@@ -701,15 +701,6 @@ impl<'a> Engine<'a> {
         self.rx[0].message()
     }
 
-    /// The client has taken the message over (held it).
-    pub(crate) fn keep_message(&mut self) {
-        self.release = None;
-    }
-
-    pub(crate) fn is_post_or_ws_idle(&self) -> bool {
-        !self.outbox.is_writing() && self.control.is_empty() && !self.pong_due
-    }
-
     /// Frees memory while idle: once a ping interval.
     fn tidy(&mut self) {
         self.tidy_due = false;

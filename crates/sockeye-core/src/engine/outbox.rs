@@ -210,10 +210,6 @@ impl<'a> Outbox<'a> {
         bytes <= self.mem.max()
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.slots.is_empty()
-    }
-
     /// Bytes of everything kept.
     pub(crate) fn bytes(&self) -> usize {
         self.live
@@ -619,9 +615,9 @@ impl<'a> Outbox<'a> {
         self.first_sendable().is_some()
     }
 
-    /// Whether packets that could go out have not been written yet.
-    pub(crate) fn has_backlog(&mut self) -> bool {
-        self.is_writing() || self.has_sendable()
+    /// Whether more than one write's worth waits: too much for a volatile packet to join.
+    pub(crate) fn has_backlog(&self) -> bool {
+        self.live > BATCH
     }
 
     /// Whether a write is in progress.

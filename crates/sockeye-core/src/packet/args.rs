@@ -96,9 +96,9 @@ pub(super) fn check(json: &str, attachments: usize) -> Result<(), ArgsError> {
 /// [`Text`], or (`alloc`) `String` or `Cow<str>`. Without `alloc`, types that copy a string (such as `heapless::String`) take escaped
 /// strings up to 256 bytes.
 ///
-/// Binary values are read by `Bin` (`alloc`), [`BinRef`](super::BinRef), `&[u8]` with `#[serde(borrow)]` through `serde_bytes`, and any
-/// type that asks for bytes, at any depth. They cannot be read where serde buffers a value first: in untagged and internally tagged
-/// enums, and behind `#[serde(flatten)]`. `serde_json::Value` shows placeholders as they were sent.
+/// Binary values are read by `Bin` (`alloc`), [`BinRef`](super::BinRef), `&[u8]`, and any type that asks for bytes (`serde_bytes`,
+/// `bytes::Bytes`), at any depth. `serde_json::Value` shows their placeholders as they were sent, except where serde buffers a value first
+/// (untagged and internally tagged enums, and what `#[serde(flatten)]` collects): there it fails, and types that take bytes do not.
 #[derive(Debug, Clone, Copy)]
 pub struct Args<'a> {
     /// A valid array from bracket to bracket.

@@ -35,6 +35,19 @@ impl<'a> Attachments<'a> {
         }
     }
 
+    /// Attachments that lie as `[length: u32, little endian][bytes]`, end to end: for drivers that keep packets before
+    /// they hand them to the core. `None` if `records` is not `count` such records.
+    pub fn from_records(records: &'a [u8], count: usize) -> Option<Self> {
+        let attachments = Self::new(records, count);
+        let bytes: usize = attachments.iter().map(|bytes| bytes.len() + 4).sum();
+        (attachments.iter().count() == count && bytes == records.len()).then_some(attachments)
+    }
+
+    /// The records behind it, as [`from_records`](Self::from_records) takes them.
+    pub const fn as_records(&self) -> &'a [u8] {
+        self.records
+    }
+
     /// How many there are.
     #[inline]
     pub const fn len(&self) -> usize {

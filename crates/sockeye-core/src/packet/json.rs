@@ -8,7 +8,7 @@ use core::ops::Range;
 use super::text::Text;
 
 /// How deep arrays and objects may nest in a received payload; deeper ones are refused as a parse error.
-pub const MAX_DEPTH: u32 = 64;
+pub(crate) const MAX_DEPTH: u32 = 64;
 
 /// Why a text is not the JSON that was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

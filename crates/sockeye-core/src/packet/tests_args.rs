@@ -467,6 +467,58 @@ fn placeholders_in_any_order_and_form() {
     assert!(lost.next::<BinRef<'_>>().is_err());
 }
 
+/// Serde collects such values before it knows their type.
+#[cfg(feature = "alloc")]
+#[test]
+fn binary_survives_where_serde_buffers() {
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(tag = "type", rename_all = "lowercase")]
+    enum Tagged<'a> {
+        Picture {
+            #[serde(borrow)]
+            data: BinRef<'a>,
+            tiles: Vec<Bin>,
+        },
+        Text {
+            text: String,
+        },
+    }
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Either {
+        Text(String),
+        Data(Bin),
+    }
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Inner {
+        data: Option<Bin>,
+    }
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Outer {
+        id: u8,
+        #[serde(flatten)]
+        inner: Inner,
+    }
+    let sent = (
+        Tagged::Picture {
+            data: BinRef(b"one"),
+            tiles: std::vec![Bin::from(b"two")],
+        },
+        [Either::Text("x".into()), Either::Data(Bin::from(b"three"))],
+        Outer {
+            id: 1,
+            inner: Inner {
+                data: Some(Bin::from(b"four")),
+            },
+        },
+        Tagged::Text { text: "y".into() },
+    );
+    let (json, attached) = encode(None, &sent).unwrap();
+    let records = records(&attached.iter().map(Vec::as_slice).collect::<Vec<_>>());
+    let received = Args::new(&json, Attachments::new(&records, attached.len())).unwrap();
+    assert_eq!(received.parse(), Ok(sent));
+}
+
 #[test]
 fn what_is_not_binary_is_refused_clearly() {
     let text = |json: &str| one::<BinRef<'_>>(json).unwrap_err();
@@ -611,6 +663,20 @@ mod generated {
             check(&Flat { id: unsigned, rest });
             let values: Vec<Value> = texts.into_iter().map(Value::from).chain([Value::Null, number.into(), (f64::from(number as i32) / 8.0).into()]).collect();
             check(&values);
+        }
+
+        #[test]
+        fn decimals_are_exact_and_short(number: i32, small in -99_999i32..99_999, places in 0u32..6) {
+            for number in [number, small] {
+                let value = f64::from(number) / f64::from(10u32.pow(places));
+                let text = serde_json::to_string(&[value]).unwrap();
+                prop_assert_eq!(encode(None, &[value]).unwrap().0, &*text);
+                prop_assert_eq!(args(&text).next::<f64>(), Ok(value));
+                let value = value as f32;
+                let text = serde_json::to_string(&[value]).unwrap();
+                prop_assert_eq!(encode(None, &[value]).unwrap().0, &*text);
+                prop_assert_eq!(args(&text).next::<f32>(), Ok(value));
+            }
         }
 
         #[test]
