@@ -13,7 +13,7 @@ const HELP: &str = "\
 cargo xtask bench [OPTIONS]   what an event costs in sockeye, rust_socketio and a hard-coded client
   --quick            one short round, smaller counts under valgrind, no allocation counts
   --rows A,B         only these rows: receive, binary, binary-typed, emit, ack, idle
-  --clients A,B      only these clients: bare, rust_socketio, sockeye
+  --clients A,B      only these clients: bare, rust_socketio, core, sockeye
   --rounds N         timed rounds, interleaved; the median counts (default 5)
   --no-valgrind      no instruction and allocation counts
   --json FILE        writes the figures as JSON
@@ -103,6 +103,12 @@ const CLIENTS: &[Client] = &[
             packages: &["libssl-dev", "pkg-config"],
         }],
         lacks: &["binary-typed"],
+    },
+    Client {
+        name: "core",
+        package: "bench-core",
+        needs: &[],
+        lacks: &[],
     },
     Client {
         name: "sockeye",
