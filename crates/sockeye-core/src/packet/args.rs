@@ -98,7 +98,8 @@ pub(super) fn check(json: &str, attachments: usize) -> Result<(), ArgsError> {
 ///
 /// Binary values are read by `Bin` (`alloc`), [`BinRef`](super::BinRef), `&[u8]`, and any type that asks for bytes (`serde_bytes`,
 /// `bytes::Bytes`), at any depth. `serde_json::Value` shows their placeholders as they were sent, except where serde buffers a value first
-/// (untagged and internally tagged enums, and what `#[serde(flatten)]` collects): there it fails, and types that take bytes do not.
+/// (untagged and internally tagged enums, and what `#[serde(flatten)]` collects): there it fails, and types that take bytes do not. (A `String`
+/// takes bytes too: in an untagged enum the binary variant comes first.)
 #[derive(Debug, Clone, Copy)]
 pub struct Args<'a> {
     /// A valid array from bracket to bracket.

@@ -486,8 +486,8 @@ fn binary_survives_where_serde_buffers() {
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
     #[serde(untagged)]
     enum Either {
-        Text(String),
         Data(Bin),
+        Text(String),
     }
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
     struct Inner {
