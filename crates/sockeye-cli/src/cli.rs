@@ -30,7 +30,14 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Action,
     /// Colours in the output [default: on a terminal, unless NO_COLOR is set]
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_default_value = true, help_heading = "Output")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_default_value = true,
+        help_heading = "Output"
+    )]
     pub(crate) color: Color,
     /// Show what happens inside, on stderr (-vv: more, -vvv: everything)
     #[arg(short, long, global = true, action = ArgAction::Count, help_heading = "Output")]
@@ -178,7 +185,13 @@ pub(crate) struct Connection {
     #[arg(long, value_name = "PATH", value_parser = path, help_heading = "Connection")]
     pub(crate) path: Option<String>,
     /// Transports to use
-    #[arg(short, long, value_enum, default_value = "both", help_heading = "Connection")]
+    #[arg(
+        short,
+        long,
+        value_enum,
+        default_value = "both",
+        help_heading = "Connection"
+    )]
     pub(crate) transport: Transports,
     /// Stay on polling even if the server offers WebSocket
     #[arg(long, help_heading = "Connection")]
@@ -249,7 +262,9 @@ pub(crate) struct Demo {
 /// `5s`, `300ms`, `1.5s`, `2m`, `1h`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || "write a time as 5s, 300ms, 2m or 1h".to_owned();
-    let split = text.find(|c: char| c.is_ascii_alphabetic()).ok_or_else(wrong)?;
+    let split = text
+        .find(|c: char| c.is_ascii_alphabetic())
+        .ok_or_else(wrong)?;
     let (number, unit) = text.split_at(split);
     let seconds = match unit {
         "ms" => 1e-3,
@@ -272,14 +287,26 @@ fn demo_duration(text: &str) -> Result<Duration, String> {
 }
 
 fn factor(text: &str) -> Result<f64, String> {
-    text.parse().ok().filter(|factor| (0.0..=1.0).contains(factor)).ok_or_else(|| "write a number from 0 to 1".to_owned())
+    text.parse()
+        .ok()
+        .filter(|factor| (0.0..=1.0).contains(factor))
+        .ok_or_else(|| "write a number from 0 to 1".to_owned())
 }
 
 fn header(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once(':').ok_or("write a header as 'Name: value'")?;
+    let (name, value) = text
+        .split_once(':')
+        .ok_or("write a header as 'Name: value'")?;
     let (name, value) = (name.trim(), value.trim());
-    if name.is_empty() || !name.chars().all(|c| c.is_ascii_graphic() && !"()<>@,;:\\\"/[]?={}".contains(c)) {
-        return Err(format!("\"{}\" cannot be the name of a header", name.escape_debug()));
+    if name.is_empty()
+        || !name
+            .chars()
+            .all(|c| c.is_ascii_graphic() && !"()<>@,;:\\\"/[]?={}".contains(c))
+    {
+        return Err(format!(
+            "\"{}\" cannot be the name of a header",
+            name.escape_debug()
+        ));
     }
     if value.chars().any(char::is_control) {
         return Err("a header's value must be one line".to_owned());
@@ -295,16 +322,24 @@ fn key_value(text: &str) -> Result<(String, String), String> {
 }
 
 fn path(text: &str) -> Result<String, String> {
-    if text.starts_with('/') { Ok(text.to_owned()) } else { Err(format!("a path starts with a slash: /{text}")) }
+    if text.starts_with('/') {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("a path starts with a slash: /{text}"))
+    }
 }
 
 fn auth(text: &str) -> Result<Value, String> {
     match text.strip_prefix('@') {
         Some(file) => {
-            let json = std::fs::read_to_string(file).map_err(|error| format!("cannot read {file}: {error}"))?;
-            serde_json::from_str(&json).map_err(|error| format!("{file} does not hold JSON: {error}"))
+            let json = std::fs::read_to_string(file)
+                .map_err(|error| format!("cannot read {file}: {error}"))?;
+            serde_json::from_str(&json)
+                .map_err(|error| format!("{file} does not hold JSON: {error}"))
         }
-        None => serde_json::from_str(text).map_err(|error| value::not_json(text, &value::plain(&error))),
+        None => {
+            serde_json::from_str(text).map_err(|error| value::not_json(text, &value::plain(&error)))
+        }
     }
 }
 
@@ -346,12 +381,38 @@ mod tests {
     #[test]
     fn connection_options() {
         let cli = parse(&[
-            "emit", "http://h/chat", "sum", "1", "-2", "{\"a\":[]}", "--ack", "-H", "X-A: b: c", "-q", "k=v=w", "--auth", "{\"t\":1}", "--transport", "websocket",
+            "emit",
+            "http://h/chat",
+            "sum",
+            "1",
+            "-2",
+            "{\"a\":[]}",
+            "--ack",
+            "-H",
+            "X-A: b: c",
+            "-q",
+            "k=v=w",
+            "--auth",
+            "{\"t\":1}",
+            "--transport",
+            "websocket",
         ]);
-        let Ok(Cli { command: Action::Emit(emit), .. }) = cli else { panic!("{cli:?}") };
+        let Ok(Cli {
+            command: Action::Emit(emit),
+            ..
+        }) = cli
+        else {
+            panic!("{cli:?}")
+        };
         assert_eq!(emit.args.len(), 3);
-        assert_eq!(emit.connection.headers, [("X-A".to_owned(), "b: c".to_owned())]);
-        assert_eq!(emit.connection.queries, [("k".to_owned(), "v=w".to_owned())]);
+        assert_eq!(
+            emit.connection.headers,
+            [("X-A".to_owned(), "b: c".to_owned())]
+        );
+        assert_eq!(
+            emit.connection.queries,
+            [("k".to_owned(), "v=w".to_owned())]
+        );
         assert_eq!(emit.connection.auth, Some(serde_json::json!({"t": 1})));
         assert_eq!(emit.connection.transport, Transports::Websocket);
     }
@@ -359,15 +420,33 @@ mod tests {
     #[test]
     fn mistakes_are_explained() {
         for (args, part) in [
-            (&["emit", "http://h", "x", "hello"][..], "hello is not JSON: write a text with quotes"),
-            (&["emit", "http://h", "x", "@/no/such"], "cannot read /no/such"),
-            (&["emit", "http://h", "x", "--timeout", "5"], "write a time as 5s"),
+            (
+                &["emit", "http://h", "x", "hello"][..],
+                "hello is not JSON: write a text with quotes",
+            ),
+            (
+                &["emit", "http://h", "x", "@/no/such"],
+                "cannot read /no/such",
+            ),
+            (
+                &["emit", "http://h", "x", "--timeout", "5"],
+                "write a time as 5s",
+            ),
             (&["listen", "http://h", "--auth", "{"], "is not JSON"),
-            (&["listen", "http://h", "-H", "nocolon"], "write a header as"),
-            (&["listen", "http://h", "-H", "a b: c"], "cannot be the name"),
+            (
+                &["listen", "http://h", "-H", "nocolon"],
+                "write a header as",
+            ),
+            (
+                &["listen", "http://h", "-H", "a b: c"],
+                "cannot be the name",
+            ),
             (&["listen", "http://h", "-q", "novalue"], "key=value"),
             (&["listen", "http://h", "-n", "chat"], "starts with a slash"),
-            (&["listen", "http://h", "--randomization-factor", "2"], "from 0 to 1"),
+            (
+                &["listen", "http://h", "--randomization-factor", "2"],
+                "from 0 to 1",
+            ),
             (&["listen"], "<URL>"),
         ] {
             let error = parse(args).unwrap_err();
@@ -377,11 +456,29 @@ mod tests {
 
     #[test]
     fn answers() {
-        let cli = parse(&["listen", "http://h", "--answer", "led", "--answer", "sum=3 \"x\"", "--answer", "quiet="]);
-        let Ok(Cli { command: Action::Listen(listen), .. }) = cli else { panic!("{cli:?}") };
+        let cli = parse(&[
+            "listen",
+            "http://h",
+            "--answer",
+            "led",
+            "--answer",
+            "sum=3 \"x\"",
+            "--answer",
+            "quiet=",
+        ]);
+        let Ok(Cli {
+            command: Action::Listen(listen),
+            ..
+        }) = cli
+        else {
+            panic!("{cli:?}")
+        };
         let own = [Arg::Bool(true)];
         assert_eq!(listen.answers.to("led", &own), Some(own.to_vec()));
-        assert_eq!(listen.answers.to("sum", &own).map(|args| args.len()), Some(2));
+        assert_eq!(
+            listen.answers.to("sum", &own).map(|args| args.len()),
+            Some(2)
+        );
         assert_eq!(listen.answers.to("quiet", &own), Some(vec![]));
         assert_eq!(listen.answers.to("other", &own), None);
     }

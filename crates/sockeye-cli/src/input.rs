@@ -6,7 +6,11 @@ use crate::value::{self, Arg};
 /// The `/commands` with their argument and a word of help, for `/help` and completion.
 pub(crate) const COMMANDS: &[(&str, &str, &str)] = &[
     ("/help", "", "this list"),
-    ("/nsp", "[/namespace]", "send to this namespace from now on, joining it if needed; alone: list"),
+    (
+        "/nsp",
+        "[/namespace]",
+        "send to this namespace from now on, joining it if needed; alone: list",
+    ),
     ("/connect", "[/namespace] [auth JSON]", "join (again)"),
     ("/disconnect", "[/namespace]", "leave"),
     ("/reconnect", "", "drop the connection and make a new one"),
@@ -22,7 +26,11 @@ pub(crate) fn line(text: &str) -> Result<Option<Command>, String> {
     if text.is_empty() {
         return Ok(None);
     }
-    if text.starts_with('/') { slash(text).map(Some) } else { event(text).map(Some) }
+    if text.starts_with('/') {
+        slash(text).map(Some)
+    } else {
+        event(text).map(Some)
+    }
 }
 
 fn event(text: &str) -> Result<Command, String> {
@@ -41,7 +49,12 @@ fn event(text: &str) -> Result<Command, String> {
         return Err(format!("a space is missing after the event name {name}"));
     }
     let args = arguments(rest)?;
-    Ok(Command::Emit(Emit { event: name, args, ack, ..Emit::default() }))
+    Ok(Command::Emit(Emit {
+        event: name,
+        args,
+        ack,
+        ..Emit::default()
+    }))
 }
 
 /// The event name at the start: a JSON string, or a word that ends at a space or before a final `?`.
@@ -50,7 +63,10 @@ fn name(text: &str) -> Result<(String, &str), String> {
         let mut stream = serde_json::Deserializer::from_str(text).into_iter::<String>();
         return match stream.next() {
             Some(Ok(name)) => Ok((name, &text[stream.byte_offset()..])),
-            Some(Err(error)) => Err(format!("the event name is not complete: {}", value::plain(&error))),
+            Some(Err(error)) => Err(format!(
+                "the event name is not complete: {}",
+                value::plain(&error)
+            )),
             None => Err("the event name is missing".to_owned()),
         };
     }
@@ -59,7 +75,11 @@ fn name(text: &str) -> Result<(String, &str), String> {
     if word.starts_with(['{', '[']) {
         return Err("a line starts with the name of an event: event {\"json\": 1}".to_owned());
     }
-    let end = if word.len() > 1 && word.ends_with('?') { end - 1 } else { end };
+    let end = if word.len() > 1 && word.ends_with('?') {
+        end - 1
+    } else {
+        end
+    };
     Ok((text[..end].to_owned(), &text[end..]))
 }
 
@@ -78,7 +98,11 @@ pub(crate) fn arguments(text: &str) -> Result<Vec<Arg>, String> {
                 Some(Ok(arg)) => args.push(arg),
                 Some(Err(error)) => {
                     let word = rest.split_whitespace().next().unwrap_or(rest);
-                    return Err(format!("argument {}: {}", args.len() + 1, value::not_json(word, &value::plain(&error))));
+                    return Err(format!(
+                        "argument {}: {}",
+                        args.len() + 1,
+                        value::not_json(word, &value::plain(&error))
+                    ));
                 }
                 None => break,
             }
@@ -111,39 +135,75 @@ fn path_of(text: &str) -> Result<(String, usize), String> {
 fn slash(text: &str) -> Result<Command, String> {
     let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
     let rest = rest.trim();
-    let none = |command| if rest.is_empty() { Ok(command) } else { Err(format!("{word} takes no argument")) };
+    let none = |command| {
+        if rest.is_empty() {
+            Ok(command)
+        } else {
+            Err(format!("{word} takes no argument"))
+        }
+    };
     match word {
         "/help" | "/?" => none(Command::Help),
         "/quit" | "/exit" | "/q" => none(Command::Quit),
         "/status" => none(Command::Status { id: None }),
         "/reconnect" => none(Command::Reconnect),
         "/nsp" if rest.is_empty() => Ok(Command::Status { id: None }),
-        "/nsp" => Ok(Command::Use { namespace: namespace(rest)? }),
-        "/disconnect" => Ok(Command::Disconnect { namespace: optional_namespace(rest)? }),
+        "/nsp" => Ok(Command::Use {
+            namespace: namespace(rest)?,
+        }),
+        "/disconnect" => Ok(Command::Disconnect {
+            namespace: optional_namespace(rest)?,
+        }),
         "/connect" => {
             let (first, auth) = match rest.split_once(char::is_whitespace) {
                 _ if !rest.starts_with('/') => ("", rest),
                 Some((first, auth)) => (first, auth.trim()),
                 None => (rest, ""),
             };
-            let auth = if auth.is_empty() { None } else { Some(Arg::from_word(auth).map_err(|why| format!("auth: {why}"))?.to_value()) };
-            Ok(Command::Connect { namespace: optional_namespace(first)?, auth })
+            let auth = if auth.is_empty() {
+                None
+            } else {
+                Some(
+                    Arg::from_word(auth)
+                        .map_err(|why| format!("auth: {why}"))?
+                        .to_value(),
+                )
+            };
+            Ok(Command::Connect {
+                namespace: optional_namespace(first)?,
+                auth,
+            })
         }
         "/auth" => {
-            let auth = Arg::from_json(rest).map_err(|why| format!("/auth needs a JSON value: {}", value::not_json(rest, &why)))?;
-            Ok(Command::Set { auth: Some(auth.to_value()), query: None, headers: None })
+            let auth = Arg::from_json(rest).map_err(|why| {
+                format!("/auth needs a JSON value: {}", value::not_json(rest, &why))
+            })?;
+            Ok(Command::Set {
+                auth: Some(auth.to_value()),
+                query: None,
+                headers: None,
+            })
         }
         "/ack" => {
             let (number, args) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
-            let id = number.parse().map_err(|_| "/ack needs the number shown beside the event: /ack 3 true".to_owned())?;
-            Ok(Command::Ack { id, args: arguments(args)? })
+            let id = number.parse().map_err(|_| {
+                "/ack needs the number shown beside the event: /ack 3 true".to_owned()
+            })?;
+            Ok(Command::Ack {
+                id,
+                args: arguments(args)?,
+            })
         }
         _ => Err(format!("there is no command {word}; /help lists them")),
     }
 }
 
 fn optional_namespace(text: &str) -> Result<Option<String>, String> {
-    if text.is_empty() { Ok(None) } else { namespace(text).map(Some) }
+    if text.is_empty() {
+        Ok(None)
+    } else {
+        namespace(text).map(Some)
+    }
 }
 
 /// A namespace as the protocol can carry it.
@@ -152,7 +212,9 @@ pub(crate) fn namespace(text: &str) -> Result<String, String> {
         return Err(format!("a namespace starts with a slash: /{text}"));
     }
     if text.contains(|c: char| c == ',' || c.is_whitespace() || c.is_control()) {
-        return Err(format!("the namespace {text} must not contain a comma or a space"));
+        return Err(format!(
+            "the namespace {text} must not contain a comma or a space"
+        ));
     }
     Ok(text.to_owned())
 }
@@ -165,7 +227,11 @@ mod tests {
 
     fn emit(text: &str) -> (String, Vec<serde_json::Value>, bool) {
         match line(text) {
-            Ok(Some(Command::Emit(emit))) => (emit.event, emit.args.iter().map(Arg::to_value).collect(), emit.ack),
+            Ok(Some(Command::Emit(emit))) => (
+                emit.event,
+                emit.args.iter().map(Arg::to_value).collect(),
+                emit.ack,
+            ),
             other => panic!("{text}: {other:?}"),
         }
     }
@@ -173,12 +239,25 @@ mod tests {
     #[test]
     fn events() {
         assert_eq!(emit("ping"), ("ping".into(), vec![], false));
-        assert_eq!(emit(r#"  event {"json": 1} "more"  2 "#), ("event".into(), vec![json!({"json": 1}), json!("more"), json!(2)], false));
+        assert_eq!(
+            emit(r#"  event {"json": 1} "more"  2 "#),
+            (
+                "event".into(),
+                vec![json!({"json": 1}), json!("more"), json!(2)],
+                false
+            )
+        );
         assert_eq!(emit(r#"ask? 1"#), ("ask".into(), vec![json!(1)], true));
         assert_eq!(emit(r#"ask --ack 1"#), ("ask".into(), vec![json!(1)], true));
         assert_eq!(emit("?"), ("?".into(), vec![], false));
-        assert_eq!(emit(r#""two words"? [1]"#), ("two words".into(), vec![json!([1])], true));
-        assert_eq!(emit(r#""really?" 1"#), ("really?".into(), vec![json!(1)], false));
+        assert_eq!(
+            emit(r#""two words"? [1]"#),
+            ("two words".into(), vec![json!([1])], true)
+        );
+        assert_eq!(
+            emit(r#""really?" 1"#),
+            ("really?".into(), vec![json!(1)], false)
+        );
     }
 
     #[test]
@@ -198,20 +277,46 @@ mod tests {
     #[test]
     fn commands() {
         assert!(matches!(line("/quit"), Ok(Some(Command::Quit))));
-        assert!(matches!(line("/nsp /chat"), Ok(Some(Command::Use { namespace })) if namespace == "/chat"));
-        assert!(matches!(line("/connect"), Ok(Some(Command::Connect { namespace: None, auth: None }))));
-        let Ok(Some(Command::Connect { namespace, auth })) = line(r#"/connect /chat {"token": "x"}"#) else { panic!() };
-        assert_eq!((namespace.as_deref(), auth), (Some("/chat"), Some(json!({"token": "x"}))));
-        let Ok(Some(Command::Connect { namespace: None, auth: Some(auth) })) = line(r#"/connect {"t": 1}"#) else { panic!() };
+        assert!(
+            matches!(line("/nsp /chat"), Ok(Some(Command::Use { namespace })) if namespace == "/chat")
+        );
+        assert!(matches!(
+            line("/connect"),
+            Ok(Some(Command::Connect {
+                namespace: None,
+                auth: None
+            }))
+        ));
+        let Ok(Some(Command::Connect { namespace, auth })) =
+            line(r#"/connect /chat {"token": "x"}"#)
+        else {
+            panic!()
+        };
+        assert_eq!(
+            (namespace.as_deref(), auth),
+            (Some("/chat"), Some(json!({"token": "x"})))
+        );
+        let Ok(Some(Command::Connect {
+            namespace: None,
+            auth: Some(auth),
+        })) = line(r#"/connect {"t": 1}"#)
+        else {
+            panic!()
+        };
         assert_eq!(auth, json!({"t": 1}));
-        let Ok(Some(Command::Ack { id, args })) = line("/ack 3 true \"x\"") else { panic!() };
+        let Ok(Some(Command::Ack { id, args })) = line("/ack 3 true \"x\"") else {
+            panic!()
+        };
         assert_eq!((id, args.len()), (3, 2));
     }
 
     #[test]
     fn mistakes_are_explained() {
         for (text, part) in [
-            ("say hello", "argument 1: hello is not JSON: write a text with quotes, \"hello\""),
+            (
+                "say hello",
+                "argument 1: hello is not JSON: write a text with quotes, \"hello\"",
+            ),
             ("say 1 {\"a\":", "argument 2: "),
             ("{\"a\":1}", "starts with the name"),
             ("\"open", "not complete"),

@@ -48,13 +48,25 @@ impl Arg {
             Value::Bool(value) => Self::Bool(value),
             Value::Number(value) => Self::Number(value),
             Value::String(value) => Self::Text(value),
-            Value::Array(items) => Self::List(items.into_iter().map(|item| Self::from_parts(item, attachments)).collect()),
+            Value::Array(items) => Self::List(
+                items
+                    .into_iter()
+                    .map(|item| Self::from_parts(item, attachments))
+                    .collect(),
+            ),
             Value::Object(map) => {
                 let placeholder = map.get("_placeholder").and_then(Value::as_bool) == Some(true);
-                let attachment = map.get("num").and_then(Value::as_u64).and_then(|num| attachments.get(usize::try_from(num).ok()?));
+                let attachment = map
+                    .get("num")
+                    .and_then(Value::as_u64)
+                    .and_then(|num| attachments.get(usize::try_from(num).ok()?));
                 match attachment {
                     Some(bytes) if placeholder => Self::Bin(bytes.clone()),
-                    _ => Self::Object(map.into_iter().map(|(key, value)| (key, Self::from_parts(value, attachments))).collect()),
+                    _ => Self::Object(
+                        map.into_iter()
+                            .map(|(key, value)| (key, Self::from_parts(value, attachments)))
+                            .collect(),
+                    ),
                 }
             }
         }
@@ -68,18 +80,13 @@ impl Arg {
             Self::Number(value) => Value::Number(value.clone()),
             Self::Text(value) => Value::String(value.clone()),
             Self::List(items) => Value::Array(items.iter().map(Self::to_value).collect()),
-            Self::Object(entries) => Value::Object(entries.iter().map(|(key, value)| (key.clone(), value.to_value())).collect()),
+            Self::Object(entries) => Value::Object(
+                entries
+                    .iter()
+                    .map(|(key, value)| (key.clone(), value.to_value()))
+                    .collect(),
+            ),
             Self::Bin(bytes) => serde_json::json!({ BIN_KEY: STANDARD.encode(bytes) }),
-        }
-    }
-
-    /// Whether there is binary anywhere inside.
-    pub(crate) fn has_binary(&self) -> bool {
-        match self {
-            Self::Bin(_) => true,
-            Self::List(items) => items.iter().any(Self::has_binary),
-            Self::Object(entries) => entries.iter().any(|(_, value)| value.has_binary()),
-            _ => false,
         }
     }
 }
@@ -92,15 +99,23 @@ fn file(path: &str) -> Result<Arg, String> {
         return Err(cannot(&"it is a directory"));
     }
     if facts.len() > MAX_FILE {
-        return Err(cannot(&format_args!("it is larger than {} MB", MAX_FILE >> 20)));
+        return Err(cannot(&format_args!(
+            "it is larger than {} MB",
+            MAX_FILE >> 20
+        )));
     }
-    std::fs::read(path).map(|bytes| Arg::Bin(bytes.into())).map_err(|error| cannot(&error))
+    std::fs::read(path)
+        .map(|bytes| Arg::Bin(bytes.into()))
+        .map_err(|error| cannot(&error))
 }
 
 /// What is wrong with a word that should be JSON, and how to write it.
 pub(crate) fn not_json(word: &str, why: &str) -> String {
     let shown: String = word.chars().take(60).collect();
-    let bare = !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || "-_ .,!?".contains(c));
+    let bare = !word.is_empty()
+        && word
+            .chars()
+            .all(|c| c.is_alphanumeric() || "-_ .,!?".contains(c));
     if bare {
         format!("{shown} is not JSON: write a text with quotes, \"{shown}\"")
     } else {
@@ -111,7 +126,9 @@ pub(crate) fn not_json(word: &str, why: &str) -> String {
 /// serde_json's message; its place only when there is more than one line or column to look at.
 pub(crate) fn plain(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    text.strip_suffix(" at line 1 column 0").unwrap_or(&text).replace(" at line 1 column ", " at character ")
+    text.strip_suffix(" at line 1 column 0")
+        .unwrap_or(&text)
+        .replace(" at line 1 column ", " at character ")
 }
 
 /// Serializes for the wire: binary by `serialize_bytes`, which the client turns into an attachment.
@@ -180,7 +197,9 @@ impl<'de> Deserialize<'de> for Arg {
                 match entries.as_slice() {
                     [(key, Arg::Text(text))] if key == BIN_KEY => match STANDARD.decode(text) {
                         Ok(bytes) => Ok(Arg::Bin(bytes.into())),
-                        Err(error) => Err(de::Error::custom(format_args!("the text of \"{BIN_KEY}\" is not base64 ({error})"))),
+                        Err(error) => Err(de::Error::custom(format_args!(
+                            "the text of \"{BIN_KEY}\" is not base64 ({error})"
+                        ))),
                     },
                     _ => Ok(Arg::Object(entries)),
                 }
@@ -198,37 +217,84 @@ mod tests {
     #[test]
     fn binary_is_read_and_shown_at_any_depth() {
         let arg = Arg::from_json(r#"{"b": [1, {"_bin": "AQID"}], "a": {"_bin": 3}}"#).unwrap();
-        let Arg::Object(entries) = &arg else { panic!("{arg:?}") };
+        let Arg::Object(entries) = &arg else {
+            panic!("{arg:?}")
+        };
         assert_eq!(entries[0].0, "b", "the order of keys is kept");
-        assert_eq!(entries[0].1, Arg::List(vec![Arg::Number(1.into()), Arg::Bin(Bytes::from_static(&[1, 2, 3]))]));
-        assert!(arg.has_binary());
-        assert_eq!(arg.to_value(), json!({"b": [1, {"_bin": "AQID"}], "a": {"_bin": 3}}));
+        assert_eq!(
+            entries[0].1,
+            Arg::List(vec![
+                Arg::Number(1.into()),
+                Arg::Bin(Bytes::from_static(&[1, 2, 3]))
+            ])
+        );
+        assert_eq!(
+            arg.to_value(),
+            json!({"b": [1, {"_bin": "AQID"}], "a": {"_bin": 3}})
+        );
     }
 
     #[test]
     fn placeholders_become_binary_and_foreign_ones_stay() {
         let bytes = [Bytes::from_static(b"zero"), Bytes::from_static(b"one")];
         let value = json!([{"_placeholder": true, "num": 1}, {"_placeholder": true, "num": 7}, {"_placeholder": false, "num": 0}]);
-        let Arg::List(items) = Arg::from_parts(value, &bytes) else { panic!() };
+        let Arg::List(items) = Arg::from_parts(value, &bytes) else {
+            panic!()
+        };
         assert_eq!(items[0], Arg::Bin(bytes[1].clone()));
         assert_eq!(items[1].to_value(), json!({"_placeholder": true, "num": 7}));
-        assert!(!items[2].has_binary());
+        assert_eq!(
+            items[2].to_value(),
+            json!({"_placeholder": false, "num": 0})
+        );
     }
 
     #[test]
     fn mistakes_are_explained_in_one_line() {
-        assert_eq!(Arg::from_word("hello").unwrap_err(), "hello is not JSON: write a text with quotes, \"hello\"");
-        assert_eq!(Arg::from_word("{\"a\":}").unwrap_err(), "{\"a\":} is not JSON: expected value at character 6");
-        assert!(Arg::from_word("{\"_bin\":\"###\"}").unwrap_err().contains("base64"));
-        assert!(Arg::from_word("@/no/such/file").unwrap_err().starts_with("cannot read /no/such/file: "));
+        assert_eq!(
+            Arg::from_word("hello").unwrap_err(),
+            "hello is not JSON: write a text with quotes, \"hello\""
+        );
+        assert_eq!(
+            Arg::from_word("{\"a\":}").unwrap_err(),
+            "{\"a\":} is not JSON: expected value at character 6"
+        );
+        assert!(
+            Arg::from_word("{\"_bin\":\"###\"}")
+                .unwrap_err()
+                .contains("base64")
+        );
+        assert!(
+            Arg::from_word("@/no/such/file")
+                .unwrap_err()
+                .starts_with("cannot read /no/such/file: ")
+        );
         assert!(Arg::from_word("@/").unwrap_err().contains("directory"));
-        assert!(Arg::from_json(&"[".repeat(5000)).unwrap_err().contains("recursion"));
+        assert!(
+            Arg::from_json(&"[".repeat(5000))
+                .unwrap_err()
+                .contains("recursion")
+        );
     }
 
     #[test]
     fn numbers_keep_their_kind() {
-        for text in ["0", "-7", "18446744073709551615", "1.5", "null", "true", "\"é\\u0000\"", "[]", "{}"] {
-            assert_eq!(Arg::from_json(text).unwrap().to_value(), serde_json::from_str::<Value>(text).unwrap(), "{text}");
+        for text in [
+            "0",
+            "-7",
+            "18446744073709551615",
+            "1.5",
+            "null",
+            "true",
+            "\"é\\u0000\"",
+            "[]",
+            "{}",
+        ] {
+            assert_eq!(
+                Arg::from_json(text).unwrap().to_value(),
+                serde_json::from_str::<Value>(text).unwrap(),
+                "{text}"
+            );
         }
     }
 }

@@ -35,13 +35,18 @@ pub(crate) const MAX_TEXT: usize = 160;
 
 /// Checks the `auth` of a CONNECT and gives the board's name.
 pub(crate) fn name_of(auth: Option<&Value>) -> Result<String, String> {
-    let name = auth.and_then(|auth| auth.get("name")).and_then(Value::as_str).map_or("", str::trim);
+    let name = auth
+        .and_then(|auth| auth.get("name"))
+        .and_then(Value::as_str)
+        .map_or("", str::trim);
     let length = name.chars().count();
     if length == 0 {
         return Err("this namespace needs auth {\"name\": \"your-board\"}".to_owned());
     }
     if length > MAX_NAME || name.chars().any(char::is_control) {
-        return Err(format!("auth.name must be 1 to {MAX_NAME} printable characters"));
+        return Err(format!(
+            "auth.name must be 1 to {MAX_NAME} printable characters"
+        ));
     }
     Ok(name.to_owned())
 }
@@ -64,7 +69,11 @@ pub(crate) fn flat(values: Map<String, Value>) -> Map<String, Value> {
 
 /// The text without control characters, cut to [`MAX_TEXT`] characters.
 pub(crate) fn short(text: &str) -> String {
-    text.trim_end().chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_TEXT).collect()
+    text.trim_end()
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(MAX_TEXT)
+        .collect()
 }
 
 /// The second argument of `picture`.
@@ -84,17 +93,25 @@ mod tests {
 
     #[test]
     fn names_are_checked() {
-        assert_eq!(name_of(Some(&json!({"name": " mast "}))), Ok("mast".to_owned()));
+        assert_eq!(
+            name_of(Some(&json!({"name": " mast "}))),
+            Ok("mast".to_owned())
+        );
         assert!(name_of(None).unwrap_err().contains("auth"));
         assert!(name_of(Some(&json!({"name": 3}))).is_err());
         assert!(name_of(Some(&json!("mast"))).is_err());
         assert!(name_of(Some(&json!({"name": "a\nb"}))).is_err());
-        assert!(name_of(Some(&json!({"name": "x".repeat(41)}))).unwrap_err().contains("40"));
+        assert!(
+            name_of(Some(&json!({"name": "x".repeat(41)})))
+                .unwrap_err()
+                .contains("40")
+        );
     }
 
     #[test]
     fn values_are_flat_short_and_few() {
-        let Value::Object(values) = json!({"a": 1, "b": "x".repeat(500), "c": {"deep": 1}, "d": [1], "e": true, "f": null})
+        let Value::Object(values) =
+            json!({"a": 1, "b": "x".repeat(500), "c": {"deep": 1}, "d": [1], "e": true, "f": null})
         else {
             unreachable!()
         };

@@ -85,7 +85,6 @@ pub(crate) struct Totals {
     pub(crate) events: u64,
     pub(crate) telemetries: u64,
     pub(crate) pictures: u64,
-    pub(crate) damaged_pictures: u64,
     pub(crate) commands: u64,
     pub(crate) failed_commands: u64,
     pub(crate) rejoins: u64,
@@ -125,12 +124,17 @@ impl std::fmt::Display for CommandError {
 }
 
 fn now() -> u64 {
-    SystemTime::UNIX_EPOCH.elapsed().map_or(0, |age| age.as_millis() as u64)
+    SystemTime::UNIX_EPOCH
+        .elapsed()
+        .map_or(0, |age| age.as_millis() as u64)
 }
 
 impl Hub {
     pub(crate) fn new() -> Self {
-        Self { state: Arc::default(), feed: broadcast::channel(512).0 }
+        Self {
+            state: Arc::default(),
+            feed: broadcast::channel(512).0,
+        }
     }
 
     /// A panic elsewhere leaves the counters usable: keep serving.
@@ -153,7 +157,12 @@ impl Hub {
     }
 
     fn note(&self, state: &mut State, board: &str, kind: &'static str, text: impl Into<String>) {
-        let entry = Entry { at: now(), board: board.to_owned(), kind, text: text.into() };
+        let entry = Entry {
+            at: now(),
+            board: board.to_owned(),
+            kind,
+            text: text.into(),
+        };
         self.publish(&json!({"type": "log", "entry": entry}));
         if state.log.len() == LOG {
             state.log.pop_front();
@@ -164,7 +173,10 @@ impl Hub {
     /// Everything, for a page that has just opened.
     pub(crate) fn snapshot(&self) -> Value {
         let state = self.lock();
-        let boards = state.boards.values().map(|board| json!({"board": board, "history": board.history}));
+        let boards = state
+            .boards
+            .values()
+            .map(|board| json!({"board": board, "history": board.history}));
         json!({
             "type": "snapshot",
             "boards": boards.collect::<Vec<_>>(),
@@ -186,24 +198,27 @@ impl Hub {
     pub(crate) fn joined(&self, name: &str, socket: SocketRef) -> Option<SocketRef> {
         let mut state = self.lock();
         let transport = transport(&socket);
-        let board = state.boards.entry(name.to_owned()).or_insert_with(|| Board {
-            name: name.to_owned(),
-            status: Status::Offline,
-            since: now(),
-            transport,
-            joins: 0,
-            facts: Map::new(),
-            values: Map::new(),
-            updated: 0,
-            telemetries: 0,
-            led: None,
-            led_rtt_ms: None,
-            picture: None,
-            lines: VecDeque::new(),
-            history: VecDeque::new(),
-            socket: None,
-            lost_at: None,
-        });
+        let board = state
+            .boards
+            .entry(name.to_owned())
+            .or_insert_with(|| Board {
+                name: name.to_owned(),
+                status: Status::Offline,
+                since: now(),
+                transport,
+                joins: 0,
+                facts: Map::new(),
+                values: Map::new(),
+                updated: 0,
+                telemetries: 0,
+                led: None,
+                led_rtt_ms: None,
+                picture: None,
+                lines: VecDeque::new(),
+                history: VecDeque::new(),
+                socket: None,
+                lost_at: None,
+            });
         let again = board.joins > 0;
         let away = board.lost_at.take().map(|at| at.elapsed());
         board.joins += 1;
@@ -216,7 +231,10 @@ impl Hub {
         let text = match (again, away) {
             (false, _) => format!("joined over {transport}"),
             (true, None) => format!("joined again over {transport}"),
-            (true, Some(away)) => format!("joined again over {transport} after {:.1} s", away.as_secs_f64()),
+            (true, Some(away)) => format!(
+                "joined again over {transport} after {:.1} s",
+                away.as_secs_f64()
+            ),
         };
         self.note(&mut state, name, "join", text);
         replaced
@@ -225,7 +243,9 @@ impl Hub {
     /// The socket `sid` of a board has gone.
     pub(crate) fn left(&self, name: &str, sid: Sid, reason: DisconnectReason) {
         let mut state = self.lock();
-        let Some(board) = state.boards.get_mut(name) else { return };
+        let Some(board) = state.boards.get_mut(name) else {
+            return;
+        };
         if board.socket.as_ref().is_none_or(|socket| socket.id != sid) {
             return; // another connection has taken its place
         }
@@ -246,7 +266,9 @@ impl Hub {
     fn update(&self, name: &str, change: impl FnOnce(&mut Board) -> Option<Value>) {
         let mut state = self.lock();
         state.totals.events += 1;
-        let Some(board) = state.boards.get_mut(name) else { return };
+        let Some(board) = state.boards.get_mut(name) else {
+            return;
+        };
         if let Some(socket) = &board.socket {
             board.transport = transport(socket);
         }
@@ -266,7 +288,10 @@ impl Hub {
     }
 
     pub(crate) fn telemetry(&self, name: &str, values: Map<String, Value>) {
-        let round_trip = values.get("rtt_ms").and_then(Value::as_f64).filter(|ms| (0.0..60_000.0).contains(ms));
+        let round_trip = values
+            .get("rtt_ms")
+            .and_then(Value::as_f64)
+            .filter(|ms| (0.0..60_000.0).contains(ms));
         {
             let mut state = self.lock();
             state.totals.telemetries += 1;
@@ -277,7 +302,12 @@ impl Hub {
         self.update(name, |board| {
             board.values = contract::flat(values);
             board.telemetries += 1;
-            let numbers: Map<_, _> = board.values.iter().filter(|(_, v)| v.is_number()).map(|(k, v)| (k.clone(), v.clone())).collect();
+            let numbers: Map<_, _> = board
+                .values
+                .iter()
+                .filter(|(_, v)| v.is_number())
+                .map(|(k, v)| (k.clone(), v.clone()))
+                .collect();
             let point = json!({"at": board.updated, "values": numbers});
             if board.history.len() == HISTORY {
                 board.history.pop_front();
@@ -294,19 +324,30 @@ impl Hub {
         let bytes = file.len();
         self.update(name, |board| {
             let version = board.picture.as_ref().map_or(0, |last| last.version) + 1;
-            board.picture = media.map(|media| Picture { version, bytes, intact, at: now(), file, media });
+            board.picture = media.map(|media| Picture {
+                version,
+                bytes,
+                intact,
+                at: now(),
+                file,
+                media,
+            });
             None
         });
         let mut state = self.lock();
         state.totals.pictures += 1;
-        state.totals.damaged_pictures += u64::from(!intact);
         let number = facts.seq.map_or(String::new(), |seq| format!(" {seq}"));
         let verdict = match media {
             None => "in no known image format",
             Some(_) if intact => "intact",
             Some(_) => "damaged (checksum differs)",
         };
-        self.note(&mut state, name, "picture", format!("picture{number}: {bytes} bytes, {verdict}"));
+        self.note(
+            &mut state,
+            name,
+            "picture",
+            format!("picture{number}: {bytes} bytes, {verdict}"),
+        );
         intact
     }
 
@@ -331,11 +372,22 @@ impl Hub {
     }
 
     /// Sends `led` to a board and waits for the acknowledgement; the LED's state and the round trip.
-    pub(crate) async fn command(&self, name: &str, on: bool) -> Result<(bool, Duration), CommandError> {
-        let socket = self.lock().boards.get(name).and_then(|board| board.socket.clone()).ok_or(CommandError::NotOnline)?;
+    pub(crate) async fn command(
+        &self,
+        name: &str,
+        on: bool,
+    ) -> Result<(bool, Duration), CommandError> {
+        let socket = self
+            .lock()
+            .boards
+            .get(name)
+            .and_then(|board| board.socket.clone())
+            .ok_or(CommandError::NotOnline)?;
         let started = Instant::now();
         let answer = match socket.emit_with_ack::<_, bool>("led", &on) {
-            Ok(answer) => answer.await.map_err(|error| CommandError::NoAnswer(error.to_string())),
+            Ok(answer) => answer
+                .await
+                .map_err(|error| CommandError::NoAnswer(error.to_string())),
             Err(error) => Err(CommandError::NoAnswer(error.to_string())),
         };
         let round_trip = started.elapsed();
@@ -350,12 +402,26 @@ impl Hub {
                     board.led_rtt_ms = Some(ms);
                     self.publish_board(board, None);
                 }
-                self.note(&mut state, name, "command", format!("led {} acknowledged ({}) in {ms:.2} ms", word(on), word(led)));
+                self.note(
+                    &mut state,
+                    name,
+                    "command",
+                    format!(
+                        "led {} acknowledged ({}) in {ms:.2} ms",
+                        word(on),
+                        word(led)
+                    ),
+                );
                 Ok((led, round_trip))
             }
             Err(error) => {
                 state.totals.failed_commands += 1;
-                self.note(&mut state, name, "error", format!("led {}: {error}", word(on)));
+                self.note(
+                    &mut state,
+                    name,
+                    "error",
+                    format!("led {}: {error}", word(on)),
+                );
                 Err(error)
             }
         }
@@ -366,7 +432,9 @@ impl Hub {
         let mut state = self.lock();
         let mut gone = Vec::new();
         for board in state.boards.values_mut() {
-            if board.status == Status::Reconnecting && board.lost_at.is_some_and(|at| at.elapsed() > GIVE_UP) {
+            if board.status == Status::Reconnecting
+                && board.lost_at.is_some_and(|at| at.elapsed() > GIVE_UP)
+            {
                 board.status = Status::Offline;
                 board.since = now();
                 self.publish_board(board, None);
@@ -374,19 +442,32 @@ impl Hub {
             }
         }
         for name in gone {
-            self.note(&mut state, &name, "leave", format!("did not come back within {} s", GIVE_UP.as_secs()));
+            self.note(
+                &mut state,
+                &name,
+                "leave",
+                format!("did not come back within {} s", GIVE_UP.as_secs()),
+            );
         }
         self.publish(&json!({"type": "totals", "totals": totals(&state)}));
     }
 
     /// Whether a board of this name is online.
     pub(crate) fn is_online(&self, name: &str) -> bool {
-        self.lock().boards.get(name).is_some_and(|board| board.status == Status::Online)
+        self.lock()
+            .boards
+            .get(name)
+            .is_some_and(|board| board.status == Status::Online)
     }
 
     /// How many boards are online, reconnecting and offline.
     pub(crate) fn statuses(&self) -> [usize; 3] {
         statuses(&self.lock())
+    }
+
+    /// The round trips that boards have reported.
+    pub(crate) fn round_trips(&self) -> Histogram {
+        self.lock().round_trips.clone()
     }
 
     pub(crate) fn totals(&self) -> Totals {
@@ -395,13 +476,23 @@ impl Hub {
 }
 
 fn statuses(state: &State) -> [usize; 3] {
-    [Status::Online, Status::Reconnecting, Status::Offline]
-        .map(|status| state.boards.values().filter(|board| board.status == status).count())
+    [Status::Online, Status::Reconnecting, Status::Offline].map(|status| {
+        state
+            .boards
+            .values()
+            .filter(|board| board.status == status)
+            .count()
+    })
 }
 
 fn totals(state: &State) -> Value {
     let [online, reconnecting, offline] = statuses(state);
-    let ms = |share| state.round_trips.quantile(share).map(|trip| trip.as_secs_f64() * 1e3);
+    let ms = |share| {
+        state
+            .round_trips
+            .quantile(share)
+            .map(|trip| trip.as_secs_f64() * 1e3)
+    };
     json!({
         "online": online, "reconnecting": reconnecting, "offline": offline,
         "events": state.totals.events, "pictures": state.totals.pictures,

@@ -1,13 +1,482 @@
-//! `sockeye demo`.
+//! `sockeye demo`: a server, devices and a page that shows them live, in one process.
+//!
+//! [`contract`] is what boards and server say to each other; boards of any kind may join beside the built-in devices.
+
 mod contract;
+#[cfg(feature = "client")]
+mod devices;
 mod hub;
+mod link;
 mod page;
 mod picture;
 mod server;
 mod stats;
+mod tally;
 
-pub(crate) async fn run() {
-    let (listener, address) = server::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
-    println!("http://{address}");
-    server::serve(listener, hub::Hub::new()).await.unwrap();
+use std::io::{IsTerminal as _, Write as _};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use self::hub::Hub;
+use self::link::Link;
+use self::stats::human;
+use self::tally::{Demands, Summary, Tally};
+use crate::cli::Demo;
+use crate::exit::{Exit, Failure};
+
+/// How much longer than `--duration` the demo waits for something that is still missing (a busy machine).
+const GRACE: Duration = Duration::from_secs(15);
+/// Between two cuts of the lossy device's link, when nobody set a duration.
+const BETWEEN_CUTS: Duration = Duration::from_secs(25);
+
+/// Runs the demo to its end.
+pub(crate) async fn run(options: Demo) -> Result<Exit, Failure> {
+    let started = Instant::now();
+    let (end, ended) = watch::channel(false);
+    let mut tasks = JoinSet::new();
+
+    let (target, hub) = match &options.connect {
+        Some(url) => (Target::parse(url)?, None),
+        None => {
+            let hub = Hub::new();
+            let address = SocketAddr::new(options.bind, options.port);
+            let (listener, address) = server::bind(address).await.map_err(|error| {
+                Failure::usage(format!(
+                    "cannot listen on {address}: {error}; choose another --port or --bind"
+                ))
+            })?;
+            let shown = hub.clone();
+            tasks.spawn(async move {
+                if let Err(error) = server::serve(listener, shown).await {
+                    eprintln!("sockeye: the demo's server ended: {error}");
+                }
+            });
+            (Target::local(address), Some(hub))
+        }
+    };
+    announce(&options, &target);
+
+    let count = if options.no_devices || cfg!(not(feature = "client")) {
+        0
+    } else {
+        usize::from(options.devices)
+    };
+    let mut fleet = Fleet {
+        tallies: Vec::new(),
+        running: JoinSet::new(),
+    };
+    #[cfg(feature = "client")]
+    for index in 0..count {
+        // With fewer devices than models the lossy one must still be among them.
+        let (model, name) = devices::model(if count < 3 && index + 1 == count {
+            2
+        } else {
+            index
+        });
+        let tally = Arc::new(Tally::new(name, model.lossy));
+        let url = if model.lossy {
+            let link = Link::to(target.server.clone()).await.map_err(|error| {
+                Failure::new(
+                    Exit::Connect,
+                    format!("cannot open a relay on 127.0.0.1: {error}"),
+                )
+            })?;
+            let url = target.url_through(link.address());
+            tasks.spawn(cut_now_and_then(link, tally.clone(), options.duration));
+            url
+        } else {
+            target.url.clone()
+        };
+        if let Some(hub) = &hub {
+            tasks.spawn(lamp_test(hub.clone(), tally.name.clone()));
+        }
+        fleet.running.spawn(devices::run(
+            index,
+            model,
+            url,
+            tally.clone(),
+            ended.clone(),
+        ));
+        fleet.tallies.push(tally);
+    }
+
+    let demands = Demands {
+        whole_contract: hub.is_some(),
+    };
+    let interrupted = watch_until(&options, &fleet, hub.as_ref(), demands, started).await;
+
+    end.send_replace(true);
+    let _ = tokio::time::timeout(Duration::from_secs(5), async {
+        while fleet.running.join_next().await.is_some() {}
+    })
+    .await;
+    tasks.abort_all();
+    let summary = Summary::of(fleet.tallies.iter().map(|tally| &**tally));
+    for line in summary_lines(&summary, hub.as_ref(), started.elapsed()) {
+        say(&line);
+    }
+    if count == 0 || (interrupted && options.duration.is_none()) {
+        return Ok(Exit::Ok);
+    }
+    let failures = tally::failures(fleet.tallies.iter().map(|tally| &**tally), demands);
+    if interrupted {
+        say("Ended by Ctrl-C before the checks were done.");
+        return Ok(Exit::Interrupted);
+    }
+    if failures.is_empty() {
+        say("All of it worked.");
+        return Ok(Exit::Ok);
+    }
+    for failure in &failures {
+        say(&format!("FAILED  {failure}"));
+    }
+    Ok(Exit::Check)
+}
+
+/// The devices: their counters and their tasks.
+struct Fleet {
+    tallies: Vec<Arc<Tally>>,
+    running: JoinSet<()>,
+}
+
+/// The server that the devices use.
+struct Target {
+    /// With the namespace.
+    url: String,
+    /// `host:port`, for the relay.
+    server: String,
+    /// What follows the port: namespace and query.
+    rest: String,
+}
+
+impl Target {
+    fn local(address: SocketAddr) -> Self {
+        // Devices run here even if the server listens on all addresses.
+        let ip = match address.ip() {
+            ip if !ip.is_unspecified() => ip,
+            std::net::IpAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+            std::net::IpAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+        };
+        let server = SocketAddr::new(ip, address.port()).to_string();
+        Self {
+            url: format!("http://{server}{}", contract::NAMESPACE),
+            server,
+            rest: contract::NAMESPACE.to_owned(),
+        }
+    }
+
+    fn parse(url: &str) -> Result<Self, Failure> {
+        let wrong =
+            |why: &str| Failure::usage(format!("--connect {url}: {why}; write http://host:port"));
+        let after = url
+            .strip_prefix("http://")
+            .ok_or_else(|| wrong("only http:// works here"))?;
+        let split = after.find(['/', '?']).unwrap_or(after.len());
+        let (authority, rest) = after.split_at(split);
+        if authority.is_empty() || authority.contains('@') {
+            return Err(wrong("the host is missing or not usable"));
+        }
+        let has_port = authority.rsplit_once(':').is_some_and(|(host, port)| {
+            !port.is_empty()
+                && port.chars().all(|c| c.is_ascii_digit())
+                && (!host.contains(':') || host.ends_with(']'))
+        });
+        let server = if has_port {
+            authority.to_owned()
+        } else {
+            format!("{authority}:80")
+        };
+        // The devices' namespace, unless the URL names one.
+        let (path, query) = rest.split_at(rest.find('?').unwrap_or(rest.len()));
+        let path = if path.is_empty() || path == "/" {
+            contract::NAMESPACE
+        } else {
+            path
+        };
+        let rest = format!("{path}{query}");
+        Ok(Self {
+            url: format!("http://{server}{rest}"),
+            server,
+            rest,
+        })
+    }
+
+    /// The same through a relay.
+    fn url_through(&self, relay: SocketAddr) -> String {
+        format!("http://{relay}{}", self.rest)
+    }
+
+    fn page(&self) -> String {
+        format!("http://{}", self.server)
+    }
+}
+
+fn announce(options: &Demo, target: &Target) {
+    match &options.connect {
+        Some(_) => say(&format!("Sockeye demo: devices at {}", target.url)),
+        None => say(&format!(
+            "Sockeye demo: open {} in a browser",
+            target.page()
+        )),
+    }
+    match options.duration {
+        Some(duration) => say(&format!(
+            "Ends after {} s with a summary.",
+            duration.as_secs_f64()
+        )),
+        None => say("Ctrl-C ends it with a summary."),
+    }
+}
+
+/// Cuts the link of the lossy device once it works, and mends it.
+async fn cut_now_and_then(link: Link, tally: Arc<Tally>, duration: Option<Duration>) {
+    let (before, away) = match duration {
+        Some(duration) => (
+            duration.mul_f64(0.3).min(Duration::from_secs(8)),
+            duration.mul_f64(0.15).min(Duration::from_secs(4)),
+        ),
+        None => (Duration::from_secs(8), Duration::from_secs(4)),
+    };
+    tokio::time::sleep(before).await;
+    loop {
+        let acked = tally.acked.get();
+        while tally.acked.get() == acked {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        link.cut();
+        tally.cuts.add();
+        tokio::time::sleep(away).await;
+        link.mend();
+        // A set duration shows one loss that has time to heal.
+        if duration.is_some() {
+            std::future::pending::<()>().await;
+        }
+        tokio::time::sleep(BETWEEN_CUTS).await;
+    }
+}
+
+/// The operator's part: switches the LED of a device on and off once it has joined.
+async fn lamp_test(hub: Hub, name: String) {
+    for on in [true, false] {
+        loop {
+            while !hub.is_online(&name) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            match hub.command(&name, on).await {
+                Ok(_) => break,
+                Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(400)).await;
+    }
+}
+
+/// Shows the live line until the end; whether Ctrl-C was it.
+async fn watch_until(
+    options: &Demo,
+    fleet: &Fleet,
+    hub: Option<&Hub>,
+    demands: Demands,
+    started: Instant,
+) -> bool {
+    let terminal = std::io::stdout().is_terminal();
+    let every = if terminal {
+        Duration::from_millis(500)
+    } else {
+        Duration::from_secs(2)
+    };
+    let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + every, every);
+    let mut line = LiveLine {
+        terminal,
+        last: None,
+    };
+    let interrupt = tokio::signal::ctrl_c();
+    tokio::pin!(interrupt);
+    let tallies = || fleet.tallies.iter().map(|tally| &**tally);
+    let end = async {
+        let Some(duration) = options.duration else {
+            return std::future::pending().await;
+        };
+        tokio::time::sleep_until((started + duration).into()).await;
+        // All is there in time, unless the machine is very busy.
+        while started.elapsed() < duration + GRACE
+            && !tally::failures(tallies(), demands).is_empty()
+        {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::pin!(end);
+    let interrupted = loop {
+        tokio::select! {
+            _ = &mut interrupt => break true,
+            () = &mut end => break false,
+            _ = ticks.tick() => line.show(&Summary::of(tallies()), hub),
+        }
+    };
+    if terminal {
+        say("");
+    }
+    interrupted
+}
+
+struct LiveLine {
+    terminal: bool,
+    last: Option<(Instant, u64)>,
+}
+
+impl LiveLine {
+    fn show(&mut self, devices: &Summary, hub: Option<&Hub>) {
+        // The server also counts boards that joined from outside.
+        let (events, acks, reconnections, trips) = match hub {
+            Some(hub) => {
+                let totals = hub.totals();
+                (
+                    totals.events,
+                    totals.telemetries,
+                    totals.rejoins,
+                    hub.round_trips(),
+                )
+            }
+            None => (
+                devices.events,
+                devices.acked,
+                devices.reconnections,
+                devices.round_trips.clone(),
+            ),
+        };
+        let now = Instant::now();
+        let rate = self.last.map_or(String::new(), |(at, before)| {
+            format!(
+                "  {:.1} events/s",
+                events.saturating_sub(before) as f64 / (now - at).as_secs_f64().max(0.001)
+            )
+        });
+        self.last = Some((now, events));
+        let statuses = match hub {
+            Some(hub) => {
+                let [online, reconnecting, offline] = hub.statuses();
+                format!("{online} online  {reconnecting} reconnecting  {offline} offline")
+            }
+            None => format!("{} of {} joined", devices.joined, devices.devices),
+        };
+        let line = format!(
+            "{statuses}{rate}  {acks} acks  {reconnections} reconnections  p50 {}  p99 {}",
+            human(trips.quantile(0.5)),
+            human(trips.quantile(0.99))
+        );
+        let mut out = std::io::stdout().lock();
+        // Nobody to show it to is no reason to stop the devices.
+        let _ = if self.terminal {
+            write!(out, "\r\x1b[2K{line}").and_then(|()| out.flush())
+        } else {
+            writeln!(out, "{line}")
+        };
+    }
+}
+
+/// The figures at the end.
+fn summary_lines(summary: &Summary, hub: Option<&Hub>, elapsed: Duration) -> Vec<String> {
+    let mut lines = vec![format!("Summary after {:.1} s", elapsed.as_secs_f64())];
+    let mut row = |name: &str, text: String| lines.push(format!("  {name:<15} {text}"));
+    if summary.devices > 0 {
+        let trips = &summary.round_trips;
+        row(
+            "devices",
+            format!("{} of {} joined", summary.joined, summary.devices),
+        );
+        row("events sent", summary.events.to_string());
+        row(
+            "acknowledged",
+            format!(
+                "{} of {} asked, {} lost with the link, {} unanswered",
+                summary.acked, summary.asked, summary.lost, summary.unanswered
+            ),
+        );
+        row(
+            "pictures",
+            format!(
+                "{} sent, {} arrived intact",
+                summary.pictures, summary.pictures_intact
+            ),
+        );
+        row(
+            "LED commands",
+            format!("{} obeyed and acknowledged", summary.led_commands),
+        );
+        row(
+            "reconnections",
+            format!(
+                "{} after {} cuts of the link",
+                summary.reconnections, summary.cuts
+            ),
+        );
+        row(
+            "round trip",
+            format!(
+                "p50 {}  p99 {}",
+                human(trips.quantile(0.5)),
+                human(trips.quantile(0.99))
+            ),
+        );
+    }
+    if let Some(hub) = hub {
+        let totals = hub.totals();
+        row(
+            "server saw",
+            format!(
+                "{} events, {} pictures, {} LED commands ({} failed)",
+                totals.events, totals.pictures, totals.commands, totals.failed_commands
+            ),
+        );
+    }
+    lines
+}
+
+/// Prints a line; a stdout that is gone does not stop the demo.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outside_servers() {
+        let target = Target::parse("http://example.com").unwrap();
+        assert_eq!(
+            (target.url.as_str(), target.server.as_str()),
+            ("http://example.com:80/devices", "example.com:80")
+        );
+        let target = Target::parse("http://[::1]:3000/fleet?k=v").unwrap();
+        assert_eq!(
+            (target.url.as_str(), target.server.as_str()),
+            ("http://[::1]:3000/fleet?k=v", "[::1]:3000")
+        );
+        assert_eq!(
+            target.url_through(([127, 0, 0, 1], 9).into()),
+            "http://127.0.0.1:9/fleet?k=v"
+        );
+        assert_eq!(Target::parse("http://[::1]").unwrap().server, "[::1]:80");
+        for wrong in ["https://x", "x:3000", "http://", "http://u@h"] {
+            assert_eq!(
+                Target::parse(wrong).err().map(|failure| failure.exit),
+                Some(Exit::Usage),
+                "{wrong}"
+            );
+        }
+    }
+
+    #[test]
+    fn devices_on_this_machine_reach_a_server_on_all_addresses() {
+        assert_eq!(
+            Target::local(([0, 0, 0, 0], 80).into()).server,
+            "127.0.0.1:80"
+        );
+        assert_eq!(Target::local("[::]:80".parse().unwrap()).server, "[::1]:80");
+    }
 }

@@ -25,7 +25,10 @@ pub(crate) fn style() -> impl IntoResponse {
 }
 
 pub(crate) fn script() -> impl IntoResponse {
-    file("text/javascript; charset=utf-8", include_str!("page/app.js"))
+    file(
+        "text/javascript; charset=utf-8",
+        include_str!("page/app.js"),
+    )
 }
 
 pub(crate) fn icon() -> impl IntoResponse {

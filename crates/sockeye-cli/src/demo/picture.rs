@@ -77,7 +77,10 @@ pub(crate) fn scene(seconds: f64, seed: u32, lamp: bool) -> Vec<u8> {
     let day = (seconds / 120.0).rem_euclid(1.0);
     let angle = day * std::f64::consts::TAU;
     let light = (0.5 - 0.62 * angle.cos()).clamp(0.0, 1.0);
-    let sun = (WIDTH as f64 * day, HEIGHT as f64 * (0.52 + 0.42 * angle.cos()));
+    let sun = (
+        WIDTH as f64 * day,
+        HEIGHT as f64 * (0.52 + 0.42 * angle.cos()),
+    );
     let phase = f64::from(seed % 97) * 0.7;
     let mut rgb = Vec::with_capacity(WIDTH * HEIGHT * 3);
     for y in 0..HEIGHT {
@@ -89,14 +92,19 @@ pub(crate) fn scene(seconds: f64, seed: u32, lamp: bool) -> Vec<u8> {
             pixel = mix(pixel, horizon, height.powi(2));
             let distance = (fx - sun.0).hypot(fy - sun.1);
             if light > 0.02 {
-                pixel = mix(pixel, [255.0, 236.0, 170.0], (1.0 - distance / 26.0).clamp(0.0, 1.0) * light);
+                pixel = mix(
+                    pixel,
+                    [255.0, 236.0, 170.0],
+                    (1.0 - distance / 26.0).clamp(0.0, 1.0) * light,
+                );
                 if distance < 5.0 {
                     pixel = [255.0, 246.0, 214.0];
                 }
             } else if noise(x as u32, y as u32, seed) > 0.992 {
                 pixel = [220.0, 224.0, 240.0];
             }
-            let far = 0.62 + 0.08 * (fx * 0.07 + phase).sin() + 0.03 * (fx * 0.21 + phase * 2.0).sin();
+            let far =
+                0.62 + 0.08 * (fx * 0.07 + phase).sin() + 0.03 * (fx * 0.21 + phase * 2.0).sin();
             let near = 0.78 + 0.06 * (fx * 0.05 + phase * 3.0).sin();
             let shade = 0.25 + 0.75 * light;
             if height > near {
@@ -111,10 +119,18 @@ pub(crate) fn scene(seconds: f64, seed: u32, lamp: bool) -> Vec<u8> {
                 pixel = [58.0, 54.0, 60.0];
             }
             if lamp {
-                pixel = mix(pixel, [255.0, 214.0, 110.0], (1.0 - bulb / 16.0).clamp(0.0, 1.0));
+                pixel = mix(
+                    pixel,
+                    [255.0, 214.0, 110.0],
+                    (1.0 - bulb / 16.0).clamp(0.0, 1.0),
+                );
             }
             if bulb < 3.2 {
-                pixel = if lamp { [255.0, 250.0, 224.0] } else { [92.0, 92.0, 98.0] };
+                pixel = if lamp {
+                    [255.0, 250.0, 224.0]
+                } else {
+                    [92.0, 92.0, 98.0]
+                };
             }
             rgb.extend(pixel.map(|c| c.clamp(0.0, 255.0) as u8));
         }
@@ -128,7 +144,8 @@ fn mix(from: [f64; 3], to: [f64; 3], share: f64) -> [f64; 3] {
 
 /// A fixed value in 0..1 for a pixel (a hash, so that stars do not flicker).
 fn noise(x: u32, y: u32, seed: u32) -> f64 {
-    let mut h = x.wrapping_mul(0x9E37_79B1) ^ y.wrapping_mul(0x85EB_CA77) ^ seed.wrapping_mul(0xC2B2_AE3D);
+    let mut h =
+        x.wrapping_mul(0x9E37_79B1) ^ y.wrapping_mul(0x85EB_CA77) ^ seed.wrapping_mul(0xC2B2_AE3D);
     h = (h ^ (h >> 15)).wrapping_mul(0x2C1B_3C6D);
     h ^= h >> 12;
     f64::from(h % 1000) / 1000.0
@@ -159,7 +176,15 @@ mod tests {
     fn a_scene_is_a_png_of_the_stated_size() {
         let file = scene(30.0, 3, true);
         assert_eq!(media_type(&file), Some("image/png"));
-        assert_eq!(&file[12..24], [b"IHDR".as_slice(), &96_u32.to_be_bytes(), &64_u32.to_be_bytes()].concat());
+        assert_eq!(
+            &file[12..24],
+            [
+                b"IHDR".as_slice(),
+                &96_u32.to_be_bytes(),
+                &64_u32.to_be_bytes()
+            ]
+            .concat()
+        );
         assert_eq!(&file[file.len() - 12..file.len() - 4], b"\0\0\0\0IEND");
         assert_ne!(file, scene(30.0, 3, false), "the lamp is visible");
     }

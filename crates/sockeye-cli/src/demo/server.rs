@@ -107,32 +107,45 @@ fn board(hub: Hub, name: String, socket: &SocketRef) {
     }
 
     let (to, who) = (hub.clone(), name.clone());
-    socket.on("hello", async move |Data(facts): Data<Map<String, Value>>, ack: AckSender| {
-        to.hello(&who, facts);
-        let _ = ack.send(&json!({"ok": true}));
-    });
+    socket.on(
+        "hello",
+        async move |Data(facts): Data<Map<String, Value>>, ack: AckSender| {
+            to.hello(&who, facts);
+            let _ = ack.send(&json!({"ok": true}));
+        },
+    );
 
     let (to, who) = (hub.clone(), name.clone());
-    socket.on("telemetry", async move |Data(values): Data<Map<String, Value>>, ack: AckSender| {
-        let counter = values.get("counter").cloned();
-        to.telemetry(&who, values);
-        let _ = ack.send(&json!({"ok": true, "counter": counter}));
-    });
+    socket.on(
+        "telemetry",
+        async move |Data(values): Data<Map<String, Value>>, ack: AckSender| {
+            let counter = values.get("counter").cloned();
+            to.telemetry(&who, values);
+            let _ = ack.send(&json!({"ok": true, "counter": counter}));
+        },
+    );
 
     /// A tuple, so that it takes all arguments; the second may be missing.
     #[derive(Deserialize)]
     struct PictureArguments(Bytes, #[serde(default)] PictureFacts);
     let (to, who) = (hub.clone(), name.clone());
-    socket.on("picture", async move |Data(PictureArguments(file, facts)): Data<PictureArguments>, ack: AckSender| {
-        let bytes = file.len();
-        let ok = to.picture(&who, file, &facts);
-        let _ = ack.send(&json!({"ok": ok, "bytes": bytes}));
-    });
+    socket.on(
+        "picture",
+        async move |Data(PictureArguments(file, facts)): Data<PictureArguments>, ack: AckSender| {
+            let bytes = file.len();
+            let ok = to.picture(&who, file, &facts);
+            let _ = ack.send(&json!({"ok": ok, "bytes": bytes}));
+        },
+    );
 
     let (to, who) = (hub.clone(), name.clone());
-    socket.on("log", async move |Data(line): Data<String>| to.console(&who, &line));
+    socket.on("log", async move |Data(line): Data<String>| {
+        to.console(&who, &line);
+    });
 
-    socket.on_disconnect(async move |socket: SocketRef, reason: DisconnectReason| hub.left(&name, socket.id, reason));
+    socket.on_disconnect(async move |socket: SocketRef, reason: DisconnectReason| {
+        hub.left(&name, socket.id, reason);
+    });
 }
 
 /// The page's feed: a snapshot, then every change. The browser reconnects by itself.
@@ -140,18 +153,21 @@ async fn feed(State(hub): State<Hub>) -> Sse<impl Stream<Item = Result<SseEvent,
     // Subscribe first: a change between the two is told twice rather than never.
     let changes = hub.subscribe();
     let first = snapshot(&hub).retry(Duration::from_secs(1));
-    let stream = futures_util::stream::unfold((Some(first), changes, hub), |(first, mut changes, hub)| async move {
-        let event = match first {
-            Some(first) => first,
-            None => match changes.recv().await {
-                Ok(change) => SseEvent::default().data(&*change),
-                // A page that fell behind starts anew.
-                Err(RecvError::Lagged(_)) => snapshot(&hub),
-                Err(RecvError::Closed) => return None,
-            },
-        };
-        Some((Ok(event), (None, changes, hub)))
-    });
+    let stream = futures_util::stream::unfold(
+        (Some(first), changes, hub),
+        |(first, mut changes, hub)| async move {
+            let event = match first {
+                Some(first) => first,
+                None => match changes.recv().await {
+                    Ok(change) => SseEvent::default().data(&*change),
+                    // A page that fell behind starts anew.
+                    Err(RecvError::Lagged(_)) => snapshot(&hub),
+                    Err(RecvError::Closed) => return None,
+                },
+            };
+            Some((Ok(event), (None, changes, hub)))
+        },
+    );
     Sse::new(stream).keep_alive(KeepAlive::new().interval(Duration::from_secs(10)))
 }
 
@@ -165,9 +181,15 @@ struct LedCommand {
 }
 
 /// JSON bodies only: a form or a plain script on another site cannot send that content type unasked.
-async fn led(State(hub): State<Hub>, Path(name): Path<String>, Json(command): Json<LedCommand>) -> Response {
+async fn led(
+    State(hub): State<Hub>,
+    Path(name): Path<String>,
+    Json(command): Json<LedCommand>,
+) -> Response {
     match hub.command(&name, command.on).await {
-        Ok((on, round_trip)) => Json(json!({"on": on, "round_trip_ms": round_trip.as_secs_f64() * 1e3})).into_response(),
+        Ok((on, round_trip)) => {
+            Json(json!({"on": on, "round_trip_ms": round_trip.as_secs_f64() * 1e3})).into_response()
+        }
         Err(error) => {
             let status = match error {
                 CommandError::NotOnline => StatusCode::CONFLICT,
@@ -181,7 +203,11 @@ async fn led(State(hub): State<Hub>, Path(name): Path<String>, Json(command): Js
 async fn picture(State(hub): State<Hub>, Path(name): Path<String>) -> Response {
     match hub.picture_of(&name) {
         Some((file, media)) => {
-            let headers = [(header::CONTENT_TYPE, media), (header::CACHE_CONTROL, "no-store"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
+            let headers = [
+                (header::CONTENT_TYPE, media),
+                (header::CACHE_CONTROL, "no-store"),
+                (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            ];
             (headers, file).into_response()
         }
         None => (StatusCode::NOT_FOUND, "no picture yet").into_response(),

@@ -16,7 +16,11 @@ pub(crate) struct Histogram {
 impl Default for Histogram {
     fn default() -> Self {
         // 64-bit microseconds never pass index (64 - 5) * 32 + 31.
-        Self { buckets: vec![0; 60 * SUB as usize], count: 0, max: 0 }
+        Self {
+            buckets: vec![0; 60 * SUB as usize],
+            count: 0,
+            max: 0,
+        }
     }
 }
 
@@ -31,7 +35,11 @@ fn index(micros: u64) -> usize {
 fn upper(index: usize) -> u64 {
     let (group, sub) = (index as u32 / SUB, index as u64 % u64::from(SUB));
     // The first value that no longer fits, minus one; wrapping gives u64::MAX for the last bucket.
-    if group == 0 { sub } else { ((sub + u64::from(SUB) + 1) << (group - 1)).wrapping_sub(1) }
+    if group == 0 {
+        sub
+    } else {
+        ((sub + u64::from(SUB) + 1) << (group - 1)).wrapping_sub(1)
+    }
 }
 
 impl Histogram {
@@ -43,9 +51,13 @@ impl Histogram {
         self.max = self.max.max(micros);
     }
 
-    /// How many samples there are.
-    pub(crate) fn count(&self) -> u64 {
-        self.count
+    /// Adds the samples of another histogram.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        for (mine, theirs) in self.buckets.iter_mut().zip(&other.buckets) {
+            *mine += theirs;
+        }
+        self.count += other.count;
+        self.max = self.max.max(other.max);
     }
 
     /// The duration that `share` (0..=1) of all samples do not exceed; none without samples.
@@ -64,7 +76,9 @@ impl Histogram {
 
 /// A duration as people read it: `0.84 ms`, `12.3 ms`, `1.20 s`; a dash for none.
 pub(crate) fn human(duration: Option<Duration>) -> String {
-    let Some(duration) = duration else { return "-".to_owned() };
+    let Some(duration) = duration else {
+        return "-".to_owned();
+    };
     let ms = duration.as_secs_f64() * 1e3;
     match ms {
         _ if ms < 10.0 => format!("{ms:.2} ms"),
@@ -92,7 +106,7 @@ mod tests {
         for ms in 1..=1000 {
             histogram.record(Duration::from_millis(ms));
         }
-        assert_eq!(histogram.count(), 1000);
+        assert_eq!(histogram.count, 1000);
         for (share, expected) in [(0.5, 500.0), (0.99, 990.0), (1.0, 1000.0)] {
             let got = histogram.quantile(share).unwrap().as_secs_f64() * 1e3;
             assert!((got / expected - 1.0).abs() < 0.032, "{share}: {got}");

@@ -1,0 +1,72 @@
+//! `sockeye listen`: print what a server sends.
+
+use crate::cli::Listen;
+use crate::exit::{Exit, Failure};
+use crate::output::Printer;
+use crate::record::Record;
+use crate::session::{self, Auth, Happening};
+
+/// Listens until the count is reached, the connection is over, or Ctrl-C.
+pub(crate) async fn run(options: Listen, printer: &Printer) -> Result<Exit, Failure> {
+    let connection = &options.connection;
+    let socket = session::open(connection, &Auth::new(connection.auth.clone()))?;
+    let (sender, mut inbox) = session::inbox();
+    session::forward(&socket, socket.nsp().to_owned(), sender);
+    socket.connect_background();
+    let (mut joined, mut count) = (false, 0);
+    let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
+    let end = loop {
+        let (namespace, happening) = tokio::select! {
+            biased;
+            _ = &mut interrupt => break Ok(Exit::Ok),
+            () = printer.closed() => break Ok(Exit::Ok),
+            happening = inbox.recv() => match happening {
+                Some(happening) => happening,
+                None => break Ok(Exit::Ok),
+            },
+        };
+        match happening {
+            Happening::Event(event) => {
+                let args = session::args(event.args());
+                if let Some(reply) = event.responder()
+                    && let Some(answer) = options.answers.to(event.name(), &args)
+                {
+                    reply.ack(answer.as_slice());
+                }
+                if !options.events.is_empty()
+                    && !options.events.iter().any(|name| name == event.name())
+                {
+                    continue;
+                }
+                printer
+                    .print(Record::Event {
+                        namespace,
+                        name: event.name().to_owned(),
+                        args,
+                        ack: None,
+                    })
+                    .await;
+                count += 1;
+                if options.count == Some(count) {
+                    break Ok(Exit::Ok);
+                }
+            }
+            Happening::Notice(notice) => {
+                joined |= matches!(notice, sockeye::Notice::Connected { .. });
+                let end = session::ends(&notice, &socket, joined, connection);
+                // The last error is told once: by the line that ends the command, unless a script reads.
+                if let Some(record) = session::record(&namespace, &socket, &notice)
+                    && (end.is_none() || printer.is_json())
+                {
+                    printer.print(record).await;
+                }
+                if let Some(failure) = end {
+                    break Err(failure);
+                }
+            }
+        }
+    };
+    socket.disconnect();
+    session::close(&socket).await;
+    end
+}

@@ -1,0 +1,265 @@
+//! `connect`, driven by JSON lines and by plain lines.
+
+use serde_json::json;
+
+use crate::{Talk, server};
+
+#[tokio::test]
+async fn a_script_drives_a_full_client() {
+    let server = server::start().await;
+    let mut talk = Talk::start(&["connect", &server.url("/"), "--json"]);
+    let connect = talk.of("connect").await;
+    assert_eq!(
+        (&connect["namespace"], &connect["recovered"]),
+        (&json!("/"), &json!(false))
+    );
+    assert!(connect["id"].as_str().is_some_and(|id| !id.is_empty()));
+    assert_eq!(talk.of("event").await["name"], "welcome");
+
+    talk.say(r#"{"cmd":"emit","event":"sum","args":[40,2],"ack":true,"id":{"my":"mark"}}"#)
+        .await;
+    assert_eq!(
+        talk.of("sent").await,
+        json!({"type": "sent", "namespace": "/", "event": "sum", "id": {"my": "mark"}})
+    );
+    let ack = talk.of("ack").await;
+    assert_eq!(
+        (&ack["args"], &ack["id"], &ack["event"]),
+        (&json!([42]), &json!({"my": "mark"}), &json!("sum"))
+    );
+    assert!(ack["round_trip_ms"].as_f64().is_some_and(|ms| ms > 0.0));
+
+    talk.say(r#"{"cmd":"emit","event":"turn","args":[{"_bin":"AQI="}],"ack":true}"#)
+        .await;
+    assert_eq!(talk.of("ack").await["args"], json!([2, {"_bin": "AgE="}]));
+
+    talk.say(r#"{"cmd":"emit","event":"silent","ack":true,"timeout":50,"id":1}"#)
+        .await;
+    let error = talk.of("ack_error").await;
+    assert_eq!(
+        (&error["reason"], &error["id"]),
+        (&json!("timeout"), &json!(1))
+    );
+
+    // The server asks; the script answers when it likes.
+    talk.say(r#"{"cmd":"emit","event":"ask me","args":["why?"]}"#)
+        .await;
+    let question = talk.record(|record| record["name"] == "question").await;
+    assert_eq!(question["args"], json!(["why?"]));
+    talk.say(&json!({"cmd": "ack", "id": question["ack"], "args": [{"because": 7}]}).to_string())
+        .await;
+    talk.of("answered").await;
+    assert_eq!(
+        talk.record(|record| record["name"] == "heard").await["args"],
+        json!([{"because": 7}])
+    );
+    talk.say(&json!({"cmd": "ack", "id": question["ack"]}).to_string())
+        .await;
+    assert!(
+        talk.of("error").await["message"]
+            .as_str()
+            .unwrap()
+            .contains("waits for answer"),
+        "an answer is given once"
+    );
+
+    talk.say(r#"{"cmd":"emit","event":"connect","id":"r"}"#)
+        .await;
+    let error = talk.of("error").await;
+    assert_eq!(error["id"], "r", "a reserved name is refused: {error}");
+    for wrong in [
+        "{",
+        "[]",
+        "no",
+        r#"{"cmd":"fly"}"#,
+        r#"{"cmd":"emit"}"#,
+        r#"{"cmd":"emit","event":"x","namespace":"/never"}"#,
+    ] {
+        talk.say(wrong).await;
+        assert!(
+            !talk.of("error").await["message"]
+                .as_str()
+                .unwrap()
+                .is_empty()
+        );
+    }
+    talk.say(r#"{"cmd":"status","id":"s"}"#).await;
+    let status = talk.of("status").await;
+    assert_eq!(
+        (&status["id"], &status["namespaces"][0]["connected"]),
+        (&json!("s"), &json!(true))
+    );
+    talk.say(r#"{"cmd":"quit"}"#).await;
+    assert_eq!(
+        talk.of("disconnect").await["reason"],
+        "io client disconnect"
+    );
+    assert_eq!(talk.end().await, (Some(0), String::new()));
+}
+
+#[tokio::test]
+async fn namespaces_credentials_and_options_change_at_run_time() {
+    let server = server::start().await;
+    let mut talk = Talk::start(&["connect", &server.url("/"), "--json", "--no-autoconnect"]);
+    talk.say(r#"{"cmd":"status"}"#).await;
+    let status = talk.of("status").await;
+    assert_eq!(
+        (&status["transport"], &status["namespaces"][0]["active"]),
+        (&json!(null), &json!(false))
+    );
+    talk.say(r#"{"cmd":"connect"}"#).await;
+    talk.of("connect").await;
+
+    talk.say(r#"{"cmd":"connect","namespace":"/secret","auth":{"token":"bad"}}"#)
+        .await;
+    let refusal = talk.of("connect_error").await;
+    assert_eq!(
+        (
+            &refusal["namespace"],
+            &refusal["message"],
+            &refusal["active"]
+        ),
+        (&json!("/secret"), &json!("wrong token"), &json!(false))
+    );
+    talk.say(r#"{"cmd":"connect","namespace":"/secret","auth":{"token":"good"}}"#)
+        .await;
+    assert_eq!(talk.of("connect").await["namespace"], "/secret");
+    talk.say(r#"{"cmd":"emit","event":"sum","args":[1,1],"ack":true,"namespace":"/secret"}"#)
+        .await;
+    assert_eq!(talk.of("ack").await["namespace"], "/secret");
+    talk.say(r#"{"cmd":"disconnect","namespace":"/secret"}"#)
+        .await;
+    assert_eq!(talk.of("disconnect").await["namespace"], "/secret");
+
+    // New query and headers go out with a new connection; credentials with the next join.
+    talk.say(
+        r#"{"cmd":"set","query":{"mark":"q7"},"headers":{"X-Test":"h7"},"auth":{"who":"me"}}"#,
+    )
+    .await;
+    talk.say(r#"{"cmd":"reconnect"}"#).await;
+    let welcome = talk
+        .record(|record| record["name"] == "welcome" && record["args"][0]["header"] == "h7")
+        .await;
+    assert!(
+        welcome["args"][0]["query"]
+            .as_str()
+            .unwrap()
+            .contains("mark=q7"),
+        "{welcome}"
+    );
+    assert_eq!(welcome["args"][0]["auth"], json!({"who": "me"}));
+    assert_eq!(talk.end().await.0, Some(0));
+}
+
+#[tokio::test]
+async fn the_end_of_stdin_waits_for_what_was_asked() {
+    let server = server::start().await;
+    let mut talk = Talk::start(&["connect", &server.url("/"), "--json"]);
+    for id in 0..50 {
+        talk.say(
+            &json!({"cmd": "emit", "event": "sum", "args": [id, 1], "ack": true, "id": id})
+                .to_string(),
+        )
+        .await;
+    }
+    drop(talk.stdin.take());
+    for id in 0..50 {
+        let ack = talk
+            .record(|record| record["type"] == "ack" && record["id"] == id)
+            .await;
+        assert_eq!(ack["args"], json!([id + 1]));
+    }
+    assert_eq!(talk.end().await, (Some(0), String::new()));
+}
+
+#[tokio::test]
+async fn events_are_answered_by_themselves_if_asked() {
+    let server = server::start().await;
+    let mut talk = Talk::start(&[
+        "connect",
+        &server.url("/"),
+        "--json",
+        "--answer",
+        "question",
+    ]);
+    talk.say(r#"{"cmd":"emit","event":"ask me","args":[[1,2]]}"#)
+        .await;
+    assert_eq!(
+        talk.record(|record| record["name"] == "heard").await["args"],
+        json!([[1, 2]])
+    );
+    assert_eq!(talk.end().await.0, Some(0));
+    let mut talk = Talk::start(&[
+        "connect",
+        &server.url("/"),
+        "--json",
+        "--answer",
+        "*=\"no\"",
+    ]);
+    talk.say(r#"{"cmd":"emit","event":"ask me","args":[1]}"#)
+        .await;
+    assert_eq!(
+        talk.record(|record| record["name"] == "heard").await["args"],
+        json!(["no"])
+    );
+    assert_eq!(talk.end().await.0, Some(0));
+}
+
+#[tokio::test]
+async fn a_server_that_goes_and_comes_back_is_told_as_records() {
+    let server = server::start().await;
+    let options = [
+        "--reconnect-attempts",
+        "2",
+        "--reconnect-delay",
+        "20ms",
+        "--reconnect-delay-max",
+        "40ms",
+    ];
+    let mut talk = Talk::start(&[&["connect", &server.url("/"), "--json"], &options[..]].concat());
+    talk.of("connect").await;
+    talk.say(r#"{"cmd":"emit","event":"kick me"}"#).await;
+    let left = talk.of("disconnect").await;
+    assert_eq!(
+        (&left["reason"], &left["active"]),
+        (&json!("io server disconnect"), &json!(false))
+    );
+    talk.say(r#"{"cmd":"connect"}"#).await;
+    talk.of("connect").await;
+    talk.say(r#"{"cmd":"reconnect"}"#).await;
+    talk.of("connect").await;
+    assert_eq!(talk.end().await.0, Some(0));
+}
+
+#[tokio::test]
+async fn plain_lines_work_without_a_terminal() {
+    let server = server::start().await;
+    let mut talk = Talk::start(&["connect", &server.url("/")]);
+    talk.say("sum? 40 2").await;
+    talk.say("say hello").await;
+    talk.say("\"send me\" 3").await;
+    let mut lines = Vec::new();
+    while lines
+        .iter()
+        .filter(|line: &&String| line.starts_with("< number"))
+        .count()
+        < 3
+    {
+        let line = tokio::time::timeout(crate::LIMIT, talk.stdout.next_line())
+            .await
+            .expect("a line")
+            .expect("stdout");
+        lines.push(line.unwrap_or_else(|| panic!("{lines:?}")));
+    }
+    assert!(
+        lines.iter().any(|line| line.starts_with("= sum 42  (")),
+        "{lines:?}"
+    );
+    assert!(lines.contains(&"< number 2".to_owned()), "{lines:?}");
+    let (code, err) = talk.end().await;
+    assert_eq!(code, Some(0), "{err}");
+    assert!(
+        err.contains("! argument 1: hello is not JSON: write a text with quotes, \"hello\""),
+        "{err}"
+    );
+}

@@ -1,0 +1,295 @@
+//! `emit`, `listen` and `demo`.
+
+use serde_json::json;
+
+use crate::{Talk, server, sockeye};
+
+#[tokio::test]
+async fn an_answer_is_printed_one_argument_a_line() {
+    let server = server::start().await;
+    for transport in ["both", "polling", "websocket"] {
+        let outcome = sockeye(&[
+            "emit",
+            &server.url("/"),
+            "echo",
+            "\"hi é\"",
+            "{\"n\": [1, null]}",
+            "--ack",
+            "-t",
+            transport,
+        ])
+        .await;
+        assert_eq!(
+            (outcome.code, outcome.out.as_str(), outcome.err.as_str()),
+            (Some(0), "\"hi é\"\n{\"n\":[1,null]}\n", ""),
+            "{transport}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_file_is_sent_as_binary_and_binary_is_printed_as_base64() {
+    let server = server::start().await;
+    let file = std::env::temp_dir().join(format!("sockeye-cli-{}.bin", std::process::id()));
+    std::fs::write(&file, [1, 2, 3]).unwrap();
+    let argument = format!("@{}", file.display());
+    let url = server.url("/");
+    for more in [
+        &[][..],
+        &["--force-base64", "-t", "websocket"],
+        &["-t", "polling"],
+    ] {
+        let args = [&["emit", &url, "turn", &argument, "--ack"], more].concat();
+        let outcome = sockeye(&args).await;
+        assert_eq!(
+            (outcome.code, outcome.out.as_str()),
+            (Some(0), "3\n{\"_bin\":\"AwIB\"}\n"),
+            "{more:?} {}",
+            outcome.err
+        );
+    }
+    std::fs::remove_file(&file).unwrap();
+}
+
+#[tokio::test]
+async fn without_ack_nothing_is_printed_and_the_event_arrives() {
+    let server = server::start().await;
+    let mut listener = Talk::start(&[
+        "listen",
+        &server.url("/"),
+        "--json",
+        "--count",
+        "1",
+        "welcome",
+    ]);
+    listener.of("event").await;
+    assert_eq!(listener.end().await.0, Some(0));
+    let outcome = sockeye(&["emit", &server.url("/"), "silent", "1"]).await;
+    assert_eq!(
+        (outcome.code, outcome.out.as_str(), outcome.err.as_str()),
+        (Some(0), "", "")
+    );
+    let outcome = sockeye(&["emit", &server.url("/"), "silent", "--volatile", "--json"]).await;
+    assert_eq!(outcome.code, Some(0));
+    assert!(
+        outcome
+            .records()
+            .iter()
+            .any(|record| *record == json!({"type": "sent", "namespace": "/", "event": "silent"}))
+    );
+}
+
+#[tokio::test]
+async fn exit_codes_tell_what_went_wrong() {
+    let server = server::start().await;
+    let outcome = sockeye(&[
+        "emit",
+        &server.url("/"),
+        "silent",
+        "--ack",
+        "--timeout",
+        "200ms",
+    ])
+    .await;
+    assert_eq!(outcome.code, Some(3));
+    assert!(
+        outcome.complaint().contains("no acknowledgement of silent"),
+        "{outcome:?}"
+    );
+
+    let outcome = sockeye(&[
+        "emit",
+        &server.url("/secret"),
+        "echo",
+        "--auth",
+        "{\"token\":\"bad\"}",
+    ])
+    .await;
+    assert_eq!(outcome.code, Some(1));
+    assert!(outcome.complaint().contains("wrong token"), "{outcome:?}");
+    let outcome = sockeye(&[
+        "emit",
+        &server.url("/secret"),
+        "sum",
+        "2",
+        "3",
+        "--ack",
+        "--auth",
+        "{\"token\":\"good\"}",
+    ])
+    .await;
+    assert_eq!((outcome.code, outcome.out.as_str()), (Some(0), "5\n"));
+
+    let outcome = sockeye(&["emit", &server.url("/"), "kick me", "--ack"]).await;
+    assert_eq!(outcome.code, Some(4), "{outcome:?}");
+
+    let outcome = sockeye(&["emit", &server.url("/"), "disconnect"]).await;
+    assert_eq!(outcome.code, Some(2), "a reserved name: {outcome:?}");
+    assert!(outcome.complaint().contains("disconnect"));
+
+    // A port that was free a moment ago.
+    let free = std::net::TcpListener::bind(("127.0.0.1", 0))
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let outcome = sockeye(&["listen", &format!("http://{free}")]).await;
+    assert_eq!(outcome.code, Some(1));
+    outcome.complaint();
+    let attempts = [
+        "--reconnect-attempts",
+        "2",
+        "--reconnect-delay",
+        "10ms",
+        "--json",
+    ];
+    let outcome = sockeye(&[&["listen", &format!("http://{free}")], &attempts[..]].concat()).await;
+    assert_eq!(outcome.code, Some(1));
+    let kinds: Vec<_> = outcome
+        .records()
+        .iter()
+        .map(|record| record["type"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(
+        kinds
+            .iter()
+            .filter(|kind| *kind == "reconnect_attempt")
+            .count(),
+        2,
+        "{kinds:?}"
+    );
+    assert_eq!(kinds.last().map(String::as_str), Some("reconnect_failed"));
+}
+
+#[tokio::test]
+async fn servers_of_another_kind_are_named_in_one_line() {
+    let pages = [
+        "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 15\r\nConnection: close\r\n\r\n<html>hi</html>",
+        "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+        "SSH-2.0-OpenSSH_9.9\r\n",
+        "",
+    ];
+    for page in pages {
+        let server = server::other(page).await;
+        for transport in ["polling", "websocket"] {
+            let outcome = sockeye(&["emit", &server.url("/"), "x", "-t", transport]).await;
+            assert_eq!(outcome.code, Some(1), "{page:?} {outcome:?}");
+            outcome.complaint();
+        }
+    }
+    for url in [
+        "",
+        "not a url",
+        "http://",
+        "ftp://host",
+        "http://host:99999",
+        "http://[::1",
+    ] {
+        let outcome = sockeye(&["emit", url, "x"]).await;
+        assert_eq!(outcome.code, Some(2), "{url}: {outcome:?}");
+        outcome.complaint();
+    }
+}
+
+#[tokio::test]
+async fn listen_prints_answers_and_ends() {
+    let server = server::start().await;
+    let url = server.url("/chat?from=url");
+    let outcome = sockeye(&[
+        "listen",
+        &url,
+        "welcome",
+        "--count",
+        "1",
+        "-H",
+        "X-Test: yes",
+        "-q",
+        "k=v",
+        "--auth",
+        "{\"a\": 1}",
+    ])
+    .await;
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    assert!(
+        outcome.out.starts_with("< /chat welcome {"),
+        "{}",
+        outcome.out
+    );
+    for part in [
+        "\"header\": \"yes\"",
+        "k=v",
+        "from=url",
+        "\"auth\": {\"a\": 1}",
+    ] {
+        assert!(outcome.out.contains(part), "{part}: {}", outcome.out);
+    }
+    assert!(outcome.err.contains("joined /chat"), "{}", outcome.err);
+}
+
+#[tokio::test]
+async fn a_reader_that_leaves_ends_the_command_quietly() {
+    let server = server::start().await;
+    let mut talk = Talk::start(&["connect", &server.url("/"), "--json"]);
+    talk.of("connect").await;
+    let Talk {
+        mut child,
+        mut stdin,
+        stdout,
+        ..
+    } = talk;
+    drop(stdout);
+    // Whatever is printed next finds nobody.
+    let line = b"{\"cmd\":\"status\"}\n";
+    let ended = async {
+        loop {
+            if let Some(stdin) = &mut stdin {
+                let _ = tokio::io::AsyncWriteExt::write_all(stdin, line).await;
+            }
+            if let Some(status) = child.try_wait().unwrap() {
+                return status;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    let status = tokio::time::timeout(crate::LIMIT, ended)
+        .await
+        .expect("the command ends");
+    assert_eq!(status.code(), Some(0));
+}
+
+#[cfg(feature = "demo")]
+#[tokio::test]
+async fn the_demo_checks_itself() {
+    let outcome = sockeye(&["demo", "--duration", "4s"]).await;
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    assert!(
+        outcome
+            .out
+            .starts_with("Sockeye demo: open http://127.0.0.1:"),
+        "{}",
+        outcome.out
+    );
+    assert!(
+        outcome.out.trim_end().ends_with("All of it worked."),
+        "{}",
+        outcome.out
+    );
+
+    // A server that does not acknowledge `telemetry`: the checks must fail, and say so.
+    let server = server::start().await;
+    let outcome = sockeye(&[
+        "demo",
+        "--duration",
+        "3s",
+        "--devices",
+        "1",
+        "--connect",
+        &server.url("/chat"),
+    ])
+    .await;
+    assert_eq!(outcome.code, Some(6), "{outcome:?}");
+    assert!(
+        outcome.out.contains("FAILED  water-tank: "),
+        "{}",
+        outcome.out
+    );
+}

@@ -1,0 +1,138 @@
+//! The server of these tests.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use socketioxide::SocketIo;
+use socketioxide::extract::{AckSender, Data, SocketRef, TryData};
+use socketioxide::handler::ConnectHandler;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+/// A running server; dropping it stops it.
+pub(crate) struct Server {
+    address: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Server {
+    pub(crate) fn url(&self, namespace: &str) -> String {
+        format!("http://{}{namespace}", self.address)
+    }
+}
+
+/// Starts a Socket.IO server with the namespaces `/`, `/chat` and `/secret` (which wants a token).
+pub(crate) async fn start() -> Server {
+    let (layer, io) = SocketIo::builder().max_payload(10_000_000).build_layer();
+    io.ns("/", wire);
+    io.ns("/chat", wire);
+    let token = async |TryData(auth): TryData<Value>| -> Result<(), &'static str> {
+        if auth.is_ok_and(|auth| auth["token"] == "good") {
+            Ok(())
+        } else {
+            Err("wrong token")
+        }
+    };
+    io.ns("/secret", wire.with(token));
+    let app = axum::Router::new().layer(layer);
+    let listener = TcpListener::bind(("127.0.0.1", 0))
+        .await
+        .expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    let task = tokio::spawn(async move {
+        let _ = axum::serve(listener, app).await;
+    });
+    Server { address, task }
+}
+
+async fn wire(socket: SocketRef, TryData(auth): TryData<Value>) {
+    let auth = auth.unwrap_or(Value::Null);
+    let query = socket
+        .req_parts()
+        .uri
+        .query()
+        .unwrap_or_default()
+        .to_owned();
+    let header = socket
+        .req_parts()
+        .headers
+        .get("x-test")
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
+        .to_owned();
+    socket
+        .emit(
+            "welcome",
+            &json!({"auth": auth, "query": query, "header": header}),
+        )
+        .ok();
+
+    socket.on(
+        "echo",
+        async |Data((first, second)): Data<(Value, Value)>, ack: AckSender| {
+            ack.send(&(first, second)).ok();
+        },
+    );
+    socket.on(
+        "sum",
+        async |Data((a, b)): Data<(i64, i64)>, ack: AckSender| {
+            ack.send(&(a + b)).ok();
+        },
+    );
+    socket.on("turn", async |Data(bytes): Data<Bytes>, ack: AckSender| {
+        let turned: Vec<u8> = bytes.iter().rev().copied().collect();
+        ack.send(&(turned.len(), Bytes::from(turned))).ok();
+    });
+    socket.on("silent", async || {});
+    socket.on("kick me", async |socket: SocketRef| {
+        socket.disconnect().ok();
+    });
+    // Asks the client, and tells what it answered.
+    socket.on(
+        "ask me",
+        async |socket: SocketRef, Data(question): Data<Value>| {
+            let Ok(answer) = socket.emit_with_ack::<_, Value>("question", &question) else {
+                return;
+            };
+            let heard = match answer.await {
+                Ok(answer) => answer,
+                Err(error) => json!({"error": error.to_string()}),
+            };
+            socket.emit("heard", &heard).ok();
+        },
+    );
+    socket.on(
+        "send me",
+        async |socket: SocketRef, Data(count): Data<u32>| {
+            for number in 0..count {
+                socket.emit("number", &number).ok();
+            }
+        },
+    );
+}
+
+/// A server that answers every connection with the same bytes: not Socket.IO.
+pub(crate) async fn other(answer: &'static str) -> Server {
+    let listener = TcpListener::bind(("127.0.0.1", 0))
+        .await
+        .expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    let task = tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut request = [0; 4096];
+                let _ = stream.read(&mut request).await;
+                let _ = stream.write_all(answer.as_bytes()).await;
+            });
+        }
+    });
+    Server { address, task }
+}
