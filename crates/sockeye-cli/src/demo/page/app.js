@@ -12,6 +12,8 @@ const UNITS = {
   temperature: "°C", humidity: "%", soil: "%", level: "%", battery: "V", pressure: "hPa", wind: "m/s", light: "lx",
   power: "W", flow: "l/min", co2: "ppm", rssi: "dBm", rtt_ms: "ms", door: "", counter: "",
 };
+// What every board has comes after what is its own.
+const LAST = ["rssi", "free_heap", "rtt_ms", "counter", "uptime"];
 const FIRST = ["temperature", "wind", "level", "power", "soil", "co2", "light", "free_heap", "rssi", "counter"];
 
 function duration(seconds) {
@@ -101,13 +103,13 @@ function draw(name) {
 
 function drawValues(item) {
   const { card, board, buttons } = item, group = card.querySelector(".values");
-  const keys = Object.keys(board.values);
+  const keys = Object.keys(board.values).sort((a, b) => LAST.indexOf(a) - LAST.indexOf(b));
   const drawable = keys.filter((key) => typeof board.values[key] === "number" && key !== "uptime");
   if (item.metric === null || !drawable.includes(item.metric)) {
     item.metric = [board.facts.chart, ...FIRST, ...drawable].find((key) => drawable.includes(key)) ?? null;
   }
   for (const [key, node] of buttons) if (!keys.includes(key)) { node.remove(); buttons.delete(key); }
-  for (const key of keys) {
+  for (const [place, key] of keys.entries()) {
     let node = buttons.get(key);
     const can = drawable.includes(key);
     if (!node || (node.tagName === "BUTTON") !== can) {
@@ -118,7 +120,7 @@ function drawValues(item) {
       } else fresh.className = "text";
       fresh.append(document.createElement("i"), document.createElement("b"));
       fresh.firstChild.textContent = label(key);
-      if (node) node.replaceWith(fresh); else group.append(fresh);
+      if (node) node.replaceWith(fresh); else group.insertBefore(fresh, group.children[place] ?? null);
       buttons.set(key, node = fresh);
     }
     set(node.lastChild, reading(key, board.values[key]).filter(Boolean).join(" "));
