@@ -1,6 +1,9 @@
 //! `sockeye`: talk to Socket.IO servers from a terminal or a script. `sockeye --help` is the manual.
 
-#![cfg_attr(not(feature = "client"), allow(dead_code, unused_imports, unused_variables))]
+#![cfg_attr(
+    not(feature = "client"),
+    allow(dead_code, unused_imports, unused_variables)
+)]
 
 mod cli;
 mod connect;
@@ -57,7 +60,9 @@ fn main() -> ExitCode {
 async fn run(cli: Cli) -> Result<Exit, Failure> {
     match cli.command {
         #[cfg(not(feature = "client"))]
-        Action::Listen(_) | Action::Emit(_) | Action::Connect(_) => Err(Failure::usage("this command is not there yet")),
+        Action::Listen(_) | Action::Emit(_) | Action::Connect(_) => {
+            Err(Failure::usage("this command is not there yet"))
+        }
         #[cfg(feature = "client")]
         Action::Listen(options) => {
             let (printer, thread) = Printer::start(style(options.json, cli.color), None);

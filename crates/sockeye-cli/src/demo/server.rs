@@ -213,3 +213,100 @@ async fn picture(State(hub): State<Hub>, Path(name): Path<String>) -> Response {
         None => (StatusCode::NOT_FOUND, "no picture yet").into_response(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpStream;
+
+    async fn start() -> SocketAddr {
+        let (listener, address) = bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+        tokio::spawn(serve(listener, Hub::new()));
+        address
+    }
+
+    /// Sends a request and reads until `enough` or the end.
+    async fn ask(address: SocketAddr, request: &str, enough: &str) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        let mut part = [0; 4096];
+        while !answer.contains(enough) {
+            match stream.read(&mut part).await.unwrap() {
+                0 => break,
+                n => answer.push_str(&String::from_utf8_lossy(&part[..n])),
+            }
+        }
+        answer
+    }
+
+    fn get(path: &str) -> String {
+        format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    }
+
+    #[tokio::test]
+    async fn the_page_comes_whole_from_here() {
+        let address = start().await;
+        for (path, media, part) in [
+            ("/", "text/html", "</html>"),
+            ("/app.css", "text/css", "--page"),
+            ("/app.js", "text/javascript", "EventSource"),
+            ("/favicon.svg", "image/svg+xml", "</svg>"),
+        ] {
+            let answer = ask(address, &get(path), "never in there").await;
+            assert!(answer.starts_with("HTTP/1.1 200"), "{path}: {answer}");
+            assert!(
+                answer.contains(&format!("content-type: {media}")) && answer.contains(part),
+                "{path}"
+            );
+            assert!(
+                answer.contains("content-security-policy: default-src 'none'"),
+                "{path}"
+            );
+            assert!(
+                !answer.contains("https://"),
+                "{path} must not fetch anything"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn the_feed_starts_with_everything_and_goes_on() {
+        let address = start().await;
+        let answer = ask(address, &get("/api/feed"), "\"type\":\"totals\"").await;
+        assert!(
+            answer.contains("content-type: text/event-stream"),
+            "{answer}"
+        );
+        let snapshot = answer.find("\"type\":\"snapshot\"");
+        assert!(
+            snapshot.is_some() && snapshot < answer.find("\"type\":\"totals\""),
+            "{answer}"
+        );
+    }
+
+    #[tokio::test]
+    async fn commands_are_json_and_for_boards_that_are_online() {
+        let address = start().await;
+        let post = |media: &str| {
+            let head = "POST /api/boards/nobody/led HTTP/1.1\r\nHost: x\r\nConnection: close\r\n";
+            format!("{head}Content-Type: {media}\r\nContent-Length: 11\r\n\r\n{{\"on\":true}}")
+        };
+        let answer = ask(address, &post("application/json"), "never in there").await;
+        assert!(
+            answer.starts_with("HTTP/1.1 409") && answer.contains("not online"),
+            "{answer}"
+        );
+        // What a form of another site could send.
+        let answer = ask(address, &post("text/plain"), "never in there").await;
+        assert!(answer.starts_with("HTTP/1.1 415"), "{answer}");
+        let answer = ask(
+            address,
+            &get("/api/boards/nobody/picture"),
+            "never in there",
+        )
+        .await;
+        assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+    }
+}
