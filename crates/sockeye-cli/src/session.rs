@@ -150,11 +150,7 @@ pub(crate) fn forward(socket: &Socket, namespace: String, to: mpsc::Sender<(Stri
 
 /// The arguments of an event or an answer, binary in its place.
 pub(crate) fn args(args: &Args) -> Vec<Arg> {
-    let attachments: Vec<Bytes> = args.attachments().to_vec();
-    args.values()
-        .into_iter()
-        .map(|value| Arg::from_parts(value, &attachments))
-        .collect()
+    Arg::received(args.json(), &args.attachments())
 }
 
 pub(crate) fn transport_name(transport: Transport) -> &'static str {

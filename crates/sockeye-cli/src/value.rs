@@ -41,34 +41,48 @@ impl Arg {
         }
     }
 
-    /// Puts received attachments in the places of their placeholders.
-    pub(crate) fn from_parts(value: Value, attachments: &[Bytes]) -> Self {
-        match value {
-            Value::Null => Self::Null,
-            Value::Bool(value) => Self::Bool(value),
-            Value::Number(value) => Self::Number(value),
-            Value::String(value) => Self::Text(value),
-            Value::Array(items) => Self::List(
+    /// Received arguments: a JSON array, with attachments for the places of its placeholders.
+    pub(crate) fn received(json: &str, attachments: &[Bytes]) -> Vec<Self> {
+        match serde_json::from_str::<Vec<Parsed<false>>>(json) {
+            Ok(args) => args
+                .into_iter()
+                .map(|Parsed(arg)| arg.filled(attachments))
+                .collect(),
+            // Say, a number that no float can hold: shown as it came.
+            Err(_) => vec![Self::Text(json.to_owned())],
+        }
+    }
+
+    fn filled(self, attachments: &[Bytes]) -> Self {
+        match self {
+            Self::List(items) => Self::List(
                 items
                     .into_iter()
-                    .map(|item| Self::from_parts(item, attachments))
+                    .map(|item| item.filled(attachments))
                     .collect(),
             ),
-            Value::Object(map) => {
-                let placeholder = map.get("_placeholder").and_then(Value::as_bool) == Some(true);
-                let attachment = map
-                    .get("num")
-                    .and_then(Value::as_u64)
-                    .and_then(|num| attachments.get(usize::try_from(num).ok()?));
-                match attachment {
-                    Some(bytes) if placeholder => Self::Bin(bytes.clone()),
-                    _ => Self::Object(
-                        map.into_iter()
-                            .map(|(key, value)| (key, Self::from_parts(value, attachments)))
+            Self::Object(entries) => {
+                let get = |wanted: &str| {
+                    entries
+                        .iter()
+                        .find(|(key, _)| key == wanted)
+                        .map(|(_, value)| value)
+                };
+                let number = match (get("_placeholder"), get("num")) {
+                    (Some(Self::Bool(true)), Some(Self::Number(number))) => number.as_u64(),
+                    _ => None,
+                };
+                match number.and_then(|number| attachments.get(usize::try_from(number).ok()?)) {
+                    Some(bytes) => Self::Bin(bytes.clone()),
+                    None => Self::Object(
+                        entries
+                            .into_iter()
+                            .map(|(key, value)| (key, value.filled(attachments)))
                             .collect(),
                     ),
                 }
             }
+            plain => plain,
         }
     }
 
@@ -154,8 +168,17 @@ impl Serialize for Arg {
 
 impl<'de> Deserialize<'de> for Arg {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ArgVisitor;
-        impl<'de> Visitor<'de> for ArgVisitor {
+        Parsed::<true>::deserialize(deserializer).map(|Parsed(arg)| arg)
+    }
+}
+
+/// A JSON value being read; with `BIN` set, `{"_bin": …}` becomes binary (our user means that, a server does not).
+struct Parsed<const BIN: bool>(Arg);
+
+impl<'de, const BIN: bool> Deserialize<'de> for Parsed<BIN> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ArgVisitor<const BIN: bool>;
+        impl<'de, const BIN: bool> Visitor<'de> for ArgVisitor<BIN> {
             type Value = Arg;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -184,28 +207,30 @@ impl<'de> Deserialize<'de> for Arg {
             }
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Arg, A::Error> {
                 let mut items = Vec::new();
-                while let Some(item) = seq.next_element()? {
+                while let Some(Parsed::<BIN>(item)) = seq.next_element()? {
                     items.push(item);
                 }
                 Ok(Arg::List(items))
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Arg, A::Error> {
                 let mut entries: Vec<(String, Arg)> = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    entries.push(entry);
+                while let Some((key, Parsed::<BIN>(value))) = map.next_entry()? {
+                    entries.push((key, value));
                 }
                 match entries.as_slice() {
-                    [(key, Arg::Text(text))] if key == BIN_KEY => match STANDARD.decode(text) {
-                        Ok(bytes) => Ok(Arg::Bin(bytes.into())),
-                        Err(error) => Err(de::Error::custom(format_args!(
-                            "the text of \"{BIN_KEY}\" is not base64 ({error})"
-                        ))),
-                    },
+                    [(key, Arg::Text(text))] if BIN && key == BIN_KEY => {
+                        match STANDARD.decode(text) {
+                            Ok(bytes) => Ok(Arg::Bin(bytes.into())),
+                            Err(error) => Err(de::Error::custom(format_args!(
+                                "the text of \"{BIN_KEY}\" is not base64 ({error})"
+                            ))),
+                        }
+                    }
                     _ => Ok(Arg::Object(entries)),
                 }
             }
         }
-        deserializer.deserialize_any(ArgVisitor)
+        deserializer.deserialize_any(ArgVisitor::<BIN>).map(Self)
     }
 }
 
@@ -237,15 +262,26 @@ mod tests {
     #[test]
     fn placeholders_become_binary_and_foreign_ones_stay() {
         let bytes = [Bytes::from_static(b"zero"), Bytes::from_static(b"one")];
-        let value = json!([{"_placeholder": true, "num": 1}, {"_placeholder": true, "num": 7}, {"_placeholder": false, "num": 0}]);
-        let Arg::List(items) = Arg::from_parts(value, &bytes) else {
-            panic!()
+        let json = r#"[{"z": {"num": 1, "_placeholder": true}, "a": 1}, {"_placeholder": true, "num": 7}, {"_placeholder": false, "num": 0}, {"_bin": "?"}]"#;
+        let args = Arg::received(json, &bytes);
+        let Arg::Object(entries) = &args[0] else {
+            panic!("{args:?}")
         };
-        assert_eq!(items[0], Arg::Bin(bytes[1].clone()));
-        assert_eq!(items[1].to_value(), json!({"_placeholder": true, "num": 7}));
         assert_eq!(
-            items[2].to_value(),
-            json!({"_placeholder": false, "num": 0})
+            entries[0],
+            ("z".to_owned(), Arg::Bin(bytes[1].clone())),
+            "the order of keys is kept"
+        );
+        assert_eq!(args[1].to_value(), json!({"_placeholder": true, "num": 7}));
+        assert_eq!(args[2].to_value(), json!({"_placeholder": false, "num": 0}));
+        assert_eq!(
+            args[3].to_value(),
+            json!({"_bin": "?"}),
+            "a server may use any key"
+        );
+        assert_eq!(
+            Arg::received("[1e999]", &[]),
+            [Arg::Text("[1e999]".to_owned())]
         );
     }
 
