@@ -90,6 +90,10 @@ pub(super) fn check(json: &str, attachments: usize) -> Result<(), ArgsError> {
 /// As with handlers in JavaScript, arguments that nobody asks for are no error, and an absent one reads as `null`. (A server with
 /// connection state recovery adds an offset as the last argument of its events.)
 ///
+/// # Protocol
+/// The data of `EVENT` (`2["name",a,b]`), `BINARY_EVENT` (`51-["name",{"_placeholder":true,"num":0}]` and then one binary message), `ACK`
+/// and `BINARY_ACK` packets, in Socket.IO protocol 5. The JSON nests at most 64 levels inside an argument: deeper packets are refused.
+///
 /// # Types
 /// Everything that implements serde's [`Deserialize`] by serde_json's conventions. Numbers, bools, `&str`, [`Text`] and borrowed structs
 /// are decoded without allocation. A `&str` field fails if the text contains an escape such as `\n` or `\"`, as in serde_json: there, use

@@ -136,7 +136,8 @@ impl fmt::Debug for AttachmentsIter<'_> {
 
 /// Binary data to send or receive: an attachment of the packet, not part of its JSON.
 ///
-/// May stand anywhere in the arguments: alone, in structs, maps, lists or enums.
+/// May stand anywhere in the arguments: alone, in structs, maps, lists or enums. In the JSON a placeholder takes its place, and the bytes
+/// follow in a message of their own. In other formats than Socket.IO's it is what serde makes of bytes.
 #[cfg(feature = "alloc")]
 #[derive(Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Bin(pub Vec<u8>);
@@ -317,6 +318,20 @@ mod tests {
         assert_eq!(all.iter().map(<[u8]>::len).sum::<usize>(), 5);
         assert_eq!(Attachments::EMPTY.get(0), None);
         assert!(Attachments::EMPTY.is_empty());
+    }
+
+    #[test]
+    fn records_can_be_kept_and_given_back() {
+        let all = Attachments::from_records(RECORDS, 3).unwrap();
+        assert_eq!(
+            Attachments::from_records(all.as_records(), all.len()),
+            Some(all)
+        );
+        for wrong in [2, 4] {
+            assert_eq!(Attachments::from_records(RECORDS, wrong), None);
+        }
+        assert_eq!(Attachments::from_records(&RECORDS[1..], 3), None);
+        assert_eq!(Attachments::from_records(&[], 0), Some(Attachments::EMPTY));
     }
 
     #[test]

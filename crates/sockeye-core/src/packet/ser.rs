@@ -17,9 +17,11 @@ use super::text::Reason;
 
 mod compound;
 mod emit;
+mod sink;
 
 use compound::Compound;
 pub use emit::{EmitArgs, RawArgs};
+use sink::{Sink, Slice};
 
 /// Why arguments could not be encoded. Nothing of them is kept then.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,88 +133,6 @@ impl ser::Error for Fail {
     #[cfg(not(feature = "alloc"))]
     fn custom<T: fmt::Display>(_: T) -> Self {
         Self::Custom
-    }
-}
-
-/// Where the JSON goes.
-#[doc(hidden)]
-pub trait Sink {
-    /// Appends, or answers `false` and appends nothing.
-    fn put(&mut self, bytes: &[u8]) -> bool;
-    /// Appends the parts, or answers `false` and may have appended some of them.
-    fn put_all<const N: usize>(&mut self, parts: [&[u8]; N]) -> bool;
-    /// What has been written.
-    fn written(&mut self) -> &mut [u8];
-    /// Takes back all but the first `len` bytes.
-    fn shorten(&mut self, len: usize);
-}
-
-#[cfg(feature = "alloc")]
-impl Sink for Vec<u8> {
-    #[inline(always)]
-    fn put(&mut self, bytes: &[u8]) -> bool {
-        self.extend_from_slice(bytes);
-        true
-    }
-
-    #[inline(always)]
-    fn put_all<const N: usize>(&mut self, parts: [&[u8]; N]) -> bool {
-        parts
-            .into_iter()
-            .for_each(|part| self.extend_from_slice(part));
-        true
-    }
-
-    #[inline]
-    fn written(&mut self) -> &mut [u8] {
-        self
-    }
-
-    #[inline]
-    fn shorten(&mut self, len: usize) {
-        self.truncate(len);
-    }
-}
-
-/// A slice and how much of it is used.
-struct Slice<'o> {
-    out: &'o mut [u8],
-    len: usize,
-}
-
-impl Sink for Slice<'_> {
-    #[inline(always)]
-    fn put(&mut self, bytes: &[u8]) -> bool {
-        self.put_all([bytes])
-    }
-
-    #[inline(always)]
-    fn put_all<const N: usize>(&mut self, parts: [&[u8]; N]) -> bool {
-        let len = parts.iter().map(|part| part.len()).sum::<usize>();
-        let Some(mut space) = self
-            .out
-            .get_mut(self.len..)
-            .and_then(|free| free.get_mut(..len))
-        else {
-            return false;
-        };
-        for part in parts {
-            let (front, rest) = space.split_at_mut(part.len());
-            front.copy_from_slice(part);
-            space = rest;
-        }
-        self.len += len;
-        true
-    }
-
-    #[inline]
-    fn written(&mut self) -> &mut [u8] {
-        &mut self.out[..self.len]
-    }
-
-    #[inline]
-    fn shorten(&mut self, len: usize) {
-        self.len = len;
     }
 }
 

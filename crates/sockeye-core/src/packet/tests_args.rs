@@ -388,178 +388,6 @@ fn every_shape_of_type() {
     );
 }
 
-/// What is sent arrives, at any depth, with its attachments.
-#[test]
-fn binary_goes_both_ways_at_depth() {
-    type Deep<'a> = (
-        BinRef<'a>,
-        Named<List<BinRef<'a>>>,
-        [Kinds<Option<Wrap<BinRef<'a>>>>; 3],
-        Map<u8, (BinRef<'a>, &'a str)>,
-        Option<BinRef<'a>>,
-    );
-    let deep: Deep<'_> = (
-        BinRef(b"zero"),
-        Named {
-            first: [BinRef(b"one"), BinRef(b"")].into(),
-            second: Some([].into()),
-            third: 3,
-        },
-        [
-            Kinds::Newtype(Some(Wrap(BinRef(b"\0\xff")))),
-            Kinds::Tuple(1, None),
-            Kinds::Struct {
-                value: Some(Wrap(BinRef(b"four"))),
-            },
-        ],
-        Map::from([(7, (BinRef(b"five"), "text"))]),
-        None,
-    );
-    let (json, attached) = encode(None, &deep).unwrap();
-    assert_eq!(attached.len(), 6);
-    let records = records(&attached.iter().map(Vec::as_slice).collect::<Vec<_>>());
-    let received = Args::new(&json, Attachments::new(&records, attached.len())).unwrap();
-    assert_eq!(received.parse::<Deep<'_>>().unwrap(), deep);
-    // And passed on as it came.
-    assert_eq!(
-        encode(None, &received).unwrap(),
-        (json.clone(), attached.clone())
-    );
-    assert_eq!(received.attachments().get(0), Some(&b"zero"[..]));
-    let (zero,) = received.parse::<(&[u8],)>().unwrap();
-    assert!(
-        records.as_ptr_range().contains(&zero.as_ptr()),
-        "borrowed, not copied"
-    );
-    #[cfg(feature = "alloc")]
-    assert_eq!(received.parse::<(Bin,)>().unwrap().0, Bin::from(b"zero"));
-}
-
-#[test]
-fn placeholders_in_any_order_and_form() {
-    let bytes = records(&[b"a", b"bb", b"ccc"]);
-    let attachments = Attachments::new(&bytes, 3);
-    let json = r#"[{"num":2,"_placeholder":true},{"extra":[{}],"_placeholder" : true , "num" : 0},{"\u005fplaceholder":true,"num":1}]"#;
-    let three = Args::new(json, attachments).unwrap();
-    assert_eq!(
-        three.parse(),
-        Ok((BinRef(b"ccc"), BinRef(b"a"), BinRef(b"bb")))
-    );
-    #[cfg(feature = "alloc")]
-    assert_eq!(
-        three.parse::<(serde_json::Value,)>().unwrap().0["num"],
-        2,
-        "a Value shows the placeholder"
-    );
-    assert_eq!(
-        Args::new(r#"[[{"_placeholder":true,"num":3}]]"#, attachments),
-        Err(ArgsError::Placeholder)
-    );
-    // Even if nobody checked before.
-    let mut lost = Args::trusted(
-        r#"[{"_placeholder":true,"num":3},{"_placeholder":true}]"#,
-        attachments,
-    );
-    assert_eq!(
-        format!("{}", lost.next::<BinRef<'_>>().unwrap_err()),
-        "argument 0: no attachment for placeholder 3 (of 3)"
-    );
-    assert!(lost.next::<BinRef<'_>>().is_err());
-}
-
-/// Serde collects such values before it knows their type.
-#[cfg(feature = "alloc")]
-#[test]
-fn binary_survives_where_serde_buffers() {
-    #[derive(Debug, PartialEq, Serialize, Deserialize)]
-    #[serde(tag = "type", rename_all = "lowercase")]
-    enum Tagged<'a> {
-        Picture {
-            #[serde(borrow)]
-            data: BinRef<'a>,
-            tiles: Vec<Bin>,
-        },
-        Text {
-            text: String,
-        },
-    }
-    #[derive(Debug, PartialEq, Serialize, Deserialize)]
-    #[serde(untagged)]
-    enum Either {
-        Data(Bin),
-        Text(String),
-    }
-    #[derive(Debug, PartialEq, Serialize, Deserialize)]
-    struct Inner {
-        data: Option<Bin>,
-    }
-    #[derive(Debug, PartialEq, Serialize, Deserialize)]
-    struct Outer {
-        id: u8,
-        #[serde(flatten)]
-        inner: Inner,
-    }
-    let sent = (
-        Tagged::Picture {
-            data: BinRef(b"one"),
-            tiles: std::vec![Bin::from(b"two")],
-        },
-        [Either::Text("x".into()), Either::Data(Bin::from(b"three"))],
-        Outer {
-            id: 1,
-            inner: Inner {
-                data: Some(Bin::from(b"four")),
-            },
-        },
-        Tagged::Text { text: "y".into() },
-    );
-    let (json, attached) = encode(None, &sent).unwrap();
-    let records = records(&attached.iter().map(Vec::as_slice).collect::<Vec<_>>());
-    let received = Args::new(&json, Attachments::new(&records, attached.len())).unwrap();
-    assert_eq!(received.parse(), Ok(sent));
-}
-
-#[test]
-fn what_is_not_binary_is_refused_clearly() {
-    let text = |json: &str| one::<BinRef<'_>>(json).unwrap_err();
-    assert_eq!(
-        text(r#"["x"]"#),
-        "argument 0: expected binary data, found string \"x\""
-    );
-    assert_eq!(
-        text("[null]"),
-        "argument 0: expected binary data, found null"
-    );
-    assert_eq!(text("[{}]"), "argument 0: expected binary data, found map");
-    assert_eq!(
-        text("[[1]]"),
-        "argument 0: expected binary data, found sequence"
-    );
-    assert_eq!(
-        text(r#"[{"_placeholder":false,"num":0}]"#),
-        "argument 0: expected binary data, found map"
-    );
-    assert_eq!(
-        args("[]").next::<BinRef<'_>>(),
-        Err(ArgsError::Missing { index: 0 })
-    );
-    assert_eq!(one::<Option<BinRef<'_>>>("[null]"), Ok(None));
-    let bytes = records(&[b"a"]);
-    let mut binary = Args::new(
-        r#"[{"_placeholder":true,"num":0},{"_placeholder":true,"num":0}]"#,
-        Attachments::new(&bytes, 1),
-    )
-    .unwrap();
-    assert_eq!(
-        format!("{}", binary.next::<u32>().unwrap_err()),
-        "argument 0: expected u32, found binary data"
-    );
-    assert_eq!(
-        format!("{}", binary.next::<&str>().unwrap_err()),
-        "argument 1: expected a borrowed string, found binary data"
-    );
-}
-
 /// Types must not crash on text that nobody has checked.
 #[test]
 fn malformed_text_is_an_error() {
@@ -613,6 +441,9 @@ fn json_text_can_be_asked_for() {
     );
 }
 
+#[path = "tests_binary.rs"]
+mod binary;
+
 #[cfg(feature = "alloc")]
 mod generated {
     use super::*;
@@ -650,6 +481,8 @@ mod generated {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
         #[test]
         fn serde_json_agrees_on_types(
             text: String, number: i64, unsigned: u64, small: Option<i8>, texts: Vec<String>, map: BTreeMap<String, Option<u32>>, chars: Vec<char>,

@@ -447,6 +447,8 @@ mod generated {
     use std::collections::BTreeMap;
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
         #[test]
         fn strings_and_numbers_as_serde_json_writes_them(texts: Vec<String>, signed: Vec<i64>, unsigned: Vec<u64>, floats: Vec<f64>, map: BTreeMap<i16, String>) {
             let args = (texts, signed, unsigned, map);

@@ -13,7 +13,13 @@ use super::{ArgsWriter, Fail, Sink};
 /// an argument of its own, for [`RawArgs`], for received [`Args`] (to pass them on), and for references to all of these. A single argument
 /// is a tuple too: `("text",)`. It is sealed: there is no way to implement it outside this crate.
 ///
-/// Binary values may stand at any depth: `Bin`, `BinRef`, and every type that serializes through `serialize_bytes`.
+/// Binary values may stand at any depth: `Bin`, `BinRef`, and every type that serializes through `serialize_bytes` (a `Vec<u8>` by itself does
+/// not: it is a list of numbers). JSON is written by serde_json's conventions: enums by variant name, `None` and `()` as `null`, floats that
+/// are not finite as `null`, map keys that are numbers or bools as strings.
+///
+/// # Protocol
+/// `2["name",a,b]` is an event. With binary values it is a `BINARY_EVENT`, where each is replaced by `{"_placeholder":true,"num":n}`, numbered
+/// from 0 in the order in which they are met, and follows as a message of its own. Servers refuse packets with more than ten by default.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be sent as the arguments of an event",
     label = "arguments are a tuple, a slice or a `Vec`",

@@ -1,0 +1,180 @@
+//! Looking into JSON that has been validated.
+use super::super::text::Text;
+use super::{skip_digits, skip_space, skip_string, value};
+
+/// The raw text of a member of a valid object; the last one wins, as in JavaScript. `None` for anything else.
+pub(crate) fn field<'a>(object: &'a str, key: &str) -> Option<&'a str> {
+    let b = object.as_bytes();
+    let mut at = skip_space(b, 0);
+    if b.get(at) != Some(&b'{') {
+        return None;
+    }
+    at = skip_space(b, at + 1);
+    let mut found = None;
+    while b.get(at) == Some(&b'"') {
+        let name_end = skip_string(b, at + 1).ok()?;
+        let name = Text::from_raw(object.get(at + 1..name_end - 1)?);
+        at = skip_space(b, name_end);
+        if b.get(at) != Some(&b':') {
+            return None;
+        }
+        let start = skip_space(b, at + 1);
+        let end = value(b, start).ok()?;
+        if name == *key {
+            found = object.get(start..end);
+        }
+        at = skip_space(b, end);
+        if b.get(at) == Some(&b',') {
+            at = skip_space(b, at + 1);
+        }
+    }
+    found
+}
+
+/// A number without sign, fraction or exponent that fits.
+pub(crate) fn as_u64(raw: &str) -> Option<u64> {
+    if raw.is_empty() {
+        return None;
+    }
+    raw.bytes().try_fold(0u64, |sum, c| {
+        let digit = c.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        sum.checked_mul(10)?.checked_add(u64::from(digit))
+    })
+}
+
+/// A string.
+pub(crate) fn as_str(raw: &str) -> Option<Text<'_>> {
+    let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
+    Some(Text::from_raw(inner))
+}
+
+/// The raw elements of a valid array; none for anything else.
+pub(crate) fn array_items(raw: &str) -> ArrayItems<'_> {
+    let b = raw.as_bytes();
+    let open = skip_space(b, 0);
+    ArrayItems {
+        raw,
+        at: if b.get(open) == Some(&b'[') {
+            open + 1
+        } else {
+            b.len()
+        },
+    }
+}
+
+/// See [`array_items`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ArrayItems<'a> {
+    raw: &'a str,
+    /// Where the next element, a comma or the end is.
+    at: usize,
+}
+
+impl<'a> ArrayItems<'a> {
+    /// Goes on in the middle of an array: `at` is before an element (or before the comma in front of it).
+    #[inline]
+    pub(crate) const fn resume(raw: &'a str, at: usize) -> Self {
+        Self { raw, at }
+    }
+
+    /// Where the next element's text begins, its comma consumed; `None` at the end.
+    #[inline]
+    pub(crate) fn seek(&mut self) -> Option<usize> {
+        let b = self.raw.as_bytes();
+        let mut at = skip_space(b, self.at);
+        if b.get(at) == Some(&b',') {
+            at = skip_space(b, at + 1);
+        }
+        self.at = at;
+        match b.get(at) {
+            None | Some(b']') => None,
+            Some(_) => Some(at),
+        }
+    }
+
+    /// The place reached so far.
+    #[inline]
+    pub(crate) const fn position(&self) -> usize {
+        self.at
+    }
+}
+
+impl<'a> Iterator for ArrayItems<'a> {
+    type Item = &'a str;
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a str> {
+        let start = self.seek()?;
+        match value(self.raw.as_bytes(), start) {
+            Ok(end) => {
+                self.at = end;
+                self.raw.get(start..end)
+            }
+            Err(_) => {
+                self.at = self.raw.len();
+                None
+            }
+        }
+    }
+}
+
+fn key_is(raw: &[u8], want: &str) -> bool {
+    raw == want.as_bytes()
+        || raw.contains(&b'\\')
+            && core::str::from_utf8(raw).is_ok_and(|raw| Text::from_raw(raw) == *want)
+}
+
+/// Whether every binary placeholder in a valid text, at any depth, names one of `attachments` attachments.
+///
+/// A placeholder is an object whose `_placeholder` is `true`; its `num` must be a plain integer in range. Keys may be in any order.
+pub(crate) fn check_placeholders(json: &[u8], attachments: usize) -> bool {
+    // Bit 0 is the innermost bracket: was `_placeholder: true` seen in it, and a good `num`?
+    let (mut marked, mut good) = (0u64, 0u64);
+    let mut at = 0;
+    loop {
+        at = match json.get(at) {
+            None => return true,
+            Some(b'{' | b'[') => {
+                marked <<= 1;
+                good <<= 1;
+                at + 1
+            }
+            Some(b'}' | b']') => {
+                if marked & !good & 1 == 1 {
+                    return false;
+                }
+                marked >>= 1;
+                good >>= 1;
+                at + 1
+            }
+            Some(b'"') => {
+                let Ok(end) = skip_string(json, at + 1) else {
+                    return false;
+                };
+                let colon = skip_space(json, end);
+                if json.get(colon) != Some(&b':') {
+                    end
+                } else {
+                    let value = skip_space(json, colon + 1);
+                    let key = &json[at + 1..end - 1];
+                    if key_is(key, "_placeholder") {
+                        marked = marked & !1 | u64::from(json[value..].starts_with(b"true"));
+                    } else if key_is(key, "num") {
+                        let digits = skip_digits(json, value);
+                        let whole = !matches!(json.get(digits), Some(b'.' | b'e' | b'E'));
+                        let num = core::str::from_utf8(&json[value..digits])
+                            .ok()
+                            .and_then(as_u64);
+                        good = good & !1
+                            | u64::from(whole && num.is_some_and(|num| num < attachments as u64));
+                    }
+                    value
+                }
+            }
+            Some(_) => at + 1,
+        };
+    }
+}
