@@ -78,6 +78,7 @@ mod wire;
 pub use client::Client;
 pub use client::acks::AckId;
 pub use client::commands::{NamespaceError, RawPacket};
+pub use client::detach::{Detached, DetachedOutput};
 pub use client::event::{AckRequest, EmitOptions, Event, Message, Outgoing, Output, Refusal};
 pub use client::nsp::{Nsp, NspOptions};
 pub use config::{Config, Entropy, Reconnection, Str, Timestamp, Transport, Transports, text};

@@ -395,6 +395,11 @@ impl<'a> RxBuf<'a> {
         Self { mem, held: 0, msg: RECORD, msg_len: 0, start: RECORD, end: RECORD, filled: false }
     }
 
+    /// An area without room, in the place of one that is lent out.
+    pub(crate) const fn nothing() -> Self {
+        Self::new(Bytes::Fixed(&mut []))
+    }
+
     #[cfg(test)]
     pub(crate) const fn for_test(area: &'a mut [u8]) -> Self {
         Self::new(Bytes::Fixed(area))

@@ -121,6 +121,18 @@ pub struct Refusal<'c> {
     pub data: Option<&'c str>,
 }
 
+impl Refusal<'_> {
+    pub(crate) const fn no_answer(nsp: Nsp) -> Self {
+        let message = Text::from_raw("no answer to the CONNECT packet within the timeout");
+        Self { nsp, message, data: None }
+    }
+
+    pub(crate) const fn old_server(nsp: Nsp) -> Self {
+        let message = Text::from_raw("the server speaks Socket.IO 2: Sockeye needs Socket.IO 3 or later there");
+        Self { nsp, message, data: None }
+    }
+}
+
 /// An event: its name, arguments, and the wish for an answer.
 #[derive(Clone, Copy, Debug)]
 pub struct Message<'c> {

@@ -4,7 +4,7 @@ use super::event::{AckRequest, Message};
 use super::nsp::{Nsp, NspState};
 use super::{AckId, Client, Ev};
 use crate::error::{Cause, DisconnectReason};
-use crate::memory::RECORD;
+use crate::memory::{RECORD, RxBuf};
 use crate::packet::socket::{Kind, Parsed, Span, parse};
 use crate::packet::{Args, Attachments, PacketError, Text, json};
 use crate::short::Short;
@@ -124,10 +124,7 @@ impl Client<'_> {
 
     /// The text of a packet.
     fn text(&self, arrived: &Arrived) -> &[u8] {
-        match arrived.held {
-            None => self.engine.message(),
-            Some((from, _)) => record(self.engine.main_rx_ref().held(), from).unwrap_or_default(),
-        }
+        text_in(self.engine.main_rx_ref(), arrived)
     }
 
     /// The packet needs no more: its records can go.
@@ -349,31 +346,49 @@ impl Client<'_> {
     // ---- views ----
 
     pub(super) fn view_args(&self, arrived: &Arrived) -> Args<'_> {
-        let text = core::str::from_utf8(self.text(arrived)).unwrap_or("");
-        let parsed = &arrived.parsed;
-        let from = match parsed.kind {
-            Kind::Event | Kind::BinaryEvent => parsed.comma,
-            _ => parsed.data.start,
-        };
-        let json = if from == 0 { "" } else { text.get(from as usize..).unwrap_or("").trim_ascii() };
-        let attachments = match arrived.held {
-            None => Attachments::EMPTY,
-            Some((from, to)) => {
-                let records = self.engine.main_rx_ref().held().get(from + RECORD + text.len()..to);
-                Attachments::new(records.unwrap_or_default(), parsed.attachments as usize)
-            }
-        };
-        Args::trusted(if json.is_empty() { "[]" } else { json }, attachments)
+        args_in(self.engine.main_rx_ref(), arrived)
     }
 
     pub(super) fn view(&self, nsp: Nsp, arrived: &Arrived) -> Message<'_> {
-        let parsed = &arrived.parsed;
-        Message {
-            nsp,
-            name: Text::from_raw(parsed.name.of(self.text(arrived))),
-            args: self.view_args(arrived),
-            ack: parsed.id.map(|id| AckRequest { nsp, id, session: self.session }),
+        message_in(self.engine.main_rx_ref(), nsp, self.session, arrived)
+    }
+}
+
+/// The text of a packet that lies in `rx`.
+fn text_in<'r>(rx: &'r RxBuf<'_>, arrived: &Arrived) -> &'r [u8] {
+    match arrived.held {
+        None => rx.message(),
+        Some((from, _)) => record(rx.held(), from).unwrap_or_default(),
+    }
+}
+
+/// The arguments of a packet that lies in `rx`.
+pub(super) fn args_in<'r>(rx: &'r RxBuf<'_>, arrived: &Arrived) -> Args<'r> {
+    let text = core::str::from_utf8(text_in(rx, arrived)).unwrap_or("");
+    let parsed = &arrived.parsed;
+    let from = match parsed.kind {
+        Kind::Event | Kind::BinaryEvent => parsed.comma,
+        _ => parsed.data.start,
+    };
+    let json = if from == 0 { "" } else { text.get(from as usize..).unwrap_or("").trim_ascii() };
+    let attachments = match arrived.held {
+        None => Attachments::EMPTY,
+        Some((from, to)) => {
+            let records = rx.held().get(from + RECORD + text.len()..to);
+            Attachments::new(records.unwrap_or_default(), parsed.attachments as usize)
         }
+    };
+    Args::trusted(if json.is_empty() { "[]" } else { json }, attachments)
+}
+
+/// The event in a packet that lies in `rx`.
+pub(super) fn message_in<'r>(rx: &'r RxBuf<'_>, nsp: Nsp, session: u32, arrived: &Arrived) -> Message<'r> {
+    let parsed = &arrived.parsed;
+    Message {
+        nsp,
+        name: Text::from_raw(parsed.name.of(text_in(rx, arrived))),
+        args: args_in(rx, arrived),
+        ack: parsed.id.map(|id| AckRequest { nsp, id, session }),
     }
 }
 

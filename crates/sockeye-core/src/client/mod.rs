@@ -2,10 +2,11 @@
 //! retries, reconnection, recovery.
 //!
 //! `mod.rs` has the driver's side (inputs and the drain), `commands.rs` the application's, `incoming.rs` packets that
-//! arrive, `session.rs` what a session's begin and end mean; `nsp.rs`, `acks.rs`, `reconnect.rs`, `event.rs` their types.
+//! arrive, `session.rs` what a session's begin and end mean, `detach.rs` events that let commands pass; `nsp.rs`, `acks.rs`, `reconnect.rs`, `event.rs` their types.
 
 pub(crate) mod acks;
 pub(crate) mod commands;
+pub(crate) mod detach;
 pub(crate) mod event;
 mod incoming;
 pub(crate) mod nsp;
@@ -373,16 +374,8 @@ impl<'a> Client<'a> {
                 let data = (!data.is_empty()).then(|| data.of(text));
                 Event::ConnectError(Refusal { nsp, message: Text::from_raw(message.of(text)), data })
             }
-            Ev::NoAnswer { nsp } => Event::ConnectError(Refusal {
-                nsp,
-                message: Text::from_raw("no answer to the CONNECT packet within the timeout"),
-                data: None,
-            }),
-            Ev::OldServer { nsp } => Event::ConnectError(Refusal {
-                nsp,
-                message: Text::from_raw("the server speaks Socket.IO 2: Sockeye needs Socket.IO 3 or later there"),
-                data: None,
-            }),
+            Ev::NoAnswer { nsp } => Event::ConnectError(Refusal::no_answer(nsp)),
+            Ev::OldServer { nsp } => Event::ConnectError(Refusal::old_server(nsp)),
             Ev::Message { nsp, arrived } => Event::Message(self.view(nsp, &arrived)),
             Ev::Ack { id, arrived } => Event::Ack { id, result: Ok(self.view_args(&arrived)) },
             Ev::AckFailed { id, error } => Event::Ack { id, result: Err(error) },
@@ -404,11 +397,13 @@ impl<'a> Client<'a> {
                 let data = core::str::from_utf8(&message[at..]).unwrap_or("[]");
                 Event::Outgoing(Outgoing { nsp, data, outbox, slot })
             }
-            Ev::TooLarge { bytes } => {
-                let limit = self.engine.main_rx_ref().capacity().min(self.engine.config.limits.receive);
-                Event::Refused { bytes, limit }
-            }
+            Ev::TooLarge { bytes } => Event::Refused { bytes, limit: self.largest() },
         }
+    }
+
+    /// Bytes of the largest packet that can be received.
+    fn largest(&self) -> usize {
+        self.engine.main_rx_ref().capacity().min(self.engine.config.limits.receive)
     }
 
     // ---- tables ----

@@ -202,6 +202,8 @@ pub(crate) struct Engine<'a> {
     next_headers: Option<Str<'a>>,
     fresh_session: bool,
     tidy_due: bool,
+    /// Counts how often the receive areas have been cleared.
+    epoch: u32,
 }
 
 impl<'a> Engine<'a> {
@@ -247,6 +249,7 @@ impl<'a> Engine<'a> {
             next_headers: None,
             fresh_session: false,
             tidy_due: false,
+            epoch: 0,
         }
     }
 
@@ -309,6 +312,7 @@ impl<'a> Engine<'a> {
         self.poll_ended = false;
         self.control = Control::EMPTY;
         self.head.release();
+        self.epoch = self.epoch.wrapping_add(1);
         for rx in &mut self.rx {
             rx.clear();
         }
@@ -392,6 +396,7 @@ impl<'a> Engine<'a> {
         self.release = None;
         self.control = Control::EMPTY;
         self.head.release();
+        self.epoch = self.epoch.wrapping_add(1);
         for rx in &mut self.rx {
             rx.clear();
             rx.shrink();
@@ -694,6 +699,20 @@ impl<'a> Engine<'a> {
 
     pub(crate) fn main_rx_ref(&self) -> &RxBuf<'a> {
         &self.rx[0]
+    }
+
+    /// Lends the receive area of the last happening out, with a mark for [`Self::give_back`]. Nothing may be read meanwhile.
+    pub(crate) fn lend_main_rx(&mut self) -> (RxBuf<'a>, u32) {
+        (core::mem::replace(&mut self.rx[0], RxBuf::nothing()), self.epoch)
+    }
+
+    /// Takes the receive area back. If the session has ended meanwhile, what it held is void.
+    pub(crate) fn give_back(&mut self, mut rx: RxBuf<'a>, epoch: u32) {
+        if epoch != self.epoch {
+            rx.clear();
+            rx.shrink();
+        }
+        self.rx[0] = rx;
     }
 
     /// The message of the last happening.
