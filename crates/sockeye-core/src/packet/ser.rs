@@ -21,7 +21,8 @@ mod sink;
 
 use compound::Compound;
 pub use emit::{EmitArgs, RawArgs};
-use sink::{Sink, Slice};
+pub use sink::Sink;
+use sink::Slice;
 
 /// Why arguments could not be encoded. Nothing of them is kept then.
 #[derive(Debug, Clone, PartialEq, Eq)]
