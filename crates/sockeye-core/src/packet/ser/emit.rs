@@ -11,7 +11,7 @@ use super::{ArgsWriter, Fail, Sink};
 ///
 /// Implemented for tuples of up to twelve [`Serialize`] values, for slices, arrays and (`alloc`) `Vec`s of them, whose every element is
 /// an argument of its own, for [`RawArgs`], for received [`Args`] (to pass them on), and for references to all of these. A single argument
-/// is a tuple too: `("text",)`. It is sealed: there is no way to implement it outside this crate.
+/// is a tuple too: `("text",)`. Its method is no part of the public interface: other crates use it, and pass it on, but do not implement it afresh.
 ///
 /// Binary values may stand at any depth: `Bin`, `BinRef`, and every type that serializes through `serialize_bytes` (a `Vec<u8>` by itself does
 /// not: it is a list of numbers). JSON is written by serde_json's conventions: enums by variant name, `None` and `()` as `null`, floats that
