@@ -1,5 +1,6 @@
 //! The parts of `cargo xtask lint`.
 
+use crate::board;
 use crate::part::{Part, Report};
 use crate::run::{cargo, root};
 use crate::tools::works;
@@ -19,6 +20,11 @@ pub(crate) const PARTS: &[Part] = &[
         name: "docs",
         about: "rustdoc, warnings denied",
         run: docs,
+    },
+    Part {
+        name: "firmware",
+        about: "clippy on the firmware of the emulated board",
+        run: board::lint,
     },
 ];
 

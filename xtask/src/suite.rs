@@ -2,6 +2,7 @@
 
 use crate::board;
 use crate::part::{Part, Report};
+use crate::riscv::{Firmware, Target};
 use crate::run::cargo;
 use crate::servers;
 use crate::tools::works;
@@ -16,6 +17,11 @@ pub(crate) const PARTS: &[Part] = &[
         name: "features",
         about: "sockeye-core with and without its features",
         run: features,
+    },
+    Part {
+        name: "bare-metal",
+        about: "sockeye-core with alloc builds for RISC-V chips",
+        run: bare_metal,
     },
     Part {
         name: "interop",
@@ -39,6 +45,24 @@ fn features(report: &mut Report) -> Result<(), String> {
     for features in ["", "log", "defmt", "alloc,log,defmt"] {
         let mut build = cargo("build --quiet -p sockeye-core --no-default-features --features");
         report.check(build.arg(features))?;
+    }
+    Ok(())
+}
+
+/// With its default features; the board's firmware is what builds it without `alloc`.
+fn bare_metal(report: &mut Report) -> Result<(), String> {
+    for target in Target::ALL {
+        let folder = "crates/sockeye-core";
+        let library = Firmware {
+            folder,
+            target,
+            features: &[],
+            images: &[],
+        };
+        report.record(
+            &format!("sockeye-core, {}", target.name()),
+            library.build().map(drop),
+        );
     }
     Ok(())
 }
