@@ -1,1 +1,70 @@
-//! sockeye
+//! A [Socket.IO](https://socket.io) client for tokio.
+//!
+//! Events with acknowledgements both ways, namespaces on one connection, binary at any depth, automatic reconnection,
+//! over HTTP long-polling and WebSocket; for servers from Socket.IO 3 on. The protocol lives in `sockeye-core`, which
+//! also drives microcontrollers: every platform behaves the same.
+//!
+//! ```no_run
+//! use serde::{Deserialize, Serialize};
+//! use sockeye::{Client, Responder};
+//! use std::time::Duration;
+//!
+//! #[derive(Serialize, Deserialize)]
+//! struct Reading { sensor: String, celsius: f32 }
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let socket = Client::builder("http://localhost:3000/sensors")
+//!         .auth(serde_json::json!({ "token": "secret" }))
+//!         .on("led", |(on,): (bool,), reply: Responder| {
+//!             println!("led: {on}");
+//!             let _ = reply.ack((on,)); // the server's acknowledgement
+//!         })
+//!         .connect()
+//!         .await?; // the namespace is joined
+//!
+//!     socket.emit("hello", ("board-1",))?;
+//!     let reading = Reading { sensor: "roof".into(), celsius: 21.5 };
+//!     let (accepted,): (bool,) =
+//!         socket.emit_with_ack("reading", (reading,)).timeout(Duration::from_secs(5)).await?;
+//!     println!("accepted: {accepted}");
+//!
+//!     let mut events = socket.events();
+//!     while let Some(event) = events.next().await {
+//!         println!("{} {}", event.name(), event.args().json());
+//!     }
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # Differences from the official JavaScript client
+//! - The server's reply to CONNECT has a timeout ([`ClientBuilder::join_timeout`]).
+//! - `reconnection_attempts(Some(0))` means none, and the jitter is applied after the cap: see [`Reconnection`].
+//! - The URL's query and [`ClientBuilder::query`] are merged.
+//! - `disconnect` fires only for a namespace that had been joined; one on its way gets `connect_error`.
+//! - Packets that were accepted and not written when the connection broke are sent on the next one; volatile ones and
+//!   acknowledgements are not.
+//! - Volatile packets are never kept for a namespace that is not joined.
+//! - An EngineIO `close` packet on WebSocket closes the connection, as it does on polling.
+//! - Compression (`permessage-deflate`) is not offered.
+
+mod ack;
+mod args;
+mod builder;
+mod driver;
+mod error;
+mod handlers;
+mod responder;
+mod shared;
+mod socket;
+mod url;
+
+pub use ack::{AckError, AckFuture};
+pub use args::{Args, Event};
+pub use builder::{Client, ClientBuilder};
+pub use error::{BoxError, ConnectError, ConnectErrorKind, Disconnected, Notice};
+pub use handlers::{Handler, HandlerId};
+pub use responder::Responder;
+pub use socket::{EventStream, NamespaceBuilder, NoticeStream, Socket, Volatile};
+pub use sockeye_core::packet::{ArgsError, Bin, EmitArgs, EncodeError, FromArgs, RawArgs};
+pub use sockeye_core::{Cause, DisconnectReason, EmitError, Limits, Reconnection, Transport};

@@ -12,9 +12,19 @@ pub(crate) mod socket;
 mod text;
 
 pub use args::{Args, ArgsError, FromArgs};
-pub use attachments::Attachments;
+pub use attachments::{Attachments, AttachmentsIter};
 #[cfg(feature = "alloc")]
 pub use ser::{Bin, encode_args_to_vec};
 pub use ser::{BinRef, EmitArgs, EncodeError, RawArgs, encode_args_to_slice};
 pub use socket::{Kind, Packet, PacketError};
-pub use text::Text;
+pub use text::{Reason, Text, TextChars};
+
+#[doc(hidden)]
+pub use ser::{ArgsWriter, Fail, Sink};
+
+/// Whether an event name is reserved by Socket.IO (`connect`, `connect_error`, `disconnect`, `disconnecting`,
+/// `newListener`, `removeListener`): such events are neither sent nor received (A7 item 78).
+pub fn is_reserved_event(name: &str) -> bool {
+    // A name with a backslash is not reserved; the text type would read it as an escape.
+    !name.contains('\\') && socket::is_reserved(&Text::from_raw(name))
+}

@@ -1,0 +1,139 @@
+//! Received events and their arguments, owned: for streams and async handlers.
+
+use std::fmt;
+
+use bytes::Bytes;
+use serde_json::Value;
+use sockeye_core::packet::{Args as ArgsRef, ArgsError, Attachments, EmitArgs, FromArgs};
+
+use crate::Responder;
+
+/// The arguments of an event or of an acknowledgement, owned.
+///
+/// Decode them as a tuple with [`parse`](Self::parse), or look at them as JSON with [`values`](Self::values).
+#[derive(Clone)]
+pub struct Args {
+    /// A JSON array.
+    json: Box<str>,
+    /// As [`Attachments::from_records`] takes them.
+    records: Bytes,
+    count: usize,
+}
+
+impl Args {
+    pub(crate) fn from_ref(args: &ArgsRef<'_>) -> Self {
+        let attachments = args.attachments();
+        Self {
+            json: args.json().into(),
+            records: Bytes::copy_from_slice(attachments.as_records()),
+            count: attachments.len(),
+        }
+    }
+
+    pub(crate) fn view(&self) -> ArgsRef<'_> {
+        let attachments = Attachments::from_records(&self.records, self.count).unwrap_or(Attachments::EMPTY);
+        ArgsRef::new(&self.json, attachments).unwrap_or(ArgsRef::EMPTY)
+    }
+
+    /// Decodes the arguments as a tuple: `args.parse::<(String, u32)>()`. Arguments beyond the tuple are ignored,
+    /// missing ones are `null`, so that an `Option` takes them. Types may borrow from `self`.
+    ///
+    /// # Errors
+    /// Which argument does not fit, and why.
+    pub fn parse<'a, T: FromArgs<'a>>(&'a self) -> Result<T, ArgsError> {
+        self.view().parse()
+    }
+
+    /// The JSON array of the arguments; binary as `{"_placeholder":true,"num":n}`.
+    pub fn json(&self) -> &str {
+        &self.json
+    }
+
+    /// The arguments as JSON values; binary as placeholders, see [`attachments`](Self::attachments).
+    pub fn values(&self) -> Vec<Value> {
+        serde_json::from_str(&self.json).unwrap_or_default()
+    }
+
+    /// How many arguments there are.
+    pub fn len(&self) -> usize {
+        self.view().len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The attachments, in the order of their placeholders' numbers. Cheap clones of one buffer.
+    pub fn attachments(&self) -> Vec<Bytes> {
+        let attachments = Attachments::from_records(&self.records, self.count).unwrap_or(Attachments::EMPTY);
+        attachments.iter().map(|bytes| self.records.slice_ref(bytes)).collect()
+    }
+}
+
+impl fmt::Debug for Args {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.json)?;
+        if self.count > 0 { write!(f, " + {} attachments", self.count) } else { Ok(()) }
+    }
+}
+
+impl PartialEq for Args {
+    fn eq(&self, other: &Self) -> bool {
+        self.json == other.json && self.records == other.records
+    }
+}
+
+impl<'a> FromArgs<'a> for Args {
+    fn from_args(args: &mut ArgsRef<'a>) -> Result<Self, ArgsError> {
+        Ok(Self::from_ref(args))
+    }
+}
+
+impl EmitArgs for Args {
+    fn write_to<S: sockeye_core::packet::Sink>(
+        &self,
+        writer: &mut sockeye_core::packet::ArgsWriter<'_, S>,
+    ) -> Result<(), sockeye_core::packet::Fail> {
+        self.view().write_to(writer)
+    }
+}
+
+/// An event from the server, or (in [`on_any_outgoing`](crate::Socket::on_any_outgoing)) to it.
+#[derive(Clone)]
+pub struct Event {
+    pub(crate) name: Box<str>,
+    pub(crate) args: Args,
+    pub(crate) responder: Responder,
+}
+
+impl Event {
+    /// The event's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its arguments.
+    pub const fn args(&self) -> &Args {
+        &self.args
+    }
+
+    /// Decodes the arguments as a tuple; see [`Args::parse`].
+    ///
+    /// # Errors
+    /// Which argument does not fit, and why.
+    pub fn parse<'a, T: FromArgs<'a>>(&'a self) -> Result<T, ArgsError> {
+        self.args.parse()
+    }
+
+    /// Answers the event, if the server asked for it.
+    pub fn responder(&self) -> Responder {
+        self.responder.clone()
+    }
+}
+
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Event").field("name", &self.name).field("args", &self.args).finish_non_exhaustive()
+    }
+}

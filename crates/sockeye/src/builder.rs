@@ -1,0 +1,538 @@
+//! The builder: where to connect, and all options of Manager and Socket.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU8, AtomicUsize};
+use std::time::Duration;
+
+use atomic_waker::AtomicWaker;
+use serde::Serialize;
+use sockeye_core::{Config, Entropy, Limits, NspOptions, Reconnection, Timestamp, Transports};
+
+use crate::args::Event;
+use crate::driver::{self, Target};
+use crate::error::{BoxError, ConnectError, Disconnected};
+use crate::handlers::Handler;
+use crate::shared::{Inbox, Shared};
+use crate::url::Address;
+use crate::{Socket, Transport};
+
+type AuthFuture = Pin<Box<dyn Future<Output = Result<String, BoxError>> + Send>>;
+type PairsFuture = Pin<Box<dyn Future<Output = Result<String, BoxError>> + Send>>;
+pub(crate) type PairsFn = Arc<dyn Fn() -> PairsFuture + Send + Sync>;
+
+/// Where the `auth` payload comes from.
+#[derive(Clone)]
+pub(crate) enum AuthSource {
+    None,
+    /// A JSON object.
+    Value(Arc<str>),
+    Function(Arc<dyn Fn() -> AuthFuture + Send + Sync>),
+}
+
+impl AuthSource {
+    pub(crate) fn value(auth: &impl Serialize) -> Result<Self, ConnectError> {
+        let json = auth_json(auth).map_err(|error| ConnectError::config(error.to_string()))?;
+        Ok(if json.is_empty() { Self::None } else { Self::Value(json.into()) })
+    }
+
+    pub(crate) fn function<F, T>(auth: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<T, BoxError>> + Send + 'static,
+        T: Serialize,
+    {
+        Self::Function(Arc::new(move || {
+            let value = auth();
+            Box::pin(async move { auth_json(&value.await?) })
+        }))
+    }
+}
+
+impl fmt::Debug for AuthSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Never the payload: it is a secret more often than not.
+        f.write_str(match self {
+            Self::None => "none",
+            Self::Value(_) => "value",
+            Self::Function(_) => "function",
+        })
+    }
+}
+
+fn auth_json(auth: &impl Serialize) -> Result<String, BoxError> {
+    let json = serde_json::to_string(auth)?;
+    match json.as_bytes().first() {
+        Some(b'{') => Ok(json),
+        Some(b'n') => Ok(String::new()),
+        _ => Err(format!("auth must be a JSON object such as {{\"token\":\"…\"}}, not {json}").into()),
+    }
+}
+
+/// The default options of a namespace: `auth` is always asked for, so that it may change at any time.
+pub(crate) fn nsp_options() -> NspOptions {
+    let mut options = NspOptions::default();
+    options.auth = true;
+    options
+}
+
+/// Checks a namespace name, and adds the leading `/`.
+pub(crate) fn check_namespace(name: &str) -> Result<String, ConnectError> {
+    if name.contains(',') || name.chars().any(char::is_control) {
+        return Err(ConnectError::config(format!("bad namespace {name:?}: commas and control characters cannot be sent")));
+    }
+    Ok(if name.starts_with('/') { name.to_owned() } else { format!("/{name}") })
+}
+
+pub(crate) fn encode_query<K: AsRef<str>, V: AsRef<str>>(query: impl IntoIterator<Item = (K, V)>) -> String {
+    let mut out = ::url::form_urlencoded::Serializer::new(String::new());
+    for (key, value) in query {
+        out.append_pair(key.as_ref(), value.as_ref());
+    }
+    out.finish()
+}
+
+pub(crate) fn encode_headers<K: AsRef<str>, V: AsRef<str>>(
+    headers: impl IntoIterator<Item = (K, V)>,
+) -> Result<String, ConnectError> {
+    let mut out = String::new();
+    for (name, value) in headers {
+        let (name, value) = (name.as_ref(), value.as_ref());
+        let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+        if name.is_empty() || !name.bytes().all(token) {
+            return Err(ConnectError::config(format!("bad header name {name:?}: letters, digits and - only")));
+        }
+        if value.bytes().any(|b| b < 0x20 && b != b'\t' || b == 0x7f) {
+            return Err(ConnectError::config(format!("bad value of header {name}: no line breaks or control characters")));
+        }
+        const OURS: [&str; 9] = [
+            "host",
+            "connection",
+            "upgrade",
+            "content-length",
+            "transfer-encoding",
+            "sec-websocket-key",
+            "sec-websocket-version",
+            "sec-websocket-extensions",
+            "sec-websocket-protocol",
+        ];
+        if OURS.iter().any(|ours| name.eq_ignore_ascii_case(ours)) {
+            return Err(ConnectError::config(format!("the header {name} is set by the client itself")));
+        }
+        out.push_str(&format!("{name}: {}\r\n", value.trim()));
+    }
+    Ok(out)
+}
+
+/// Query keys that belong to Engine.IO (A2 item 8).
+fn check_query(key: &str) -> Result<(), ConnectError> {
+    if ["EIO", "transport", "sid", "j", "b64"].contains(&key) {
+        return Err(ConnectError::config(format!("the query key {key} is used by Engine.IO itself: choose another")));
+    }
+    Ok(())
+}
+
+/// Makes clients.
+#[derive(Debug)]
+pub struct Client;
+
+impl Client {
+    /// Begins with the server's URL: scheme (`http`, `ws`; `https`, `wss`), host, port, **namespace as the path**, and
+    /// query: `http://localhost:3000/chat?room=1`. The request path is an option: [`ClientBuilder::path`].
+    pub fn builder(url: impl AsRef<str>) -> ClientBuilder {
+        ClientBuilder::new(url.as_ref())
+    }
+}
+
+/// All options, with the official client's defaults: see each method.
+#[must_use = "call `connect`, `connect_background` or `open`"]
+pub struct ClientBuilder {
+    url: Result<Address, ConnectError>,
+    namespace: Option<String>,
+    path: String,
+    trailing_slash: bool,
+    query: Vec<(String, String)>,
+    headers: Vec<(String, String)>,
+    transports: Vec<Transport>,
+    timestamp_requests: Option<bool>,
+    auth: Result<AuthSource, ConnectError>,
+    options: NspOptions,
+    config: Config<'static>,
+    query_with: Option<PairsFn>,
+    headers_with: Option<PairsFn>,
+    #[allow(clippy::type_complexity)]
+    setup: Vec<Box<dyn FnOnce(&Socket) + Send>>,
+}
+
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+fn entropy(out: &mut [u8]) {
+    // The operating system's generator does not fail on the systems we run on.
+    getrandom::fill(out).expect("the operating system has no random numbers");
+}
+
+impl ClientBuilder {
+    fn new(url: &str) -> Self {
+        Self {
+            url: Address::parse(url),
+            namespace: None,
+            path: "/socket.io".into(),
+            trailing_slash: true,
+            query: Vec::new(),
+            headers: Vec::new(),
+            transports: vec![Transport::Polling, Transport::WebSocket],
+            timestamp_requests: None,
+            auth: Ok(AuthSource::None),
+            options: nsp_options(),
+            config: Config::new(sockeye_core::text(""), Entropy::Fn(entropy)),
+            query_with: None,
+            headers_with: None,
+            setup: Vec::new(),
+        }
+    }
+
+    // ---- where ----
+
+    /// The namespace, instead of the URL's path.
+    pub fn namespace(mut self, name: impl Into<String>) -> Self {
+        self.namespace = Some(name.into());
+        self
+    }
+
+    /// The request path. Default `/socket.io`.
+    pub fn path(mut self, path: impl Into<String>) -> Self {
+        self.path = path.into();
+        self
+    }
+
+    /// Whether the request path ends with a slash. Default true.
+    pub const fn add_trailing_slash(mut self, on: bool) -> Self {
+        self.trailing_slash = on;
+        self
+    }
+
+    /// Adds a query parameter to every request; the URL's own query is kept too.
+    pub fn query(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.query.push((key.into(), value.into()));
+        self
+    }
+
+    /// Computes the query anew for every connection; it replaces the parameters given otherwise. A failure counts as
+    /// a failed attempt.
+    pub fn query_with<F>(mut self, query: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<Vec<(String, String)>, BoxError>> + Send + 'static,
+    {
+        self.query_with = Some(Arc::new(move || {
+            let query = query();
+            Box::pin(async move { Ok(encode_query(query.await?)) })
+        }));
+        self
+    }
+
+    /// Adds a header to every request, also to the WebSocket upgrade.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Computes the headers anew for every connection; they replace those given otherwise. A failure counts as a
+    /// failed attempt.
+    pub fn headers_with<F>(mut self, headers: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<Vec<(String, String)>, BoxError>> + Send + 'static,
+    {
+        self.headers_with = Some(Arc::new(move || {
+            let headers = headers();
+            Box::pin(async move { Ok(encode_headers(headers.await?)?) })
+        }));
+        self
+    }
+
+    // ---- how ----
+
+    /// The transports to use, in order. Default polling, then WebSocket.
+    pub fn transports(mut self, transports: impl IntoIterator<Item = Transport>) -> Self {
+        self.transports = transports.into_iter().collect();
+        self
+    }
+
+    /// When the first transport fails before the handshake, try the other at once. Default false.
+    pub const fn try_all_transports(mut self, on: bool) -> Self {
+        self.config.try_all_transports = on;
+        self
+    }
+
+    /// Whether a polling connection is upgraded to WebSocket. Default true.
+    pub const fn upgrade(mut self, on: bool) -> Self {
+        self.config.upgrade = on;
+        self
+    }
+
+    /// Start with WebSocket once a WebSocket has worked; forgotten at any transport error. Default false.
+    pub const fn remember_upgrade(mut self, on: bool) -> Self {
+        self.config.remember_upgrade = on;
+        self
+    }
+
+    /// Send binary as base64 text, on WebSocket too. Default false.
+    pub const fn force_base64(mut self, on: bool) -> Self {
+        self.config.force_base64 = on;
+        self
+    }
+
+    /// Whether requests carry a time stamp against caches: unset, polling requests do; `true`, all; `false`, none.
+    pub const fn timestamp_requests(mut self, on: bool) -> Self {
+        self.timestamp_requests = Some(on);
+        self
+    }
+
+    /// The name of the time stamp. Default `t`.
+    pub fn timestamp_param(mut self, name: impl Into<String>) -> Self {
+        self.config.timestamp_param = name.into().into();
+        self
+    }
+
+    /// WebSocket sub-protocols (`Sec-WebSocket-Protocol`).
+    pub fn protocols<S: AsRef<str>>(mut self, protocols: impl IntoIterator<Item = S>) -> Self {
+        let list: Vec<String> = protocols.into_iter().map(|p| p.as_ref().to_owned()).collect();
+        self.config.protocols = list.join(", ").into();
+        self
+    }
+
+    /// Keep cookies the server sets, and send them back (sticky sessions). Default true.
+    pub const fn cookies(mut self, on: bool) -> Self {
+        self.config.cookies = on;
+        self
+    }
+
+    /// Whether a lost or failed connection is tried again. Default true.
+    pub const fn reconnection(mut self, on: bool) -> Self {
+        self.config.reconnection.enabled = on;
+        self
+    }
+
+    /// How many attempts before giving up; `None`, the default, never does. (In the official client 0 means for ever;
+    /// here it means none.)
+    pub const fn reconnection_attempts(mut self, attempts: Option<u32>) -> Self {
+        self.config.reconnection.attempts = attempts;
+        self
+    }
+
+    /// The first delay before a reconnection; it doubles with every attempt. Default 1 s.
+    pub const fn reconnection_delay(mut self, delay: Duration) -> Self {
+        self.config.reconnection.delay = delay;
+        self
+    }
+
+    /// The longest delay before a reconnection. Default 5 s.
+    pub const fn reconnection_delay_max(mut self, delay: Duration) -> Self {
+        self.config.reconnection.delay_max = delay;
+        self
+    }
+
+    /// How much of a delay is random, 0 to 1. Default 0.5. Applied after the cap, so that a fleet spreads.
+    pub fn randomization_factor(mut self, factor: f64) -> Self {
+        self.config.reconnection.jitter_permille = (factor.clamp(0.0, 1.0) * 1000.0) as u16;
+        self
+    }
+
+    /// The whole reconnection policy at once.
+    pub const fn reconnection_policy(mut self, policy: Reconnection) -> Self {
+        self.config.reconnection = policy;
+        self
+    }
+
+    /// From dialing to the handshake. Default 20 s.
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.config.connect_timeout = Some(timeout);
+        self
+    }
+
+    /// From the CONNECT packet to the server's reply. Default 20 s. (The official client waits for ever.)
+    pub const fn join_timeout(mut self, timeout: Duration) -> Self {
+        self.config.join_timeout = Some(timeout);
+        self
+    }
+
+    /// For one polling request. Default none: the heartbeat finds dead connections.
+    pub const fn request_timeout(mut self, timeout: Duration) -> Self {
+        self.config.request_timeout = Some(timeout);
+        self
+    }
+
+    /// Bounds of memory and counts.
+    pub const fn limits(mut self, limits: Limits) -> Self {
+        self.config.limits = limits;
+        self
+    }
+
+    // ---- the socket ----
+
+    /// The `auth` payload of every CONNECT: anything that serialises to a JSON object.
+    pub fn auth(mut self, auth: impl Serialize) -> Self {
+        self.auth = AuthSource::value(&auth);
+        self
+    }
+
+    /// Computes the `auth` payload anew for every CONNECT: fresh tokens after every reconnection.
+    pub fn auth_with<F, T>(mut self, auth: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<T, BoxError>> + Send + 'static,
+        T: Serialize,
+    {
+        self.auth = Ok(AuthSource::function(auth));
+        self
+    }
+
+    /// Timeout of acknowledgements that have none of their own. Default none.
+    pub const fn ack_timeout(mut self, timeout: Duration) -> Self {
+        self.options.ack_timeout = Some(timeout);
+        self
+    }
+
+    /// At-least-once delivery: every packet waits for its acknowledgement before the next one is sent, and is sent up
+    /// to `retries` times more. Needs [`ack_timeout`](Self::ack_timeout), and a server that acknowledges every event.
+    pub const fn retries(mut self, retries: u32) -> Self {
+        self.options.retries = Some(retries);
+        self
+    }
+
+    /// Registers a handler before connecting, so that no event is missed: see [`Socket::on`].
+    pub fn on<M>(mut self, event: &str, handler: impl Handler<M>) -> Self {
+        let (event, handler) = (event.to_owned(), handler.into_fn());
+        self.setup.push(Box::new(move |socket| {
+            socket.nsp().handlers.on(&event, handler, false);
+        }));
+        self
+    }
+
+    /// As [`Socket::on_any`], before connecting.
+    pub fn on_any(self, handler: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        self.setup(move |socket| {
+            socket.on_any(handler);
+        })
+    }
+
+    /// As [`Socket::on_connect`], before connecting.
+    pub fn on_connect(self, handler: impl Fn(Socket) + Send + Sync + 'static) -> Self {
+        self.setup(move |socket| {
+            socket.on_connect(handler);
+        })
+    }
+
+    /// As [`Socket::on_disconnect`], before connecting.
+    pub fn on_disconnect(self, handler: impl Fn(Disconnected) + Send + Sync + 'static) -> Self {
+        self.setup(move |socket| {
+            socket.on_disconnect(handler);
+        })
+    }
+
+    /// As [`Socket::on_connect_error`], before connecting.
+    pub fn on_connect_error(self, handler: impl Fn(ConnectError) + Send + Sync + 'static) -> Self {
+        self.setup(move |socket| {
+            socket.on_connect_error(handler);
+        })
+    }
+
+    /// Does something with the socket before it connects: registers handlers, takes streams.
+    pub fn setup(mut self, setup: impl FnOnce(&Socket) + Send + 'static) -> Self {
+        self.setup.push(Box::new(setup));
+        self
+    }
+
+    // ---- go ----
+
+    /// Connects, and waits until the namespace is joined. While the server cannot be reached it is tried again, as the
+    /// reconnection policy says (by default for ever: wrap it in `tokio::time::timeout` for a limit).
+    ///
+    /// Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// A bad URL or option, the server's refusal (with its message and data), an answer that no Socket.IO server gives,
+    /// or attempts used up.
+    pub async fn connect(self) -> Result<Socket, ConnectError> {
+        let socket = self.open()?;
+        socket.connect().await?;
+        Ok(socket)
+    }
+
+    /// Connects in the background: emits are kept until the namespace is joined, trouble arrives by
+    /// [`Socket::on_connect_error`].
+    ///
+    /// # Errors
+    /// A bad URL or option.
+    pub fn connect_background(self) -> Result<Socket, ConnectError> {
+        let socket = self.open()?;
+        socket.connect_background();
+        Ok(socket)
+    }
+
+    /// The socket, not connected (`autoConnect: false`): [`Socket::connect`] does that.
+    ///
+    /// # Errors
+    /// A bad URL or option, or no tokio runtime.
+    pub fn open(mut self) -> Result<Socket, ConnectError> {
+        let address = self.url?;
+        let runtime = tokio::runtime::Handle::try_current()
+            .map_err(|_| ConnectError::config("no tokio runtime: call this from within one (#[tokio::main])"))?;
+        let name = check_namespace(self.namespace.as_deref().unwrap_or(&address.namespace))?;
+        let auth = self.auth?;
+        if !self.path.starts_with('/') {
+            self.path.insert(0, '/');
+        }
+        if self.path.bytes().any(|b| b <= b' ' || b == b'?' || b == b'#' || b >= 0x7f) {
+            return Err(ConnectError::config(format!("bad path {:?}: no spaces, ? or #; percent-encode others", self.path)));
+        }
+        let path = match (self.path.ends_with('/'), self.trailing_slash) {
+            (false, true) => self.path + "/",
+            (true, false) => self.path.trim_end_matches('/').to_owned(),
+            _ => self.path,
+        };
+        for (key, _) in address.query.iter().chain(&self.query) {
+            check_query(key)?;
+        }
+        let transports = match *self.transports.as_slice() {
+            [] => return Err(ConnectError::config("no transport: give polling, websocket or both")),
+            [Transport::Polling] => Transports::POLLING,
+            [Transport::WebSocket] => Transports::WEBSOCKET,
+            [Transport::Polling, ..] => Transports::POLLING_FIRST,
+            [Transport::WebSocket, ..] => Transports::WEBSOCKET_FIRST,
+        };
+        let mut config = self.config;
+        config.host = address.authority().into();
+        config.path = path.into();
+        config.query = encode_query(address.query.iter().chain(&self.query).map(|(k, v)| (k, v))).into();
+        config.headers = encode_headers(self.headers.iter().map(|(k, v)| (k, v)))?.into();
+        config.transports = transports;
+        config.timestamp = match self.timestamp_requests {
+            None => Timestamp::Polling,
+            Some(true) => Timestamp::Always,
+            Some(false) => Timestamp::Never,
+        };
+        let shared = Arc::new(Shared {
+            inbox: Mutex::new(Inbox::default()),
+            waker: AtomicWaker::new(),
+            nsps: Mutex::default(),
+            queued: AtomicUsize::new(0),
+            send_limit: config.limits.send,
+            attachment_limit: config.limits.attachments,
+            handles: AtomicUsize::new(0),
+            transport: AtomicU8::new(0),
+            outgoing: AtomicUsize::new(0),
+        });
+        let socket = Socket::new(Arc::clone(&shared), &name, self.options, auth);
+        for setup in self.setup {
+            setup(&socket);
+        }
+        let target = Target { address, query: self.query_with, headers: self.headers_with };
+        driver::spawn(&runtime, shared, config, target);
+        Ok(socket)
+    }
+}

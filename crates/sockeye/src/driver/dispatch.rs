@@ -1,0 +1,230 @@
+//! The dispatcher: runs user code, one event after another, in a task of its own.
+
+use std::ops::Range;
+use std::sync::{Arc, Mutex, Weak};
+use std::task::Poll;
+
+use atomic_waker::AtomicWaker;
+use sockeye_core::packet::{Args as ArgsRef, Attachments};
+use sockeye_core::{AckRequest, Message, Outgoing};
+
+use crate::args::{Args, Event};
+use crate::error::Notice;
+use crate::handlers::{Delivery, Guarded, Table};
+use crate::responder::Responder;
+use crate::shared::{NspShared, Shared, lock};
+
+/// The driver stops reading when so many bytes of events wait for handlers, …
+const MAX_BYTES: usize = 4 << 20;
+/// … or so many events. One read more (64 KiB, or one large message) may still join them.
+const MAX_ITEMS: usize = 1 << 16;
+
+/// What happened, in order. Bytes of events lie end to end, so that a batch costs no allocation in steady state.
+#[derive(Default)]
+pub(super) struct Batch {
+    pub(super) items: Vec<Item>,
+    bytes: Vec<u8>,
+}
+
+pub(super) enum Item {
+    Message { nsp: Arc<NspShared>, name: u32, args: u32, records: u32, count: u16, ack: Option<AckRequest> },
+    Outgoing { nsp: Arc<NspShared>, event: Box<(Box<str>, Args)> },
+    Notice { nsp: Arc<NspShared>, notice: Box<Notice> },
+    End,
+}
+
+impl Batch {
+    pub(super) fn message(&mut self, nsp: &Arc<NspShared>, message: &Message<'_>) {
+        let before = self.bytes.len();
+        match message.name.as_plain() {
+            Some(name) => self.bytes.extend_from_slice(name.as_bytes()),
+            None => self.bytes.extend_from_slice(message.name.to_cow().as_bytes()),
+        }
+        let name = (self.bytes.len() - before) as u32;
+        let json = message.args.json();
+        self.bytes.extend_from_slice(json.as_bytes());
+        let attachments = message.attachments();
+        let records = attachments.as_records();
+        self.bytes.extend_from_slice(records);
+        self.items.push(Item::Message {
+            nsp: Arc::clone(nsp),
+            name,
+            args: json.len() as u32,
+            records: records.len() as u32,
+            count: attachments.len() as u16,
+            ack: message.ack,
+        });
+    }
+
+    pub(super) fn outgoing(&mut self, nsp: &Arc<NspShared>, outgoing: &Outgoing<'_>) {
+        let mut records = Vec::new();
+        let mut count = 0;
+        for attachment in outgoing.attachments() {
+            records.extend_from_slice(&(attachment.len() as u32).to_le_bytes());
+            records.extend_from_slice(attachment);
+            count += 1;
+        }
+        let attachments = Attachments::from_records(&records, count).unwrap_or(Attachments::EMPTY);
+        let Ok(mut all) = ArgsRef::new(outgoing.data(), attachments) else { return };
+        let Ok(name) = all.next_text() else { return };
+        let name: Box<str> = name.to_cow().into();
+        let rest: Vec<&str> = all.iter_raw().skip(1).collect();
+        let json = format!("[{}]", rest.join(","));
+        if let Ok(args) = ArgsRef::new(&json, attachments) {
+            let event = Box::new((name, Args::from_ref(&args)));
+            self.items.push(Item::Outgoing { nsp: Arc::clone(nsp), event });
+        }
+    }
+
+    pub(super) fn notice(&mut self, nsp: &Arc<NspShared>, notice: Notice) {
+        self.items.push(Item::Notice { nsp: Arc::clone(nsp), notice: Box::new(notice) });
+    }
+
+    fn clear(&mut self) {
+        self.items.clear();
+        self.bytes.clear();
+        if self.bytes.capacity() > MAX_BYTES {
+            self.bytes = Vec::new();
+        }
+    }
+}
+
+/// Between driver and dispatcher.
+pub(super) struct Outlet {
+    waiting: Mutex<Batch>,
+    dispatcher: AtomicWaker,
+    /// Woken when the dispatcher has taken a batch that had held the driver up.
+    pub(super) driver: AtomicWaker,
+}
+
+impl Outlet {
+    pub(super) const fn new() -> Self {
+        Self {
+            waiting: Mutex::new(Batch { items: Vec::new(), bytes: Vec::new() }),
+            dispatcher: AtomicWaker::new(),
+            driver: AtomicWaker::new(),
+        }
+    }
+
+    /// Hands a batch over, and empties it; whether the dispatcher is too far behind.
+    pub(super) fn hand_over(&self, batch: &mut Batch) -> bool {
+        let mut waiting = lock(&self.waiting);
+        if !batch.items.is_empty() {
+            if waiting.items.is_empty() {
+                std::mem::swap(&mut *waiting, batch);
+                drop(waiting);
+                batch.clear();
+                self.dispatcher.wake();
+                waiting = lock(&self.waiting);
+            } else {
+                waiting.items.append(&mut batch.items);
+                waiting.bytes.extend_from_slice(&batch.bytes);
+                batch.clear();
+            }
+        }
+        waiting.bytes.len() > MAX_BYTES || waiting.items.len() > MAX_ITEMS
+    }
+
+    /// Waits for a batch; `taken` gives its memory in exchange.
+    async fn take(&self, taken: &mut Batch) {
+        std::future::poll_fn(|cx| {
+            self.dispatcher.register(cx.waker());
+            let mut waiting = lock(&self.waiting);
+            if waiting.items.is_empty() {
+                return Poll::Pending;
+            }
+            let behind = waiting.bytes.len() > MAX_BYTES || waiting.items.len() > MAX_ITEMS;
+            std::mem::swap(&mut *waiting, taken);
+            drop(waiting);
+            if behind {
+                self.driver.wake();
+            }
+            Poll::Ready(())
+        })
+        .await;
+    }
+}
+
+/// Handlers of the namespace that had the last event: looked up again only when they change.
+struct Cached {
+    nsp: Option<Arc<NspShared>>,
+    version: u64,
+    table: Arc<Table>,
+    responder: Option<Responder>,
+}
+
+impl Cached {
+    fn load(&mut self, nsp: &Arc<NspShared>, shared: &Weak<Shared>) {
+        let same = self.nsp.as_ref().is_some_and(|cached| Arc::ptr_eq(cached, nsp));
+        if !same {
+            self.nsp = Some(Arc::clone(nsp));
+            self.responder = Some(Responder { shared: Weak::clone(shared), nsp: Arc::clone(nsp), request: None });
+        }
+        if !same || self.version != nsp.handlers.version() {
+            (self.version, self.table) = nsp.handlers.table();
+        }
+    }
+}
+
+/// The dispatcher's task. It ends with the driver.
+pub(super) async fn run(outlet: Arc<Outlet>, shared: Weak<Shared>) {
+    let mut batch = Batch::default();
+    let mut cached = Cached { nsp: None, version: 0, table: Arc::default(), responder: None };
+    loop {
+        batch.clear();
+        outlet.take(&mut batch).await;
+        let mut at = 0;
+        let mut spent = 0;
+        for item in &batch.items {
+            match item {
+                Item::End => return,
+                Item::Message { nsp, name, args, records, count, ack } => {
+                    let mut part = |len: u32| -> Range<usize> {
+                        at += len as usize;
+                        at - len as usize..at
+                    };
+                    let (name, args, records) = (part(*name), part(*args), part(*records));
+                    cached.load(nsp, &shared);
+                    let Some(responder) = &mut cached.responder else { continue };
+                    responder.request = *ack;
+                    let text = |range: Range<usize>| std::str::from_utf8(&batch.bytes[range]).unwrap_or("");
+                    let attachments = Attachments::from_records(&batch.bytes[records], usize::from(*count));
+                    let delivery = Delivery {
+                        name: text(name),
+                        args: ArgsRef::from_checked(text(args), attachments.unwrap_or(Attachments::EMPTY)),
+                        responder,
+                    };
+                    let table = &cached.table;
+                    if table.has_any() {
+                        table.any_event(&nsp.handlers, &delivery).await;
+                    }
+                    let mut from = 0;
+                    while let Some((i, future)) = table.event(&nsp.handlers, &delivery, from) {
+                        Guarded { name: delivery.name, future }.await;
+                        from = i + 1;
+                    }
+                }
+                Item::Outgoing { nsp, event } => {
+                    cached.load(nsp, &shared);
+                    let (name, args) = (event.0.clone(), event.1.clone());
+                    let responder = Responder { shared: Weak::clone(&shared), nsp: Arc::clone(nsp), request: None };
+                    cached.table.outgoing(&Event { name, args, responder });
+                }
+                Item::Notice { nsp, notice } => {
+                    cached.load(nsp, &shared);
+                    if let Some(responder) = &mut cached.responder {
+                        responder.request = None;
+                        cached.table.notice(&nsp.handlers, notice, responder);
+                    }
+                }
+            }
+            // A long batch of quick handlers lets other tasks run now and then.
+            spent += 1;
+            if spent % 256 == 0 {
+                tokio::task::coop::consume_budget().await;
+            }
+        }
+        cached.nsp = None;
+        cached.responder = None;
+    }
+}

@@ -1,0 +1,318 @@
+//! The tokio driver: one task that owns the core and moves bytes, and one, the dispatcher, that runs user code.
+//!
+//! ```text
+//! handles --inbox--> driver (core, sockets, timer) --batches--> dispatcher (handlers, streams)
+//! ```
+//! The driver never runs user code, so that heartbeats, acknowledgements and reconnection go on whatever handlers do.
+//! When the dispatcher falls behind by more than the queue's bound, the driver stops reading: back-pressure reaches the
+//! server through TCP, while the core keeps the connection alive.
+
+mod dispatch;
+mod net;
+mod session;
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use sockeye_core::{Client, Config, Instant, Link, Memory, Nsp, Output};
+use tokio::sync::oneshot;
+use tokio::time::Sleep;
+
+use crate::builder::PairsFn;
+use crate::shared::{AckSender, Inbox, NspShared, Shared, Waiter};
+use crate::url::Address;
+use dispatch::Outlet;
+use net::Io;
+
+/// Where the driver connects to.
+pub(crate) struct Target {
+    pub(crate) address: Address,
+    pub(crate) query: Option<PairsFn>,
+    pub(crate) headers: Option<PairsFn>,
+}
+
+/// A namespace as the driver sees it.
+struct Space {
+    nsp: Nsp,
+    shared: Arc<NspShared>,
+    waiters: Vec<Waiter>,
+}
+
+/// Rounds of one poll before others get their turn.
+const ROUNDS: usize = 16;
+
+struct Driver {
+    core: Client<'static>,
+    shared: Arc<Shared>,
+    target: Target,
+    origin: std::time::Instant,
+    links: [Io; 3],
+    /// Links whose last write found no room.
+    blocked: [bool; 3],
+    inbox: Inbox,
+    /// By the handles' number.
+    spaces: Vec<Option<Space>>,
+    /// The handles' number by the core's.
+    by_nsp: Vec<usize>,
+    /// Those who wait for acknowledgements, by `AckId` minus `first_ack`.
+    acks: VecDeque<Option<AckSender>>,
+    first_ack: u64,
+    flushes: Vec<oneshot::Sender<()>>,
+    readies: Vec<oneshot::Sender<()>>,
+    outlet: Arc<Outlet>,
+    batch: dispatch::Batch,
+    paused: bool,
+    sleep: Pin<Box<Sleep>>,
+    armed: Option<Instant>,
+    closing: bool,
+}
+
+/// Starts the two tasks of a connection.
+pub(crate) fn spawn(runtime: &tokio::runtime::Handle, shared: Arc<Shared>, config: Config<'static>, target: Target) {
+    let span = tracing::debug_span!("sockeye", host = %config.host, path = %config.path);
+    let memory = Memory::growable(&config.limits);
+    let outlet = Arc::new(Outlet::new());
+    let _guard = runtime.enter();
+    let driver = Driver {
+        core: Client::new(config, memory),
+        shared: Arc::clone(&shared),
+        target,
+        origin: std::time::Instant::now(),
+        links: [Io::Closed, Io::Closed, Io::Closed],
+        blocked: [false; 3],
+        inbox: Inbox::default(),
+        spaces: Vec::new(),
+        by_nsp: Vec::new(),
+        acks: VecDeque::new(),
+        first_ack: 1,
+        flushes: Vec::new(),
+        readies: Vec::new(),
+        outlet: Arc::clone(&outlet),
+        batch: dispatch::Batch::default(),
+        paused: false,
+        sleep: Box::pin(tokio::time::sleep(Duration::from_secs(86_400))),
+        armed: None,
+        closing: false,
+    };
+    use tracing::Instrument as _;
+    runtime.spawn(dispatch::run(outlet, Arc::downgrade(&shared)).instrument(span.clone()));
+    runtime.spawn(driver.instrument(span));
+}
+
+impl Driver {
+    fn now(&self) -> Instant {
+        Instant::from_micros(u64::try_from(self.origin.elapsed().as_micros()).unwrap_or(u64::MAX))
+    }
+
+    /// Does what the core asks for until it is idle.
+    fn drain(&mut self, cx: &mut Context<'_>) -> Option<Instant> {
+        loop {
+            match self.core.poll_output() {
+                Output::Open(link) => {
+                    let fresh = self.core.transport().is_none();
+                    tracing::debug!(?link, host = %self.target.address.host, port = self.target.address.port, "connecting");
+                    self.links[link.index()] = Io::Dialing(net::dial(&self.target, fresh));
+                }
+                Output::Transmit(link) => self.write(cx, link),
+                Output::Close(link) => self.links[link.index()] = Io::Closed,
+                Output::Event(event) => {
+                    if let Some(request) = session::event(
+                        event,
+                        &mut session::View {
+                            shared: &self.shared,
+                            spaces: &mut self.spaces,
+                            by_nsp: &self.by_nsp,
+                            acks: &mut self.acks,
+                            first_ack: self.first_ack,
+                            batch: &mut self.batch,
+                        },
+                    ) {
+                        self.follow_up(request);
+                    }
+                }
+                Output::Idle(wake) => return wake,
+            }
+        }
+    }
+
+    fn write(&mut self, cx: &mut Context<'_>, link: Link) {
+        let io = &mut self.links[link.index()];
+        match io.poll_write(cx, self.core.transmit(link)) {
+            Poll::Ready(Ok(n)) if n > 0 => self.core.transmitted(link, n),
+            Poll::Ready(Ok(_)) => self.broken(link, "the connection takes no more bytes"),
+            Poll::Ready(Err(error)) => self.broken(link, &error.to_string()),
+            Poll::Pending => {
+                self.blocked[link.index()] = true;
+                self.core.transmitted(link, 0);
+            }
+        }
+    }
+
+    fn broken(&mut self, link: Link, words: &str) {
+        let now = self.now();
+        self.links[link.index()] = Io::Closed;
+        self.core.handle_closed(now, link, Some(words));
+    }
+
+    /// Goes on connecting; whether a link has come to something.
+    fn dial(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut progress = false;
+        for link in Link::ALL {
+            let Io::Dialing(future) = &mut self.links[link.index()] else { continue };
+            let Poll::Ready(result) = future.as_mut().poll(cx) else { continue };
+            progress = true;
+            let now = self.now();
+            match result {
+                Ok(dialed) => {
+                    if let Some(query) = dialed.query {
+                        self.core.set_query(query.into());
+                    }
+                    if let Some(headers) = dialed.headers {
+                        self.core.set_headers(headers.into());
+                    }
+                    self.links[link.index()] = Io::Open(dialed.stream);
+                    self.core.handle_opened(now, link);
+                }
+                Err(words) => {
+                    self.links[link.index()] = Io::Closed;
+                    self.core.handle_open_failed(now, link, &words);
+                }
+            }
+        }
+        progress
+    }
+
+    /// Reads what has arrived; whether anything has.
+    fn read(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut progress = false;
+        for link in Link::ALL {
+            let Io::Open(_) = self.links[link.index()] else { continue };
+            let buf = self.core.receive_buf(link);
+            if buf.is_empty() {
+                continue;
+            }
+            match self.links[link.index()].poll_read(cx, buf) {
+                Poll::Pending => continue,
+                Poll::Ready(Ok(0)) => {
+                    self.links[link.index()] = Io::Closed;
+                    self.core.handle_closed(self.now(), link, None);
+                }
+                Poll::Ready(Ok(n)) => self.core.handle_received(self.now(), link, n),
+                Poll::Ready(Err(error)) => {
+                    let now = self.now();
+                    self.links[link.index()] = Io::Closed;
+                    self.core.handle_closed(now, link, Some(&error.to_string()));
+                }
+            }
+            progress = true;
+            // One read at a time: what it brings is worked through before the next.
+            if !self.drain_now(cx) {
+                break;
+            }
+        }
+        progress
+    }
+
+    /// Drains after an input within a round.
+    fn drain_now(&mut self, cx: &mut Context<'_>) -> bool {
+        self.drain(cx);
+        self.hand_over();
+        !self.paused
+    }
+
+    /// Gives what has happened to the dispatcher, and stops reading when it is behind.
+    fn hand_over(&mut self) {
+        let behind = self.outlet.hand_over(&mut self.batch);
+        if behind != self.paused {
+            self.paused = behind;
+            let now = self.now();
+            self.core.handle_reading_paused(now, behind);
+            tracing::debug!(paused = behind, "handlers are slow: reading");
+        }
+    }
+
+    /// Publishes the state of the send buffer and answers those who wait for it.
+    fn publish(&mut self) {
+        let queued = self.core.send_queue_bytes();
+        self.shared.queued.store(queued, Ordering::Relaxed);
+        if !self.readies.is_empty() && queued <= self.shared.send_limit / 2 {
+            self.readies.drain(..).for_each(|waiter| {
+                let _ = waiter.send(());
+            });
+        }
+        if !self.flushes.is_empty() && self.core.send_queue_len() == 0 {
+            self.flushes.drain(..).for_each(|waiter| {
+                let _ = waiter.send(());
+            });
+        }
+    }
+
+    /// Sets the timer.
+    fn arm(&mut self, cx: &mut Context<'_>, wake: Option<Instant>) -> bool {
+        let Some(wake) = wake else { return false };
+        // Only ever moved to an earlier time: deadlines move on with every packet, the timer need not.
+        if self.armed.is_none_or(|armed| wake < armed) {
+            self.armed = Some(wake);
+            let at = self.origin + Duration::from_micros(wake.as_micros());
+            self.sleep.as_mut().reset(tokio::time::Instant::from_std(at));
+        }
+        if self.armed.is_some() && self.sleep.as_mut().poll(cx).is_ready() {
+            self.armed = None;
+            let now = self.now();
+            self.core.handle_timeout(now);
+            return true;
+        }
+        false
+    }
+}
+
+impl Drop for Driver {
+    /// Also when the runtime ends: those who wait are told.
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl Future for Driver {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        this.shared.waker.register(cx.waker());
+        this.outlet.driver.register(cx.waker());
+        for link in Link::ALL {
+            if std::mem::take(&mut this.blocked[link.index()]) {
+                let now = this.now();
+                this.core.handle_writable(now, link);
+            }
+        }
+        for _ in 0..ROUNDS {
+            this.take_inbox();
+            let wake = this.drain(cx);
+            this.hand_over();
+            this.publish();
+            let mut progress = this.dial(cx);
+            if !this.paused {
+                progress |= this.read(cx);
+            }
+            if !progress && this.arm(cx, wake) {
+                progress = true;
+            }
+            if this.closing && this.core.is_down() {
+                this.end();
+                return Poll::Ready(());
+            }
+            if !progress {
+                return Poll::Pending;
+            }
+        }
+        // Others want to run too.
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}

@@ -1,0 +1,158 @@
+//! What can go wrong, and what a namespace says about itself.
+
+use std::fmt;
+
+use serde_json::Value;
+use sockeye_core::{Cause, DisconnectReason};
+
+use crate::Transport;
+
+/// Any error of user code that computes `auth`, query or headers.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What kind of trouble a [`ConnectError`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConnectErrorKind {
+    /// A bad URL or option: nothing was tried.
+    Config,
+    /// The server refused the namespace (a middleware, a missing namespace). It is not tried again until told to.
+    Refused,
+    /// The server could not be reached, or did not answer as a Socket.IO server does.
+    Transport,
+    /// The `auth` function failed.
+    Auth,
+    /// The application disconnected, or dropped the last handle, before the namespace was joined.
+    Closed,
+}
+
+/// Why a namespace could not be joined. Displays as one line with the cause and the next step.
+#[derive(Clone, Debug)]
+pub struct ConnectError {
+    pub(crate) kind: ConnectErrorKind,
+    pub(crate) message: String,
+    pub(crate) data: Option<Value>,
+    pub(crate) active: bool,
+    pub(crate) cause: Option<Cause>,
+}
+
+impl ConnectError {
+    pub(crate) fn new(kind: ConnectErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), data: None, active: false, cause: None }
+    }
+
+    pub(crate) fn config(message: impl Into<String>) -> Self {
+        Self::new(ConnectErrorKind::Config, message)
+    }
+
+    pub(crate) fn closed() -> Self {
+        Self::new(ConnectErrorKind::Closed, "disconnected before the namespace was joined")
+    }
+
+    /// What kind of trouble it is.
+    pub const fn kind(&self) -> ConnectErrorKind {
+        self.kind
+    }
+
+    /// The server's message if it refused, else what went wrong.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The `data` the server sent along with a refusal (`err.data` in the official client).
+    pub const fn data(&self) -> Option<&Value> {
+        self.data.as_ref()
+    }
+
+    /// Whether the client goes on trying by itself.
+    pub const fn active(&self) -> bool {
+        self.active
+    }
+
+    /// What exactly went wrong on the way to the server, if it did.
+    pub const fn cause(&self) -> Option<Cause> {
+        self.cause
+    }
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind {
+            ConnectErrorKind::Refused => {
+                write!(f, "the server refused the connection: {}", self.message)?;
+                match &self.data {
+                    Some(data) => write!(f, " ({data})"),
+                    None => Ok(()),
+                }
+            }
+            _ => f.write_str(&self.message),
+        }
+    }
+}
+
+impl std::error::Error for ConnectError {}
+
+/// Why and how a namespace was left.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Disconnected {
+    /// The reason, in the official client's terms; displays as its text (`transport close`, …).
+    pub reason: DisconnectReason,
+    /// What exactly happened, in one line for people.
+    pub details: String,
+    /// What exactly happened.
+    pub cause: Cause,
+    /// Whether the client connects again by itself.
+    pub will_reconnect: bool,
+}
+
+impl fmt::Display for Disconnected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.reason, self.details)
+    }
+}
+
+/// What happens to a connection: an item of [`Socket::notices`](crate::Socket::notices).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Notice {
+    /// The namespace has been joined (`connect`).
+    Connected {
+        /// The id of the socket.
+        id: String,
+        /// The server kept the old session (connection state recovery).
+        recovered: bool,
+        /// The transport in use; it may be upgraded later.
+        transport: Option<Transport>,
+    },
+    /// The namespace has been left (`disconnect`).
+    Disconnected(Disconnected),
+    /// The namespace could not be joined (`connect_error`).
+    ConnectError(ConnectError),
+    /// Another attempt follows after the delay.
+    Reconnecting {
+        /// The number of the attempt, from 1.
+        attempt: u32,
+        /// Until then.
+        delay: std::time::Duration,
+    },
+    /// Another attempt begins (`reconnect_attempt`): its number, from 1.
+    ReconnectAttempt(u32),
+    /// A connection has been made again after so many attempts (`reconnect`).
+    Reconnected(u32),
+    /// All attempts are used up (`reconnect_failed`).
+    ReconnectFailed,
+    /// Packets travel on WebSocket from here on.
+    Upgraded,
+    /// The WebSocket could not be used; polling goes on. Why, for people.
+    UpgradeFailed(String),
+    /// The server's ping has been answered.
+    Ping,
+    /// A message from the server was larger than [`Limits::receive`](crate::Limits::receive) and was skipped.
+    TooLarge {
+        /// Bytes of it.
+        bytes: u64,
+        /// Bytes that could have been received.
+        limit: usize,
+    },
+}

@@ -1,0 +1,597 @@
+//! The socket: what applications hold.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_core::Stream;
+use serde::Serialize;
+use sockeye_core::packet::EmitArgs;
+use sockeye_core::{EmitError, NspOptions, Reconnection};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::Transport;
+use crate::ack::AckFuture;
+use crate::args::Event;
+use crate::builder::{AuthSource, check_namespace, encode_headers, encode_query};
+use crate::error::{BoxError, ConnectError, Disconnected, Notice};
+use crate::handlers::{Handler, HandlerId, Handlers};
+use crate::shared::{ACTIVE, Command, Head, IDLE, NspShared, Shared, encode, lock};
+
+/// A namespace on a connection to a Socket.IO server: a cheap clone of a handle.
+///
+/// Dropping the last handle of a namespace leaves it; dropping the last handle of all closes the connection cleanly
+/// and ends its tasks. Handlers should not capture a `Socket` of their own connection (it would keep it alive for
+/// ever): they get one from [`Responder::socket`](crate::Responder::socket).
+pub struct Socket {
+    shared: Arc<Shared>,
+    nsp: Arc<NspShared>,
+}
+
+impl Clone for Socket {
+    fn clone(&self) -> Self {
+        Self::counted(Arc::clone(&self.shared), Arc::clone(&self.nsp))
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        if self.nsp.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.shared.command(Command::Forget { nsp: self.nsp.index });
+        }
+        if self.shared.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.shared.waker.wake();
+        }
+    }
+}
+
+impl Socket {
+    fn counted(shared: Arc<Shared>, nsp: Arc<NspShared>) -> Self {
+        nsp.handles.fetch_add(1, Ordering::AcqRel);
+        shared.handles.fetch_add(1, Ordering::AcqRel);
+        Self { shared, nsp }
+    }
+
+    /// A handle, unless the last one is gone already.
+    pub(crate) fn upgrade(shared: &Weak<Shared>, nsp: &Arc<NspShared>) -> Option<Self> {
+        let shared = shared.upgrade()?;
+        let alive = |count: &AtomicUsize| {
+            count.fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| (n > 0).then_some(n + 1)).is_ok()
+        };
+        if !alive(&shared.handles) {
+            return None;
+        }
+        if !alive(&nsp.handles) {
+            shared.handles.fetch_sub(1, Ordering::AcqRel);
+            return None;
+        }
+        Some(Self { shared, nsp: Arc::clone(nsp) })
+    }
+
+    pub(crate) fn new(shared: Arc<Shared>, name: &str, options: NspOptions, auth: AuthSource) -> Self {
+        let mut nsps = lock(&shared.nsps);
+        let existing = nsps.iter().find(|nsp| *nsp.name == *name && !nsp.gone.load(Ordering::Acquire)).cloned();
+        let nsp = existing.unwrap_or_else(|| {
+            // The place of a namespace that has been left for good is taken again.
+            let index = nsps.iter().position(|nsp| nsp.gone.load(Ordering::Acquire)).unwrap_or(nsps.len());
+            let nsp = Arc::new(NspShared {
+                index,
+                name: name.into(),
+                options,
+                auth: Mutex::new(auth),
+                state: AtomicU8::new(IDLE),
+                recovered: AtomicBool::new(false),
+                id: Mutex::new(None),
+                handlers: Handlers::new(),
+                handles: AtomicUsize::new(0),
+                gone: AtomicBool::new(false),
+            });
+            match nsps.get_mut(index) {
+                Some(place) => *place = Arc::clone(&nsp),
+                None => nsps.push(Arc::clone(&nsp)),
+            }
+            nsp
+        });
+        drop(nsps);
+        Self::counted(shared, nsp)
+    }
+
+    pub(crate) const fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    pub(crate) const fn nsp(&self) -> &Arc<NspShared> {
+        &self.nsp
+    }
+
+    // ---- state ----
+
+    /// The id the server gave to this socket: present while the namespace is joined, new at every join unless the
+    /// session was recovered.
+    pub fn id(&self) -> Option<String> {
+        lock(&self.nsp.id).as_deref().map(str::to_owned)
+    }
+
+    /// Whether the namespace is joined.
+    pub fn connected(&self) -> bool {
+        self.nsp.is_joined()
+    }
+
+    /// Whether the namespace is joined, or will be by itself: on the way, or waiting for a reconnection.
+    pub fn active(&self) -> bool {
+        self.nsp.state.load(Ordering::Acquire) >= ACTIVE
+    }
+
+    /// Whether the server recovered the old session at the last join (connection state recovery, server 4.6 and later).
+    pub fn recovered(&self) -> bool {
+        self.nsp.recovered.load(Ordering::Acquire)
+    }
+
+    /// The name of the namespace; `/` for the main one.
+    pub fn name(&self) -> &str {
+        &self.nsp.name
+    }
+
+    /// The transport packets travel on; `None` while there is no connection.
+    pub fn transport(&self) -> Option<Transport> {
+        self.shared.transport()
+    }
+
+    // ---- sending ----
+
+    /// Emits an event. `args` is a tuple (`()`, `(1,)`, `("a", 2)`, …), a slice or a `Vec`; binary ([`Bin`](crate::Bin),
+    /// `bytes::Bytes`, `serde_bytes`) may stand at any depth.
+    ///
+    /// It never waits. While the namespace is not joined the packet is kept, and sent in order after the next join.
+    ///
+    /// # Errors
+    /// [`EmitError::Full`] when the send buffer is at its limit: await [`ready`](Self::ready) and try again. The other
+    /// variants tell what is wrong with the packet; nothing of it is sent.
+    pub fn emit<A: EmitArgs>(&self, event: &str, args: A) -> Result<(), EmitError> {
+        self.send_packet(event, &args, false)
+    }
+
+    /// Emits the event `message`, as `socket.send()` does in the official client.
+    ///
+    /// # Errors
+    /// As [`emit`](Self::emit).
+    pub fn send<A: EmitArgs>(&self, args: A) -> Result<(), EmitError> {
+        self.emit("message", args)
+    }
+
+    fn send_packet<A: EmitArgs>(&self, event: &str, args: &A, volatile: bool) -> Result<(), EmitError> {
+        check_event(event)?;
+        let head = Head::Emit { nsp: self.nsp.index as u32, ack: false, volatile, timeout: None };
+        encode(Some(event), args, self.shared.attachment_limit, |json, records, count| {
+            self.shared.packet(head, json, records, count, None)
+        })
+    }
+
+    /// Emits an event and gives a future of the server's answer, decoded as the tuple `T`:
+    /// `let (ok,): (bool,) = socket.emit_with_ack("save", (1,)).timeout(Duration::from_secs(5)).await?;`
+    ///
+    /// The event is sent when the future is first polled. Without a timeout here or
+    /// [`ack_timeout`](crate::ClientBuilder::ack_timeout) it waits until the answer or the disconnect.
+    pub fn emit_with_ack<T, A: EmitArgs>(&self, event: &str, args: A) -> AckFuture<T> {
+        self.ask(event, &args, None, false)
+    }
+
+    fn ask<T, A: EmitArgs>(&self, event: &str, args: &A, timeout: Option<Duration>, volatile: bool) -> AckFuture<T> {
+        let packet = check_event(event).and_then(|()| {
+            encode(Some(event), args, self.shared.attachment_limit, |json, records, count| {
+                Ok((json.to_vec(), records.to_vec(), count))
+            })
+        });
+        AckFuture::new(self.clone(), packet, timeout, volatile)
+    }
+
+    /// Emits volatile packets: dropped if the connection cannot take them at once (not joined, upgrading, or the link
+    /// is congested). For values that the next one replaces.
+    pub const fn volatile(&self) -> Volatile<'_> {
+        Volatile { socket: self }
+    }
+
+    /// Waits until the send buffer has room: less than half of its limit is used.
+    pub async fn ready(&self) {
+        let (sender, receiver) = oneshot::channel();
+        self.shared.command(Command::Ready(sender));
+        let _ = receiver.await;
+    }
+
+    /// Waits until everything that was emitted before, on any namespace of the connection, has been written to the
+    /// network. Packets for a namespace that is not joined are waited for too.
+    pub async fn flush(&self) {
+        let (sender, receiver) = oneshot::channel();
+        self.shared.command(Command::Flush(sender));
+        let _ = receiver.await;
+    }
+
+    /// Drops what was emitted on this namespace and has not been sent (after a long time offline, say).
+    /// Acknowledgements that waited for it fail.
+    pub fn clear_send_buffer(&self) {
+        self.shared.command(Command::Clear { nsp: self.nsp.index });
+    }
+
+    // ---- connection ----
+
+    /// Connects the namespace (again), and waits until it is joined. Transport failures are retried as the
+    /// reconnection policy says.
+    ///
+    /// # Errors
+    /// The server refused, or answered as no Socket.IO server does, or the attempts are used up.
+    pub async fn connect(&self) -> Result<(), ConnectError> {
+        if self.connected() {
+            return Ok(());
+        }
+        let (sender, receiver) = oneshot::channel();
+        self.begin_connect(Some(sender));
+        receiver.await.unwrap_or_else(|_| Err(ConnectError::closed()))
+    }
+
+    /// Connects the namespace (again) in the background.
+    pub fn connect_background(&self) {
+        self.begin_connect(None);
+    }
+
+    fn begin_connect(&self, waiter: Option<crate::shared::Waiter>) {
+        let _ = self.nsp.state.compare_exchange(IDLE, ACTIVE, Ordering::AcqRel, Ordering::Acquire);
+        self.shared.command(Command::Connect { nsp: self.nsp.index, waiter });
+    }
+
+    /// Leaves the namespace, after what was emitted before has been sent; there is no reconnection until
+    /// [`connect`](Self::connect). Works at any moment, also while a reconnection is being waited for. The connection
+    /// is closed with its last namespace.
+    pub fn disconnect(&self) {
+        self.shared.command(Command::Disconnect { nsp: self.nsp.index });
+    }
+
+    /// Drops the connection of all namespaces and makes a new one at once (reason `forced close`). A running wait for
+    /// reconnection ends now.
+    pub fn reconnect(&self) {
+        self.shared.command(Command::Reconnect);
+    }
+
+    /// Another namespace on the same connection. Ask for the same name again to get the same socket.
+    pub fn namespace(&self, name: &str) -> NamespaceBuilder {
+        NamespaceBuilder {
+            shared: Arc::clone(&self.shared),
+            _keep: self.clone(),
+            name: name.to_owned(),
+            options: crate::builder::nsp_options(),
+            auth: AuthSource::None,
+            error: None,
+        }
+    }
+
+    /// Changes the `auth` payload: it counts from the next CONNECT on.
+    pub fn set_auth(&self, auth: impl Serialize) -> Result<(), ConnectError> {
+        *lock(&self.nsp.auth) = AuthSource::value(&auth)?;
+        Ok(())
+    }
+
+    /// Changes the query; it counts from the next connection on.
+    pub fn set_query<K: AsRef<str>, V: AsRef<str>>(&self, query: impl IntoIterator<Item = (K, V)>) {
+        self.shared.command(Command::Query(encode_query(query)));
+    }
+
+    /// Changes the extra headers; they count from the next connection on.
+    ///
+    /// # Errors
+    /// A name or value that HTTP does not allow.
+    pub fn set_headers<K: AsRef<str>, V: AsRef<str>>(
+        &self,
+        headers: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<(), ConnectError> {
+        self.shared.command(Command::Headers(encode_headers(headers)?));
+        Ok(())
+    }
+
+    /// Changes the reconnection policy. Disabling it ends a running wait when its time comes.
+    pub fn set_reconnection(&self, policy: Reconnection) {
+        self.shared.command(Command::Reconnection(policy));
+    }
+
+    // ---- listening ----
+
+    /// Handles an event: see [`Handler`] for the functions it takes. Handlers of one connection run one after another,
+    /// in the order of the events and of their registration, and an async one is awaited before the next event. A slow
+    /// one delays later events, never heartbeats or acknowledgements; spawn a task for what may overlap. Handlers stay
+    /// over reconnections. Arguments that do not fit are logged, and the handler is not called.
+    pub fn on<M>(&self, event: &str, handler: impl Handler<M>) -> HandlerId {
+        self.nsp.handlers.on(event, handler.into_fn(), false)
+    }
+
+    /// As [`on`](Self::on), for the next event only.
+    pub fn once<M>(&self, event: &str, handler: impl Handler<M>) -> HandlerId {
+        self.nsp.handlers.on(event, handler.into_fn(), true)
+    }
+
+    /// Removes a handler of any kind; whether it was there. It is not called again.
+    pub fn off(&self, handler: HandlerId) -> bool {
+        let removed = self.nsp.handlers.off(handler);
+        self.sync_outgoing();
+        removed
+    }
+
+    /// Removes all handlers of an event.
+    pub fn off_event(&self, event: &str) {
+        self.nsp.handlers.off_event(event);
+    }
+
+    /// Removes all handlers and ends all streams of this namespace.
+    pub fn off_all(&self) {
+        self.nsp.handlers.clear();
+        self.sync_outgoing();
+    }
+
+    /// Whether the event has a handler.
+    pub fn has_handlers(&self, event: &str) -> bool {
+        self.nsp.handlers.has(event)
+    }
+
+    /// Sees every event from the server, before its own handlers.
+    pub fn on_any(&self, handler: impl Fn(&Event) + Send + Sync + 'static) -> HandlerId {
+        self.nsp.handlers.on_any(false, false, Box::new(handler))
+    }
+
+    /// As [`on_any`](Self::on_any), before those registered so far.
+    pub fn prepend_any(&self, handler: impl Fn(&Event) + Send + Sync + 'static) -> HandlerId {
+        self.nsp.handlers.on_any(false, true, Box::new(handler))
+    }
+
+    /// Sees every event to the server when it is actually sent (not acknowledgements).
+    pub fn on_any_outgoing(&self, handler: impl Fn(&Event) + Send + Sync + 'static) -> HandlerId {
+        let id = self.nsp.handlers.on_any(true, false, Box::new(handler));
+        self.sync_outgoing();
+        id
+    }
+
+    /// Removes all handlers of [`on_any`](Self::on_any).
+    pub fn off_any(&self) {
+        self.nsp.handlers.off_any(false);
+    }
+
+    /// Removes all handlers of [`on_any_outgoing`](Self::on_any_outgoing).
+    pub fn off_any_outgoing(&self) {
+        self.nsp.handlers.off_any(true);
+        self.sync_outgoing();
+    }
+
+    fn sync_outgoing(&self) {
+        let any = lock(&self.shared.nsps).iter().any(|nsp| nsp.handlers.has_outgoing());
+        if any != (self.shared.outgoing.swap(usize::from(any), Ordering::AcqRel) > 0) {
+            self.shared.command(Command::ReportOutgoing(any));
+        }
+    }
+
+    /// The events of this namespace as a stream, from now on; it goes on over reconnections and ends with the
+    /// connection's last handle. It holds up to 256 events: a stream that is not read holds all later events of the
+    /// connection up (never heartbeats).
+    pub fn events(&self) -> EventStream {
+        EventStream { receiver: self.nsp.handlers.event_stream(256) }
+    }
+
+    /// What happens to the connection, as a stream, from now on.
+    pub fn notices(&self) -> NoticeStream {
+        NoticeStream { receiver: self.nsp.handlers.notice_stream() }
+    }
+
+    fn on_notice(&self, pick: impl Fn(&Notice, &crate::Responder) + Send + Sync + 'static) -> HandlerId {
+        self.nsp.handlers.on_notice(Box::new(pick))
+    }
+
+    /// Called each time the namespace has been joined.
+    pub fn on_connect(&self, handler: impl Fn(Self) + Send + Sync + 'static) -> HandlerId {
+        self.on_notice(move |notice, responder| {
+            if let (Notice::Connected { .. }, Some(socket)) = (notice, responder.socket()) {
+                handler(socket);
+            }
+        })
+    }
+
+    /// Called each time the namespace, which was joined, has been left.
+    pub fn on_disconnect(&self, handler: impl Fn(Disconnected) + Send + Sync + 'static) -> HandlerId {
+        self.on_notice(move |notice, _| {
+            if let Notice::Disconnected(disconnected) = notice {
+                handler(disconnected.clone());
+            }
+        })
+    }
+
+    /// Called each time an attempt to join has failed; [`ConnectError::active`] tells whether it is tried again.
+    pub fn on_connect_error(&self, handler: impl Fn(ConnectError) + Send + Sync + 'static) -> HandlerId {
+        self.on_notice(move |notice, _| {
+            if let Notice::ConnectError(error) = notice {
+                handler(error.clone());
+            }
+        })
+    }
+
+    /// Called before each attempt to reconnect, with its number from 1.
+    pub fn on_reconnect_attempt(&self, handler: impl Fn(u32) + Send + Sync + 'static) -> HandlerId {
+        self.on_notice(move |notice, _| {
+            if let Notice::ReconnectAttempt(n) = notice {
+                handler(*n);
+            }
+        })
+    }
+
+    /// Called when the connection has been made again, with the number of attempts it took.
+    pub fn on_reconnect(&self, handler: impl Fn(u32) + Send + Sync + 'static) -> HandlerId {
+        self.on_notice(move |notice, _| {
+            if let Notice::Reconnected(n) = notice {
+                handler(*n);
+            }
+        })
+    }
+
+    /// Called when all attempts to reconnect are used up.
+    pub fn on_reconnect_failed(&self, handler: impl Fn() + Send + Sync + 'static) -> HandlerId {
+        self.on_notice(move |notice, _| {
+            if let Notice::ReconnectFailed = notice {
+                handler();
+            }
+        })
+    }
+}
+
+/// Reserved names are refused before anything is encoded (A7 item 78).
+fn check_event(event: &str) -> Result<(), EmitError> {
+    if sockeye_core::packet::is_reserved_event(event) { Err(EmitError::Reserved) } else { Ok(()) }
+}
+
+impl fmt::Debug for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Socket").field("namespace", &self.nsp.name).field("connected", &self.connected()).finish()
+    }
+}
+
+/// Emits volatile packets: see [`Socket::volatile`].
+#[derive(Clone, Copy, Debug)]
+pub struct Volatile<'s> {
+    socket: &'s Socket,
+}
+
+impl Volatile<'_> {
+    /// Emits an event that is dropped if it cannot be sent at once. `Ok` does not tell which.
+    ///
+    /// # Errors
+    /// As [`Socket::emit`], for packets that cannot be sent at all.
+    pub fn emit<A: EmitArgs>(&self, event: &str, args: A) -> Result<(), EmitError> {
+        if !self.socket.connected() {
+            return check_event(event);
+        }
+        match self.socket.send_packet(event, &args, true) {
+            Err(EmitError::Full) => Ok(()),
+            result => result,
+        }
+    }
+
+    /// As [`Socket::emit_with_ack`]; a dropped packet fails with [`AckError::Dropped`](crate::AckError::Dropped).
+    pub fn emit_with_ack<T, A: EmitArgs>(&self, event: &str, args: A) -> AckFuture<T> {
+        self.socket.ask(event, &args, None, true)
+    }
+}
+
+/// Joins another namespace: see [`Socket::namespace`].
+#[derive(Debug)]
+#[must_use = "call `connect`, `connect_background` or `open`"]
+pub struct NamespaceBuilder {
+    shared: Arc<Shared>,
+    /// The connection stays at least until the namespace has a handle of its own.
+    _keep: Socket,
+    name: String,
+    options: NspOptions,
+    auth: AuthSource,
+    error: Option<ConnectError>,
+}
+
+impl NamespaceBuilder {
+    /// The `auth` payload of every CONNECT: anything that serialises to a JSON object.
+    pub fn auth(mut self, auth: impl Serialize) -> Self {
+        match AuthSource::value(&auth) {
+            Ok(source) => self.auth = source,
+            Err(error) => self.error = Some(error),
+        }
+        self
+    }
+
+    /// Computes the `auth` payload anew for every CONNECT: fresh tokens after every reconnection.
+    pub fn auth_with<F, T>(mut self, auth: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<T, BoxError>> + Send + 'static,
+        T: Serialize,
+    {
+        self.auth = AuthSource::function(auth);
+        self
+    }
+
+    /// Timeout of acknowledgements that have none of their own.
+    pub const fn ack_timeout(mut self, timeout: Duration) -> Self {
+        self.options.ack_timeout = Some(timeout);
+        self
+    }
+
+    /// The `retries` queue: see [`ClientBuilder::retries`](crate::ClientBuilder::retries).
+    pub const fn retries(mut self, retries: u32) -> Self {
+        self.options.retries = Some(retries);
+        self
+    }
+
+    /// The socket, not connected: register handlers, then [`Socket::connect`].
+    ///
+    /// # Errors
+    /// A bad name or `auth`.
+    pub fn open(self) -> Result<Socket, ConnectError> {
+        if let Some(error) = self.error {
+            return Err(error);
+        }
+        let name = check_namespace(&self.name)?;
+        Ok(Socket::new(self.shared, &name, self.options, self.auth))
+    }
+
+    /// Connects and waits until the namespace is joined.
+    ///
+    /// # Errors
+    /// As [`Socket::connect`].
+    pub async fn connect(self) -> Result<Socket, ConnectError> {
+        let socket = self.open()?;
+        socket.connect().await?;
+        Ok(socket)
+    }
+
+    /// Connects in the background.
+    ///
+    /// # Errors
+    /// A bad name or `auth`.
+    pub fn connect_background(self) -> Result<Socket, ConnectError> {
+        let socket = self.open()?;
+        socket.connect_background();
+        Ok(socket)
+    }
+}
+
+/// Events as a stream: see [`Socket::events`].
+#[derive(Debug)]
+pub struct EventStream {
+    receiver: mpsc::Receiver<Event>,
+}
+
+impl EventStream {
+    /// The next event; `None` at the end.
+    pub async fn next(&mut self) -> Option<Event> {
+        self.receiver.recv().await
+    }
+}
+
+impl Stream for EventStream {
+    type Item = Event;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+        self.receiver.poll_recv(cx)
+    }
+}
+
+/// Connection events as a stream: see [`Socket::notices`].
+#[derive(Debug)]
+pub struct NoticeStream {
+    receiver: mpsc::UnboundedReceiver<Notice>,
+}
+
+impl NoticeStream {
+    /// The next one; `None` at the end.
+    pub async fn next(&mut self) -> Option<Notice> {
+        self.receiver.recv().await
+    }
+}
+
+impl Stream for NoticeStream {
+    type Item = Notice;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Notice>> {
+        self.receiver.poll_recv(cx)
+    }
+}
