@@ -63,14 +63,16 @@ enum Phase {
     Doomed,
 }
 
-/// What a polling link is doing.
+/// What a link is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Job {
     Idle,
     /// A request is being written.
     Sending,
-    /// A response is awaited.
+    /// A response is awaited; on a WebSocket: a close frame has been sent.
     Waiting,
+    /// The WebSocket handshake is done: frames travel.
+    Frames,
 }
 
 #[derive(Clone, Copy, Debug)]

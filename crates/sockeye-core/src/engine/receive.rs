@@ -215,7 +215,7 @@ impl Engine<'_> {
             self.link_failed(Link::WebSocket, DisconnectReason::TransportError, Cause::WebSocketHandshake);
             return;
         }
-        self.links[i].job = Job::Idle;
+        self.links[i].job = Job::Frames;
         if self.upgrade == Upgrade::Dialing {
             self.send_probe();
         }

@@ -1,0 +1,35 @@
+//! Scenarios, point by point: each runs over fixed and over growable memory, and must read the same.
+
+mod handshake;
+mod heartbeat;
+mod http;
+mod polling;
+mod upgrade;
+
+use sockeye_core::{Config, Memory, Storage};
+use sockeye_testkit::Rig;
+
+/// Fixed memory as a device may have it.
+type Small = Storage<4096, 4096, 8, 32, 4, 1024>;
+
+/// Runs a scenario over both kinds of memory.
+pub fn both(config: impl Fn() -> Config<'static>, scenario: impl Fn(&mut Rig<'_>)) {
+    let mut storage = Box::new(Small::new());
+    fixed(config(), storage.memory(), &scenario);
+    growable(config(), &scenario);
+}
+
+fn fixed(config: Config<'_>, memory: Memory<'_>, scenario: impl Fn(&mut Rig<'_>)) {
+    println!("-- fixed memory");
+    scenario(&mut Rig::new(config, memory));
+}
+
+#[cfg(feature = "alloc")]
+fn growable(config: Config<'_>, scenario: impl Fn(&mut Rig<'_>)) {
+    println!("-- growable memory");
+    let memory = Memory::growable(&config.limits);
+    scenario(&mut Rig::new(config, memory));
+}
+
+#[cfg(not(feature = "alloc"))]
+fn growable(_: Config<'_>, _: impl Fn(&mut Rig<'_>)) {}

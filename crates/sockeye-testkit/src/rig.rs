@@ -1,0 +1,670 @@
+//! The rig: one client, three byte streams, one clock.
+
+use std::collections::VecDeque;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use sockeye_core::packet::EmitArgs;
+use sockeye_core::{
+    AckId, AckRequest, Client, Config, EmitError, EmitOptions, Entropy, Event, Instant, Link, Memory, Nsp, NspOptions,
+    Output, Reconnection, Transports, text,
+};
+
+use crate::http::{Request, accept_key, response};
+use crate::server::{Act, Server};
+use crate::words;
+use crate::ws::{Frame, frame};
+use crate::Seeded;
+
+/// The configuration most tests start from: host `h`, no jitter, no time stamps.
+pub fn config(transports: Transports) -> Config<'static> {
+    let mut config = Config::new(text("h"), Entropy::Seed(7));
+    config.transports = transports;
+    config.timestamp = sockeye_core::Timestamp::Never;
+    config.reconnection = Reconnection { jitter_permille: 0, ..Reconnection::DEFAULT };
+    config
+}
+
+/// What becomes of the client's wish to open a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// It is open at once (or after the latency).
+    Accept,
+    /// It is refused.
+    Refuse,
+    /// Nothing happens until [`Rig::opened`].
+    Hold,
+}
+
+/// How bytes for the client are cut into reads.
+#[derive(Clone, Debug)]
+pub enum Pieces {
+    /// As much as there is room for.
+    Whole,
+    /// At most so many at a time.
+    Of(usize),
+    /// Random sizes.
+    Random(Seeded),
+}
+
+#[derive(Debug, Default)]
+struct Conn {
+    open: bool,
+    opening: bool,
+    /// Bytes from the client that do not make up a request or frame yet.
+    out: Vec<u8>,
+    /// Frames, not requests.
+    frames: bool,
+    requests: VecDeque<Request>,
+    /// Counts openings, so that what was meant for an older connection is dropped.
+    epoch: u32,
+}
+
+/// See the [crate] documentation.
+#[derive(Debug)]
+pub struct Rig<'a> {
+    /// The client under test. After giving it a command by hand, call [`Self::drain`].
+    pub client: Client<'a>,
+    /// What happens when the client opens a link.
+    pub opening: Opening,
+    /// How reads are cut.
+    pub pieces: Pieces,
+    /// At most so many bytes are taken by one write; 0 blocks the link until [`Self::writable`].
+    pub write: [usize; 3],
+    /// The `auth` payload given whenever it is asked for; `None` leaves that to the test.
+    pub auth: Option<String>,
+    /// The script on the other side; `None`: the test answers.
+    pub server: Option<Server>,
+    /// How long bytes and openings travel.
+    pub latency: Duration,
+    /// What messages wanted answers, oldest first.
+    pub wanted: VecDeque<AckRequest>,
+    /// Masks of all frames so far.
+    pub masks: Vec<[u8; 4]>,
+    /// The most outputs that one drain took.
+    pub longest_drain: usize,
+    now: Instant,
+    logged_at: Instant,
+    log: String,
+    quiet: bool,
+    wake: Option<Instant>,
+    conns: [Conn; 3],
+    names: Vec<(Nsp, String)>,
+    /// What is under way to the client: time, order, link, epoch, act.
+    travelling: Vec<(Instant, u64, Link, u32, Act)>,
+    order: u64,
+    depth: u32,
+}
+
+const WORD: [&str; 3] = ["get", "post", "ws"];
+
+fn word(link: Link) -> &'static str {
+    WORD[link.index()]
+}
+
+impl<'a> Rig<'a> {
+    /// A rig at time 0 around a client that does nothing yet.
+    pub fn new(config: Config<'a>, memory: Memory<'a>) -> Self {
+        Self {
+            client: Client::new(config, memory),
+            opening: Opening::Accept,
+            pieces: Pieces::Whole,
+            write: [usize::MAX; 3],
+            auth: None,
+            server: None,
+            latency: Duration::ZERO,
+            wanted: VecDeque::new(),
+            masks: Vec::new(),
+            longest_drain: 0,
+            now: Instant::ZERO,
+            logged_at: Instant::ZERO,
+            log: String::new(),
+            quiet: false,
+            wake: None,
+            conns: [Conn::default(), Conn::default(), Conn::default()],
+            names: Vec::new(),
+            travelling: Vec::new(),
+            order: 0,
+            depth: 0,
+        }
+    }
+
+    // ---- the log ----
+
+    /// Adds a line of the test's own.
+    pub fn line(&mut self, line: &str) {
+        if self.quiet {
+            return;
+        }
+        if self.now != self.logged_at {
+            self.logged_at = self.now;
+            let _ = writeln!(self.log, "@{}", self.now.as_millis());
+        }
+        self.log.push_str(line);
+        self.log.push('\n');
+    }
+
+    /// Whether lines are kept. Off for runs with very much traffic.
+    pub const fn set_quiet(&mut self, quiet: bool) {
+        self.quiet = quiet;
+    }
+
+    /// The lines since the last look.
+    pub fn take_log(&mut self) -> String {
+        std::mem::take(&mut self.log)
+    }
+
+    /// Only the lines that are not about bytes and links: what the application sees.
+    pub fn take_events(&mut self) -> String {
+        let log = self.take_log();
+        let wire = |line: &&str| {
+            !(line.contains("> ") && WORD.iter().any(|w| line.starts_with(&format!("{w}> ")))
+                || WORD.iter().any(|w| line.starts_with(&format!("{w}< ")) || *line == format!("{w}>"))
+                || line.starts_with("open ")
+                || line.starts_with("close ")
+                || line.starts_with('@'))
+        };
+        log.lines().filter(wire).fold(String::new(), |mut all, line| {
+            all.push_str(line);
+            all.push('\n');
+            all
+        })
+    }
+
+    /// Compares the lines since the last look with `expected`, whose indentation and blank edge lines do not count.
+    ///
+    /// # Panics
+    /// If they differ.
+    #[track_caller]
+    pub fn expect(&mut self, expected: &str) {
+        let log = self.take_log();
+        let want: Vec<&str> = expected.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        let got: Vec<&str> = log.lines().collect();
+        if want != got {
+            let mut report = String::from("the lines differ:\n");
+            let same = want.iter().zip(&got).take_while(|(a, b)| a == b).count();
+            for line in &got[..same] {
+                let _ = writeln!(report, "    {line}");
+            }
+            for line in &want[same..] {
+                let _ = writeln!(report, "  - {line}");
+            }
+            for line in &got[same..] {
+                let _ = writeln!(report, "  + {line}");
+            }
+            panic!("{report}");
+        }
+    }
+
+    // ---- time ----
+
+    /// The time.
+    pub const fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// The client's next deadline.
+    pub const fn wake(&self) -> Option<Instant> {
+        self.wake
+    }
+
+    /// Lets `ms` milliseconds pass, from deadline to deadline.
+    pub fn pass(&mut self, ms: u64) {
+        self.run_until(self.now + Duration::from_millis(ms));
+    }
+
+    /// Lets time pass until `end`, from deadline to deadline.
+    ///
+    /// # Panics
+    /// If a deadline does not move although it has been served.
+    pub fn run_until(&mut self, end: Instant) {
+        let mut stuck = 0;
+        loop {
+            let travel = self.travelling.iter().map(|(at, ..)| *at).min();
+            let tick = self.server.as_ref().and_then(Server::wake);
+            let next = [self.wake, travel, tick].into_iter().flatten().min().filter(|at| *at <= end);
+            let Some(next) = next else { break };
+            stuck = if next > self.now { 0 } else { stuck + 1 };
+            assert!(stuck < 10_000, "the deadline {next:?} does not move");
+            self.now = self.now.max(next);
+            if self.wake.is_some_and(|at| at <= self.now) {
+                self.client.handle_timeout(self.now);
+                self.drain();
+            }
+            self.arrivals();
+            if let Some(mut server) = self.server.take() {
+                let acts = server.tick(self.now);
+                self.server = Some(server);
+                self.perform(acts);
+            }
+        }
+        self.now = self.now.max(end);
+    }
+
+    /// The clock jumps while the device sleeps: nothing is served, nothing is told.
+    pub fn sleep(&mut self, ms: u64) {
+        self.now = self.now + Duration::from_millis(ms);
+    }
+
+    fn arrivals(&mut self) {
+        while let Some(i) = (0..self.travelling.len())
+            .filter(|i| self.travelling[*i].0 <= self.now)
+            .min_by_key(|i| (self.travelling[*i].0, self.travelling[*i].1))
+        {
+            let (_, _, link, epoch, act) = self.travelling.remove(i);
+            if self.conns[link.index()].epoch != epoch {
+                continue;
+            }
+            match act {
+                Act::Opened => self.opened(link),
+                Act::Bytes(_, bytes) => self.feed(link, &bytes),
+                Act::Close(_) => self.cut(link),
+            }
+        }
+    }
+
+    /// What the server wants to happen, after the latency.
+    pub(crate) fn perform(&mut self, acts: Vec<Act>) {
+        for act in acts {
+            let link = match &act {
+                Act::Bytes(link, _) | Act::Close(link) => *link,
+                Act::Opened => continue,
+            };
+            self.travel(link, act);
+        }
+        if self.latency.is_zero() && self.depth == 0 {
+            self.depth += 1;
+            self.arrivals();
+            self.depth -= 1;
+        }
+    }
+
+    fn travel(&mut self, link: Link, act: Act) {
+        self.order += 1;
+        let epoch = self.conns[link.index()].epoch;
+        self.travelling.push((self.now + self.latency, self.order, link, epoch, act));
+    }
+
+    /// Something the server does on its own.
+    ///
+    /// # Panics
+    /// Without a server.
+    pub fn serve(&mut self, act: impl FnOnce(&mut Server) -> Vec<Act>) {
+        let mut server = self.server.take().expect("a server");
+        let acts = act(&mut server);
+        self.server = Some(server);
+        self.perform(acts);
+    }
+
+    // ---- the client ----
+
+    /// Adds a namespace.
+    ///
+    /// # Panics
+    /// If the client refuses it.
+    pub fn namespace(&mut self, name: &str, options: NspOptions) -> Nsp {
+        let nsp = self.client.namespace(name, options).expect("room for a namespace");
+        let name = self.client.name(nsp).to_owned();
+        self.names.retain(|(old, _)| *old != nsp);
+        self.names.push((nsp, name));
+        nsp
+    }
+
+    /// Adds a namespace and connects it.
+    pub fn connect(&mut self, name: &str) -> Nsp {
+        let nsp = self.namespace(name, NspOptions::default());
+        self.client.connect(self.now, nsp);
+        self.drain();
+        nsp
+    }
+
+    /// Disconnects a namespace.
+    pub fn disconnect(&mut self, nsp: Nsp) {
+        self.client.disconnect(self.now, nsp);
+        self.drain();
+    }
+
+    /// Emits, and lets the client work.
+    ///
+    /// # Errors
+    /// The client's.
+    pub fn emit(
+        &mut self,
+        nsp: Nsp,
+        event: &str,
+        args: &(impl EmitArgs + ?Sized),
+        options: EmitOptions,
+    ) -> Result<Option<AckId>, EmitError> {
+        let result = self.client.emit(self.now, nsp, event, args, options);
+        self.drain();
+        result
+    }
+
+    /// Answers the oldest message that wanted it.
+    ///
+    /// # Errors
+    /// The client's.
+    ///
+    /// # Panics
+    /// If no message waits for an answer.
+    pub fn answer(&mut self, args: &(impl EmitArgs + ?Sized)) -> Result<(), EmitError> {
+        let request = self.wanted.pop_front().expect("a message that wants an answer");
+        let result = self.client.ack(self.now, request, args);
+        self.drain();
+        result
+    }
+
+    /// Does what the client asks for until it is idle.
+    ///
+    /// # Panics
+    /// If it does not become idle in a bounded number of outputs.
+    pub fn drain(&mut self) {
+        let mut outputs = 0;
+        loop {
+            outputs += 1;
+            let queued = self.client.send_queue_len();
+            assert!(outputs < 100_000 + 4 * queued, "the client does not become idle");
+            match self.client.poll_output() {
+                Output::Idle(wake) => {
+                    self.wake = wake;
+                    break;
+                }
+                Output::Event(event) => {
+                    let names = &self.names;
+                    let name = |nsp| names.iter().find(|(n, _)| *n == nsp).map_or("?", |(_, name)| name.as_str());
+                    let mut line = words::event(&event, name);
+                    let (mut auth, mut connected) = (None, None);
+                    match event {
+                        Event::Message(message) => self.wanted.extend(message.ack),
+                        Event::Auth(nsp) => auth = Some(nsp),
+                        Event::Connected { nsp, .. } => connected = Some(nsp),
+                        _ => (),
+                    }
+                    if let Some(nsp) = connected {
+                        let _ = write!(line, " id={}", self.client.id(nsp).unwrap_or("none"));
+                    }
+                    self.line(&line);
+                    if let (Some(nsp), Some(payload)) = (auth, self.auth.clone()) {
+                        let _ = self.client.provide_auth(self.now, nsp, &payload);
+                    }
+                }
+                Output::Open(link) => {
+                    self.line(&format!("open {}", word(link)));
+                    let conn = &mut self.conns[link.index()];
+                    let epoch = conn.epoch + 1;
+                    *conn = Conn { opening: true, epoch, ..Conn::default() };
+                    match self.opening {
+                        Opening::Accept if self.latency.is_zero() => self.set_open(link),
+                        Opening::Accept => self.travel(link, Act::Opened),
+                        Opening::Refuse => {
+                            conn.opening = false;
+                            self.client.handle_open_failed(self.now, link, "connection refused");
+                        }
+                        Opening::Hold => (),
+                    }
+                }
+                Output::Close(link) => {
+                    self.line(&format!("close {}", word(link)));
+                    let conn = &mut self.conns[link.index()];
+                    let epoch = conn.epoch + 1;
+                    *conn = Conn { epoch, ..Conn::default() };
+                    if let Some(server) = &mut self.server {
+                        server.lost(link);
+                    }
+                }
+                Output::Transmit(link) => {
+                    let bytes = self.client.transmit(link);
+                    assert!(!bytes.is_empty(), "`Transmit` without bytes");
+                    let n = bytes.len().min(self.write[link.index()]);
+                    let conn = &mut self.conns[link.index()];
+                    assert!(conn.open, "`Transmit` on a link that is not open");
+                    conn.out.extend_from_slice(&bytes[..n]);
+                    self.client.transmitted(link, n);
+                    self.decode(link);
+                }
+            }
+        }
+        self.longest_drain = self.longest_drain.max(outputs);
+        if self.latency.is_zero() && self.depth == 0 && self.server.is_some() {
+            self.depth += 1;
+            self.arrivals();
+            self.depth -= 1;
+        }
+    }
+
+    fn set_open(&mut self, link: Link) {
+        let conn = &mut self.conns[link.index()];
+        conn.open = true;
+        conn.opening = false;
+        self.client.handle_opened(self.now, link);
+    }
+
+    /// What the client has written so far, as requests and frames.
+    fn decode(&mut self, link: Link) {
+        let i = link.index();
+        loop {
+            let conn = &mut self.conns[i];
+            if conn.frames {
+                let Some((frame, len)) = Frame::parse(&conn.out) else { return };
+                conn.out.drain(..len);
+                self.masks.push(frame.mask.expect("clients mask their frames"));
+                let line = match frame.first {
+                    0x81 => format!("ws> {}", words::printable(&frame.payload)),
+                    0x82 => format!("ws> <{}>", words::hex(&frame.payload)),
+                    0x88 => format!("ws> close {}", words::hex(&frame.payload)),
+                    0x8a => format!("ws> pong {}", words::printable(&frame.payload)),
+                    first => panic!("a frame that begins with {first:02x}"),
+                };
+                self.line(&line);
+                if let Some(mut server) = self.server.take() {
+                    let acts = server.frame(self.now, &frame);
+                    self.server = Some(server);
+                    self.perform(acts);
+                }
+            } else {
+                let Some((request, len)) = Request::parse(&conn.out) else { return };
+                conn.out.drain(..len);
+                conn.requests.push_back(request.clone());
+                assert!(conn.requests.len() == 1 || self.server.is_some(), "a second request before the answer");
+                let line = match link {
+                    Link::Post => format!("post> {}", words::printable(&request.body)),
+                    Link::Poll if request.query("sid").is_none() => "get> handshake".to_owned(),
+                    Link::Poll => "get>".to_owned(),
+                    Link::WebSocket if request.query("sid").is_none() => "ws> handshake".to_owned(),
+                    Link::WebSocket => "ws> upgrade".to_owned(),
+                };
+                self.line(&line);
+                if let Some(mut server) = self.server.take() {
+                    let (acts, frames) = server.request(self.now, link, &request);
+                    self.conns[i].frames = frames;
+                    self.server = Some(server);
+                    self.perform(acts);
+                }
+            }
+        }
+    }
+
+    // ---- the links ----
+
+    /// Whether the link is open, as the client sees it.
+    pub const fn is_open(&self, link: Link) -> bool {
+        self.conns[link.index()].open
+    }
+
+    /// The last request on a link that has not been answered yet.
+    pub fn request(&self, link: Link) -> Option<&Request> {
+        self.conns[link.index()].requests.front()
+    }
+
+    /// Bytes from the client that make up no whole request or frame yet.
+    pub fn unfinished(&self, link: Link) -> &[u8] {
+        &self.conns[link.index()].out
+    }
+
+    /// The connection that was held or under way is there.
+    pub fn opened(&mut self, link: Link) {
+        if self.conns[link.index()].opening {
+            self.set_open(link);
+            self.drain();
+        }
+    }
+
+    /// The connection that was held cannot be had.
+    pub fn refused(&mut self, link: Link) {
+        if std::mem::take(&mut self.conns[link.index()].opening) {
+            self.client.handle_open_failed(self.now, link, "connection refused");
+            self.drain();
+        }
+    }
+
+    /// Gives bytes to the client, in the pieces asked for; what the link cannot take any more is lost.
+    pub fn feed(&mut self, link: Link, mut bytes: &[u8]) {
+        let epoch = self.conns[link.index()].epoch;
+        while !bytes.is_empty() && self.conns[link.index()].open && self.conns[link.index()].epoch == epoch {
+            let piece = match &mut self.pieces {
+                Pieces::Whole => usize::MAX,
+                Pieces::Of(n) => *n,
+                Pieces::Random(seeded) => 1 + seeded.below(40),
+            };
+            let room = self.client.receive_buf(link);
+            assert!(!room.is_empty(), "`receive_buf` is empty though {link:?} is open and drained");
+            let n = bytes.len().min(room.len()).min(piece);
+            room[..n].copy_from_slice(&bytes[..n]);
+            bytes = &bytes[n..];
+            self.client.handle_received(self.now, link, n);
+            self.drain();
+        }
+    }
+
+    /// The other side ends the stream.
+    pub fn cut(&mut self, link: Link) {
+        if self.conns[link.index()].open {
+            self.client.handle_closed(self.now, link, None);
+            self.drain();
+        }
+    }
+
+    /// The stream breaks.
+    pub fn break_link(&mut self, link: Link, words: &str) {
+        if self.conns[link.index()].open {
+            self.client.handle_closed(self.now, link, Some(words));
+            self.drain();
+        }
+    }
+
+    /// All streams break, and what was under way is lost.
+    pub fn break_all(&mut self) {
+        self.travelling.clear();
+        for link in Link::ALL {
+            self.break_link(link, "connection reset");
+        }
+    }
+
+    /// The link takes bytes again, at most `most` at a time.
+    pub fn writable(&mut self, link: Link, most: usize) {
+        self.write[link.index()] = most;
+        self.client.handle_writable(self.now, link);
+        self.drain();
+    }
+
+    // ---- answers by hand ----
+
+    fn answered(&mut self, link: Link) -> Request {
+        self.conns[link.index()].requests.pop_front().expect("a request to answer")
+    }
+
+    /// Answers the oldest request on `link` with these bytes.
+    ///
+    /// # Panics
+    /// If there is no request.
+    pub fn reply(&mut self, link: Link, bytes: &[u8]) {
+        self.answered(link);
+        self.line(&format!("{}< {}", word(link), words::printable(bytes)));
+        self.feed(link, bytes);
+    }
+
+    /// Answers the waiting GET with a payload; `|` stands for the record separator.
+    pub fn get_reply(&mut self, payload: &str) {
+        self.answered(Link::Poll);
+        self.line(&format!("get< {payload}"));
+        let body = payload.replace('|', "\u{1e}");
+        self.feed(Link::Poll, &response("200 OK", "Content-Type: text/plain; charset=UTF-8\r\n", body.as_bytes()));
+    }
+
+    /// Answers the waiting POST with `ok`.
+    pub fn post_reply(&mut self) {
+        self.answered(Link::Post);
+        self.line("post< ok");
+        self.feed(Link::Post, &response("200 OK", "Content-Type: text/html\r\n", b"ok"));
+    }
+
+    /// Accepts the WebSocket handshake.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn ws_accept(&mut self) {
+        let request = self.answered(Link::WebSocket);
+        let key = request.header("sec-websocket-key").expect("a key");
+        let answer = format!(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n\r\n",
+            accept_key(key)
+        );
+        self.conns[Link::WebSocket.index()].frames = true;
+        self.line("ws< 101");
+        self.feed(Link::WebSocket, answer.as_bytes());
+    }
+
+    /// Sends a text frame.
+    pub fn ws(&mut self, packet: &str) {
+        self.line(&format!("ws< {}", words::printable(packet.as_bytes())));
+        self.feed(Link::WebSocket, &frame(0x81, packet.as_bytes()));
+    }
+
+    /// Sends a binary frame.
+    pub fn ws_binary(&mut self, bytes: &[u8]) {
+        self.line(&format!("ws< <{}>", words::hex(bytes)));
+        self.feed(Link::WebSocket, &frame(0x82, bytes));
+    }
+
+    /// Sends any frame.
+    pub fn ws_frame(&mut self, first: u8, payload: &[u8]) {
+        self.line(&format!("ws< {first:02x} {}", words::printable(payload)));
+        self.feed(Link::WebSocket, &frame(first, payload));
+    }
+
+    // ---- beginnings that many tests share ----
+
+    /// Brings a WebSocket-only client to an open session with the main namespace joined, and forgets the lines.
+    pub fn joined_ws(&mut self) -> Nsp {
+        let nsp = self.connect("/");
+        self.opened_ws();
+        self.ws("40{\"sid\":\"S1\"}");
+        assert!(self.client.is_connected(nsp));
+        self.take_log();
+        nsp
+    }
+
+    /// Answers the WebSocket handshake and the Engine.IO one: ping interval 25 s, timeout 20 s.
+    pub fn opened_ws(&mut self) {
+        self.ws_accept();
+        self.ws("0{\"sid\":\"E1\",\"upgrades\":[],\"pingInterval\":25000,\"pingTimeout\":20000,\"maxPayload\":1000000}");
+    }
+
+    /// Brings a polling client to an open session with the main namespace joined, a GET waiting.
+    pub fn joined_polling(&mut self, upgrades: &str) -> Nsp {
+        let nsp = self.connect("/");
+        self.opened_polling(upgrades);
+        self.get_reply("40{\"sid\":\"S1\"}");
+        self.post_reply();
+        assert!(self.client.is_connected(nsp));
+        self.take_log();
+        nsp
+    }
+
+    /// Answers the polling handshake; `upgrades` is `[]` or `["websocket"]`.
+    pub fn opened_polling(&mut self, upgrades: &str) {
+        self.get_reply(&format!(
+            "0{{\"sid\":\"E1\",\"upgrades\":{upgrades},\"pingInterval\":25000,\"pingTimeout\":20000,\"maxPayload\":1000000}}"
+        ));
+    }
+}

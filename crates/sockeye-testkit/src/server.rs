@@ -1,0 +1,484 @@
+//! A small Engine.IO and Socket.IO server for the [`Rig`](crate::Rig): deterministic, one session at a time, and a
+//! strict judge of what the client sends.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use sockeye_core::{Instant, Link};
+
+use crate::http::{Request, accept_key, base64, response, unbase64};
+use crate::ws::{Frame, frame};
+
+/// Something that happens to the client.
+#[derive(Clone, Debug)]
+pub enum Act {
+    /// The link is connected.
+    Opened,
+    /// Bytes arrive.
+    Bytes(Link, Vec<u8>),
+    /// The stream ends.
+    Close(Link),
+}
+
+/// How the server behaves.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Whether it offers, and accepts, an upgrade.
+    pub upgrades: bool,
+    /// Milliseconds.
+    pub ping_interval: u64,
+    /// Milliseconds.
+    pub ping_timeout: u64,
+    /// Largest POST body.
+    pub max_payload: usize,
+    /// CONNECT to these namespaces is refused.
+    pub refused: Vec<&'static str>,
+    /// So many CONNECT packets are left without an answer.
+    pub mute_connects: usize,
+    /// So many acknowledgements are left out.
+    pub mute_acks: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            upgrades: true,
+            ping_interval: 25_000,
+            ping_timeout: 20_000,
+            max_payload: 1_000_000,
+            refused: Vec::new(),
+            mute_connects: 0,
+            mute_acks: 0,
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Message {
+    Text(String),
+    Binary(Vec<u8>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ws {
+    None,
+    /// The handshake is done, nothing said.
+    Fresh,
+    /// `2probe` has been answered.
+    Probed,
+    /// It carries the session.
+    Active,
+}
+
+#[derive(Debug)]
+struct Partial {
+    kind: char,
+    count: usize,
+    nsp: String,
+    id: String,
+    data: String,
+    attachments: Vec<Vec<u8>>,
+}
+
+#[derive(Debug)]
+struct Session {
+    sid: String,
+    ws: Ws,
+    get_waits: bool,
+    queue: VecDeque<Message>,
+    ping_at: Option<Instant>,
+    pong_by: Option<Instant>,
+    joined: Vec<String>,
+    partial: Option<Partial>,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Server {
+    /// May be changed at any time.
+    pub settings: Settings,
+    /// Every event received, in order: namespace, JSON, attachments as `<hex>`.
+    pub received: Vec<String>,
+    /// What the client did wrong.
+    pub violations: Vec<String>,
+    /// The payload of every CONNECT.
+    pub auths: Vec<String>,
+    session: Option<Session>,
+    sessions: u32,
+    sockets: u32,
+}
+
+impl Server {
+    /// A server with these settings.
+    pub fn new(settings: Settings) -> Self {
+        Self { settings, ..Self::default() }
+    }
+
+    /// How many sessions there have been.
+    pub const fn sessions(&self) -> u32 {
+        self.sessions
+    }
+
+    /// Whether a session is open.
+    pub const fn has_session(&self) -> bool {
+        self.session.is_some()
+    }
+
+    /// Namespaces that are joined now.
+    pub fn joined(&self) -> Vec<&str> {
+        self.session.iter().flat_map(|s| s.joined.iter().map(String::as_str)).collect()
+    }
+
+    fn wrong(&mut self, what: String) {
+        self.violations.push(what);
+    }
+
+    // ---- what happens ----
+
+    /// The next time at which something happens by itself.
+    pub(crate) fn wake(&self) -> Option<Instant> {
+        let session = self.session.as_ref()?;
+        [session.ping_at, session.pong_by].into_iter().flatten().min()
+    }
+
+    pub(crate) fn tick(&mut self, now: Instant) -> Vec<Act> {
+        let (interval, timeout) = (self.settings.ping_interval, self.settings.ping_timeout);
+        let Some(session) = &mut self.session else { return Vec::new() };
+        if session.pong_by.is_some_and(|at| now >= at) {
+            return self.drop_session();
+        }
+        if session.ping_at.is_some_and(|at| now >= at) {
+            session.ping_at = None;
+            session.pong_by = Some(now + Duration::from_millis(timeout));
+            session.queue.push_back(Message::Text("2".into()));
+            let _ = interval;
+            return self.flush();
+        }
+        Vec::new()
+    }
+
+    /// The client has closed a link.
+    pub(crate) fn lost(&mut self, link: Link) {
+        let Some(session) = &mut self.session else { return };
+        match link {
+            Link::WebSocket if session.ws == Ws::Active => self.session = None,
+            Link::WebSocket => session.ws = Ws::None,
+            Link::Poll if session.get_waits && session.ws != Ws::Active => self.session = None,
+            Link::Poll | Link::Post => (),
+        }
+    }
+
+    /// Ends the session without a word.
+    pub fn drop_session(&mut self) -> Vec<Act> {
+        match self.session.take() {
+            Some(session) if session.ws == Ws::Active => vec![Act::Close(Link::WebSocket)],
+            Some(_) => vec![Act::Close(Link::Poll)],
+            None => Vec::new(),
+        }
+    }
+
+    /// Sends an event to a namespace; `json` is the array.
+    pub fn emit(&mut self, nsp: &str, json: &str, attachments: &[&[u8]]) -> Vec<Act> {
+        let prefix = if nsp == "/" { String::new() } else { format!("{nsp},") };
+        let head = if attachments.is_empty() { "42".to_owned() } else { format!("45{}-", attachments.len()) };
+        self.send(format!("{head}{prefix}{json}"), attachments.iter().map(|a| a.to_vec()).collect())
+    }
+
+    /// Sends one Engine.IO packet as it is.
+    pub fn send_raw(&mut self, packet: &str) -> Vec<Act> {
+        self.send(packet.to_owned(), Vec::new())
+    }
+
+    fn send(&mut self, packet: String, attachments: Vec<Vec<u8>>) -> Vec<Act> {
+        let Some(session) = &mut self.session else { return Vec::new() };
+        session.queue.push_back(Message::Text(packet));
+        session.queue.extend(attachments.into_iter().map(Message::Binary));
+        self.flush()
+    }
+
+    fn flush(&mut self) -> Vec<Act> {
+        let Some(session) = &mut self.session else { return Vec::new() };
+        if session.ws == Ws::Active {
+            let frames = session.queue.drain(..).map(|message| match message {
+                Message::Text(text) => frame(0x81, text.as_bytes()),
+                Message::Binary(bytes) => frame(0x82, &bytes),
+            });
+            return frames.map(|bytes| Act::Bytes(Link::WebSocket, bytes)).collect();
+        }
+        if session.get_waits && (!session.queue.is_empty() || session.ws == Ws::Probed) {
+            session.get_waits = false;
+            let packets: Vec<String> = session.queue.drain(..).map(|message| match message {
+                Message::Text(text) => text,
+                Message::Binary(bytes) => format!("b{}", base64(&bytes)),
+            }).collect();
+            let body = if packets.is_empty() { "6".to_owned() } else { packets.join("\u{1e}") };
+            return vec![Act::Bytes(Link::Poll, response("200 OK", "", body.as_bytes()))];
+        }
+        Vec::new()
+    }
+
+    fn open(&mut self, now: Instant, ws: Ws) -> String {
+        self.sessions += 1;
+        let sid = format!("E{}", self.sessions);
+        let upgrades = if self.settings.upgrades && ws == Ws::None { "[\"websocket\"]" } else { "[]" };
+        let Settings { ping_interval, ping_timeout, max_payload, .. } = self.settings;
+        self.session = Some(Session {
+            sid: sid.clone(),
+            ws,
+            get_waits: false,
+            queue: VecDeque::new(),
+            ping_at: Some(now + Duration::from_millis(ping_interval)),
+            pong_by: None,
+            joined: Vec::new(),
+            partial: None,
+        });
+        format!(
+            "0{{\"sid\":\"{sid}\",\"upgrades\":{upgrades},\"pingInterval\":{ping_interval},\"pingTimeout\":{ping_timeout},\"maxPayload\":{max_payload}}}"
+        )
+    }
+
+    pub(crate) fn request(&mut self, now: Instant, link: Link, request: &Request) -> (Vec<Act>, bool) {
+        if request.query("EIO") != Some("4") {
+            self.wrong(format!("no EIO=4 in {}", request.target()));
+        }
+        let sid = request.query("sid");
+        let ours = sid.is_some() && self.session.as_ref().is_some_and(|s| Some(s.sid.as_str()) == sid);
+        let refuse = |code: u8, message: &str| {
+            let body = format!("{{\"code\":{code},\"message\":\"{message}\"}}");
+            (vec![Act::Bytes(link, response("400 Bad Request", "", body.as_bytes()))], false)
+        };
+        match link {
+            Link::WebSocket => {
+                if sid.is_some() && !(ours && self.settings.upgrades) {
+                    return refuse(1, "Session ID unknown");
+                }
+                let key = request.header("sec-websocket-key").unwrap_or("");
+                let head = format!(
+                    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n\r\n",
+                    accept_key(key)
+                );
+                let mut acts = vec![Act::Bytes(link, head.into_bytes())];
+                if ours {
+                    if let Some(session) = &mut self.session {
+                        session.ws = Ws::Fresh;
+                    }
+                } else {
+                    let open = self.open(now, Ws::Active);
+                    acts.push(Act::Bytes(link, frame(0x81, open.as_bytes())));
+                }
+                (acts, true)
+            }
+            Link::Poll if sid.is_none() => {
+                let open = self.open(now, Ws::None);
+                (vec![Act::Bytes(link, response("200 OK", "", open.as_bytes()))], false)
+            }
+            _ if !ours => refuse(1, "Session ID unknown"),
+            Link::Poll => {
+                let overlap = self.session.as_mut().is_some_and(|s| std::mem::replace(&mut s.get_waits, true));
+                if overlap {
+                    self.wrong("a second GET".into());
+                }
+                (self.flush(), false)
+            }
+            Link::Post => {
+                let mut acts = vec![Act::Bytes(link, response("200 OK", "", b"ok"))];
+                acts.extend(self.body(now, request));
+                (acts, false)
+            }
+        }
+    }
+
+    fn body(&mut self, now: Instant, request: &Request) -> Vec<Act> {
+        let packets: Vec<&str> = request.text().split('\u{1e}').collect();
+        if packets.len() > 16 {
+            self.wrong(format!("{} packets in one POST", packets.len()));
+        }
+        if packets.len() > 1 && request.body.len() > self.settings.max_payload {
+            self.wrong(format!("a POST of {} bytes", request.body.len()));
+        }
+        if self.session.as_ref().is_some_and(|s| s.ws == Ws::Active) {
+            self.wrong("a POST after the upgrade".into());
+        }
+        let mut acts = Vec::new();
+        for packet in packets {
+            match packet.strip_prefix('b') {
+                Some(text) => match unbase64(text) {
+                    Some(bytes) => acts.extend(self.binary(bytes)),
+                    None => self.wrong("a binary packet that is not base64".into()),
+                },
+                None => acts.extend(self.packet(now, packet)),
+            }
+        }
+        acts
+    }
+
+    pub(crate) fn frame(&mut self, now: Instant, received: &Frame) -> Vec<Act> {
+        let ws = self.session.as_ref().map_or(Ws::None, |s| s.ws);
+        let text = String::from_utf8(received.payload.clone());
+        match (received.first, ws, text) {
+            (0x88, ..) => {
+                if ws == Ws::Active {
+                    self.session = None;
+                }
+                vec![Act::Bytes(Link::WebSocket, frame(0x88, &received.payload)), Act::Close(Link::WebSocket)]
+            }
+            (0x8a, ..) => Vec::new(),
+            (0x81, Ws::Active, Ok(text)) => self.packet(now, &text),
+            (0x82, Ws::Active, _) => self.binary(received.payload.clone()),
+            (0x81, Ws::Fresh, Ok(text)) if text == "2probe" => {
+                if let Some(session) = &mut self.session {
+                    session.ws = Ws::Probed;
+                }
+                let mut acts = vec![Act::Bytes(Link::WebSocket, frame(0x81, b"3probe"))];
+                acts.extend(self.flush());
+                acts
+            }
+            (0x81, Ws::Probed, Ok(text)) if text == "5" => {
+                let waits = self.session.as_mut().is_some_and(|session| {
+                    session.ws = Ws::Active;
+                    session.get_waits
+                });
+                if waits {
+                    self.wrong("upgraded although a GET was waiting".into());
+                }
+                self.flush()
+            }
+            // The session may have ended while the frame was under way.
+            (_, Ws::None, _) => Vec::new(),
+            (first, ws, _) => {
+                self.wrong(format!("frame {first:02x} while {ws:?}"));
+                Vec::new()
+            }
+        }
+    }
+
+    // ---- packets ----
+
+    fn packet(&mut self, now: Instant, packet: &str) -> Vec<Act> {
+        let Some(session) = &mut self.session else { return Vec::new() };
+        match packet.split_at_checked(1) {
+            Some(("1", "")) => {
+                let waits = session.get_waits;
+                self.session = None;
+                if waits { vec![Act::Bytes(Link::Poll, response("200 OK", "", b"6"))] } else { Vec::new() }
+            }
+            Some(("3", _)) => {
+                session.pong_by = None;
+                session.ping_at = Some(now + Duration::from_millis(self.settings.ping_interval));
+                Vec::new()
+            }
+            Some(("4", text)) => self.socket_packet(text),
+            _ => {
+                self.wrong(format!("packet {packet:?}"));
+                Vec::new()
+            }
+        }
+    }
+
+    fn socket_packet(&mut self, text: &str) -> Vec<Act> {
+        let kind = text.chars().next().unwrap_or(' ');
+        let mut rest = text.get(1..).unwrap_or("");
+        let mut count = 0;
+        if matches!(kind, '5' | '6') {
+            let (n, tail) = rest.split_once('-').unwrap_or(("", rest));
+            count = n.parse().unwrap_or(0);
+            rest = tail;
+        }
+        let mut nsp = "/";
+        if rest.starts_with('/') {
+            (nsp, rest) = rest.split_once(',').unwrap_or((rest, ""));
+        }
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let (id, data) = rest.split_at(digits);
+        if self.session.as_ref().is_some_and(|s| s.partial.is_some()) {
+            self.wrong(format!("text {text:?} while attachments are missing"));
+        }
+        let packet = Partial { kind, count, nsp: nsp.into(), id: id.into(), data: data.into(), attachments: Vec::new() };
+        if count > 0 {
+            if let Some(session) = &mut self.session {
+                session.partial = Some(packet);
+            }
+            return Vec::new();
+        }
+        self.whole(packet)
+    }
+
+    fn binary(&mut self, bytes: Vec<u8>) -> Vec<Act> {
+        let partial = self.session.as_mut().and_then(|s| s.partial.take());
+        let Some(mut partial) = partial else {
+            self.wrong("binary without a header".into());
+            return Vec::new();
+        };
+        partial.attachments.push(bytes);
+        if partial.attachments.len() < partial.count {
+            if let Some(session) = &mut self.session {
+                session.partial = Some(partial);
+            }
+            return Vec::new();
+        }
+        self.whole(partial)
+    }
+
+    fn whole(&mut self, packet: Partial) -> Vec<Act> {
+        let Partial { kind, nsp, id, data, attachments, .. } = packet;
+        let prefix = if nsp == "/" { String::new() } else { format!("{nsp},") };
+        let Some(session) = &mut self.session else { return Vec::new() };
+        let joined = session.joined.contains(&nsp);
+        match kind {
+            '0' => {
+                self.auths.push(data);
+                if joined {
+                    self.wrong(format!("a second CONNECT to {nsp}"));
+                    return Vec::new();
+                }
+                if self.settings.mute_connects > 0 {
+                    self.settings.mute_connects -= 1;
+                    return Vec::new();
+                }
+                if self.settings.refused.contains(&nsp.as_str()) {
+                    return self.send(format!("44{prefix}{{\"message\":\"refused\",\"data\":{{\"code\":7}}}}"), Vec::new());
+                }
+                session.joined.push(nsp);
+                self.sockets += 1;
+                self.send(format!("40{prefix}{{\"sid\":\"S{}\"}}", self.sockets), Vec::new())
+            }
+            _ if !joined => {
+                self.wrong(format!("packet {kind} for {nsp}, which is not joined"));
+                Vec::new()
+            }
+            '1' => {
+                session.joined.retain(|name| *name != nsp);
+                Vec::new()
+            }
+            '2' | '5' => {
+                let mut line = format!("{nsp} {data}");
+                for bytes in &attachments {
+                    line.push_str(&format!(" <{}>", crate::words::hex(bytes)));
+                }
+                self.received.push(line);
+                let mut acts = Vec::new();
+                if data.starts_with("[\"echo\"") {
+                    let head = if attachments.is_empty() { "42".into() } else { format!("45{}-", attachments.len()) };
+                    acts.extend(self.send(format!("{head}{prefix}{data}"), attachments.clone()));
+                }
+                if !id.is_empty() {
+                    if self.settings.mute_acks > 0 {
+                        self.settings.mute_acks -= 1;
+                    } else {
+                        let head = if attachments.is_empty() { "43".into() } else { format!("46{}-", attachments.len()) };
+                        acts.extend(self.send(format!("{head}{prefix}{id}{data}"), attachments));
+                    }
+                }
+                acts
+            }
+            '3' | '6' => {
+                self.received.push(format!("{nsp} ack {id} {data}"));
+                Vec::new()
+            }
+            _ => {
+                self.wrong(format!("packet of type {kind}"));
+                Vec::new()
+            }
+        }
+    }
+}
