@@ -9,14 +9,14 @@ use crate::exit::{Exit, Failure};
 use crate::human;
 use crate::output::Printer;
 use crate::record::{self, Record};
-use crate::session::{self, Auth, Happening, Inbox};
+use crate::session::{self, Happening, Inbox};
 
 /// Connects, sends, waits for what was asked, disconnects.
 pub(crate) async fn run(options: Emit, printer: &Printer) -> Result<Exit, Failure> {
     let connection = &options.connection;
-    let socket = session::open(connection, &Auth::new(connection.auth.clone()))?;
+    let socket = session::open(connection)?;
     let (sender, mut inbox) = session::inbox();
-    session::forward(&socket, socket.nsp().to_owned(), sender);
+    session::forward(&socket, sender);
     socket.connect_background();
     let end = tokio::select! {
         biased;
@@ -24,8 +24,8 @@ pub(crate) async fn run(options: Emit, printer: &Printer) -> Result<Exit, Failur
         () = printer.closed() => Ok(Exit::Ok),
         end = send(&options, &socket, &mut inbox, printer) => end,
     };
-    socket.disconnect();
-    session::close(&socket).await;
+    session::leave(&socket);
+    session::flush(&socket).await;
     end
 }
 
@@ -35,8 +35,8 @@ async fn send(
     inbox: &mut Inbox,
     printer: &Printer,
 ) -> Result<Exit, Failure> {
-    wait_for(options, socket, inbox, printer, true).await?;
-    let (namespace, event) = (socket.nsp().to_owned(), options.event.clone());
+    wait_for(options, inbox, printer, true).await?;
+    let (namespace, event) = (socket.name().to_owned(), options.event.clone());
     let cannot = |error: sockeye::EmitError| {
         Failure::usage(format!(
             "cannot send {}: {error}",
@@ -60,18 +60,18 @@ async fn send(
                 .await;
         }
         return tokio::select! {
-            flushed = socket.flush() => flushed.map(|()| Exit::Ok).map_err(|error| Failure::new(Exit::Lost, format!("the event may not have been sent: {error}"))),
-            end = wait_for(options, socket, inbox, printer, false) => end.map(|()| Exit::Ok),
+            () = socket.flush() => Ok(Exit::Ok),
+            end = wait_for(options, inbox, printer, false) => end.map(|()| Exit::Ok),
         };
     }
     let started = Instant::now();
     let answer = socket
-        .emit_with_ack::<sockeye::Args>(&event, options.args.as_slice())
+        .emit_with_ack::<sockeye::Args, _>(&event, options.args.as_slice())
         .timeout(options.connection.timeout);
     let answer = tokio::select! {
         biased;
         answer = answer => answer,
-        end = wait_for(options, socket, inbox, printer, false) => return end.map(|()| Exit::Ok),
+        end = wait_for(options, inbox, printer, false) => return end.map(|()| Exit::Ok),
     };
     let round_trip_ms = started.elapsed().as_secs_f64() * 1e3;
     match answer {
@@ -127,7 +127,6 @@ async fn send(
 /// Follows the connection: until it is there (`join`), or for ever; an error when it is over.
 async fn wait_for(
     options: &Emit,
-    socket: &Socket,
     inbox: &mut Inbox,
     printer: &Printer,
     join: bool,
@@ -150,11 +149,11 @@ async fn wait_for(
             Happening::Event(_) => {}
             Happening::Notice(notice) => {
                 if printer.is_json()
-                    && let Some(record) = session::record(&namespace, socket, &notice)
+                    && let Some(record) = session::record(&namespace, &notice)
                 {
                     printer.print(record).await;
                 }
-                if let Some(failure) = session::ends(&notice, socket, joined, &options.connection) {
+                if let Some(failure) = session::ends(&notice, joined, &options.connection) {
                     return Err(failure);
                 }
                 if matches!(notice, sockeye::Notice::Connected { .. }) {

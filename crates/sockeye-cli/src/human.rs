@@ -187,14 +187,15 @@ pub(crate) fn line(record: &Record, color: bool) -> (Channel, String) {
             details,
             active,
         } => {
-            let details = details
-                .as_deref()
-                .map_or(String::new(), |details| format!(" ({})", tame(details)));
-            let next = if *active { ", reconnecting" } else { "" };
+            let next = if *active { "; reconnecting" } else { "" };
             state(
                 "*",
                 YELLOW,
-                format!("left {}: {}{details}{next}", tame(namespace), tame(reason)),
+                format!(
+                    "left {}: {reason} ({}){next}",
+                    tame(namespace),
+                    tame(details)
+                ),
             )
         }
         Record::ConnectError {
@@ -217,6 +218,14 @@ pub(crate) fn line(record: &Record, color: bool) -> (Channel, String) {
                 ),
             )
         }
+        Record::Reconnecting { attempt, delay_ms } => state(
+            "*",
+            DIM,
+            format!(
+                "attempt {attempt} to reconnect in {:.1} s",
+                *delay_ms as f64 / 1e3
+            ),
+        ),
         Record::ReconnectAttempt { attempt } => {
             state("*", DIM, format!("attempt {attempt} to reconnect"))
         }
@@ -225,6 +234,16 @@ pub(crate) fn line(record: &Record, color: bool) -> (Channel, String) {
         }
         Record::ReconnectFailed => state("!", RED, "gave up reconnecting".to_owned()),
         Record::Upgrade { transport } => state("*", DIM, format!("upgraded to {transport}")),
+        Record::UpgradeFailed { message } => state(
+            "*",
+            DIM,
+            format!("the upgrade to websocket failed: {}", tame(message)),
+        ),
+        Record::TooLarge { bytes, limit } => state(
+            "!",
+            RED,
+            format!("skipped a message of {bytes} bytes: at most {limit} can be received"),
+        ),
         Record::Status {
             transport,
             namespaces,

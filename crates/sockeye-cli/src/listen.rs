@@ -4,14 +4,14 @@ use crate::cli::Listen;
 use crate::exit::{Exit, Failure};
 use crate::output::Printer;
 use crate::record::Record;
-use crate::session::{self, Auth, Happening};
+use crate::session::{self, Happening};
 
 /// Listens until the count is reached, the connection is over, or Ctrl-C.
 pub(crate) async fn run(options: Listen, printer: &Printer) -> Result<Exit, Failure> {
     let connection = &options.connection;
-    let socket = session::open(connection, &Auth::new(connection.auth.clone()))?;
+    let socket = session::open(connection)?;
     let (sender, mut inbox) = session::inbox();
-    session::forward(&socket, socket.nsp().to_owned(), sender);
+    session::forward(&socket, sender);
     socket.connect_background();
     let (mut joined, mut count) = (false, 0);
     let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
@@ -28,10 +28,13 @@ pub(crate) async fn run(options: Listen, printer: &Printer) -> Result<Exit, Fail
         match happening {
             Happening::Event(event) => {
                 let args = session::args(event.args());
-                if let Some(reply) = event.responder()
+                let reply = event.responder();
+                if reply.is_requested()
                     && let Some(answer) = options.answers.to(event.name(), &args)
+                    && let Err(error) = reply.ack(answer.as_slice())
                 {
-                    reply.ack(answer.as_slice());
+                    let message = format!("cannot answer {}: {error}", event.name());
+                    printer.print(Record::Error { message, id: None }).await;
                 }
                 if !options.events.is_empty()
                     && !options.events.iter().any(|name| name == event.name())
@@ -53,9 +56,9 @@ pub(crate) async fn run(options: Listen, printer: &Printer) -> Result<Exit, Fail
             }
             Happening::Notice(notice) => {
                 joined |= matches!(notice, sockeye::Notice::Connected { .. });
-                let end = session::ends(&notice, &socket, joined, connection);
+                let end = session::ends(&notice, joined, connection);
                 // The last error is told once: by the line that ends the command, unless a script reads.
-                if let Some(record) = session::record(&namespace, &socket, &notice)
+                if let Some(record) = session::record(&namespace, &notice)
                     && (end.is_none() || printer.is_json())
                 {
                     printer.print(record).await;
@@ -66,7 +69,7 @@ pub(crate) async fn run(options: Listen, printer: &Printer) -> Result<Exit, Fail
             }
         }
     };
-    socket.disconnect();
-    session::close(&socket).await;
+    session::leave(&socket);
+    session::flush(&socket).await;
     end
 }

@@ -1,24 +1,16 @@
 //! `sockeye`: talk to Socket.IO servers from a terminal or a script. `sockeye --help` is the manual.
 
-#![cfg_attr(
-    not(feature = "client"),
-    allow(dead_code, unused_imports, unused_variables)
-)]
-
 mod cli;
 mod connect;
 #[cfg(feature = "demo")]
 mod demo;
-#[cfg(feature = "client")]
 mod emit;
 mod exit;
 mod human;
 mod input;
-#[cfg(feature = "client")]
 mod listen;
 mod output;
 mod record;
-#[cfg(feature = "client")]
 mod session;
 mod value;
 
@@ -59,11 +51,6 @@ fn main() -> ExitCode {
 
 async fn run(cli: Cli) -> Result<Exit, Failure> {
     match cli.command {
-        #[cfg(not(feature = "client"))]
-        Action::Listen(_) | Action::Emit(_) | Action::Connect(_) => {
-            Err(Failure::usage("this command is not there yet"))
-        }
-        #[cfg(feature = "client")]
         Action::Listen(options) => {
             let (printer, thread) = Printer::start(style(options.json, cli.color), None);
             let end = listen::run(options, &printer).await;
@@ -71,7 +58,6 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
             thread.finish().await;
             end
         }
-        #[cfg(feature = "client")]
         Action::Emit(options) => {
             let (printer, thread) = Printer::start(style(options.json, cli.color), None);
             let end = emit::run(options, &printer).await;
@@ -79,7 +65,6 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
             thread.finish().await;
             end
         }
-        #[cfg(feature = "client")]
         Action::Connect(options) => connect::run(options, cli.color).await,
         #[cfg(feature = "demo")]
         Action::Demo(options) => demo::run(options).await,

@@ -56,8 +56,8 @@ pub(crate) enum Record {
     },
     Disconnect {
         namespace: String,
-        reason: String,
-        details: Option<String>,
+        reason: &'static str,
+        details: String,
         active: bool,
     },
     ConnectError {
@@ -65,6 +65,10 @@ pub(crate) enum Record {
         message: String,
         data: Option<Value>,
         active: bool,
+    },
+    Reconnecting {
+        attempt: u32,
+        delay_ms: u64,
     },
     ReconnectAttempt {
         attempt: u32,
@@ -75,6 +79,13 @@ pub(crate) enum Record {
     ReconnectFailed,
     Upgrade {
         transport: &'static str,
+    },
+    UpgradeFailed {
+        message: String,
+    },
+    TooLarge {
+        bytes: u64,
+        limit: usize,
     },
     Status {
         #[serde(skip_serializing_if = "Option::is_none")]

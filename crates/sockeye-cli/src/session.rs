@@ -1,14 +1,13 @@
 //! From options to a socket of the `sockeye` client, and from its streams to records.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures_util::StreamExt as _;
 use serde_json::Value;
 use sockeye::{
-    AckError, Args, BoxError, Client, ConnectError, DisconnectReason, Disconnected, Event, Notice,
-    Socket, Transport,
+    AckError, Args, Client, ConnectError, ConnectErrorKind, DisconnectReason, Event, EventStream,
+    Notice, NoticeStream, Socket, Transport,
 };
 use tokio::sync::mpsc;
 
@@ -23,33 +22,9 @@ const QUEUE: usize = 64;
 /// The longest wait for a clean end.
 pub(crate) const CLOSING: Duration = Duration::from_secs(2);
 
-/// The credentials, which a command may change at any time: each join takes the present ones.
-#[derive(Clone, Default)]
-pub(crate) struct Auth(Arc<Mutex<Value>>);
-
-impl Auth {
-    pub(crate) fn new(auth: Option<Value>) -> Self {
-        Self(Arc::new(Mutex::new(auth.unwrap_or_default())))
-    }
-    pub(crate) fn set(&self, auth: Value) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = auth;
-    }
-    pub(crate) fn get(&self) -> Value {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-}
-
 /// A socket that does not connect yet.
-pub(crate) fn open(options: &Connection, auth: &Auth) -> Result<Socket, Failure> {
-    let auth = auth.clone();
-    let mut builder = Client::builder(url(options)?)
-        .auth_with(move || {
-            let auth = auth.get();
-            async move { Ok::<_, BoxError>(auth) }
-        })
+pub(crate) fn open(options: &Connection) -> Result<Socket, Failure> {
+    let mut builder = Client::builder(&options.url)
         .transports(match options.transport {
             Transports::Polling => vec![Transport::Polling],
             Transports::Websocket => vec![Transport::WebSocket],
@@ -64,17 +39,23 @@ pub(crate) fn open(options: &Connection, auth: &Auth) -> Result<Socket, Failure>
         .reconnection_delay(options.reconnect_delay)
         .reconnection_delay_max(options.reconnect_delay_max)
         .randomization_factor(options.randomization_factor);
+    if let Some(namespace) = &options.namespace {
+        builder = builder.namespace(namespace);
+    }
+    if let Some(auth) = &options.auth {
+        builder = builder.auth(auth);
+    }
     if let Some(retries) = options.retries {
         builder = builder.retries(retries);
     }
     if let Some(path) = &options.path {
-        builder = builder.path(path.clone());
+        builder = builder.path(path);
     }
     for (name, value) in &options.headers {
-        builder = builder.header(name.clone(), value.clone());
+        builder = builder.header(name, value);
     }
     for (key, value) in &options.queries {
-        builder = builder.query(key.clone(), value.clone());
+        builder = builder.query(key, value);
     }
     builder
         .open()
@@ -85,36 +66,30 @@ pub(crate) fn open(options: &Connection, auth: &Auth) -> Result<Socket, Failure>
 pub(crate) fn namespace(
     home: &Socket,
     namespace: &str,
-    auth: &Auth,
+    auth: Option<&Value>,
+    options: &Connection,
 ) -> Result<Socket, ConnectError> {
-    let auth = auth.clone();
-    home.namespace(namespace)
-        .auth_with(move || {
-            let auth = auth.get();
-            async move { Ok::<_, BoxError>(auth) }
-        })
-        .open()
+    let mut builder = home.namespace(namespace).ack_timeout(options.timeout);
+    if let Some(retries) = options.retries {
+        builder = builder.retries(retries);
+    }
+    if let Some(auth) = auth {
+        builder = builder.auth(auth);
+    }
+    builder.open()
 }
 
-/// Waits until everything is written and the connection is closed, but not for ever.
-pub(crate) async fn close(socket: &Socket) {
+/// Leaves a namespace. What could not be sent so far will not be.
+pub(crate) fn leave(socket: &Socket) {
+    if !socket.connected() {
+        socket.clear_send_buffer();
+    }
+    socket.disconnect();
+}
+
+/// Waits until everything is written, but not for ever.
+pub(crate) async fn flush(socket: &Socket) {
     let _ = tokio::time::timeout(CLOSING, socket.flush()).await;
-}
-
-/// The URL with the namespace of `--namespace`, if there is one.
-fn url(options: &Connection) -> Result<String, Failure> {
-    let url = &options.url;
-    let Some(namespace) = &options.namespace else {
-        return Ok(url.clone());
-    };
-    let host = url.find("://").map_or(0, |scheme| scheme + 3);
-    let path = url[host..]
-        .find(['/', '?', '#'])
-        .map_or(url.len(), |at| host + at);
-    let query = url[path..]
-        .find(['?', '#'])
-        .map_or(url.len(), |at| path + at);
-    Ok(format!("{}{namespace}{}", &url[..path], &url[query..]))
 }
 
 /// What happens on a namespace.
@@ -125,27 +100,100 @@ pub(crate) enum Happening {
 
 /// Where the happenings of all namespaces come together.
 pub(crate) type Inbox = mpsc::Receiver<(String, Happening)>;
+/// The other end of an [`Inbox`].
+pub(crate) type Outlet = mpsc::Sender<(String, Happening)>;
 
-pub(crate) fn inbox() -> (mpsc::Sender<(String, Happening)>, Inbox) {
+pub(crate) fn inbox() -> (Outlet, Inbox) {
     mpsc::channel(QUEUE)
 }
 
-/// Forwards everything that happens on `socket` until it is gone.
-pub(crate) fn forward(socket: &Socket, namespace: String, to: mpsc::Sender<(String, Happening)>) {
-    let (mut events, mut notices) = (socket.events(), socket.notices());
-    tokio::spawn(async move {
+/// Forwards everything that happens on `socket`, in the order in which it happened, until it is gone.
+pub(crate) fn forward(socket: &Socket, to: Outlet) {
+    // Events and notices come by two streams. How many events were before each join and leave tells the order.
+    let count = Arc::new(AtomicU64::new(0));
+    let (mark, marks) = mpsc::unbounded_channel();
+    let counter = count.clone();
+    socket.on_any(move |_| {
+        counter.fetch_add(1, Ordering::Relaxed);
+    });
+    let here = move || {
+        // An error means that nobody listens any more.
+        let _ = mark.send(count.load(Ordering::Relaxed));
+    };
+    let joined = here.clone();
+    socket.on_connect(move |_| joined());
+    socket.on_disconnect(move |_| here());
+    let merge = Merge {
+        namespace: socket.name().to_owned(),
+        events: socket.events(),
+        notices: socket.notices(),
+        marks,
+        next_mark: None,
+        forwarded: 0,
+        to,
+    };
+    tokio::spawn(merge.run());
+}
+
+/// The two streams of a namespace, becoming one.
+struct Merge {
+    namespace: String,
+    events: EventStream,
+    notices: NoticeStream,
+    /// For each [`Notice::Connected`] and [`Notice::Disconnected`]: the events before it.
+    marks: mpsc::UnboundedReceiver<u64>,
+    next_mark: Option<u64>,
+    forwarded: u64,
+    to: Outlet,
+}
+
+impl Merge {
+    /// `None` once nobody listens, or the socket is gone.
+    async fn run(mut self) -> Option<()> {
         loop {
-            let happening = tokio::select! {
+            tokio::select! {
                 biased;
-                Some(notice) = notices.next() => Happening::Notice(notice),
-                Some(event) = events.next() => Happening::Event(event),
-                else => return,
-            };
-            if to.send((namespace.clone(), happening)).await.is_err() {
-                return;
+                notice = self.notices.next() => self.notice(notice?).await?,
+                event = self.events.next() => {
+                    let event = event?;
+                    while self.mark().is_some_and(|before| before <= self.forwarded) {
+                        let notice = self.notices.next().await?;
+                        self.notice(notice).await?;
+                    }
+                    self.event(event).await?;
+                }
             }
         }
-    });
+    }
+
+    /// The mark of the next join or leave, if it has happened.
+    fn mark(&mut self) -> Option<u64> {
+        self.next_mark = self.next_mark.or_else(|| self.marks.try_recv().ok());
+        self.next_mark
+    }
+
+    async fn notice(&mut self, notice: Notice) -> Option<()> {
+        if matches!(notice, Notice::Connected { .. } | Notice::Disconnected(_)) {
+            let before = match self.next_mark.take() {
+                Some(mark) => mark,
+                None => self.marks.recv().await?,
+            };
+            while self.forwarded < before {
+                let event = self.events.next().await?;
+                self.event(event).await?;
+            }
+        }
+        self.send(Happening::Notice(notice)).await
+    }
+
+    async fn event(&mut self, event: Event) -> Option<()> {
+        self.forwarded += 1;
+        self.send(Happening::Event(event)).await
+    }
+
+    async fn send(&self, happening: Happening) -> Option<()> {
+        self.to.send((self.namespace.clone(), happening)).await.ok()
+    }
 }
 
 /// The arguments of an event or an answer, binary in its place.
@@ -153,88 +201,83 @@ pub(crate) fn args(args: &Args) -> Vec<Arg> {
     Arg::received(args.json(), &args.attachments())
 }
 
-pub(crate) fn transport_name(transport: Transport) -> &'static str {
-    match transport {
-        Transport::Polling => "polling",
-        Transport::WebSocket => "websocket",
-    }
-}
-
 /// The record of a notice, if it is worth one.
-pub(crate) fn record(namespace: &str, socket: &Socket, notice: &Notice) -> Option<Record> {
+pub(crate) fn record(namespace: &str, notice: &Notice) -> Option<Record> {
     let namespace = namespace.to_owned();
     Some(match notice {
-        Notice::Connected { id, recovered } => Record::Connect {
+        Notice::Connected {
+            id,
+            recovered,
+            transport,
+        } => Record::Connect {
             namespace,
             id: id.clone(),
             recovered: *recovered,
-            transport: socket.transport().map(transport_name),
+            transport: transport.map(Transport::name),
         },
-        Notice::Disconnected(left) => disconnect(namespace, left, socket.active()),
-        Notice::ConnectError(error) => connect_error(namespace, error, socket.active()),
+        Notice::Disconnected(left) => Record::Disconnect {
+            namespace,
+            reason: left.reason.as_str(),
+            details: left.details.clone(),
+            active: left.will_reconnect,
+        },
+        Notice::ConnectError(error) => Record::ConnectError {
+            namespace,
+            message: error.message().to_owned(),
+            data: error.data().cloned(),
+            active: error.active(),
+        },
+        Notice::Reconnecting { attempt, delay } => Record::Reconnecting {
+            attempt: *attempt,
+            delay_ms: delay.as_millis() as u64,
+        },
         Notice::ReconnectAttempt(attempt) => Record::ReconnectAttempt { attempt: *attempt },
         Notice::Reconnected(attempt) => Record::Reconnect { attempt: *attempt },
         Notice::ReconnectFailed => Record::ReconnectFailed,
         Notice::Upgraded => Record::Upgrade {
-            transport: "websocket",
+            transport: Transport::WebSocket.name(),
+        },
+        Notice::UpgradeFailed(message) => Record::UpgradeFailed {
+            message: message.clone(),
+        },
+        Notice::TooLarge { bytes, limit } => Record::TooLarge {
+            bytes: *bytes,
+            limit: *limit,
         },
         _ => return None,
     })
 }
 
-fn disconnect(namespace: String, left: &Disconnected, active: bool) -> Record {
-    Record::Disconnect {
-        namespace,
-        reason: left.reason.to_string(),
-        details: left.details.clone(),
-        active,
-    }
-}
-
-fn connect_error(namespace: String, error: &ConnectError, active: bool) -> Record {
-    let (message, data) = match error.server() {
-        Some(refusal) => (refusal.message.clone(), refusal.data.clone()),
-        None => (error.to_string(), None),
-    };
-    Record::ConnectError {
-        namespace,
-        message,
-        data,
-        active,
-    }
-}
-
-/// Whether and how the end of a namespace ends the command.
-pub(crate) fn ends(
-    notice: &Notice,
-    socket: &Socket,
-    joined_before: bool,
-    options: &Connection,
-) -> Option<Failure> {
+/// Whether and how a notice ends a command that needs this namespace.
+pub(crate) fn ends(notice: &Notice, joined_before: bool, options: &Connection) -> Option<Failure> {
     match notice {
         Notice::ConnectError(error) => {
             // The first join is tried once, unless attempts are asked for.
-            let again = socket.active() && (joined_before || options.reconnect_attempts.is_some());
-            (!again).then(|| Failure::new(Exit::Connect, error.to_string()))
+            let again = error.active() && (joined_before || options.reconnect_attempts.is_some());
+            let exit = match error.kind() {
+                ConnectErrorKind::Config => Exit::Usage,
+                ConnectErrorKind::Transport if joined_before => Exit::Lost,
+                _ => Exit::Connect,
+            };
+            (!again).then(|| Failure::new(exit, error.to_string()))
         }
-        Notice::ReconnectFailed if joined_before => Some(Failure::new(
-            Exit::Lost,
-            "the connection broke and could not be restored",
-        )),
-        Notice::ReconnectFailed => Some(Failure::new(
-            Exit::Connect,
-            "could not connect: all attempts are used up",
-        )),
+        Notice::ReconnectFailed => Some(match joined_before {
+            true => Failure::new(
+                Exit::Lost,
+                "the connection broke, and all attempts to restore it are used up",
+            ),
+            false => Failure::new(Exit::Connect, "could not connect: all attempts are used up"),
+        }),
         Notice::Disconnected(left) => match left.reason {
             DisconnectReason::IoServerDisconnect => Some(Failure::new(
                 Exit::ServerDisconnect,
                 "the server disconnected us",
             )),
             DisconnectReason::IoClientDisconnect => None,
-            _ if socket.active() => None,
-            reason => Some(Failure::new(
+            _ if left.will_reconnect => None,
+            _ => Some(Failure::new(
                 Exit::Lost,
-                format!("the connection broke: {reason}"),
+                format!("the connection is lost: {left}"),
             )),
         },
         _ => None,
@@ -246,7 +289,8 @@ pub(crate) fn ack_reason(error: &AckError) -> &'static str {
     match error {
         AckError::Timeout => "timeout",
         AckError::Disconnected => "disconnected",
-        AckError::Emit(_) => "not sent",
+        AckError::Dropped => "dropped",
+        AckError::NotSent(_) => "not sent",
         _ => "other",
     }
 }

@@ -1,10 +1,11 @@
 //! The loop of `sockeye connect`: commands in, records out.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use futures_util::FutureExt as _;
 use serde_json::Value;
-use sockeye::{Notice, Responder, Socket};
+use sockeye::{AckError, EmitError, Notice, Responder, Socket, Transport};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -16,38 +17,35 @@ use crate::exit::{Exit, Failure};
 use crate::input;
 use crate::output::{Printer, Style};
 use crate::record::{NamespaceStatus, Record};
-use crate::session::{self, Auth, Happening, Inbox};
+use crate::session::{self, Happening, Inbox, Outlet};
 use crate::value::Arg;
 
 /// Events of the server that may wait for an answer; the oldest ones are forgotten.
 const MAX_ASKS: usize = 4096;
-
-/// A namespace that was joined once.
-struct Place {
-    socket: Socket,
-    auth: Auth,
-}
+/// How long an event waits for room in a full send buffer.
+const ROOM: Duration = Duration::from_secs(10);
 
 /// The state of the command.
 pub(crate) struct Driver {
     options: Connect,
     printer: Printer,
     names: Option<Names>,
-    places: BTreeMap<String, Place>,
+    /// The namespaces that were joined once.
+    places: BTreeMap<String, Socket>,
     /// The namespace of the URL.
     home: String,
     /// Where events without a namespace go.
     current: String,
-    sender: mpsc::Sender<(String, Happening)>,
+    sender: Outlet,
     inbox: Option<Inbox>,
     asks: BTreeMap<u64, Responder>,
     next_ask: u64,
     /// Acknowledgements that are waited for.
     waiting: JoinSet<()>,
+    /// After the end of the input: until all is written.
+    flushes: JoinSet<()>,
     /// How the home namespace stands, for the exit code.
     outcome: Option<Result<(), Failure>>,
-    /// Query or headers have changed: the next connect makes a new client.
-    stale: bool,
 }
 
 impl Driver {
@@ -65,8 +63,8 @@ impl Driver {
             asks: BTreeMap::new(),
             next_ask: 0,
             waiting: JoinSet::new(),
+            flushes: JoinSet::new(),
             outcome: None,
-            stale: false,
         }
     }
 
@@ -76,11 +74,10 @@ impl Driver {
         mut lines: mpsc::Receiver<Input>,
         next: Option<std::sync::mpsc::Sender<String>>,
     ) -> Result<Exit, Failure> {
-        let auth = Auth::new(self.options.connection.auth.clone());
-        let socket = session::open(&self.options.connection, &auth)?;
-        self.home = socket.nsp().to_owned();
+        let socket = session::open(&self.options.connection)?;
+        self.home = socket.name().to_owned();
         self.current.clone_from(&self.home);
-        self.add(self.home.clone(), socket, auth);
+        self.add(socket);
         if !self.options.no_autoconnect {
             self.join(&self.home.clone(), None).await;
         }
@@ -98,6 +95,7 @@ impl Driver {
                 _ = &mut interrupt, if next.is_none() => break,
                 Some((namespace, happening)) = inbox.recv() => self.happened(namespace, happening).await,
                 Some(_) = self.waiting.join_next(), if !self.waiting.is_empty() => {}
+                Some(_) = self.flushes.join_next(), if !self.flushes.is_empty() => {}
                 input = lines.recv(), if !draining => match input {
                     Some(Input::Line(line)) => {
                         if !self.line(&line).await {
@@ -126,10 +124,10 @@ impl Driver {
 
     /// Leaves all namespaces, and tells so.
     async fn leave(&mut self, inbox: &mut Inbox) {
-        let joined = |place: &&Place| place.socket.connected();
+        let joined = |socket: &&Socket| socket.connected();
         let mut to_leave = self.places.values().filter(joined).count();
-        for place in self.places.values() {
-            place.socket.disconnect();
+        for socket in self.places.values() {
+            session::leave(socket);
         }
         let closing = tokio::time::sleep(session::CLOSING);
         tokio::pin!(closing);
@@ -142,25 +140,28 @@ impl Driver {
                 }
             }
         }
-        for place in self.places.values() {
-            session::close(&place.socket).await;
+        for socket in self.places.values() {
+            session::flush(socket).await;
         }
     }
 
     /// After the end of the input: what was accepted is still sent.
     fn drain(&mut self) {
-        for place in self.places.values().filter(|place| place.socket.active()) {
-            let socket = place.socket.clone();
-            self.waiting
-                .spawn(async move { drop(socket.flush().await) });
+        for socket in self.places.values().filter(|socket| socket.active()) {
+            let socket = socket.clone();
+            self.flushes.spawn(async move { socket.flush().await });
         }
     }
 
     /// After the end of the input: nothing more can be expected.
     fn is_done(&self) -> bool {
-        let active = self.places.values().any(|place| place.socket.active());
-        let trying = self.outcome.is_none() && active;
-        !trying && (self.waiting.is_empty() || !active)
+        let active = self.places.values().any(Socket::active);
+        let sent = match &self.outcome {
+            None => !active,
+            Some(Ok(())) => self.flushes.is_empty() || !active,
+            Some(Err(_)) => true,
+        };
+        sent && self.waiting.is_empty()
     }
 
     fn ask_for_line(&self, next: Option<&std::sync::mpsc::Sender<String>>) {
@@ -174,12 +175,12 @@ impl Driver {
         }
     }
 
-    fn add(&mut self, namespace: String, socket: Socket, auth: Auth) {
-        session::forward(&socket, namespace.clone(), self.sender.clone());
+    fn add(&mut self, socket: Socket) {
+        session::forward(&socket, self.sender.clone());
         if let Some(names) = &self.names {
-            names.add(&namespace);
+            names.add(socket.name());
         }
-        self.places.insert(namespace, Place { socket, auth });
+        self.places.insert(socket.name().to_owned(), socket);
     }
 
     async fn error(&self, message: impl Into<String>, id: Option<Value>) {
@@ -201,7 +202,7 @@ impl Driver {
                 }
                 let responder = event.responder();
                 let answer = self.options.answers.to(event.name(), &args);
-                let ack = responder.is_some().then_some(self.next_ask);
+                let ack = responder.is_requested().then_some(self.next_ask);
                 let name = event.name().to_owned();
                 self.printer
                     .print(Record::Event {
@@ -211,15 +212,10 @@ impl Driver {
                         ack,
                     })
                     .await;
-                let (Some(responder), Some(ack)) = (responder, ack) else {
-                    return;
-                };
+                let Some(ack) = ack else { return };
                 self.next_ask += 1;
                 match answer {
-                    Some(args) => {
-                        responder.ack(args.as_slice());
-                        self.printer.print(Record::Answered { ack, args }).await;
-                    }
+                    Some(args) => self.answer(responder, ack, args).await,
                     None => {
                         if self.asks.len() == MAX_ASKS {
                             self.asks.pop_first();
@@ -229,10 +225,7 @@ impl Driver {
                 }
             }
             Happening::Notice(notice) => {
-                let Some(place) = self.places.get(&namespace) else {
-                    return;
-                };
-                if let Some(record) = session::record(&namespace, &place.socket, &notice) {
+                if let Some(record) = session::record(&namespace, &notice) {
                     self.printer.print(record).await;
                 }
                 if namespace == self.home {
@@ -240,11 +233,21 @@ impl Driver {
                     if matches!(notice, Notice::Connected { .. }) {
                         self.outcome = Some(Ok(()));
                     } else if let Some(failure) =
-                        session::ends(&notice, &place.socket, joined, &self.options.connection)
+                        session::ends(&notice, joined, &self.options.connection)
                     {
                         self.outcome = Some(Err(failure));
                     }
                 }
+            }
+        }
+    }
+
+    async fn answer(&self, responder: Responder, ack: u64, args: Vec<Arg>) {
+        match responder.ack(args.as_slice()) {
+            Ok(()) => self.printer.print(Record::Answered { ack, args }).await,
+            Err(error) => {
+                self.error(format!("cannot answer {ack}: {error}"), Some(ack.into()))
+                    .await
             }
         }
     }
@@ -270,10 +273,7 @@ impl Driver {
         match command {
             Command::Emit(emit) => self.emit(emit).await,
             Command::Ack { id, args } => match self.asks.remove(&id) {
-                Some(responder) => {
-                    responder.ack(args.as_slice());
-                    self.printer.print(Record::Answered { ack: id, args }).await;
-                }
+                Some(responder) => self.answer(responder, id, args).await,
                 None => {
                     self.error(
                         format!("no event of the server waits for answer {id}"),
@@ -289,25 +289,29 @@ impl Driver {
             Command::Disconnect { namespace } => {
                 let namespace = namespace.unwrap_or_else(|| self.current.clone());
                 match self.places.get(&namespace) {
-                    Some(place) => place.socket.disconnect(),
+                    Some(socket) => socket.disconnect(),
                     None => {
                         self.error(format!("{namespace} was never joined"), None)
                             .await;
                     }
                 }
             }
-            Command::Reconnect => self.reconnect().await,
+            Command::Reconnect => {
+                if let Some(socket) = self.places.get(&self.home) {
+                    socket.reconnect();
+                }
+            }
             Command::Set {
                 auth,
                 query,
                 headers,
-            } => self.set(auth, query, headers),
+            } => self.set(auth, query, headers).await,
             Command::Status { id } => self.status(id).await,
             Command::Use { namespace } => {
                 if !self
                     .places
                     .get(&namespace)
-                    .is_some_and(|place| place.socket.active())
+                    .is_some_and(|socket| socket.active())
                 {
                     self.join(&namespace, None).await;
                 }
@@ -323,7 +327,7 @@ impl Driver {
 
     async fn emit(&mut self, emit: Emit) {
         let namespace = emit.namespace.unwrap_or_else(|| self.current.clone());
-        let Some(place) = self.places.get(&namespace) else {
+        let Some(socket) = self.places.get(&namespace) else {
             return self
                 .error(
                     format!("{namespace} was never joined; connect to it first"),
@@ -334,7 +338,7 @@ impl Driver {
         if let Some(names) = &self.names {
             names.add(&emit.event);
         }
-        let socket = place.socket.clone();
+        let socket = socket.clone();
         let args: &[Arg] = &emit.args;
         let sent = Record::Sent {
             namespace: namespace.clone(),
@@ -342,25 +346,49 @@ impl Driver {
             id: emit.id.clone(),
         };
         if !emit.ack {
-            let result = if emit.volatile {
-                socket.volatile().emit(&emit.event, args)
-            } else {
-                socket.emit(&emit.event, args)
+            let result = loop {
+                let result = if emit.volatile {
+                    socket.volatile().emit(&emit.event, args)
+                } else {
+                    socket.emit(&emit.event, args)
+                };
+                match result {
+                    Err(EmitError::Full) if room(&socket).await => {}
+                    result => break result,
+                }
             };
             return match result {
                 Ok(()) => self.sent(sent).await,
                 Err(error) => {
                     self.error(format!("cannot send {}: {error}", emit.event), emit.id)
-                        .await;
+                        .await
                 }
             };
         }
         let timeout = emit.timeout.unwrap_or(self.options.connection.timeout);
         let started = Instant::now();
-        let answer = socket
-            .emit_with_ack::<sockeye::Args>(&emit.event, args)
-            .timeout(timeout)
-            .send();
+        let answer = loop {
+            let future = if emit.volatile {
+                socket
+                    .volatile()
+                    .emit_with_ack::<sockeye::Args, _>(&emit.event, args)
+            } else {
+                socket.emit_with_ack::<sockeye::Args, _>(&emit.event, args)
+            };
+            let mut answer = future.timeout(timeout);
+            // The first poll sends, here and now, so that the order of the commands is kept.
+            match (&mut answer).now_or_never() {
+                None => break answer,
+                Some(Err(AckError::NotSent(EmitError::Full))) if room(&socket).await => {}
+                Some(Err(error)) => {
+                    return self
+                        .error(format!("cannot send {}: {error}", emit.event), emit.id)
+                        .await;
+                }
+                // No answer is that fast.
+                Some(Ok(_)) => return,
+            }
+        };
         self.sent(sent).await;
         let printer = self.printer.clone();
         let (event, id) = (emit.event, emit.id);
@@ -375,13 +403,16 @@ impl Driver {
                     args: session::args(&answer),
                     round_trip_ms,
                 },
-                Err(error) => Record::AckError {
-                    namespace,
-                    event,
-                    id,
-                    reason: session::ack_reason(&error),
-                    message: error.to_string(),
-                },
+                Err(error) => {
+                    let reason = session::ack_reason(&error);
+                    Record::AckError {
+                        namespace,
+                        event,
+                        id,
+                        reason,
+                        message: error.to_string(),
+                    }
+                }
             };
             printer.print(record).await;
         });
@@ -396,103 +427,51 @@ impl Driver {
 
     /// Joins a namespace, for the first time or again.
     async fn join(&mut self, namespace: &str, auth: Option<Value>) {
-        if self.stale
-            && !self.places.values().any(|place| place.socket.active())
-            && !self.renew().await
-        {
-            return;
-        }
-        if let Some(place) = self.places.get(namespace) {
-            if let Some(auth) = auth {
-                place.auth.set(auth);
-            }
-        } else {
-            let Some(home) = self.places.get(&self.home) else {
-                return;
-            };
-            let auth = Auth::new(auth);
-            match session::namespace(&home.socket, namespace, &auth) {
-                Ok(socket) => self.add(namespace.to_owned(), socket, auth),
-                Err(error) => return self.error(error.to_string(), None).await,
-            }
-        }
-        if let Some(place) = self.places.get(namespace) {
-            place.socket.connect_background();
-        }
-    }
-
-    /// Makes a new client with the present options; the namespaces stay.
-    async fn renew(&mut self) -> bool {
-        let home = self.home.clone();
-        let auths: Vec<_> = self
-            .places
-            .iter()
-            .map(|(namespace, place)| (namespace.clone(), place.auth.clone()))
-            .collect();
-        let Some((_, auth)) = auths.iter().find(|(namespace, _)| *namespace == home) else {
-            return false;
-        };
-        let socket = match session::open(&self.options.connection, auth) {
-            Ok(socket) => socket,
-            Err(failure) => {
-                self.error(failure.message, None).await;
-                return false;
+        let known = self.places.get(namespace).cloned();
+        let socket = match (known, auth) {
+            (Some(socket), None) => Ok(socket),
+            (Some(socket), Some(auth)) => socket.set_auth(&auth).map(|()| socket),
+            (None, auth) => {
+                let Some(home) = self.places.get(&self.home) else {
+                    return;
+                };
+                let socket =
+                    session::namespace(home, namespace, auth.as_ref(), &self.options.connection);
+                socket.inspect(|socket| self.add(socket.clone()))
             }
         };
-        self.stale = false;
-        self.asks.clear();
-        for (namespace, auth) in auths {
-            let joined = if namespace == home {
-                Ok(socket.clone())
-            } else {
-                session::namespace(&socket, &namespace, &auth)
-            };
-            match joined {
-                Ok(socket) => self.add(namespace, socket, auth),
-                Err(error) => self.error(error.to_string(), None).await,
+        match socket {
+            Ok(socket) => {
+                if namespace == self.home {
+                    self.outcome = None;
+                }
+                socket.connect_background();
             }
-        }
-        true
-    }
-
-    async fn reconnect(&mut self) {
-        if !self.stale {
-            if let Some(place) = self.places.get(&self.home) {
-                place.socket.reconnect();
-            }
-            return;
-        }
-        let active: Vec<_> = self
-            .places
-            .iter()
-            .filter(|(_, place)| place.socket.active())
-            .map(|(namespace, _)| namespace.clone())
-            .collect();
-        for place in self.places.values() {
-            place.socket.disconnect();
-        }
-        for namespace in active {
-            self.join(&namespace, None).await;
+            Err(error) => self.error(error.to_string(), None).await,
         }
     }
 
-    fn set(
-        &mut self,
+    async fn set(
+        &self,
         auth: Option<Value>,
         query: Option<Vec<(String, String)>>,
         headers: Option<Vec<(String, String)>>,
     ) {
+        let Some(socket) = self.places.get(&self.current) else {
+            return;
+        };
         if let Some(auth) = auth
-            && let Some(place) = self.places.get(&self.current)
+            && let Err(error) = socket.set_auth(&auth)
         {
-            place.auth.set(auth);
+            self.error(error.to_string(), None).await;
         }
-        self.stale |= query.is_some() || headers.is_some();
         if let Some(query) = query {
-            self.options.connection.queries = query;
+            socket.set_query(query);
         }
-        if let Some(headers) = headers {
-            self.options.connection.headers = headers;
+        if let Some(headers) = headers
+            && let Err(error) = socket.set_headers(headers)
+        {
+            self.error(error.to_string(), None).await;
         }
     }
 
@@ -500,12 +479,12 @@ impl Driver {
         let transport = self
             .places
             .values()
-            .find_map(|place| place.socket.transport())
-            .map(session::transport_name);
+            .find_map(Socket::transport)
+            .map(Transport::name);
         let namespaces = self
             .places
             .iter()
-            .map(|(namespace, Place { socket, .. })| NamespaceStatus {
+            .map(|(namespace, socket)| NamespaceStatus {
                 namespace: namespace.clone(),
                 id: socket.id(),
                 connected: socket.connected(),
@@ -535,4 +514,9 @@ impl Driver {
         );
         self.printer.text(lines.join("\n")).await;
     }
+}
+
+/// Waits for room in the send buffer, as long as there is hope.
+async fn room(socket: &Socket) -> bool {
+    socket.connected() && tokio::time::timeout(ROOM, socket.ready()).await.is_ok()
 }

@@ -1,7 +1,6 @@
 //! `sockeye connect`: a full client driven by a person at a prompt, or by JSON lines.
 
 pub(crate) mod command;
-#[cfg(feature = "client")]
 mod driver;
 mod prompt;
 mod stdin;
@@ -12,7 +11,6 @@ use crate::cli::{Color, Connect};
 use crate::exit::{Exit, Failure};
 use crate::output::{self, Printer, Style};
 
-#[cfg(feature = "client")]
 use self::driver::Driver;
 use self::prompt::Names;
 
@@ -30,7 +28,6 @@ pub(crate) enum Input {
 }
 
 /// Runs until the input ends.
-#[cfg(feature = "client")]
 pub(crate) async fn run(options: Connect, color: Color) -> Result<Exit, Failure> {
     if options.json {
         let (printer, thread) = Printer::start(Style::Json, None);

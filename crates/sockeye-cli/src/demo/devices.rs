@@ -164,7 +164,7 @@ pub(crate) async fn run(
         }
     }
     socket.disconnect();
-    let _ = socket.flush().await;
+    socket.flush().await;
 }
 
 /// Boards do not report at the same instant.
@@ -188,8 +188,9 @@ fn connect(
         .reconnection_delay_max(Duration::from_secs(3))
         .on("led", move |(on,): (bool,), reply: Responder| {
             lamp.store(on, Ordering::Relaxed);
-            obeyed.led_commands.add();
-            reply.ack((on,));
+            if reply.ack((on,)).is_ok() {
+                obeyed.led_commands.add();
+            }
         })
         .on_connect(move |socket: Socket| {
             joined.joins.add();
@@ -231,7 +232,6 @@ impl Board {
         let sent = Instant::now();
         if self.ask("telemetry", (values,)).await.is_some() {
             self.round_trip = Some(sent.elapsed());
-            self.tally.acknowledged(sent.elapsed());
         }
         // The first picture soon after the start, so that a short demonstration has one of each board.
         if self.counter == 2 || self.counter.is_multiple_of(self.model.picture_every) {
@@ -272,13 +272,17 @@ impl Board {
     async fn ask(&self, event: &str, args: impl sockeye::EmitArgs) -> Option<Value> {
         self.tally.events.add();
         self.tally.asked.add();
+        let sent = Instant::now();
         match self
             .socket
-            .emit_with_ack::<(Value,)>(event, args)
+            .emit_with_ack::<(Value,), _>(event, args)
             .timeout(ACK_TIMEOUT)
             .await
         {
-            Ok((answer,)) => Some(answer),
+            Ok((answer,)) => {
+                self.tally.acknowledged(sent.elapsed());
+                Some(answer)
+            }
             Err(AckError::Disconnected) => {
                 self.tally.lost.add();
                 None

@@ -3,7 +3,6 @@
 //! [`contract`] is what boards and server say to each other; boards of any kind may join beside the built-in devices.
 
 mod contract;
-#[cfg(feature = "client")]
 mod devices;
 mod hub;
 mod link;
@@ -60,7 +59,7 @@ pub(crate) async fn run(options: Demo) -> Result<Exit, Failure> {
     };
     announce(&options, &target);
 
-    let count = if options.no_devices || cfg!(not(feature = "client")) {
+    let count = if options.no_devices {
         0
     } else {
         usize::from(options.devices)
@@ -69,7 +68,6 @@ pub(crate) async fn run(options: Demo) -> Result<Exit, Failure> {
         tallies: Vec::new(),
         running: JoinSet::new(),
     };
-    #[cfg(feature = "client")]
     for index in 0..count {
         // With fewer devices than models the lossy one must still be among them.
         let (model, name) = devices::model(if count < 3 && index + 1 == count {

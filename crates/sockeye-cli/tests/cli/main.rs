@@ -1,7 +1,5 @@
 //! The `sockeye` command, as a program, against a real server in this process.
 
-#![cfg(feature = "client")]
-
 mod connect;
 mod oneshot;
 mod server;
