@@ -47,7 +47,8 @@ impl Default for Limits {
 pub(crate) const NAMESPACE_LEN: usize = 48;
 
 /// Longest Engine.IO session id, Socket.IO socket id, recovery `pid` and `offset` that is kept, in bytes.
-/// Official ids have 20 to 36 bytes. Longer socket ids are cut; a longer `pid` or `offset` switches recovery off.
+/// Official ids have 20 to 36 bytes. A longer session id is refused, longer socket ids are cut; a longer `pid` or
+/// `offset` switches recovery off.
 pub const ID_LEN: usize = 64;
 
 /// Longest text kept of a server's error (HTTP body, close reason), in bytes; the rest is cut.

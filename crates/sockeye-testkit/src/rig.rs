@@ -179,7 +179,7 @@ impl<'a> Rig<'a> {
     pub fn expect(&mut self, expected: &str) {
         let log = self.take_log();
         let want: Vec<&str> = expected.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-        let got: Vec<&str> = log.lines().collect();
+        let got: Vec<&str> = log.lines().map(str::trim).collect();
         if want != got {
             let mut report = String::from("the lines differ:\n");
             let same = want.iter().zip(&got).take_while(|(a, b)| a == b).count();

@@ -66,6 +66,18 @@ impl<'a> Head<'a> {
         }
     }
 
+    /// Percent-encodes what a query does not take as it is.
+    fn put_escaped(&mut self, text: &str) {
+        for byte in text.bytes() {
+            if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+                self.put(&[byte]);
+            } else {
+                let hex = |n: u8| b"0123456789ABCDEF"[usize::from(n & 15)];
+                self.put(&[b'%', hex(byte >> 4), hex(byte)]);
+            }
+        }
+    }
+
     fn put_number(&mut self, n: u64) {
         let mut digits = [0; 20];
         let len = put_decimal(&mut digits, n);
@@ -140,7 +152,7 @@ impl Engine<'_> {
     }
 
     fn post_bytes(&self) -> &[u8] {
-        if self.control.is_empty() { self.outbox.post_piece() } else { self.control.bytes() }
+        if self.post_pong { b"3" } else { self.outbox.post_piece() }
     }
 
     /// `n` bytes of [`Self::transmit`] have been written; 0: the link takes nothing now.
@@ -164,8 +176,8 @@ impl Engine<'_> {
             } else {
                 self.control.written(n);
             }
-        } else if !self.control.is_empty() {
-            self.control.written(n);
+        } else if self.post_pong {
+            self.post_pong = false;
         } else {
             self.outbox.post_written(n);
         }
@@ -268,13 +280,8 @@ impl Engine<'_> {
         {
             return false;
         }
-        let leading = usize::from(self.pong_due);
-        if self.pong_due {
-            self.pong_due = false;
-            self.control = Control::EMPTY;
-            self.control.buf[0] = b'3';
-            self.control.len = 1;
-        }
+        self.post_pong = core::mem::take(&mut self.pong_due);
+        let leading = usize::from(self.post_pong);
         let len = self.outbox.commit_post(self.max_payload, leading);
         self.begin_request(Link::Post, "POST ", Transport::Polling);
         self.head.put_all(&["Content-Type: text/plain;charset=UTF-8\r\nContent-Length: "]);
@@ -319,7 +326,8 @@ impl Engine<'_> {
             head.put(b"&b64=1");
         }
         if !self.sid.is_empty() {
-            head.put_all(&["&sid=", self.sid.as_str()]);
+            head.put(b"&sid=");
+            head.put_escaped(self.sid.as_str());
         }
         if !self.config.query.is_empty() {
             head.put_all(&["&", &self.config.query]);

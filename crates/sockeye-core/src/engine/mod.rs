@@ -186,6 +186,8 @@ pub(crate) struct Engine<'a> {
     /// Pongs sent before their pings were read.
     pongs_ahead: u32,
     pong_due: bool,
+    /// The POST under way begins with a pong that has not been written yet.
+    post_pong: bool,
     /// A message lies in this area until the next step.
     release: Option<usize>,
     pending: Option<Happening>,
@@ -238,6 +240,7 @@ impl<'a> Engine<'a> {
             reading_paused: false,
             pongs_ahead: 0,
             pong_due: false,
+            post_pong: false,
             release: None,
             pending: None,
             attention: false,
@@ -307,6 +310,7 @@ impl<'a> Engine<'a> {
         self.sid.clear();
         self.heartbeat_at = None;
         self.pong_due = false;
+        self.post_pong = false;
         self.pongs_ahead = 0;
         self.unasked_pong_at = None;
         self.poll_skipped = None;
@@ -630,6 +634,13 @@ impl<'a> Engine<'a> {
         if self.links[i].phase != Phase::Open {
             return;
         }
+        let job = self.links[i].job;
+        if words.is_none() && self.http[i].ends_with_close() {
+            // The regular end of a body: what is left of it is worked through, then the link is closed.
+            self.http[i].end_of_stream();
+            self.links[i].input = true;
+            return;
+        }
         self.links[i].phase = Phase::Doomed;
         self.attention = true;
         let cause = match words {
@@ -642,13 +653,10 @@ impl<'a> Engine<'a> {
                 Cause::Eof
             }
         };
-        let job = self.links[i].job;
         if link == Link::WebSocket {
             let handshaken = self.http[i].status == 101;
             let reason = if handshaken { DisconnectReason::TransportClose } else { DisconnectReason::TransportError };
             self.link_failed(link, reason, cause);
-        } else if job == Job::Waiting && self.http[i].ends_with_close() {
-            self.http_ended(link);
         } else if job == Job::Idle {
             self.links[i].reused = false;
         } else if link == Link::Poll && self.links[i].reused && self.http[i].is_fresh() && words.is_none() {

@@ -8,6 +8,7 @@ use crate::error::{Cause, DisconnectReason};
 use crate::packet::engine::{Handshake, Type};
 use crate::packet::payload;
 use crate::packet::{PacketError, json};
+use crate::short::Short;
 use crate::wire::http1::{HttpDecoder, Step as HttpStep};
 use crate::wire::ws::{self, Item};
 
@@ -58,9 +59,12 @@ impl Engine<'_> {
             }
             Ok(HttpStep::Head) => {
                 if self.links[i].job == Job::Idle && link != Link::WebSocket {
-                    // A response without a request.
+                    // No request waits: some proxies announce so that they close an idle connection.
+                    self.doom(link);
+                } else if self.links[i].job == Job::Sending && link != Link::WebSocket && self.http[i].status == 200 {
                     self.note.clear();
-                    self.link_failed(link, DisconnectReason::TransportError, Cause::BadHttp("HTTP response without a request"));
+                    let cause = Cause::BadHttp("HTTP response before the request was complete");
+                    self.link_failed(link, DisconnectReason::TransportError, cause);
                 } else if link == Link::WebSocket && self.http[i].status == 101 {
                     self.websocket_opened();
                 } else {
@@ -151,19 +155,18 @@ impl Engine<'_> {
             self.fail(DisconnectReason::TransportError, Cause::Html(status));
             return;
         }
-        if link == Link::Poll && matches!(self.state, State::Opening(_)) {
-            // An answer without an `open` packet.
+        if link == Link::Poll && !core::mem::take(&mut self.poll_ended) {
+            // An answer without a packet: asking on would be a busy loop.
             self.note.clear();
-            self.fail(DisconnectReason::TransportError, Cause::NotEngineIo);
+            let opening = matches!(self.state, State::Opening(_));
+            let cause = if opening { Cause::NotEngineIo } else { Cause::Packet(PacketError::Type) };
+            self.fail(DisconnectReason::TransportError, cause);
             return;
         }
         let keep = self.http[i].keep_alive;
         let patience = self.http[i].keep_alive_timeout;
         self.http[i] = HttpDecoder::new();
         self.rx[rx].drop_message();
-        if link == Link::Poll {
-            self.poll_ended = false;
-        }
         let state = &mut self.links[i];
         state.job = Job::Idle;
         state.deadline = None;
@@ -251,10 +254,8 @@ impl Engine<'_> {
                 let mut payload = [0; 125];
                 payload[..len].copy_from_slice(&self.rx[rx].stream()[..len]);
                 self.rx[rx].consume(len);
-                // A second ping before the pong has left is answered by the first pong (RFC 6455 section 5.5.3).
-                if self.control.is_empty() {
-                    self.control_frame(ws::PONG, &payload[..len]);
-                }
+                // If pings come faster than pongs leave, the later ones get no answer (RFC 6455 section 5.5.3).
+                self.control_frame(ws::PONG, &payload[..len]);
                 None
             }
             Ok(Some(Item::Pong)) => None,
@@ -328,7 +329,7 @@ impl Engine<'_> {
         } else {
             Cause::NotEngineIo
         };
-        let mut note = crate::short::Short::EMPTY;
+        let mut note = Short::EMPTY;
         note.set_lossy(&message[..message.len().min(60)]);
         self.note = note;
         self.fail(DisconnectReason::TransportError, cause);
@@ -345,10 +346,11 @@ impl Engine<'_> {
         };
         let kind = Type::of(message);
         if let State::Opening(transport) = self.state {
-            return match kind.filter(|kind| *kind == Type::Open).and_then(|_| Handshake::parse(&text[1..])) {
-                Some(handshake) => {
+            let handshake = kind.filter(|kind| *kind == Type::Open).and_then(|_| Handshake::parse(&text[1..]));
+            return match handshake.and_then(|handshake| Some((Short::exact(handshake.sid)?, handshake))) {
+                Some((sid, handshake)) => {
                     let upgrade = handshake.upgrade;
-                    self.sid = crate::short::Short::cut(handshake.sid);
+                    self.sid = sid;
                     self.ping_interval = handshake.ping_interval;
                     self.heartbeat = handshake.ping_interval + handshake.ping_timeout;
                     self.max_payload = handshake.max_payload;
@@ -375,7 +377,7 @@ impl Engine<'_> {
             // A second `open`, or packets only a client sends, change nothing.
             Some(Type::Noop | Type::Pong | Type::Open | Type::Upgrade) => None,
             None => {
-                let mut note = crate::short::Short::EMPTY;
+                let mut note = Short::EMPTY;
                 note.set_lossy(&message[..message.len().min(60)]);
                 self.note = note;
                 self.fail(DisconnectReason::TransportError, Cause::Packet(PacketError::Type));

@@ -130,6 +130,13 @@ impl HttpDecoder {
         self.state == State::Body && self.body == Body::UntilClose
     }
 
+    /// The stream has ended, and the body with it.
+    pub(crate) fn end_of_stream(&mut self) {
+        if self.ends_with_close() {
+            self.body = Body::None;
+        }
+    }
+
     /// Reads on. `head_end` headers `Set-Cookie` and `Location` are handed to the caller.
     pub(crate) fn step(&mut self, rx: &mut RxBuf<'_>) -> Result<Step, HttpError> {
         loop {

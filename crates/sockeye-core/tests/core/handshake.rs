@@ -176,9 +176,9 @@ fn packets_after_open_in_one_payload() {
                 get< 0{"sid":"E1"}|2|40{"sid":"S1"}|42["hi",1]
                 opened polling E1
                 ping
-                get>
                 open post
-                post> 3|40
+                get>
+                post> 3
                 "#,
             );
         },

@@ -224,19 +224,6 @@ fn an_answer_before_the_request_is_complete() {
         || config(Transports::POLLING),
         |rig| {
             let nsp = rig.joined_polling("[]");
-            rig.write[Link::Post.index()] = 10;
-            rig.emit(nsp, "a", &(1,), EmitOptions::PLAIN).unwrap();
-            rig.write[Link::Post.index()] = 0;
-            rig.emit(nsp, "a", &(2,), EmitOptions::PLAIN).unwrap();
-            rig.take_log();
-            let nsp2 = rig.namespace("/x", sockeye_core::NspOptions::default());
-            assert!(!rig.client.is_active(nsp2));
-        },
-    );
-    both(
-        || config(Transports::POLLING),
-        |rig| {
-            let nsp = rig.joined_polling("[]");
             rig.write[Link::Post.index()] = 0;
             rig.emit(nsp, "a", &(1,), EmitOptions::PLAIN).unwrap();
             rig.take_log();
