@@ -21,8 +21,14 @@ struct Deep {
 }
 
 fn nested() -> Nested {
-    let deep = Deep { deep: Bin::from(vec![0xff, 0, 0x80]) };
-    Nested { first: Bin::from(vec![1, 2, 3]), list: (Bin::from(vec![]), deep), text: "æøå".into() }
+    let deep = Deep {
+        deep: Bin::from(vec![0xff, 0, 0x80]),
+    };
+    Nested {
+        first: Bin::from(vec![1, 2, 3]),
+        list: (Bin::from(vec![]), deep),
+        text: "æøå".into(),
+    }
 }
 
 scenario!(the_server_understands_nested_binary);
@@ -31,7 +37,9 @@ async fn the_server_understands_nested_binary(kind: Kind) {
     for way in WAYS {
         let socket = connect_by(&server.url("/chat"), way).await;
         let args = (nested(), 1, Bin::from(b"top".to_vec()));
-        let (understood,): (Value,) = within("inspect", socket.emit_with_ack("inspect", args)).await.unwrap();
+        let (understood,): (Value,) = within("inspect", socket.emit_with_ack("inspect", args))
+            .await
+            .unwrap();
         let expected = json!([
             {"first": {"$bin": "010203"}, "list": [{"$bin": ""}, {"deep": {"$bin": "ff0080"}}], "text": "æøå"},
             1,
@@ -46,7 +54,9 @@ async fn the_client_understands_nested_binary(kind: Kind) {
     let server = Server::start(kind).await;
     for way in WAYS {
         let socket = connect_by(&server.url("/"), way).await;
-        let (answer,): (Nested,) = within("binary", socket.emit_with_ack("binary", ())).await.unwrap();
+        let (answer,): (Nested,) = within("binary", socket.emit_with_ack("binary", ()))
+            .await
+            .unwrap();
         assert_eq!(answer, nested(), "{way:?}");
     }
 }
@@ -58,13 +68,19 @@ async fn events_carry_binary_both_ways(kind: Kind) {
         let socket = connect_by(&server.url("/"), way).await;
         let echoed = Seen::new();
         let seen = echoed.clone();
-        socket.on("echo", move |(n, nested, bytes): (u32, Nested, Bin)| seen.push((n, nested, bytes)));
+        socket.on("echo", move |(n, nested, bytes): (u32, Nested, Bin)| {
+            seen.push((n, nested, bytes))
+        });
         // Text events between them must not get in the way of attachments.
         for n in 0..50 {
-            socket.emit("echo", (n, nested(), Bin::from(vec![n as u8; n as usize]))).unwrap();
+            socket
+                .emit("echo", (n, nested(), Bin::from(vec![n as u8; n as usize])))
+                .unwrap();
             socket.emit("count", (n,)).unwrap();
         }
-        let expected: Vec<_> = (0..50).map(|n| (n, nested(), Bin::from(vec![n as u8; n as usize]))).collect();
+        let expected: Vec<_> = (0..50)
+            .map(|n| (n, nested(), Bin::from(vec![n as u8; n as usize])))
+            .collect();
         assert_eq!(echoed.wait_for(50).await, expected, "{way:?}");
     }
 }
@@ -75,7 +91,9 @@ async fn ten_attachments_in_one_event(kind: Kind) {
     for way in WAYS {
         let socket = connect_by(&server.url("/"), way).await;
         let bins: Vec<Bin> = (0..10).map(|n| Bin::from(vec![n; 100])).collect();
-        let (echo,): (Vec<Bin>,) = within("ack", socket.emit_with_ack("ack", (&bins,))).await.unwrap();
+        let (echo,): (Vec<Bin>,) = within("ack", socket.emit_with_ack("ack", (&bins,)))
+            .await
+            .unwrap();
         assert_eq!(echo, bins, "{way:?}");
     }
 }
@@ -87,11 +105,20 @@ async fn untyped_handlers_see_the_attachments(kind: Kind) {
     let echoed = Seen::new();
     let seen = echoed.clone();
     socket.on("echo", move |args: Args| {
-        let attachments: Vec<Vec<u8>> = args.attachments().iter().map(|bytes| bytes.to_vec()).collect();
+        let attachments: Vec<Vec<u8>> = args
+            .attachments()
+            .iter()
+            .map(|bytes| bytes.to_vec())
+            .collect();
         seen.push((args.values()[0].clone(), attachments));
     });
-    socket.emit("echo", ("x", Bin::from(vec![1]), Bin::from(vec![2, 3]))).unwrap();
-    assert_eq!(echoed.first().await, (json!("x"), vec![vec![1], vec![2, 3]]));
+    socket
+        .emit("echo", ("x", Bin::from(vec![1]), Bin::from(vec![2, 3])))
+        .unwrap();
+    assert_eq!(
+        echoed.first().await,
+        (json!("x"), vec![vec![1], vec![2, 3]])
+    );
 }
 
 const LARGE: usize = 2_000_000;
@@ -105,11 +132,18 @@ async fn two_megabytes_of_text(kind: Kind) {
     let server = Server::start(kind).await;
     for way in WAYS {
         let socket = connect_by(&server.url("/"), way).await;
-        let (text,): (String,) = within("text", socket.emit_with_ack("text", (LARGE,))).await.unwrap();
-        assert!(text.len() == LARGE && text.bytes().all(|byte| byte == b'x'), "{way:?}");
+        let (text,): (String,) = within("text", socket.emit_with_ack("text", (LARGE,)))
+            .await
+            .unwrap();
+        assert!(
+            text.len() == LARGE && text.bytes().all(|byte| byte == b'x'),
+            "{way:?}"
+        );
         let sent = "é".repeat(LARGE / 2);
         let sum: usize = sent.bytes().map(usize::from).sum();
-        let size: (usize, usize) = within("size", socket.emit_with_ack("size", (sent,))).await.unwrap();
+        let size: (usize, usize) = within("size", socket.emit_with_ack("size", (sent,)))
+            .await
+            .unwrap();
         assert_eq!(size, (LARGE, sum), "{way:?}");
     }
 }
@@ -119,10 +153,14 @@ async fn two_megabytes_of_binary(kind: Kind) {
     let server = Server::start(kind).await;
     for way in WAYS {
         let socket = connect_by(&server.url("/"), way).await;
-        let (blob,): (Bin,) = within("blob", socket.emit_with_ack("blob", (LARGE,))).await.unwrap();
+        let (blob,): (Bin,) = within("blob", socket.emit_with_ack("blob", (LARGE,)))
+            .await
+            .unwrap();
         assert!(blob == Bin::from(pattern(LARGE)), "{way:?}");
         let sum: usize = blob.iter().copied().map(usize::from).sum();
-        let size: (usize, usize) = within("size", socket.emit_with_ack("size", (blob,))).await.unwrap();
+        let size: (usize, usize) = within("size", socket.emit_with_ack("size", (blob,)))
+            .await
+            .unwrap();
         assert_eq!(size, (LARGE, sum), "{way:?}");
     }
 }

@@ -2,16 +2,19 @@
 
 use std::time::Duration;
 
-use sockeye::{Builder, Client, Socket, Transport};
+use sockeye::{Client, ClientBuilder, Socket, Transport};
 
 use crate::wait::within;
 
 /// Each data scenario runs on both transports alone, and on the upgrade from one to the other.
-pub(crate) const WAYS: [&[Transport]; 3] =
-    [&[Transport::Polling], &[Transport::WebSocket], &[Transport::Polling, Transport::WebSocket]];
+pub(crate) const WAYS: [&[Transport]; 3] = [
+    &[Transport::Polling],
+    &[Transport::WebSocket],
+    &[Transport::Polling, Transport::WebSocket],
+];
 
 /// With delays that do not make tests wait.
-pub(crate) fn builder(url: &str) -> Builder {
+pub(crate) fn builder(url: &str) -> ClientBuilder {
     Client::builder(url)
         .reconnection_delay(Duration::from_millis(20))
         .reconnection_delay_max(Duration::from_millis(100))
@@ -29,6 +32,8 @@ pub(crate) async fn connect_by(url: &str, transports: &[Transport]) -> Socket {
 }
 
 /// The socket of this builder, joined.
-pub(crate) async fn joined(builder: Builder) -> Socket {
-    within("joining", builder.connect()).await.unwrap_or_else(|error| panic!("cannot connect: {error}"))
+pub(crate) async fn joined(builder: ClientBuilder) -> Socket {
+    within("joining", builder.connect())
+        .await
+        .unwrap_or_else(|error| panic!("cannot connect: {error}"))
 }

@@ -16,12 +16,16 @@ async fn joins_and_leaves(kind: Kind) {
     let mut server = Server::start(kind).await;
     let welcomed = Seen::new();
     let seen = welcomed.clone();
-    let socket = joined(builder(&server.url("/")).on("welcome", move |(nsp,): (String,)| seen.push(nsp))).await;
+    let socket =
+        joined(builder(&server.url("/")).on("welcome", move |(nsp,): (String,)| seen.push(nsp)))
+            .await;
 
     assert!(socket.connected() && socket.active() && !socket.recovered());
     assert_eq!(server.sockets("/").await, 1);
     assert_eq!(welcomed.first().await, "/");
-    let (me,): (Value,) = within("describe", socket.emit_with_ack("describe", ())).await.unwrap();
+    let (me,): (Value,) = within("describe", socket.emit_with_ack("describe", ()))
+        .await
+        .unwrap();
     assert_eq!(me["id"].as_str(), socket.id().as_deref());
     assert_eq!(me["nsp"], "/");
 
@@ -41,7 +45,9 @@ async fn leaves_when_the_last_handle_is_dropped(kind: Kind) {
     let socket = connect(&server.url("/")).await;
     let clone = socket.clone();
     drop(socket);
-    let (answer,): (u32,) = within("an ack", clone.emit_with_ack("ack", (1,))).await.unwrap();
+    let (answer,): (u32,) = within("an ack", clone.emit_with_ack("ack", (1,)))
+        .await
+        .unwrap();
     assert_eq!((answer, server.sockets("/").await), (1, 1));
     drop(clone);
     server.has_sockets("/", 0).await;
@@ -52,7 +58,9 @@ async fn namespaces_share_one_connection(kind: Kind) {
     let mut server = Server::start(kind).await;
     let link = Link::to(server.port).await;
     let root = connect_by(&link.url("/"), &[Transport::WebSocket]).await;
-    let chat = within("joining /chat", root.namespace("/chat").connect()).await.unwrap();
+    let chat = within("joining /chat", root.namespace("/chat").connect())
+        .await
+        .unwrap();
     assert_eq!(link.accepted(), 1);
     assert_ne!(root.id(), chat.id());
 
@@ -68,7 +76,9 @@ async fn namespaces_share_one_connection(kind: Kind) {
 
     chat.disconnect();
     server.has_sockets("/chat", 0).await;
-    let (answer,): (u32,) = within("an ack on /", root.emit_with_ack("ack", (3,))).await.unwrap();
+    let (answer,): (u32,) = within("an ack on /", root.emit_with_ack("ack", (3,)))
+        .await
+        .unwrap();
     assert_eq!(answer, 3);
 }
 
@@ -76,8 +86,13 @@ scenario!(joins_a_namespace_alone);
 async fn joins_a_namespace_alone(kind: Kind) {
     let mut server = Server::start(kind).await;
     let chat = connect(&server.url("/chat")).await;
-    assert_eq!((server.sockets("/").await, server.sockets("/chat").await), (0, 1));
-    let (me,): (Value,) = within("describe", chat.emit_with_ack("describe", ())).await.unwrap();
+    assert_eq!(
+        (server.sockets("/").await, server.sockets("/chat").await),
+        (0, 1)
+    );
+    let (me,): (Value,) = within("describe", chat.emit_with_ack("describe", ()))
+        .await
+        .unwrap();
     assert_eq!(me["nsp"], "/chat");
 }
 
@@ -89,7 +104,9 @@ async fn holds_events_back_until_a_slow_namespace_is_joined(kind: Kind) {
         slow.emit("count", (i,)).unwrap();
     }
     assert!(!slow.connected());
-    let (counted,): (Vec<u32>,) = within("counted", slow.emit_with_ack("counted", ())).await.unwrap();
+    let (counted,): (Vec<u32>,) = within("counted", slow.emit_with_ack("counted", ()))
+        .await
+        .unwrap();
     assert_eq!(counted, (0..20).collect::<Vec<_>>());
 }
 
@@ -103,11 +120,21 @@ async fn sends_auth_query_and_headers(kind: Kind) {
             .query("device", "board 1&2")
             .header("X-Name", "v");
         let socket = joined(builder).await;
-        let (me,): (Value,) = within("describe", socket.emit_with_ack("describe", ())).await.unwrap();
-        assert_eq!(me["auth"], json!({"token": "x", "deep": {"list": [1, null, "æ"]}}));
+        let (me,): (Value,) = within("describe", socket.emit_with_ack("describe", ()))
+            .await
+            .unwrap();
+        assert_eq!(
+            me["auth"],
+            json!({"token": "x", "deep": {"list": [1, null, "æ"]}})
+        );
         assert_eq!(me["query"]["token"], "1", "{me}");
         // Some servers hand the query out as it came.
-        let device = me["query"]["device"].as_str().unwrap().replace('+', " ").replace("%20", " ").replace("%26", "&");
+        let device = me["query"]["device"]
+            .as_str()
+            .unwrap()
+            .replace('+', " ")
+            .replace("%20", " ")
+            .replace("%26", "&");
         assert_eq!(device, "board 1&2");
         assert_eq!(me["headers"]["x-name"], "v", "{me}");
     }
@@ -126,24 +153,34 @@ async fn computes_auth_for_every_join(kind: Kind) {
     let socket = joined(builder).await;
     let first = socket.id();
     link.cut();
-    eventually("a new session", || socket.id().is_some() && socket.id() != first).await;
-    let (me,): (Value,) = within("describe", socket.emit_with_ack("describe", ())).await.unwrap();
+    eventually("a new session", || {
+        socket.id().is_some() && socket.id() != first
+    })
+    .await;
+    let (me,): (Value,) = within("describe", socket.emit_with_ack("describe", ()))
+        .await
+        .unwrap();
     assert_eq!(me["auth"], json!({"n": 2}));
     socket.disconnect();
     within("joining again", socket.connect()).await.unwrap();
-    let (me,): (Value,) = within("describe", socket.emit_with_ack("describe", ())).await.unwrap();
+    let (me,): (Value,) = within("describe", socket.emit_with_ack("describe", ()))
+        .await
+        .unwrap();
     assert_eq!(me["auth"], json!({"n": 3}));
 }
 
 scenario!(is_refused_with_message_and_data);
 async fn is_refused_with_message_and_data(kind: Kind) {
     let mut server = Server::start(kind).await;
-    let error = within("the refusal", builder(&server.url("/admin")).connect()).await.err().expect("a refusal");
-    assert_eq!(error.server_message(), Some("not authorized"), "{error}");
+    let error = within("the refusal", builder(&server.url("/admin")).connect())
+        .await
+        .err()
+        .expect("a refusal");
+    assert_eq!(error.message(), "not authorized", "{error}");
     assert!(error.to_string().contains("not authorized"), "{error}");
     // socketioxide has no way to send data.
     let data = (kind != Kind::Socketioxide).then(|| json!({"code": 401}));
-    assert_eq!(error.server_data().cloned(), data, "{error}");
+    assert_eq!(error.data().cloned(), data, "{error}");
     assert_eq!(server.sockets("/admin").await, 0);
 
     let admin = joined(builder(&server.url("/admin")).auth(json!({"token": "secret"}))).await;
@@ -157,13 +194,29 @@ async fn a_refused_namespace_leaves_the_others_alone(kind: Kind) {
     let id = root.id();
     let admin = within("the refusal", root.namespace("/admin").connect()).await;
     assert!(admin.is_err());
-    let unknown = within("the refusal", root.namespace("/nowhere").connect()).await.err().expect("a refusal");
-    let expected = if kind == Kind::Python { "Unable to connect" } else { "Invalid namespace" };
-    assert_eq!(unknown.server_message(), Some(expected), "{unknown}");
+    let unknown = within("the refusal", root.namespace("/nowhere").connect())
+        .await
+        .err()
+        .expect("a refusal");
+    let expected = if kind == Kind::Python {
+        "Unable to connect"
+    } else {
+        "Invalid namespace"
+    };
+    assert_eq!(unknown.message(), expected, "{unknown}");
 
-    let (answer,): (u32,) = within("an ack", root.emit_with_ack("ack", (1,))).await.unwrap();
+    let (answer,): (u32,) = within("an ack", root.emit_with_ack("ack", (1,)))
+        .await
+        .unwrap();
     assert_eq!((answer, root.id()), (1, id));
-    let admin = within("joining", root.namespace("/admin").auth(json!({"token": "secret"})).connect()).await.unwrap();
+    let admin = within(
+        "joining",
+        root.namespace("/admin")
+            .auth(json!({"token": "secret"}))
+            .connect(),
+    )
+    .await
+    .unwrap();
     assert!(admin.connected());
 }
 
@@ -171,6 +224,8 @@ scenario!(uses_another_request_path);
 async fn uses_another_request_path(kind: Kind) {
     let server = Server::start_with(kind, &["--path", "/realtime"]).await;
     let socket = joined(builder(&server.url("/chat")).path("/realtime")).await;
-    let (me,): (Value,) = within("describe", socket.emit_with_ack("describe", ())).await.unwrap();
+    let (me,): (Value,) = within("describe", socket.emit_with_ack("describe", ()))
+        .await
+        .unwrap();
     assert_eq!(me["nsp"], "/chat");
 }

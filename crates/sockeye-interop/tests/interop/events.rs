@@ -26,7 +26,12 @@ async fn echoes_every_kind_of_argument(kind: Kind) {
         json!([]),
         json!([null]),
         json!([1, "two", true, false, null, 1.5, -7]),
-        json!([9_007_199_254_740_991_i64, -9_007_199_254_740_991_i64, 1e-7, -0.25]),
+        json!([
+            9_007_199_254_740_991_i64,
+            -9_007_199_254_740_991_i64,
+            1e-7,
+            -0.25
+        ]),
         json!([[], {}, [[]], [{}], {"a": {"b": [{"c": null}]}}]),
         json!([{"": 1, "key with \"quotes\"": 2, "ключ": [3]}]),
         json!(["event name", ["event name"]]),
@@ -35,9 +40,13 @@ async fn echoes_every_kind_of_argument(kind: Kind) {
         let socket = connect_by(&server.url("/"), way).await;
         let echoed = Seen::new();
         let seen = echoed.clone();
-        socket.on("echo", move |args: Args| seen.push(Value::from(args.values().to_vec())));
+        socket.on("echo", move |args: Args| {
+            seen.push(Value::from(args.values()))
+        });
         for list in &lists {
-            socket.emit("echo", list.as_array().unwrap().as_slice()).unwrap();
+            socket
+                .emit("echo", list.as_array().unwrap().as_slice())
+                .unwrap();
         }
         assert_eq!(echoed.wait_for(lists.len()).await, lists, "{way:?}");
     }
@@ -50,12 +59,18 @@ async fn carries_any_text(kind: Kind) {
         let socket = connect_by(&server.url("/chat"), way).await;
         for text in TEXTS {
             let (understood,): (Vec<String>,) =
-                within("inspect", socket.emit_with_ack("inspect", (text,))).await.unwrap();
+                within("inspect", socket.emit_with_ack("inspect", (text,)))
+                    .await
+                    .unwrap();
             assert_eq!(understood, [text], "{way:?}");
-            let (echo,): (String,) = within("ack", socket.emit_with_ack("ack", (text,))).await.unwrap();
+            let (echo,): (String,) = within("ack", socket.emit_with_ack("ack", (text,)))
+                .await
+                .unwrap();
             assert_eq!(echo, text, "{way:?}");
         }
-        let (all,): (Vec<String>,) = within("ack", socket.emit_with_ack("ack", (TEXTS,))).await.unwrap();
+        let (all,): (Vec<String>,) = within("ack", socket.emit_with_ack("ack", (TEXTS,)))
+            .await
+            .unwrap();
         assert_eq!(all, TEXTS, "{way:?}");
     }
 }
@@ -81,10 +96,22 @@ async fn carries_types_of_the_application(kind: Kind) {
     let socket = connect(&server.url("/")).await;
     let echoed = Seen::new();
     let seen = echoed.clone();
-    socket.on("echo", move |(n, reading): (u8, Reading)| seen.push((n, reading)));
-    let inner =
-        Reading { device: "a".into(), celsius: 21.5, tags: vec![], parent: None, state: State::Busy { percent: 7 } };
-    let outer = Reading { parent: Some(Box::new(inner.clone())), state: State::Idle, tags: vec!["x".into()], ..inner };
+    socket.on("echo", move |(n, reading): (u8, Reading)| {
+        seen.push((n, reading))
+    });
+    let inner = Reading {
+        device: "a".into(),
+        celsius: 21.5,
+        tags: vec![],
+        parent: None,
+        state: State::Busy { percent: 7 },
+    };
+    let outer = Reading {
+        parent: Some(Box::new(inner.clone())),
+        state: State::Idle,
+        tags: vec!["x".into()],
+        ..inner
+    };
     socket.emit("echo", (1, &outer)).unwrap();
     assert_eq!(echoed.first().await, (1, outer));
 }
@@ -101,7 +128,9 @@ async fn events_keep_their_order(kind: Kind) {
         for i in 0..500 {
             socket.emit("count", (i,)).unwrap();
         }
-        let (counted,): (Vec<u32>,) = within("counted", socket.emit_with_ack("counted", ())).await.unwrap();
+        let (counted,): (Vec<u32>,) = within("counted", socket.emit_with_ack("counted", ()))
+            .await
+            .unwrap();
         assert_eq!(counted, (0..500).collect::<Vec<_>>(), "{way:?}");
         assert_eq!(burst.wait_for(500).await, counted, "{way:?}");
     }
@@ -122,10 +151,15 @@ async fn handlers_come_and_go(kind: Kind) {
     socket.on_any(move |event: &Event| any.push(format!("any {}", event.name())));
     socket.emit("echo", (1,)).unwrap();
     socket.emit("echo", (2,)).unwrap();
-    assert_eq!(seen.wait_for(5).await, ["any echo", "once 1", "on 1", "any echo", "on 2"]);
+    assert_eq!(
+        seen.wait_for(5).await,
+        ["any echo", "once 1", "on 1", "any echo", "on 2"]
+    );
 
-    socket.off(first);
-    let (answer,): (u32,) = within("ack", socket.emit_with_ack("ack", (3,))).await.unwrap();
+    assert!(socket.off(first));
+    let (answer,): (u32,) = within("ack", socket.emit_with_ack("ack", (3,)))
+        .await
+        .unwrap();
     socket.on("echo", log("late"));
     socket.emit("echo", (4,)).unwrap();
     assert_eq!(answer, 3);
@@ -135,14 +169,22 @@ async fn handlers_come_and_go(kind: Kind) {
 scenario!(broadcasts_reach_the_others);
 async fn broadcasts_reach_the_others(kind: Kind) {
     let server = Server::start(kind).await;
-    let (one, two) = (connect(&server.url("/chat")).await, connect(&server.url("/chat")).await);
+    let (one, two) = (
+        connect(&server.url("/chat")).await,
+        connect(&server.url("/chat")).await,
+    );
     let heard = Seen::new();
     for (name, socket) in [("one", &one), ("two", &two)] {
         let seen = heard.clone();
-        socket.on("broadcast", move |(text, n): (String, u32)| seen.push((name, text, n)));
+        socket.on("broadcast", move |(text, n): (String, u32)| {
+            seen.push((name, text, n))
+        });
     }
     one.emit("broadcast", ("from one", 1)).unwrap();
     assert_eq!(heard.first().await, ("two", "from one".to_owned(), 1));
     two.emit("broadcast", ("from two", 2)).unwrap();
-    assert_eq!(heard.wait_for(2).await[1], ("one", "from two".to_owned(), 2));
+    assert_eq!(
+        heard.wait_for(2).await[1],
+        ("one", "from two".to_owned(), 2)
+    );
 }

@@ -1,5 +1,6 @@
 //! Sockeye against servers that others wrote. `cargo xtask test --part interop` runs it; see README.md of this crate.
 
+mod client;
 mod link;
 mod server;
 mod wait;
@@ -24,7 +25,15 @@ macro_rules! scenario {
     };
 }
 
+mod acks;
+mod binary;
+mod connect;
+mod events;
 mod harness;
+mod reconnect;
+mod recovery;
+mod strangers;
+mod transports;
 
 /// A scenario that takes longer than this hangs.
 async fn bounded(scenario: impl Future<Output = ()>) {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use sockeye::{Disconnected, DisconnectReason, Responder};
+use sockeye::{DisconnectReason, Disconnected, Responder};
 
 use crate::client::{WAYS, builder, connect, connect_by, joined};
 use crate::link::Link;
@@ -13,12 +13,15 @@ use crate::wait::{Seen, eventually, within};
 fn reasons(socket: &sockeye::Socket) -> Seen<DisconnectReason> {
     let reasons = Seen::new();
     let seen = reasons.clone();
-    socket.on_disconnect(move |disconnected: Disconnected| seen.push(disconnected.reason()));
+    socket.on_disconnect(move |disconnected: Disconnected| seen.push(disconnected.reason));
     reasons
 }
 
 fn is_loss(reason: DisconnectReason) -> bool {
-    matches!(reason, DisconnectReason::TransportClose | DisconnectReason::TransportError)
+    matches!(
+        reason,
+        DisconnectReason::TransportClose | DisconnectReason::TransportError
+    )
 }
 
 scenario!(the_server_restarts);
@@ -38,14 +41,22 @@ async fn the_server_restarts(kind: Kind) {
 
         link.break_down();
         server.restart().await;
-        assert!(is_loss(reasons.first().await), "{way:?} {:?}", reasons.all());
+        assert!(
+            is_loss(reasons.first().await),
+            "{way:?} {:?}",
+            reasons.all()
+        );
         // Kept until the connection is there again.
         for n in 0..20 {
             socket.emit("echo", (n,)).unwrap();
         }
         link.lead_to(server.port);
         assert!(reconnected.first().await >= 1);
-        assert_eq!(echoed.wait_for(20).await, (0..20).collect::<Vec<_>>(), "{way:?}");
+        assert_eq!(
+            echoed.wait_for(20).await,
+            (0..20).collect::<Vec<_>>(),
+            "{way:?}"
+        );
         assert!(socket.connected() && socket.id() != first);
         assert_eq!((reasons.len(), reconnected.len()), (1, 1));
     }
@@ -60,7 +71,10 @@ async fn the_server_stops_in_order(kind: Kind) {
     link.lead_to(0);
     server.stop().await;
     let reason = reasons.first().await;
-    assert!(is_loss(reason) || reason == DisconnectReason::ServerDisconnect, "{reason:?}");
+    assert!(
+        is_loss(reason) || reason == DisconnectReason::IoServerDisconnect,
+        "{reason:?}"
+    );
     assert!(!socket.connected());
 }
 
@@ -69,7 +83,9 @@ async fn the_link_is_cut_again_and_again(kind: Kind) {
     let mut server = Server::start(kind).await;
     let link = Link::to(server.port).await;
     let root = connect(&link.url("/")).await;
-    let chat = within("joining", root.namespace("/chat").connect()).await.unwrap();
+    let chat = within("joining", root.namespace("/chat").connect())
+        .await
+        .unwrap();
     let (lost, chat_lost) = (reasons(&root), reasons(&chat));
     for round in 1..=5 {
         let (id, chat_id) = (root.id(), chat.id());
@@ -77,12 +93,15 @@ async fn the_link_is_cut_again_and_again(kind: Kind) {
         lost.wait_for(round).await;
         chat_lost.wait_for(round).await;
         eventually("both namespaces joined again", || {
-            let new = |now: Option<String>, before: &Option<String>| now.is_some() && now != *before;
+            let new =
+                |now: Option<String>, before: &Option<String>| now.is_some() && now != *before;
             new(root.id(), &id) && new(chat.id(), &chat_id)
         })
         .await;
         for socket in [&root, &chat] {
-            let (n,): (usize,) = within("an ack", socket.emit_with_ack("ack", (round,))).await.unwrap();
+            let (n,): (usize,) = within("an ack", socket.emit_with_ack("ack", (round,)))
+                .await
+                .unwrap();
             assert_eq!(n, round);
         }
     }
@@ -94,17 +113,26 @@ async fn the_link_is_cut_again_and_again(kind: Kind) {
 
 scenario!(a_vanished_link_is_noticed_by_the_heartbeat);
 async fn a_vanished_link_is_noticed_by_the_heartbeat(kind: Kind) {
-    let server = Server::start_with(kind, &["--ping-interval", "200", "--ping-timeout", "300"]).await;
+    let server =
+        Server::start_with(kind, &["--ping-interval", "200", "--ping-timeout", "300"]).await;
     for way in WAYS {
         let link = Link::to(server.port).await;
-        let builder = builder(&link.url("/")).transports(way.iter().copied()).timeout(Duration::from_millis(500));
+        let builder = builder(&link.url("/"))
+            .transports(way.iter().copied())
+            .timeout(Duration::from_millis(500));
         let socket = joined(builder).await;
         let reasons = reasons(&socket);
         link.stall(true);
-        assert_eq!(reasons.first().await, DisconnectReason::PingTimeout, "{way:?}");
+        assert_eq!(
+            reasons.first().await,
+            DisconnectReason::PingTimeout,
+            "{way:?}"
+        );
         link.stall(false);
         eventually("the reconnection", || socket.connected()).await;
-        let (n,): (u32,) = within("an ack", socket.emit_with_ack("ack", (1,))).await.unwrap();
+        let (n,): (u32,) = within("an ack", socket.emit_with_ack("ack", (1,)))
+            .await
+            .unwrap();
         assert_eq!(n, 1);
     }
 }
@@ -114,14 +142,22 @@ async fn the_server_takes_a_socket_out(kind: Kind) {
     let mut server = Server::start(kind).await;
     for way in WAYS {
         let root = connect_by(&server.url("/"), way).await;
-        let chat = within("joining", root.namespace("/chat").connect()).await.unwrap();
+        let chat = within("joining", root.namespace("/chat").connect())
+            .await
+            .unwrap();
         let (root_left, chat_left) = (reasons(&root), reasons(&chat));
         let id = root.id();
 
         server.disconnect("/chat").await;
-        assert_eq!(chat_left.first().await, DisconnectReason::ServerDisconnect, "{way:?}");
+        assert_eq!(
+            chat_left.first().await,
+            DisconnectReason::IoServerDisconnect,
+            "{way:?}"
+        );
         assert!(!chat.connected() && !chat.active());
-        let (n,): (u32,) = within("an ack on /", root.emit_with_ack("ack", (1,))).await.unwrap();
+        let (n,): (u32,) = within("an ack on /", root.emit_with_ack("ack", (1,)))
+            .await
+            .unwrap();
         assert_eq!((n, root.id(), root_left.len()), (1, id, 0));
 
         within("joining again", chat.connect()).await.unwrap();
@@ -148,7 +184,7 @@ async fn the_server_closes_the_connection(kind: Kind) {
             assert!(is_loss(reason), "{way:?} {reason:?}");
             eventually("the reconnection", || socket.connected()).await;
         } else {
-            assert_eq!(reason, DisconnectReason::ServerDisconnect, "{way:?}");
+            assert_eq!(reason, DisconnectReason::IoServerDisconnect, "{way:?}");
             assert!(!socket.active());
         }
     }
@@ -185,11 +221,16 @@ async fn gives_up_after_the_last_attempt(kind: Kind) {
     socket.on_reconnect_attempt(move |n: u32| attempts.push(format!("attempt {n}")));
     socket.on_reconnect_failed(move || failed.push("failed".to_owned()));
     link.break_down();
-    assert_eq!(events.wait_for(4).await, ["attempt 1", "attempt 2", "attempt 3", "failed"]);
+    assert_eq!(
+        events.wait_for(4).await,
+        ["attempt 1", "attempt 2", "attempt 3", "failed"]
+    );
     assert!(!socket.connected());
 
     link.lead_to(server.port);
-    within("connecting by hand", socket.connect()).await.unwrap();
+    within("connecting by hand", socket.connect())
+        .await
+        .unwrap();
     assert_eq!(events.len(), 4);
 }
 
@@ -198,7 +239,9 @@ async fn disconnecting_ends_the_wait_for_the_next_attempt(kind: Kind) {
     let server = Server::start(kind).await;
     let link = Link::to(server.port).await;
     let hour = Duration::from_secs(3600);
-    let builder = builder(&link.url("/")).reconnection_delay(hour).reconnection_delay_max(hour);
+    let builder = builder(&link.url("/"))
+        .reconnection_delay(hour)
+        .reconnection_delay_max(hour);
     let socket = joined(builder).await;
     let lost = reasons(&socket);
     link.break_down();
@@ -207,7 +250,9 @@ async fn disconnecting_ends_the_wait_for_the_next_attempt(kind: Kind) {
     socket.disconnect();
     eventually("the end of the attempts", || !socket.active()).await;
     link.lead_to(server.port);
-    within("connecting by hand", socket.connect()).await.unwrap();
+    within("connecting by hand", socket.connect())
+        .await
+        .unwrap();
 }
 
 scenario!(no_reconnection_when_switched_off on node_4_8 Node48);
@@ -220,7 +265,9 @@ async fn no_reconnection_when_switched_off(kind: Kind) {
     link.cut();
     lost.wait_for(1).await;
     assert!(!socket.connected() && !socket.active());
-    within("connecting by hand", socket.connect()).await.unwrap();
+    within("connecting by hand", socket.connect())
+        .await
+        .unwrap();
     assert!(link.accepted() > accepted);
 }
 
@@ -230,7 +277,10 @@ async fn a_new_connection_on_demand(kind: Kind) {
     let socket = connect(&server.url("/")).await;
     let id = socket.id();
     socket.reconnect();
-    eventually("a new session", || socket.id().is_some() && socket.id() != id).await;
+    eventually("a new session", || {
+        socket.id().is_some() && socket.id() != id
+    })
+    .await;
     server.has_sockets("/", 1).await;
 }
 
@@ -240,7 +290,7 @@ async fn handlers_may_leave_and_emit(kind: Kind) {
     let socket = connect(&server.url("/")).await;
     let reasons = reasons(&socket);
     socket.on("echo", |(n,): (u32,), reply: Responder| {
-        let socket = reply.socket();
+        let socket = reply.socket().unwrap();
         if n < 10 {
             socket.emit("echo", (n + 1,)).unwrap();
         } else {
@@ -248,7 +298,7 @@ async fn handlers_may_leave_and_emit(kind: Kind) {
         }
     });
     socket.emit("echo", (0,)).unwrap();
-    assert_eq!(reasons.first().await, DisconnectReason::ClientDisconnect);
+    assert_eq!(reasons.first().await, DisconnectReason::IoClientDisconnect);
     server.has_sockets("/", 0).await;
 }
 
@@ -263,6 +313,8 @@ async fn volatile_events_are_dropped_while_disconnected(kind: Kind) {
     socket.volatile().emit("count", (1,)).unwrap();
     socket.emit("count", (2,)).unwrap();
     link.lead_to(server.port);
-    let (counted,): (Value,) = within("counted", socket.emit_with_ack("counted", ())).await.unwrap();
+    let (counted,): (Value,) = within("counted", socket.emit_with_ack("counted", ()))
+        .await
+        .unwrap();
     assert_eq!(counted, serde_json::json!([2]));
 }

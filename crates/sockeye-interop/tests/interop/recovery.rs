@@ -17,7 +17,9 @@ async fn what_was_missed_is_delivered(kind: Kind) {
         let notes = Seen::new();
         let seen = notes.clone();
         // With recovery on, the server adds an offset as one argument more.
-        socket.on("note", move |args: Args| seen.push(args.values()[0].clone()));
+        socket.on("note", move |args: Args| {
+            seen.push(args.values()[0].clone())
+        });
         let id = socket.id();
         server.emit("/", "note", json!([1])).await;
         notes.wait_for(1).await;
@@ -30,7 +32,11 @@ async fn what_was_missed_is_delivered(kind: Kind) {
             server.emit("/", "note", json!([round * 10 + 1])).await;
             link.lead_to(server.port);
             let all = notes.wait_for(1 + 2 * round).await;
-            assert_eq!(all[2 * round - 1..], [json!(round * 10), json!(round * 10 + 1)], "{way:?}");
+            assert_eq!(
+                all[2 * round - 1..],
+                [json!(round * 10), json!(round * 10 + 1)],
+                "{way:?}"
+            );
             assert!(socket.recovered() && socket.id() == id, "{way:?}");
         }
         socket.disconnect();
@@ -45,6 +51,8 @@ async fn a_new_session_is_not_recovered(kind: Kind) {
     let id = socket.id();
     assert!(!socket.recovered());
     socket.disconnect();
-    crate::wait::within("joining again", socket.connect()).await.unwrap();
+    crate::wait::within("joining again", socket.connect())
+        .await
+        .unwrap();
     assert!(!socket.recovered() && socket.id() != id);
 }
