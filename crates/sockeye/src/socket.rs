@@ -223,9 +223,6 @@ impl Socket {
     /// # Errors
     /// The server refused, or answered as no Socket.IO server does, or the attempts are used up.
     pub async fn connect(&self) -> Result<(), ConnectError> {
-        if self.connected() {
-            return Ok(());
-        }
         let (sender, receiver) = oneshot::channel();
         self.begin_connect(Some(sender));
         receiver.await.unwrap_or_else(|_| Err(ConnectError::closed()))
@@ -245,6 +242,8 @@ impl Socket {
     /// [`connect`](Self::connect). Works at any moment, also while a reconnection is being waited for. The connection
     /// is closed with its last namespace.
     pub fn disconnect(&self) {
+        self.nsp.state.store(IDLE, Ordering::Release);
+        *lock(&self.nsp.id) = None;
         self.shared.command(Command::Disconnect { nsp: self.nsp.index });
     }
 

@@ -41,6 +41,8 @@ struct Space {
     nsp: Nsp,
     shared: Arc<NspShared>,
     waiters: Vec<Waiter>,
+    /// Joined, as far as events have told.
+    joined: bool,
 }
 
 /// Rounds of one poll before others get their turn.

@@ -31,6 +31,8 @@ pub(super) enum FollowUp {
     /// Events of a namespace come before it is told that it is joined.
     Early(Nsp),
     Joined(Nsp),
+    /// What handles see of the namespace is out of date.
+    State(Nsp),
 }
 
 impl View<'_> {
@@ -69,7 +71,7 @@ pub(super) fn event(event: Event<'_>, view: &mut View<'_>) -> Option<FollowUp> {
     match event {
         Event::Message(message) => {
             let space = view.space(message.nsp)?;
-            let early = !space.shared.is_joined();
+            let early = !space.joined;
             let shared = Arc::clone(&space.shared);
             view.batch.message(&shared, &message);
             // Events that came before the reply are delivered as connected.
@@ -108,19 +110,18 @@ pub(super) fn event(event: Event<'_>, view: &mut View<'_>) -> Option<FollowUp> {
             error.data = refusal.data.and_then(|data| serde_json::from_str(data).ok());
             let space = view.space(refusal.nsp)?;
             tracing::debug!(namespace = %space.shared.name, message = error.message, "the server refused the namespace");
-            space.shared.state.store(IDLE, Ordering::Release);
             for waiter in space.waiters.drain(..) {
                 let _ = waiter.send(Err(error.clone()));
             }
             let shared = Arc::clone(&space.shared);
             view.batch.notice(&shared, Notice::ConnectError(error));
+            return Some(FollowUp::State(refusal.nsp));
         }
         Event::Disconnected { nsp, reason, details } => {
             let retry = view.shared.transport.load(Ordering::Relaxed) == RETRYING;
             let space = view.space(nsp)?;
             let will_reconnect = reason.reconnects() && retry;
-            space.shared.state.store(if will_reconnect { ACTIVE } else { IDLE }, Ordering::Release);
-            *lock(&space.shared.id) = None;
+            space.joined = false;
             tracing::debug!(namespace = %space.shared.name, %reason, %details, "disconnected");
             let notice = Notice::Disconnected(Disconnected {
                 reason,
@@ -130,6 +131,7 @@ pub(super) fn event(event: Event<'_>, view: &mut View<'_>) -> Option<FollowUp> {
             });
             let shared = Arc::clone(&space.shared);
             view.batch.notice(&shared, notice);
+            return Some(FollowUp::State(nsp));
         }
         Event::Closed { reason, details, opened, retry } => {
             tracing::debug!(%reason, %details, opened, retry, "the connection has ended");
@@ -139,8 +141,7 @@ pub(super) fn event(event: Event<'_>, view: &mut View<'_>) -> Option<FollowUp> {
             error.active = retry;
             let give_up = !retry || is_definitive(details.cause);
             for space in view.spaces.iter_mut().flatten() {
-                let state = space.shared.state.load(Ordering::Acquire);
-                if state == IDLE || state == JOINED && opened {
+                if space.joined || space.shared.state.load(Ordering::Acquire) == IDLE {
                     continue;
                 }
                 view.batch.notice(&space.shared, Notice::ConnectError(error.clone()));
@@ -290,7 +291,7 @@ impl Driver {
             self.by_nsp.resize(nsp.index() + 1, usize::MAX);
         }
         self.by_nsp[nsp.index()] = index;
-        self.spaces[index] = Some(Space { nsp, shared, waiters: Vec::new() });
+        self.spaces[index] = Some(Space { nsp, shared, waiters: Vec::new(), joined: false });
         Some(nsp)
     }
 
@@ -312,21 +313,19 @@ impl Driver {
                     }
                     if let Some(Some(space)) = self.spaces.get_mut(index) {
                         space.waiters.extend(waiter);
-                        space.shared.state.store(ACTIVE, Ordering::Release);
                     }
                     self.core.connect(now, nsp);
+                    self.show_state(nsp);
                 }
             },
             Command::Disconnect { nsp: index } => {
                 if let Some(Some(space)) = self.spaces.get_mut(index) {
                     let nsp = space.nsp;
-                    if !self.core.is_connected(nsp) {
-                        space.shared.state.store(IDLE, Ordering::Release);
-                    }
                     for waiter in space.waiters.drain(..) {
                         let _ = waiter.send(Err(ConnectError::closed()));
                     }
                     self.core.disconnect(now, nsp);
+                    self.show_state(nsp);
                 }
             }
             Command::Forget { nsp: index } => self.forget(index),
@@ -408,7 +407,17 @@ impl Driver {
             }
             FollowUp::Early(nsp) => self.joined(nsp, false),
             FollowUp::Joined(nsp) => self.joined(nsp, true),
+            FollowUp::State(nsp) => self.show_state(nsp),
         }
+    }
+
+    /// Shows handles how a namespace is that is not joined.
+    fn show_state(&mut self, nsp: Nsp) {
+        let Some(&index) = self.by_nsp.get(nsp.index()) else { return };
+        let Some(Some(space)) = self.spaces.get_mut(index) else { return };
+        let state = if self.core.is_active(nsp) { ACTIVE } else { IDLE };
+        space.shared.state.store(state, Ordering::Release);
+        *lock(&space.shared.id) = None;
     }
 
     /// A namespace has been joined; `tell`: it is time to say so.
@@ -419,6 +428,7 @@ impl Driver {
         let recovered = self.core.is_recovered(nsp);
         *lock(&space.shared.id) = Some(id.as_str().into());
         space.shared.recovered.store(recovered, Ordering::Release);
+        space.joined = true;
         space.shared.state.store(JOINED, Ordering::Release);
         if !tell {
             return;
