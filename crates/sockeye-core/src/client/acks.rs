@@ -142,19 +142,13 @@ impl<'a> Acks<'a> {
         self.wake
     }
 
-    /// An entry whose deadline has passed. When there is none, the next wake is found.
-    pub(crate) fn expired(&mut self, now: Instant) -> Option<usize> {
-        if self.wake.is_none_or(|wake| now < wake) {
-            return None;
-        }
-        let mut wake = None;
-        for (i, entry) in self.table.iter().enumerate() {
-            match entry.deadline {
-                Some(at) if now >= at => return Some(i),
-                at => wake = earliest(wake, at),
-            }
-        }
-        self.wake = wake;
-        None
+    /// Whether some deadline may have passed.
+    pub(crate) fn is_due(&self, now: Instant) -> bool {
+        self.wake.is_some_and(|wake| now >= wake)
+    }
+
+    /// After the expired entries have been dealt with: finds the next wake.
+    pub(crate) fn find_wake(&mut self) {
+        self.wake = self.table.iter().fold(None, |wake, entry| earliest(wake, entry.deadline));
     }
 }

@@ -7,8 +7,8 @@ use super::Client;
 use crate::engine::State;
 use crate::engine::outbox::{Body, Meta, Refused};
 use crate::error::{AckError, Cause, DisconnectReason, EmitError};
-use crate::packet::socket::{Kind, Prefix, is_reserved};
-use crate::packet::{Attachments, EmitArgs, EncodeError, Text};
+use crate::packet::socket::{Kind, Prefix};
+use crate::packet::{Attachments, EmitArgs, EncodeError, is_reserved_event};
 use crate::short::Short;
 use crate::time::Instant;
 
@@ -66,6 +66,11 @@ impl<'a> Client<'a> {
         let stripped = name.strip_prefix('/').unwrap_or(name);
         let found = self.nsps.iter().position(|entry| entry.used && entry.name().strip_prefix('/') == Some(stripped));
         if let Some(i) = found {
+            // One that was forgotten while its CONNECT was under way comes back as a new one.
+            if let Some(entry) = self.nsps.get_mut(i).filter(|entry| entry.forgotten) {
+                let (generation, name) = (entry.generation, core::mem::take(&mut entry.name));
+                *entry = NspEntry { used: true, generation, name, state: NspState::Leaving, options, ..NspEntry::EMPTY };
+            }
             return Ok(self.handle(i as u16));
         }
         let mut full = Name::default();
@@ -109,7 +114,11 @@ impl<'a> Client<'a> {
     pub fn forget(&mut self, now: Instant, nsp: Nsp) {
         self.disconnect(now, nsp);
         let Some(entry) = self.nsp_mut(nsp) else { return };
-        entry.used = false;
+        // The server learns of it after its reply to a CONNECT that is under way: until then the entry stays.
+        let leaving = entry.state == NspState::Leaving;
+        entry.forgotten = leaving;
+        entry.used = leaving;
+        entry.generation = entry.generation.wrapping_add(1);
         entry.tell_disconnected = None;
         entry.tell_connected = false;
         entry.tell_auth = false;
@@ -128,11 +137,15 @@ impl<'a> Client<'a> {
     /// namespace joins with it. Does nothing if it is connected or connecting.
     pub fn connect(&mut self, now: Instant, nsp: Nsp) {
         self.advance_clock(now);
+        let join_deadline = self.engine.config.join_timeout.map(|patience| self.engine.now + patience);
         let Some(entry) = self.nsp_mut(nsp) else { return };
         match entry.state {
             NspState::Idle => entry.state = NspState::Waiting,
             // The reply to the CONNECT that is under way will do.
-            NspState::Leaving => entry.state = NspState::Joining,
+            NspState::Leaving => {
+                entry.state = NspState::Joining;
+                entry.deadline = join_deadline;
+            }
             NspState::Waiting | NspState::Asked | NspState::Joining | NspState::Joined => return,
         }
         if matches!(self.engine.state(), State::Down | State::Closing(_)) && self.backoff.at.is_none() {
@@ -183,7 +196,7 @@ impl<'a> Client<'a> {
             NspState::Joined => {
                 entry.state = NspState::Idle;
                 entry.tell_disconnected = Some(DisconnectReason::IoClientDisconnect);
-                entry.deliver_held = false;
+                entry.purge = core::mem::take(&mut entry.deliver_held);
                 entry.tell_connected = false;
                 entry.pid = Short::EMPTY;
                 entry.offset = Short::EMPTY;
@@ -197,7 +210,11 @@ impl<'a> Client<'a> {
                 self.send_disconnect(nsp.index);
             }
             // The server may take DISCONNECT only after its reply: then.
-            NspState::Joining => entry.state = NspState::Leaving,
+            NspState::Joining => {
+                entry.state = NspState::Leaving;
+                entry.purge = true;
+                self.dirty = true;
+            }
             NspState::Waiting | NspState::Asked => entry.state = NspState::Idle,
             NspState::Idle | NspState::Leaving => (),
         }
@@ -219,12 +236,20 @@ impl<'a> Client<'a> {
         if !self.any_active() {
             return;
         }
-        if self.engine.state() == State::Down {
-            if self.backoff.at.is_some() {
-                self.backoff.at = Some(now);
-                self.timers = true;
+        match self.engine.state() {
+            State::Down => {
+                if self.backoff.at.is_some() {
+                    self.backoff.at = Some(now);
+                    self.timers = true;
+                }
+                return;
             }
-            return;
+            // The old connection has been told off already; the new one need not wait for its goodbye.
+            State::Closing(_) => {
+                self.engine.abort();
+                return;
+            }
+            State::Opening(_) | State::Open(_) => (),
         }
         let opened = self.engine.transport().is_some();
         self.engine.abort();
@@ -255,6 +280,13 @@ impl<'a> Client<'a> {
     /// The connection ends with its last namespace (A4 item 60).
     pub(super) fn close_if_unused(&mut self) {
         if !self.any_active() {
+            // No reply to a CONNECT is read any more.
+            for i in 0..self.nsps.len() {
+                if let Some(entry) = self.nsps.get_mut(i).filter(|entry| entry.state == NspState::Leaving) {
+                    entry.state = NspState::Idle;
+                    entry.used &= !entry.forgotten;
+                }
+            }
             self.backoff.reset();
             self.dial = false;
             self.tell_reconnecting = None;
@@ -296,8 +328,7 @@ impl<'a> Client<'a> {
     /// # Errors
     /// [`EmitError::Reserved`].
     pub fn check_name(&self, event: &str) -> Result<(), EmitError> {
-        // Escapes cannot hide a reserved name here: the name is not JSON yet.
-        if !event.contains('\\') && is_reserved(&Text::from_raw(event)) { Err(EmitError::Reserved) } else { Ok(()) }
+        if is_reserved_event(event) { Err(EmitError::Reserved) } else { Ok(()) }
     }
 
     /// Encodes arguments, and hands the packet on: in fixed memory at the place where it will lie, else in a scratch.
@@ -439,7 +470,7 @@ impl<'a> Client<'a> {
         }
         self.acks.remove(i);
         if let Some(slot) = self.engine.outbox.find_ack(id.0)
-            && self.engine.outbox.is_held(slot)
+            && self.engine.outbox.is_unsent(slot)
         {
             self.engine.outbox.remove_packet(slot);
         }

@@ -223,6 +223,37 @@ impl Client<'_> {
         None
     }
 
+    /// Drops the held events of a namespace.
+    pub(super) fn drop_held_of(&mut self, index: u16) {
+        let limit = self.engine.config.limits.attachments;
+        let mut from = 0;
+        loop {
+            let end = self.partial.map_or(self.engine.main_rx_ref().held_len(), |partial| partial.start);
+            if from >= end {
+                return;
+            }
+            let Some(((_, to), nsp)) = self.held_packet(from, limit) else { return };
+            if nsp == Some(index) {
+                self.engine.main_rx().unhold(from, to);
+                self.held_moved(from, to);
+            } else {
+                from = to;
+            }
+        }
+    }
+
+    /// The extent and the namespace of the held packet at `from`.
+    fn held_packet(&self, from: usize, limit: u16) -> Option<((usize, usize), Option<u16>)> {
+        let held = self.engine.main_rx_ref().held();
+        let text = record(held, from)?;
+        let parsed = parse(text, limit).ok()?;
+        let mut to = from + RECORD + text.len();
+        for _ in 0..parsed.attachments {
+            to += RECORD + record(held, to)?.len();
+        }
+        Some(((from, to), self.find_nsp(parsed.nsp.of(text))))
+    }
+
     /// Held bytes `from..to` are gone: a packet that is still arriving behind them has moved.
     pub(super) fn held_moved(&mut self, from: usize, to: usize) {
         if let Some(partial) = &mut self.partial
@@ -286,6 +317,7 @@ impl Client<'_> {
             }
             (NspState::Leaving, Some(_)) => {
                 entry.state = NspState::Idle;
+                entry.used &= !entry.forgotten;
                 self.send_disconnect(index);
                 None
             }
@@ -315,6 +347,10 @@ impl Client<'_> {
         let entry = self.nsps.get_mut(index as usize)?;
         let was = core::mem::replace(&mut entry.state, NspState::Idle);
         entry.deadline = None;
+        entry.used &= !entry.forgotten;
+        entry.purge = true;
+        self.dirty = true;
+        let entry = self.nsps.get_mut(index as usize)?;
         if was == NspState::Joined {
             // The official client stays `connected` but deaf; here the namespace is left.
             entry.tell_disconnected = Some(DisconnectReason::IoServerDisconnect);

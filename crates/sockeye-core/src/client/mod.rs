@@ -239,6 +239,8 @@ impl<'a> Client<'a> {
     /// The deadline of [`Output::Idle`] has come. Early and repeated calls do no harm.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.advance_clock(now);
+        self.engine.look_at_timers();
+        self.timers = true;
     }
 
     /// The driver stops reading because the application is slow (`true`), or goes on (`false`). While it does not

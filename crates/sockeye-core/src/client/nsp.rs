@@ -84,6 +84,10 @@ pub(crate) struct NspEntry {
     pub(crate) tell_no_answer: bool,
     /// Held events are to be delivered, then `tell_connected`.
     pub(crate) deliver_held: bool,
+    /// Held events are void: the join they came with has been given up.
+    pub(crate) purge: bool,
+    /// Forgotten by the application; kept until the CONNECT under way has been answered.
+    pub(crate) forgotten: bool,
 }
 
 impl NspEntry {
@@ -109,6 +113,8 @@ impl NspEntry {
         tell_connected: false,
         tell_no_answer: false,
         deliver_held: false,
+        purge: false,
+        forgotten: false,
     };
 
     pub(crate) fn name(&self) -> &str {

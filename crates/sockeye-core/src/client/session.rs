@@ -4,6 +4,7 @@ use super::nsp::NspState;
 use super::{AckId, Client, Ev, reconnect};
 use crate::engine::State;
 use crate::error::{AckError, Cause, DisconnectReason};
+use crate::packet::json;
 use crate::packet::socket::{Kind, Prefix};
 use crate::engine::outbox::{Body, Meta};
 
@@ -11,6 +12,9 @@ impl Client<'_> {
     /// There is a session.
     pub(super) fn opened(&mut self) -> Ev {
         self.session = self.session.wrapping_add(1);
+        // What a session that was closed by the application left behind.
+        self.partial = None;
+        self.unhold = None;
         if self.backoff.attempts > 0 {
             self.tell_reconnected = Some(self.backoff.attempts);
         }
@@ -37,11 +41,13 @@ impl Client<'_> {
             entry.tell_connected = false;
             entry.deliver_held = false;
             entry.in_flight = 0;
+            entry.purge = false;
             entry.state = match entry.state {
                 NspState::Idle | NspState::Leaving => NspState::Idle,
                 _ if retry => NspState::Waiting,
                 _ => NspState::Idle,
             };
+            entry.used &= !entry.forgotten;
             self.fail_acks(i as u16, AckError::Disconnected);
         }
         self.tell_closed = Some((reason, cause, opened));
@@ -64,6 +70,7 @@ impl Client<'_> {
     /// (A7 item 83). Retry packets count a try.
     pub(super) fn fail_acks(&mut self, nsp: u16, error: AckError) {
         let retries = self.nsps.get(nsp as usize).and_then(|entry| entry.options.retries).unwrap_or(0);
+        let mut place = 0;
         for i in 0..self.acks.table.len() {
             let Some(entry) = self.acks.get(i).copied() else { break };
             if entry.nsp != nsp || entry.failed.is_some() {
@@ -80,11 +87,12 @@ impl Client<'_> {
                 let tries = self.nsps.get(nsp as usize).map_or(0, |entry| entry.tries);
                 if tries > retries {
                     self.retry_failed(i, error);
+                    place = 0;
                 }
                 continue;
             }
-            let unsent = self.engine.outbox.find_ack(entry.seq).is_some_and(|slot| self.engine.outbox.is_held(slot));
-            if !unsent {
+            let slot = self.engine.outbox.find_next_ack(entry.seq, &mut place);
+            if !slot.is_some_and(|slot| self.engine.outbox.is_held(slot)) {
                 self.acks.fail(i, error);
                 self.dirty = true;
             }
@@ -113,7 +121,7 @@ impl Client<'_> {
         }
         let Some(slot) = self.engine.outbox.retry_head(nsp) else { return };
         let Some(seq) = self.engine.outbox.get(slot).map(|slot| slot.ack) else { return };
-        let Some(i) = self.acks.find_seq(seq) else { return };
+        let Some(i) = self.acks.find_seq(seq).filter(|_| !self.engine.outbox.is_under_way(slot)) else { return };
         let id = entry.next_id;
         entry.next_id += 1;
         entry.in_flight = seq;
@@ -131,8 +139,14 @@ impl Client<'_> {
     pub(super) fn check_timers(&mut self) {
         self.timers = false;
         let now = self.engine.now;
-        while let Some(i) = self.acks.expired(now) {
-            self.ack_expired(i);
+        if self.acks.is_due(now) {
+            let mut place = 0;
+            for i in 0..self.acks.table.len() {
+                if self.acks.get(i).and_then(|entry| entry.deadline).is_some_and(|at| now >= at) {
+                    self.ack_expired(i, &mut place);
+                }
+            }
+            self.acks.find_wake();
         }
         for i in 0..self.nsps.len() {
             let Some(entry) = self.nsps.get_mut(i) else { continue };
@@ -163,10 +177,15 @@ impl Client<'_> {
         }
     }
 
-    fn ack_expired(&mut self, i: usize) {
+    fn ack_expired(&mut self, i: usize, place: &mut usize) {
         let Some(entry) = self.acks.get(i).copied() else { return };
-        let slot = self.engine.outbox.find_ack(entry.seq);
+        let slot = self.engine.outbox.find_next_ack(entry.seq, place);
         if entry.retry {
+            if slot.is_some_and(|slot| !self.engine.outbox.is_sent(slot)) {
+                // Still on its way out: the try has not been made yet.
+                self.acks.arm(i, self.engine.now);
+                return;
+            }
             let retries = self.nsps.get(entry.nsp as usize).and_then(|nsp| nsp.options.retries).unwrap_or(0);
             let tries = self.nsps.get(entry.nsp as usize).map_or(0, |nsp| nsp.tries);
             if tries > retries {
@@ -259,11 +278,15 @@ impl Client<'_> {
         let pushed = if pid.is_empty() || !quote(pid) || !quote(offset) {
             self.engine.outbox.push(&prefix, Body::Parts(&[auth]), false, meta)
         } else {
-            // The members of `auth` come last: a duplicate key there wins (A9 item 100).
+            // The application's own keys win (A9 item 100).
             let members = auth.strip_prefix('{').and_then(|s| s.strip_suffix('}')).unwrap_or("").trim_ascii();
-            let (o1, o2) = if offset.is_empty() { ("", "") } else { (",\"offset\":\"", "\"") };
-            let comma = if members.is_empty() { "" } else { "," };
-            let parts = ["{\"pid\":\"", pid, "\"", o1, offset, o2, comma, members, "}"];
+            let own = |key| json::field(auth, key).is_some();
+            let (p1, pid, p2) = if own("pid") { ("", "", "") } else { ("\"pid\":\"", pid, "\"") };
+            let none = offset.is_empty() || own("offset");
+            let (o1, offset, o2) = if none { ("", "", "") } else { ("\"offset\":\"", offset, "\"") };
+            let comma1 = if p1.is_empty() || o1.is_empty() { "" } else { "," };
+            let comma2 = if members.is_empty() || p1.is_empty() && o1.is_empty() { "" } else { "," };
+            let parts = ["{", p1, pid, p2, comma1, o1, offset, o2, comma2, members, "}"];
             self.engine.outbox.push(&prefix, Body::Parts(&parts), false, meta)
         };
         match pushed {
@@ -284,6 +307,10 @@ impl Client<'_> {
         }
         for i in 0..self.nsps.len() {
             let handle = self.handle(i as u16);
+            let Some(entry) = self.nsps.get_mut(i) else { continue };
+            if core::mem::take(&mut entry.purge) {
+                self.drop_held_of(i as u16);
+            }
             let Some(entry) = self.nsps.get_mut(i) else { continue };
             if let Some(reason) = entry.tell_disconnected.take() {
                 return Some(Ev::Disconnected { nsp: handle, reason });

@@ -289,6 +289,11 @@ impl<'a> Engine<'a> {
         }
     }
 
+    /// A deadline may have come, although the clock stands.
+    pub(crate) const fn look_at_timers(&mut self) {
+        self.timers = true;
+    }
+
     /// Begins a session. The engine must be down.
     pub(crate) fn open(&mut self) {
         self.second_try = false;

@@ -474,14 +474,17 @@ impl<'a> Outbox<'a> {
 
     /// Lets the packets of a namespace go, or holds them back. Retry packets are let go one by one.
     pub(crate) fn set_ready(&mut self, nsp: u16, ready: bool) {
-        for i in 0..self.slots.len() {
-            if let Some(slot) = self.slots.get_mut(i).filter(|slot| slot.nsp == nsp && !slot.has(RETRY)) {
-                if ready {
-                    slot.flags |= READY;
-                } else if !slot.has(TRANSIENT) {
-                    slot.flags &= !READY;
+        let mut i = 0;
+        while let Some(slot) = self.slots.get(i) {
+            let end = self.group_end(i);
+            if slot.nsp == nsp && !slot.has(RETRY) && (ready || !slot.has(TRANSIENT) && !self.is_under_way(i)) {
+                for k in i..end {
+                    if let Some(slot) = self.slots.get_mut(k) {
+                        slot.flags = if ready { slot.flags | READY } else { slot.flags & !READY };
+                    }
                 }
             }
+            i = end;
         }
         self.scan = 0;
     }
@@ -494,6 +497,18 @@ impl<'a> Outbox<'a> {
     /// The packet that waits for `ack`.
     pub(crate) fn find_ack(&self, ack: u64) -> Option<usize> {
         (0..self.slots.len()).find(|i| self.slots.get(*i).is_some_and(|slot| slot.ack == ack))
+    }
+
+    /// As [`Self::find_ack`] for one ack after the other, in rising order: `from`, 0 at first, keeps the place.
+    pub(crate) fn find_next_ack(&self, ack: u64, from: &mut usize) -> Option<usize> {
+        // Packets lie in the order in which they were accepted, and so do their acks.
+        while let Some(slot) = self.slots.get(*from) {
+            if slot.ack >= ack {
+                return (slot.ack == ack).then_some(*from);
+            }
+            *from += 1;
+        }
+        None
     }
 
     fn group_end(&self, i: usize) -> usize {
@@ -531,19 +546,31 @@ impl<'a> Outbox<'a> {
         (i..self.group_end(i)).all(|k| self.slots.get(k).is_some_and(|slot| slot.flags & (SENT | IN_BATCH) == 0))
     }
 
-    /// Whether the packet at `i` waits for its namespace.
-    pub(crate) fn is_held(&self, i: usize) -> bool {
-        self.slots.get(i).is_some_and(|slot| !slot.has(READY))
+    /// Whether the packet at `i` has been written whole.
+    pub(crate) fn is_sent(&self, i: usize) -> bool {
+        (i..self.group_end(i)).all(|k| self.slots.get(k).is_some_and(|slot| slot.has(SENT)))
     }
 
-    /// Removes the packet at `i` with its attachments, unless it is being written; whether it did.
+    /// Whether nothing of the packet at `i` has been written, and it waits for its namespace.
+    pub(crate) fn is_held(&self, i: usize) -> bool {
+        self.slots.get(i).is_some_and(|slot| !slot.has(READY)) && self.is_unsent(i)
+    }
+
+    /// Removes the packet at `i` with its attachments, unless it is under way; whether it did.
     pub(crate) fn remove_packet(&mut self, i: usize) -> bool {
         let end = self.group_end(i);
-        if (i..end).any(|k| self.slots.get(k).is_some_and(|slot| slot.has(IN_BATCH))) {
+        if self.is_under_way(i) {
             return false;
         }
         self.remove(i, end - i);
         true
+    }
+
+    /// Whether the packet at `i` is being written, or written in part: the rest of it must follow.
+    pub(crate) fn is_under_way(&self, i: usize) -> bool {
+        let end = self.group_end(i);
+        let count = |flag| (i..end).filter(|k| self.slots.get(*k).is_some_and(|slot| slot.has(flag))).count();
+        count(IN_BATCH) > 0 || (1..end - i).contains(&count(SENT))
     }
 
     /// The packet at `i` needs no answer any more: it leaves once written.
@@ -559,13 +586,21 @@ impl<'a> Outbox<'a> {
         }
     }
 
-    /// Removes every packet of a namespace that is not being written.
+    /// Removes every event of a namespace. What is under way is finished, but not sent again.
     pub(crate) fn remove_namespace(&mut self, nsp: u16) {
         let mut i = 0;
         while let Some(slot) = self.slots.get(i) {
-            if slot.nsp != nsp || slot.has(ATTACHMENT) || !self.remove_packet(i) {
-                i += 1;
+            let ours = slot.nsp == nsp && !slot.has(TRANSIENT);
+            if ours && self.remove_packet(i) {
+                continue;
             }
+            let end = self.group_end(i);
+            for k in i..end {
+                if let Some(slot) = self.slots.get_mut(k).filter(|_| ours) {
+                    slot.flags = (slot.flags | TRANSIENT) & !RETRY;
+                }
+            }
+            i = end;
         }
     }
 
@@ -882,7 +917,14 @@ impl<'a> Outbox<'a> {
     /// The connection is gone. Packets that were wholly written have left; the others stay for the next one, except
     /// those that mean nothing there. Nothing is sendable until its namespace is joined again.
     pub(crate) fn connection_lost(&mut self) {
-        self.batch = None;
+        if let Some(Batch { first, count, pos }) = self.batch.take() {
+            let origin = self.slots.get(first).map_or(0, Slot::frame);
+            let whole = |slot: &Slot| slot.end() - origin <= pos;
+            let left = (first..first + count).take_while(|k| self.slots.get(*k).is_some_and(whole)).count();
+            if left > 0 {
+                self.retire(first, left);
+            }
+        }
         self.post = None;
         let mut i = 0;
         while let Some(slot) = self.slots.get(i) {
