@@ -121,7 +121,13 @@ pub struct Refusal<'c> {
     pub data: Option<&'c str>,
 }
 
-impl Refusal<'_> {
+impl<'c> Refusal<'c> {
+    /// A refusal in a driver's own words (no quotes or backslashes): the namespace could not be joined for a reason
+    /// on this side.
+    pub const fn from_driver(nsp: Nsp, message: &'c str) -> Self {
+        Self { nsp, message: Text::from_raw(message), data: None }
+    }
+
     pub(crate) const fn no_answer(nsp: Nsp) -> Self {
         let message = Text::from_raw("no answer to the CONNECT packet within the timeout");
         Self { nsp, message, data: None }
