@@ -247,12 +247,16 @@ impl<'a> Client<'a> {
             // The old connection has been told off already; the new one need not wait for its goodbye.
             State::Closing(_) => {
                 self.engine.abort();
+                if self.backoff.at.is_some() {
+                    self.backoff.at = Some(now);
+                    self.timers = true;
+                }
                 return;
             }
             State::Opening(_) | State::Open(_) => (),
         }
         let opened = self.engine.transport().is_some();
-        self.engine.abort();
+        self.engine.leave();
         self.closed(DisconnectReason::ForcedClose, Cause::Local, opened, true);
         self.dial = true;
     }

@@ -188,14 +188,16 @@ pub(crate) struct Engine<'a> {
     pong_due: bool,
     /// The POST under way begins with a pong that has not been written yet.
     post_pong: bool,
+    /// The server has closed the WebSocket: only the answer to that is still to be written.
+    farewell: bool,
     /// A message lies in this area until the next step.
     release: Option<usize>,
     pending: Option<Happening>,
     /// Links or timers need a look.
     attention: bool,
     timers: bool,
-    /// A polling message that does not fit is being skipped: its bytes so far.
-    poll_skipped: Option<u64>,
+    /// A polling message that does not fit is being skipped: whether it is binary, and its bytes so far.
+    poll_skipped: Option<(bool, u64)>,
     poll_first: bool,
     poll_ended: bool,
     /// The other transport has been tried in this attempt.
@@ -241,6 +243,7 @@ impl<'a> Engine<'a> {
             pongs_ahead: 0,
             pong_due: false,
             post_pong: false,
+            farewell: false,
             release: None,
             pending: None,
             attention: false,
@@ -316,6 +319,7 @@ impl<'a> Engine<'a> {
         self.heartbeat_at = None;
         self.pong_due = false;
         self.post_pong = false;
+        self.farewell = false;
         self.pongs_ahead = 0;
         self.unasked_pong_at = None;
         self.poll_skipped = None;
@@ -454,6 +458,33 @@ impl<'a> Engine<'a> {
         self.unasked_pong_at = None;
         self.phase_at = Some(self.now + self.config.close_timeout);
         self.timers = true;
+    }
+
+    /// As [`Self::close`], in a hurry: another session is waited for. Without a goodbye a polling server would keep
+    /// the old session until its ping timeout.
+    pub(crate) fn leave(&mut self) {
+        self.close();
+        let hurry = self.now + self.config.close_timeout.min(Duration::from_millis(300));
+        self.phase_at = self.phase_at.map(|at| at.min(hurry));
+    }
+
+    /// The server has sent a close frame: that is answered by one, then the link is closed (RFC 6455 section 5.5.1).
+    fn closed_by_server(&mut self, payload: &[u8], cause: Cause) {
+        let ws = &self.links[Link::WebSocket.index()];
+        let open = self.state == State::Open(Transport::WebSocket);
+        if !open || ws.blocked || self.outbox.ws_started() || self.has_expired() {
+            self.link_failed(Link::WebSocket, DisconnectReason::TransportClose, cause);
+            return;
+        }
+        self.outbox.connection_lost();
+        self.control_frame(ws::CLOSE, payload);
+        self.farewell = true;
+        self.pong_due = false;
+        self.state = State::Closing(Transport::WebSocket);
+        self.heartbeat_at = None;
+        self.unasked_pong_at = None;
+        self.phase_at = Some(self.now + self.config.close_timeout);
+        self.pending = Some(Happening::Closed { reason: DisconnectReason::TransportClose, cause, opened: true });
     }
 
     /// Cuts the session without a goodbye and without a word to the client.
