@@ -235,8 +235,8 @@ fn wrap(i: usize, cap: usize) -> usize {
 
 /// Fixed storage for one client: every byte it will ever use. Put it into a `StaticCell`, or on the stack.
 ///
-/// - `RX`: bytes of the receive buffer. The largest packet that can be received, attachments included, is about
-///   `RX` − 16 with WebSocket alone. When polling is allowed, two quarters (at most 1 KiB each) of it serve the
+/// - `RX`: bytes of the receive buffer. The largest packet that can be received is about `RX` − 16 with WebSocket
+///   alone; with attachments, all of it together, about `RX` − 180. When polling is allowed, two quarters (at most 1 KiB each) of it serve the
 ///   POST answers and the WebSocket handshake. At least 512.
 /// - `TX`: bytes of packets accepted and not yet written, framing (6 to 14 bytes a packet) included; at least 256.
 ///   A CONNECT packet with its `auth` payload must fit.
@@ -369,6 +369,8 @@ impl<'a> Memory<'a> {
 pub(crate) const RX_CHUNK: usize = 64 << 10;
 /// The first size of a growable receive area.
 pub(crate) const RX_FIRST: usize = 1 << 10;
+/// Room that held records leave: for their own lengths, a frame header, and a control frame of 127 bytes.
+const HOLD_ROOM: usize = 160;
 /// Room kept in front of the stream for the length of a held record.
 pub(crate) const RECORD: usize = 4;
 
@@ -535,9 +537,9 @@ impl<'a> RxBuf<'a> {
         self.msg_len = 0;
     }
 
-    /// Whether the area is full with nothing left to consume from it: the message cannot grow any further.
+    /// Whether the area is full: nothing more can be read unless something is dropped.
     pub(crate) fn is_full(&mut self) -> bool {
-        self.space().is_empty()
+        !self.has_space() && self.space().is_empty()
     }
 
     /// The largest packet that fits, about.
@@ -561,6 +563,10 @@ impl<'a> RxBuf<'a> {
 
     /// Moves the message behind the held records, as one more record `[length: u32][bytes]`; whether there was room.
     pub(crate) fn hold_message(&mut self) -> bool {
+        // What comes next must still find room to be read and skipped.
+        if self.held + self.msg_len + HOLD_ROOM > self.mem.max() {
+            return false;
+        }
         // A frame header or separator lay in front of the message, so that only tiny shifts are ever needed.
         if !self.open_gap(RECORD) {
             return false;
@@ -653,7 +659,7 @@ mod tests {
 
     #[test]
     fn message_joins_over_headers_and_holds() {
-        let mut mem = [0u8; 64];
+        let mut mem = [0u8; 256];
         let mut rx = RxBuf::new(Bytes::Fixed(&mut mem));
         rx.space()[..10].copy_from_slice(b"hhABhhCDhE");
         rx.filled(10);

@@ -48,6 +48,7 @@ impl Client<'_> {
         if self.partial.is_some() {
             return self.parse_error(PacketError::UnexpectedText);
         }
+        self.orphans = false;
         let limit = self.engine.config.limits.attachments;
         let parsed = match parse(self.engine.message(), limit) {
             Ok(parsed) => parsed,
@@ -67,7 +68,9 @@ impl Client<'_> {
     fn attachment(&mut self) -> Option<Ev> {
         let bytes = self.engine.message().len();
         let limit = self.engine.config.limits.receive;
-        let Some(partial) = &mut self.partial else { return self.parse_error(PacketError::UnexpectedBinary) };
+        let Some(partial) = &mut self.partial else {
+            return if self.orphans { None } else { self.parse_error(PacketError::UnexpectedBinary) };
+        };
         partial.got += 1;
         match &mut partial.refused {
             Some(sum) => *sum += bytes as u64,
@@ -87,8 +90,15 @@ impl Client<'_> {
     /// A message was larger than the area and has been skipped.
     pub(super) fn refused(&mut self, binary: bool, bytes: u64) -> Option<Ev> {
         let Some(partial) = &mut self.partial else {
-            // A skipped header announces attachments nobody can count: they are refused as they come.
-            return if binary { self.parse_error(PacketError::UnexpectedBinary) } else { Some(Ev::TooLarge { bytes }) };
+            return match (binary, self.orphans) {
+                (true, true) => None,
+                (true, false) => self.parse_error(PacketError::UnexpectedBinary),
+                (false, _) => {
+                    // It may have announced attachments: nobody can tell.
+                    self.orphans = true;
+                    Some(Ev::TooLarge { bytes })
+                }
+            };
         };
         if !binary {
             return self.parse_error(PacketError::UnexpectedText);
@@ -208,14 +218,9 @@ impl Client<'_> {
         let end = self.partial.map_or(self.engine.main_rx_ref().held_len(), |partial| partial.start);
         let mut from = 0;
         while from < end {
-            let held = self.engine.main_rx_ref().held();
-            let text = record(held, from)?;
-            let parsed = parse(text, limit).ok()?;
-            let mut to = from + RECORD + text.len();
-            for _ in 0..parsed.attachments {
-                to += RECORD + record(held, to)?.len();
-            }
-            if self.find_nsp(parsed.nsp.of(text)) == Some(index) {
+            let ((_, to), nsp) = self.held_packet(from, limit)?;
+            if nsp == Some(index) {
+                let parsed = parse(record(self.engine.main_rx_ref().held(), from)?, limit).ok()?;
                 return self.event(index, Arrived { parsed, held: Some((from, to)) });
             }
             from = to;

@@ -48,6 +48,8 @@ pub struct Client<'a> {
     backoff: Backoff,
     /// A packet whose attachments are still to come.
     partial: Option<Partial>,
+    /// A text that was too large has been skipped: binary messages behind it may have belonged to it.
+    orphans: bool,
     /// Held bytes that the last event borrowed.
     unhold: Option<(usize, usize)>,
     /// A session is to be opened as soon as the last one is gone.
@@ -112,6 +114,7 @@ impl<'a> Client<'a> {
             acks: Acks::new(acks),
             backoff: Backoff::default(),
             partial: None,
+            orphans: false,
             unhold: None,
             dial: false,
             session: 0,

@@ -14,6 +14,7 @@ impl Client<'_> {
         self.session = self.session.wrapping_add(1);
         // What a session that was closed by the application left behind.
         self.partial = None;
+        self.orphans = false;
         self.unhold = None;
         if self.backoff.attempts > 0 {
             self.tell_reconnected = Some(self.backoff.attempts);

@@ -218,6 +218,13 @@ impl Engine<'_> {
                 }
                 false
             }
+            State::Closing(Transport::WebSocket) if self.farewell => {
+                if self.control.is_empty() {
+                    self.fail(DisconnectReason::ForcedClose, Cause::Local);
+                    return true;
+                }
+                false
+            }
             State::Closing(Transport::WebSocket) => {
                 if self.work_frames() {
                     return true;

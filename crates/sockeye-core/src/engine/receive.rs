@@ -52,7 +52,18 @@ impl Engine<'_> {
                 self.note.clear();
                 self.link_failed(link, DisconnectReason::TransportError, error.into());
             }
-            Ok(HttpStep::Wait) => self.links[i].input = false,
+            Ok(HttpStep::Wait) => {
+                self.links[i].input = false;
+                if self.rx[rx].message_len() > 0 && self.rx[rx].is_full() {
+                    if link == Link::Poll && self.http[i].status == 200 {
+                        self.skip_polled();
+                    } else {
+                        // Half of an error's text will do.
+                        let len = self.rx[rx].message_len();
+                        self.rx[rx].trim_message(0, len / 2);
+                    }
+                }
+            }
             Ok(HttpStep::Header { len }) => {
                 self.header(link, len);
                 self.http[i].header_done(&mut self.rx[rx]);
@@ -106,11 +117,10 @@ impl Engine<'_> {
             let part = separator.unwrap_or(n);
             let limit = self.config.limits.receive;
             if self.poll_skipped.is_none() && self.rx[0].message_len() + part > limit {
-                self.poll_skipped = Some(self.rx[0].message_len() as u64);
-                self.rx[0].drop_message();
+                self.skip_polled();
             }
             match &mut self.poll_skipped {
-                Some(bytes) => {
+                Some((_, bytes)) => {
                     *bytes += part as u64;
                     self.rx[0].consume(part);
                 }
@@ -122,10 +132,6 @@ impl Engine<'_> {
                 return self.polled_packet();
             }
             self.http[i].body_taken(part);
-            if self.poll_skipped.is_none() && self.rx[0].stream().is_empty() && !self.rx[0].has_space() && self.rx[0].is_full() {
-                self.poll_skipped = Some(self.rx[0].message_len() as u64);
-                self.rx[0].drop_message();
-            }
             return None;
         }
         // The answer to a POST is of no interest; an error's body is, up to a point.
@@ -138,8 +144,16 @@ impl Engine<'_> {
         None
     }
 
+    /// The polled packet cannot be received: its bytes are counted and dropped.
+    fn skip_polled(&mut self) {
+        let rx = &mut self.rx[0];
+        let first = rx.message().first().or(rx.stream().first()).copied();
+        self.poll_skipped = Some((first == Some(b'b'), rx.message_len() as u64));
+        rx.drop_message();
+    }
+
     /// A response is complete.
-    pub(super) fn http_ended(&mut self, link: Link) {
+    fn http_ended(&mut self, link: Link) {
         let (i, rx) = (link.index(), self.rx_of(link));
         let status = self.http[i].status;
         if status != 200 {
@@ -226,6 +240,12 @@ impl Engine<'_> {
 
     fn receive_frame(&mut self) -> Option<Happening> {
         let rx = self.rx_of(Link::WebSocket);
+        if self.farewell {
+            // Nothing counts behind a close frame.
+            self.rx[rx].clear_stream();
+            self.links[Link::WebSocket.index()].input = false;
+            return None;
+        }
         let limit = self.config.limits.receive;
         match self.ws.step(&mut self.rx[rx], limit) {
             Err(error) => {
@@ -261,12 +281,13 @@ impl Engine<'_> {
             Ok(Some(Item::Pong)) => None,
             Ok(Some(Item::Close { len })) => {
                 let payload = &self.rx[rx].stream()[..len];
-                let (code, words) = match payload {
-                    [a, b, words @ ..] => (u16::from_be_bytes([*a, *b]), words),
-                    _ => (1005, &[][..]),
+                let (code, echo, words) = match payload {
+                    [a, b, words @ ..] => (u16::from_be_bytes([*a, *b]), [*a, *b], words),
+                    _ => (1005, [0; 2], &[][..]),
                 };
                 self.note.set_lossy(words);
-                self.link_failed(Link::WebSocket, DisconnectReason::TransportClose, Cause::WebSocketClose(code));
+                let echo = if len >= 2 { &echo[..] } else { &[] };
+                self.closed_by_server(echo, Cause::WebSocketClose(code));
                 None
             }
         }
@@ -287,8 +308,8 @@ impl Engine<'_> {
     /// A packet of a polling payload is in the main area's message.
     fn polled_packet(&mut self) -> Option<Happening> {
         self.release = Some(0);
-        if let Some(bytes) = self.poll_skipped.take() {
-            return self.refuse(false, bytes);
+        if let Some((binary, bytes)) = self.poll_skipped.take() {
+            return self.refuse(binary, bytes);
         }
         if self.rx[0].message().first() == Some(&b'b') {
             let rx = &mut self.rx[0];

@@ -210,7 +210,7 @@ impl HttpDecoder {
         if self.head_bytes + rx.stream().len() > HEAD_LIMIT {
             return Err(HttpError::Head);
         }
-        if !rx.has_space() && rx.is_full() {
+        if rx.is_full() {
             self.skipping = true;
             let n = rx.stream().len();
             self.head_bytes += n;

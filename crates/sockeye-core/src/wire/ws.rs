@@ -78,7 +78,7 @@ impl WsDecoder {
         loop {
             if !self.in_payload {
                 let stream = rx.stream();
-                let [b0, b1, ..] = *stream else { return Ok(None) };
+                let [b0, b1, ..] = *stream else { return Ok(self.wait(rx)) };
                 let opcode = b0 & 0x0f;
                 if b0 & 0x70 != 0 || !matches!(opcode, CONTINUATION | TEXT | BINARY | CLOSE | PING | PONG) {
                     return Err(WsError::Reserved);
@@ -93,11 +93,11 @@ impl WsDecoder {
                 let (len, header) = match b1 {
                     126 => match stream.get(2..4) {
                         Some(&[a, b]) => (u64::from(u16::from_be_bytes([a, b])), 4),
-                        _ => return Ok(None),
+                        _ => return Ok(self.wait(rx)),
                     },
                     127 => match stream.get(2..10).and_then(|b| <[u8; 8]>::try_from(b).ok()) {
                         Some(bytes) => (u64::from_be_bytes(bytes), 10),
-                        None => return Ok(None),
+                        None => return Ok(self.wait(rx)),
                     },
                     n => (u64::from(n), 2),
                 };
@@ -131,12 +131,7 @@ impl WsDecoder {
             }
             self.remaining -= n;
             if self.remaining > 0 {
-                if self.skipped.is_none() && rx.stream().is_empty() && !rx.has_space() && rx.is_full() {
-                    // The area cannot grow: skip the rest and say so, rather than lose the connection.
-                    self.skipped = Some(rx.message_len() as u64);
-                    rx.drop_message();
-                }
-                return Ok(None);
+                return Ok(self.wait(rx));
             }
             self.in_payload = false;
             if self.fin {
@@ -149,12 +144,22 @@ impl WsDecoder {
         }
     }
 
-    fn control(&self, rx: &mut RxBuf<'_>, opcode: u8, fin: bool, len: usize) -> Result<Option<Item>, WsError> {
+    /// More bytes are needed. If the area cannot take any, the message is skipped and said to be, rather than lose the
+    /// connection.
+    fn wait(&mut self, rx: &mut RxBuf<'_>) -> Option<Item> {
+        if self.message.is_some() && self.skipped.is_none() && rx.is_full() {
+            self.skipped = Some(rx.message_len() as u64);
+            rx.drop_message();
+        }
+        None
+    }
+
+    fn control(&mut self, rx: &mut RxBuf<'_>, opcode: u8, fin: bool, len: usize) -> Result<Option<Item>, WsError> {
         if !fin || len > 125 {
             return Err(WsError::Control);
         }
         if rx.stream().len() < 2 + len {
-            return Ok(None);
+            return Ok(self.wait(rx));
         }
         rx.consume(2);
         Ok(Some(match opcode {

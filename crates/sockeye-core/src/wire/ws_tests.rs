@@ -120,5 +120,5 @@ fn headers_and_masks() {
     // RFC 6455 section 1.3.
     assert_eq!(&accept(b"dGhlIHNhbXBsZSBub25jZQ=="), b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     assert_eq!(&key(b"the sample nonce"), b"dGhlIHNhbXBsZSBub25jZQ==");
-    let _ = core::mem::size_of::<Memory<'_>>();
+    let _ = size_of::<Memory<'_>>();
 }
