@@ -65,7 +65,7 @@ fn event(message: &Message) -> Result<&str, Error> {
 
 async fn receive(job: &Job) -> Result<(), Error> {
     let mut ws = connect(job).await?;
-    let mut sequence = Sequence::new(job.count);
+    let sequence = Sequence::new(job.count);
     let clock = Stopwatch::start();
     ws.send(Message::text(r#"42["go"]"#)).await?;
     loop {
@@ -82,7 +82,7 @@ async fn receive(job: &Job) -> Result<(), Error> {
 async fn binary(job: &Job, typed: bool) -> Result<(), Error> {
     const HEADER: &str = r#"451-["event",{"_placeholder":true,"num":0}"#;
     let mut ws = connect(job).await?;
-    let mut sequence = Sequence::new(job.count);
+    let sequence = Sequence::new(job.count);
     let clock = Stopwatch::start();
     ws.send(Message::text(r#"42["go"]"#)).await?;
     loop {
@@ -145,7 +145,7 @@ fn packet(ack_id: Option<u32>, reading: &Reading) -> Result<Message, Error> {
 
 async fn ack(job: &Job) -> Result<(), Error> {
     let mut ws = connect(job).await?;
-    let mut sequence = Sequence::new(job.count);
+    let sequence = Sequence::new(job.count);
     let clock = Stopwatch::start();
     let mut reading = Reading::number(0);
     for n in 0..job.count {

@@ -2,6 +2,7 @@
 //! order, and the report that the runner reads. Nothing here depends on a Socket.IO library or on a runtime.
 
 use std::fs;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
@@ -52,10 +53,11 @@ pub const CYCLE: u32 = 1000;
 /// at bytes 0x1e (the separator of long polling), so the big-endian id 1054 would end its run.
 pub const ATTACHMENT: usize = 1024;
 
-/// Checks that events arrive complete and in order, for the price of a comparison.
+/// Checks that events arrive complete and in order, for the price of a comparison. One thread counts; the atomic is for
+/// handlers that must be `Fn`.
 #[derive(Debug)]
 pub struct Sequence {
-    seen: u32,
+    seen: AtomicU32,
     count: u32,
 }
 
@@ -63,30 +65,33 @@ impl Sequence {
     /// Expects `count` events.
     #[must_use]
     pub fn new(count: u32) -> Self {
-        Self { seen: 0, count }
+        Self {
+            seen: AtomicU32::new(0),
+            count,
+        }
     }
 
     /// Takes the id of the next event; true when it was the last one.
     ///
     /// # Panics
     /// If the id is not the expected one: a client that loses or swaps events has no figures worth printing.
-    pub fn take(&mut self, id: u32) -> bool {
+    pub fn take(&self, id: u32) -> bool {
+        let seen = self.seen.load(Ordering::Relaxed);
         assert_eq!(
             id,
-            Reading::id(self.seen),
-            "event {} of {} is lost or out of order",
-            self.seen,
+            Reading::id(seen),
+            "event {seen} of {} is lost or out of order",
             self.count
         );
-        self.seen += 1;
-        self.seen == self.count
+        self.seen.store(seen + 1, Ordering::Relaxed);
+        seen + 1 == self.count
     }
 
     /// The same for an attachment, which carries the id in its first four bytes.
     ///
     /// # Panics
     /// As [`Self::take`], and if the length is wrong.
-    pub fn take_attachment(&mut self, bytes: &[u8]) -> bool {
+    pub fn take_attachment(&self, bytes: &[u8]) -> bool {
         assert_eq!(
             bytes.len(),
             ATTACHMENT,

@@ -132,10 +132,10 @@ fn now(origin: Instant) -> sockeye_core::Instant {
 /// Lets the server begin, and gives every event to `event` until that says that it was the last one.
 fn bulk(
     job: &Job,
-    mut event: impl FnMut(sockeye_core::Message<'_>, &mut Sequence) -> Result<bool, Error>,
+    mut event: impl FnMut(sockeye_core::Message<'_>, &Sequence) -> Result<bool, Error>,
 ) -> Result<(), Error> {
     let mut driver = Driver::join(job)?;
-    let mut sequence = Sequence::new(job.count);
+    let sequence = Sequence::new(job.count);
     let clock = Stopwatch::start();
     let now = driver.now();
     driver
@@ -143,7 +143,7 @@ fn bulk(
         .emit(now, driver.nsp, "go", &(), EmitOptions::PLAIN)?;
     let mut failed = None;
     driver.run(|happened| match happened {
-        Event::Message(message) if message.name == "event" => event(message, &mut sequence)
+        Event::Message(message) if message.name == "event" => event(message, &sequence)
             .unwrap_or_else(|error| {
                 failed = Some(error);
                 true
@@ -208,7 +208,7 @@ fn emit(job: &Job) -> Result<(), Error> {
 
 fn ack(job: &Job) -> Result<(), Error> {
     let mut driver = Driver::join(job)?;
-    let mut sequence = Sequence::new(job.count);
+    let sequence = Sequence::new(job.count);
     let clock = Stopwatch::start();
     let mut reading = Reading::number(0);
     for n in 0..job.count {

@@ -56,7 +56,7 @@ fn reading(payload: Payload) -> Reading {
 async fn receive(job: &Job, binary: bool) -> Result<(), Error> {
     let all = Arc::new(Notify::new());
     let notify = Arc::clone(&all);
-    let mut sequence = Sequence::new(job.count);
+    let sequence = Sequence::new(job.count);
     let client = connect(job, |builder| {
         builder.on("event", move |payload, _| {
             let last = match payload {
@@ -105,7 +105,7 @@ async fn emit(job: &Job) -> Result<(), Error> {
 
 async fn ack(job: &Job) -> Result<(), Error> {
     let client = connect(job, |builder| builder).await?;
-    let mut sequence = Sequence::new(job.count);
+    let sequence = Sequence::new(job.count);
     let clock = Stopwatch::start();
     let mut reading = Reading::number(0);
     for n in 0..job.count {

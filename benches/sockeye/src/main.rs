@@ -1,1 +1,129 @@
-fn main() {}
+//! The same jobs on sockeye, through its ordinary interface: WebSocket only, reconnection off, everything else as it is.
+
+use std::sync::Arc;
+
+use bench_common::{
+    Error, Job, Reading, Sequence, Stopwatch, attachment_id, report_memory, resident_bytes,
+};
+use sockeye::{Bin, Client, ClientBuilder, EmitError, Transport};
+use tokio::sync::Notify;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let job = Job::from_args()?;
+    match job.row.as_str() {
+        "receive" => receive(&job).await,
+        "binary" => binary(&job).await,
+        "binary-typed" => binary_typed(&job).await,
+        "emit" => emit(&job).await,
+        "ack" => ack(&job).await,
+        "idle" => idle(&job).await,
+        other => Err(format!("the sockeye client has no row {other:?}").into()),
+    }
+}
+
+fn client(job: &Job) -> ClientBuilder {
+    Client::builder(format!("http://127.0.0.1:{}", job.port))
+        .query("scenario", &job.row)
+        .query("count", job.count.to_string())
+        .transports([Transport::WebSocket])
+        .reconnection(false)
+}
+
+/// Joins, lets the server begin and waits until `all` is notified by the handler of the last event.
+async fn run(client: ClientBuilder, all: &Notify) -> Result<(), Error> {
+    let socket = client.connect().await?;
+    let clock = Stopwatch::start();
+    socket.emit("go", ())?;
+    all.notified().await;
+    clock.report();
+    Ok(())
+}
+
+async fn receive(job: &Job) -> Result<(), Error> {
+    let all = Arc::new(Notify::new());
+    let notify = Arc::clone(&all);
+    let sequence = Sequence::new(job.count);
+    let client = client(job).on("event", move |(reading,): (Reading,)| {
+        if sequence.take(reading.id) {
+            notify.notify_one();
+        }
+    });
+    run(client, &all).await
+}
+
+async fn binary(job: &Job) -> Result<(), Error> {
+    let all = Arc::new(Notify::new());
+    let notify = Arc::clone(&all);
+    let sequence = Sequence::new(job.count);
+    let client = client(job).on("event", move |(bytes,): (Bin,)| {
+        if sequence.take_attachment(&bytes) {
+            notify.notify_one();
+        }
+    });
+    run(client, &all).await
+}
+
+async fn binary_typed(job: &Job) -> Result<(), Error> {
+    let all = Arc::new(Notify::new());
+    let notify = Arc::clone(&all);
+    let sequence = Sequence::new(job.count);
+    let client = client(job).on("event", move |(bytes, reading): (Bin, Reading)| {
+        assert_eq!(
+            reading.id,
+            attachment_id(&bytes),
+            "not the attachment of this event"
+        );
+        if sequence.take_attachment(&bytes) {
+            notify.notify_one();
+        }
+    });
+    run(client, &all).await
+}
+
+async fn emit(job: &Job) -> Result<(), Error> {
+    let done = Arc::new(Notify::new());
+    let notify = Arc::clone(&done);
+    let socket = client(job)
+        .on("done", move |(_,): (u32,)| notify.notify_one())
+        .connect()
+        .await?;
+    let clock = Stopwatch::start();
+    let mut reading = Reading::number(0);
+    for n in 0..job.count {
+        reading.id = Reading::id(n);
+        while let Err(error) = socket.emit("event", (&reading,)) {
+            match error {
+                EmitError::Full => socket.ready().await,
+                error => return Err(error.into()),
+            }
+        }
+    }
+    done.notified().await;
+    clock.report();
+    Ok(())
+}
+
+async fn ack(job: &Job) -> Result<(), Error> {
+    let socket = client(job).connect().await?;
+    let sequence = Sequence::new(job.count);
+    let clock = Stopwatch::start();
+    let mut reading = Reading::number(0);
+    for n in 0..job.count {
+        reading.id = Reading::id(n);
+        let (answer,): (u32,) = socket.emit_with_ack("event", (&reading,)).await?;
+        sequence.take(answer);
+    }
+    clock.report();
+    Ok(())
+}
+
+async fn idle(job: &Job) -> Result<(), Error> {
+    let mut sockets = vec![client(job).connect().await?];
+    let before = resident_bytes();
+    for _ in 0..job.count {
+        sockets.push(client(job).connect().await?);
+    }
+    report_memory(before);
+    Ok(())
+}
