@@ -62,7 +62,8 @@ async fn namespaces_share_one_connection(kind: Kind) {
         .await
         .unwrap();
     assert_eq!(link.accepted(), 1);
-    assert_ne!(root.id(), chat.id());
+    // socketioxide gives all namespaces of a connection the same id.
+    assert!(kind == Kind::Socketioxide || root.id() != chat.id());
 
     let seen = Seen::new();
     for (name, socket) in [("root", &root), ("chat", &chat)] {

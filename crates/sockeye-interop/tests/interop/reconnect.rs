@@ -111,10 +111,11 @@ async fn the_link_is_cut_again_and_again(kind: Kind) {
     assert!(lost.all().into_iter().all(is_loss), "{:?}", lost.all());
 }
 
+// python-socketio announces its interval in whole seconds.
 scenario!(a_vanished_link_is_noticed_by_the_heartbeat);
 async fn a_vanished_link_is_noticed_by_the_heartbeat(kind: Kind) {
     let server =
-        Server::start_with(kind, &["--ping-interval", "200", "--ping-timeout", "300"]).await;
+        Server::start_with(kind, &["--ping-interval", "1000", "--ping-timeout", "300"]).await;
     for way in WAYS {
         let link = Link::to(server.port).await;
         let builder = builder(&link.url("/"))

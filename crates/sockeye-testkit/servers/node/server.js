@@ -88,7 +88,7 @@ function serve(socket) {
     ack({ first: Buffer.from([1, 2, 3]), list: [Buffer.alloc(0), { deep: Buffer.from([0xff, 0, 0x80]) }], text: "æøå" }),
   );
   on("text", ([n], ack) => ack("x".repeat(n)));
-  on("blob", ([n], ack) => ack(Buffer.from({ length: n }, (_, i) => i % 251)));
+  on("blob", ([n], ack) => ack(Buffer.alloc(n).map((_, i) => i % 251)));
   on("size", ([value], ack) => {
     const bytes = Buffer.from(value);
     ack(bytes.length, bytes.reduce((sum, byte) => sum + byte, 0));
