@@ -1,9 +1,8 @@
 //! What a client is told once.
 
-use sockeye_core::{Entropy, Limits, Timestamp, Transports, text};
+use sockeye_core::{Entropy, NspOptions, Transports, text};
 
 pub use sockeye_core::Config as CoreConfig;
-pub use sockeye_core::NspOptions;
 
 use crate::url::{Url, UrlError};
 
@@ -48,9 +47,6 @@ impl Config {
         let mut core = CoreConfig::new(text(url.authority), Entropy::Fn(entropy));
         core.query = text(url.query);
         core.transports = Transports::WEBSOCKET;
-        core.timestamp = Timestamp::Polling;
-        // The storage is the limit.
-        core.limits = Limits::DEFAULT;
         Ok(Self {
             core,
             host: url.host,

@@ -1,4 +1,5 @@
 //! The seam to the network: something that connects byte streams.
+#![allow(async_fn_in_trait, reason = "executors of microcontrollers run futures that are not `Send`")]
 
 use core::fmt;
 

@@ -8,7 +8,7 @@ use core::task::Poll;
 use core::time::Duration;
 
 use embassy_futures::join::join_array;
-use embassy_futures::select::{Either, Either3, select, select3};
+use embassy_futures::select::{Either, select, select3};
 use embassy_sync::blocking_mutex::raw::RawMutex;
 use embedded_io_async::{Error, Read, Write};
 use sockeye_core::{DetachedOutput, EmitError, Event, Instant, Link, Nsp, Refusal};

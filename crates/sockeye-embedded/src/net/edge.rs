@@ -3,7 +3,7 @@
 use core::net::{IpAddr, SocketAddr};
 
 use edge_nal::{AddrType, Close, Dns, TcpConnect, TcpShutdown, TcpSplit};
-use embedded_io_async::{Error, ErrorType, Read, Write};
+use embedded_io_async::{Error, ErrorType, Write};
 
 use crate::connect::{Connect, ConnectError, Connection, Target};
 
