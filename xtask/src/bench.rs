@@ -1,13 +1,15 @@
 //! `cargo xtask bench`: builds the clients and the load server in `benches`, runs every row with every client in turn, and
 //! prints what an event costs. What is measured, and how, is in `benches/README.md`.
 
-use std::fmt::Write as _;
+mod table;
+
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use crate::{run, tools};
+use table::{json, table};
 
 const HELP: &str = "\
 cargo xtask bench [OPTIONS]   what an event costs in sockeye, rust_socketio and a hard-coded client
@@ -119,7 +121,7 @@ const CLIENTS: &[Client] = &[
 ];
 
 /// No run takes nearly as long; a client that hangs is a bug to report, not to wait for.
-const RUN_LIMIT: &str = "300";
+const RUN_LIMIT: &str = "60";
 const BUILD_LIMIT: Duration = Duration::from_secs(30 * 60);
 
 struct Options {
@@ -144,6 +146,8 @@ struct Figures {
     bytes: Vec<u64>,
     instructions: Option<f64>,
     allocations: Option<f64>,
+    /// Why there are no (more) figures.
+    failure: Option<String>,
 }
 
 /// The command `cargo xtask bench`.
@@ -187,7 +191,15 @@ pub(crate) fn run(args: &[impl AsRef<str>]) -> Result<(), String> {
         std::fs::write(file, json(&figures))
             .map_err(|error| format!("cannot write {}: {error}", file.display()))?;
     }
-    Ok(())
+    let failures: Vec<&str> = figures
+        .iter()
+        .filter_map(|one| one.failure.as_deref())
+        .collect();
+    if failures.is_empty() {
+        Ok(())
+    } else {
+        Err(failures.join("\n"))
+    }
 }
 
 fn parse(args: &[impl AsRef<str>]) -> Result<Option<Options>, String> {
@@ -353,6 +365,7 @@ fn measure(options: &Options, servers: &Servers) -> Result<Vec<Figures>, String>
                     bytes: Vec::new(),
                     instructions: None,
                     allocations: None,
+                    failure: None,
                 });
             }
         }
@@ -360,7 +373,17 @@ fn measure(options: &Options, servers: &Servers) -> Result<Vec<Figures>, String>
     for round in 1..=options.rounds {
         println!("round {round} of {}", options.rounds);
         for one in &mut figures {
-            let line = client_run(&[], one, servers, one.count)?.0;
+            if one.failure.is_some() {
+                continue;
+            }
+            let line = match client_run(&[], one, servers, one.count) {
+                Ok((line, _)) => line,
+                Err(why) => {
+                    println!("{why}");
+                    one.failure = Some(why);
+                    continue;
+                }
+            };
             for (name, to) in [
                 ("nanos=", &mut one.nanos),
                 ("cpu=", &mut one.cpu),
@@ -382,7 +405,10 @@ fn count(options: &Options, servers: &Servers, figures: &mut [Figures]) -> Resul
         std::fs::create_dir_all(dir)
             .map_err(|error| format!("cannot create {}: {error}", dir.display()))?;
     }
-    for one in figures.iter_mut().filter(|one| one.row.counted > 0) {
+    for one in figures.iter_mut() {
+        if one.row.counted == 0 || one.failure.is_some() {
+            continue;
+        }
         println!("counting: {} {}", one.row.name, one.client.name);
         let n = if options.quick {
             one.row.counted / 4
@@ -395,7 +421,14 @@ fn count(options: &Options, servers: &Servers, figures: &mut [Figures]) -> Resul
         };
         let out = format!("--callgrind-out-file={}", profile.display());
         let callgrind = ["--tool=callgrind", "--dump-line=yes", &out];
-        one.instructions = Some(per_event(one, servers, n, &callgrind, "Collected :")?);
+        match per_event(one, servers, n, &callgrind, "Collected :") {
+            Ok(number) => one.instructions = Some(number),
+            Err(why) => {
+                println!("{why}");
+                one.failure = Some(why);
+                continue;
+            }
+        }
         if !options.quick {
             let memcheck = [
                 "--tool=memcheck",
@@ -458,115 +491,4 @@ fn client_run(
         _ => format!("{}: {}", output.status, log.trim_end()),
     };
     Err(format!("{} failed in row {row}: {why}", client.name))
-}
-
-impl Figures {
-    fn each(&self, samples: &[u64]) -> Option<f64> {
-        let mut sorted = samples.to_vec();
-        sorted.sort_unstable();
-        let median = *sorted.get(sorted.len() / 2)?;
-        Some(median as f64 / f64::from(self.count))
-    }
-
-    /// All figures with their names, for one event (or connection).
-    fn values(&self) -> [(&'static str, Option<f64>); 5] {
-        [
-            ("nanoseconds", self.each(&self.nanos)),
-            ("cpu_nanoseconds", self.each(&self.cpu)),
-            ("instructions", self.instructions),
-            ("allocations", self.allocations),
-            ("bytes", self.each(&self.bytes)),
-        ]
-    }
-}
-
-/// One block per row; `×` is the ratio against the bare client.
-fn table(figures: &[Figures]) -> String {
-    let mut out = String::new();
-    for row in ROWS {
-        let block: Vec<&Figures> = figures
-            .iter()
-            .filter(|one| one.row.name == row.name)
-            .collect();
-        let Some(first) = block.first() else { continue };
-        let _ = writeln!(
-            out,
-            "{}: {} {}",
-            row.name,
-            grouped(f64::from(first.count)),
-            row.what
-        );
-        let bare = block.iter().find(|one| one.client.name == CLIENTS[0].name);
-        let titles = ["ns", "cpu ns", "instructions", "allocations", "bytes"];
-        let shown: Vec<usize> = (0..titles.len())
-            .filter(|at| first.values()[*at].1.is_some())
-            .collect();
-        let _ = write!(out, "  {:14}", "");
-        if !first.nanos.is_empty() {
-            let _ = write!(out, "{:>12}", "per second");
-        }
-        for at in &shown {
-            let _ = write!(out, "{:>14}{:>7}", titles[*at], "×");
-        }
-        out.push('\n');
-        for one in &block {
-            let _ = write!(out, "  {:14}", one.client.name);
-            if let Some(nanos) = one.values()[0].1 {
-                let _ = write!(out, "{:>12}", grouped(1e9 / nanos));
-            }
-            for at in &shown {
-                let value = one.values()[*at].1;
-                let ratio = value
-                    .zip(bare.and_then(|bare| bare.values()[*at].1))
-                    .map(|(ours, bare)| ours / bare);
-                let value = value.map_or(
-                    "-".to_owned(),
-                    if *at == 3 {
-                        |v| format!("{v:.2}")
-                    } else {
-                        grouped
-                    },
-                );
-                let ratio = ratio
-                    .filter(|ratio| ratio.is_finite())
-                    .map_or("-".to_owned(), |ratio| format!("{ratio:.2}"));
-                let _ = write!(out, "{value:>14}{ratio:>7}");
-            }
-            out.push('\n');
-        }
-        out.push('\n');
-    }
-    out
-}
-
-/// `1234567` as `1 234 567`.
-fn grouped(number: f64) -> String {
-    let digits = format!("{number:.0}");
-    let mut out = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
-            out.push(' ');
-        }
-        out.push(digit);
-    }
-    out
-}
-
-/// An array with one object per row and client; figures are per event, `null` where not measured.
-fn json(figures: &[Figures]) -> String {
-    let objects: Vec<String> = figures
-        .iter()
-        .map(|one| {
-            let mut object = format!(
-                r#"  {{"row":"{}","client":"{}","count":{}"#,
-                one.row.name, one.client.name, one.count
-            );
-            for (name, value) in one.values() {
-                let value = value.map_or("null".to_owned(), |value| format!("{value:.2}"));
-                let _ = write!(object, r#","{name}":{value}"#);
-            }
-            object + "}"
-        })
-        .collect();
-    format!("[\n{}\n]\n", objects.join(",\n"))
 }
