@@ -80,7 +80,9 @@ async fn the_server_stops_in_order(kind: Kind) {
 
 scenario!(the_link_is_cut_again_and_again);
 async fn the_link_is_cut_again_and_again(kind: Kind) {
-    let mut server = Server::start(kind).await;
+    // A server that is not being asked anything notices by its heartbeat only.
+    let mut server =
+        Server::start_with(kind, &["--ping-interval", "1000", "--ping-timeout", "1000"]).await;
     let link = Link::to(server.port).await;
     let root = connect(&link.url("/")).await;
     let chat = within("joining", root.namespace("/chat").connect())

@@ -10,7 +10,10 @@ use crate::wait::{Seen, eventually};
 
 scenario!(what_was_missed_is_delivered on node_4_8 Node48);
 async fn what_was_missed_is_delivered(kind: Kind) {
-    let mut server = Server::start_with(kind, &["--recovery", "60000"]).await;
+    // A server that is not being asked anything notices a loss by its heartbeat only.
+    let heartbeat = ["--ping-interval", "500", "--ping-timeout", "500"];
+    let options = [&heartbeat[..], &["--recovery", "60000"]].concat();
+    let mut server = Server::start_with(kind, &options).await;
     for way in WAYS {
         let link = Link::to(server.port).await;
         let socket = connect_by(&link.url("/"), way).await;
