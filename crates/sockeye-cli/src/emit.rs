@@ -9,7 +9,7 @@ use crate::exit::{Exit, Failure};
 use crate::human;
 use crate::output::Printer;
 use crate::record::{self, Record};
-use crate::session::{self, Happening, Inbox};
+use crate::session::{self, Fate, Happening, Inbox};
 
 /// Connects, sends, waits for what was asked, disconnects.
 pub(crate) async fn run(options: Emit, printer: &Printer) -> Result<Exit, Failure> {
@@ -24,8 +24,7 @@ pub(crate) async fn run(options: Emit, printer: &Printer) -> Result<Exit, Failur
         () = printer.closed() => Ok(Exit::Ok),
         end = send(&options, &socket, &mut inbox, printer) => end,
     };
-    session::leave(&socket);
-    session::flush(&socket).await;
+    session::leave_one(socket, inbox, printer).await;
     end
 }
 
@@ -35,7 +34,8 @@ async fn send(
     inbox: &mut Inbox,
     printer: &Printer,
 ) -> Result<Exit, Failure> {
-    wait_for(options, inbox, printer, true).await?;
+    let mut fate = Fate::default();
+    wait_for(options, inbox, &mut fate, printer, true).await?;
     let (namespace, event) = (socket.name().to_owned(), options.event.clone());
     let cannot = |error: sockeye::EmitError| {
         Failure::usage(format!(
@@ -61,7 +61,7 @@ async fn send(
         }
         return tokio::select! {
             () = socket.flush() => Ok(Exit::Ok),
-            end = wait_for(options, inbox, printer, false) => end.map(|()| Exit::Ok),
+            end = wait_for(options, inbox, &mut fate, printer, false) => end.map(|()| Exit::Ok),
         };
     }
     let started = Instant::now();
@@ -71,7 +71,7 @@ async fn send(
     let answer = tokio::select! {
         biased;
         answer = answer => answer,
-        end = wait_for(options, inbox, printer, false) => return end.map(|()| Exit::Ok),
+        end = wait_for(options, inbox, &mut fate, printer, false) => return end.map(|()| Exit::Ok),
     };
     let round_trip_ms = started.elapsed().as_secs_f64() * 1e3;
     match answer {
@@ -95,31 +95,42 @@ async fn send(
             Ok(Exit::Ok)
         }
         Err(error) => {
-            let message = match error {
-                AckError::Timeout => format!(
-                    "no acknowledgement of {} within {:?}; does the server answer this event? (--timeout waits longer)",
-                    human::tame(&event),
-                    options.connection.timeout
-                ),
-                ref other => format!("no acknowledgement of {}: {other}", human::tame(&event)),
-            };
             if printer.is_json() {
+                let (reason, message) = (session::ack_reason(&error), error.to_string());
+                let event = event.clone();
                 printer
                     .print(Record::AckError {
                         namespace,
                         event,
                         id: None,
-                        reason: session::ack_reason(&error),
-                        message: message.clone(),
+                        reason,
+                        message,
                     })
                     .await;
             }
-            let exit = match error {
-                AckError::Timeout => Exit::AckTimeout,
-                AckError::Disconnected => Exit::Lost,
-                _ => Exit::Usage,
-            };
-            Err(Failure::new(exit, message))
+            if error == AckError::Disconnected {
+                // Why is about to be told.
+                let why = wait_for(options, inbox, &mut fate, printer, false);
+                if let Ok(Err(failure)) = tokio::time::timeout(session::CLOSING, why).await {
+                    return Err(failure);
+                }
+            }
+            let event = human::tame(&event);
+            Err(match error {
+                AckError::Timeout => {
+                    let waited = options.connection.timeout;
+                    let hint = "does the server answer this event? --timeout waits longer";
+                    Failure::new(
+                        Exit::AckTimeout,
+                        format!("no acknowledgement of {event} within {waited:?} ({hint})"),
+                    )
+                }
+                AckError::NotSent(error) => Failure::usage(format!("cannot send {event}: {error}")),
+                error => Failure::new(
+                    Exit::Lost,
+                    format!("no acknowledgement of {event}: {error}"),
+                ),
+            })
         }
     }
 }
@@ -128,10 +139,10 @@ async fn send(
 async fn wait_for(
     options: &Emit,
     inbox: &mut Inbox,
+    fate: &mut Fate,
     printer: &Printer,
     join: bool,
 ) -> Result<(), Failure> {
-    let mut joined = !join;
     loop {
         let Some((namespace, happening)) = inbox.recv().await else {
             return std::future::pending().await;
@@ -153,14 +164,11 @@ async fn wait_for(
                 {
                     printer.print(record).await;
                 }
-                if let Some(failure) = session::ends(&notice, joined, &options.connection) {
+                if let Some(failure) = fate.after(&notice, &options.connection) {
                     return Err(failure);
                 }
-                if matches!(notice, sockeye::Notice::Connected { .. }) {
-                    joined = true;
-                    if join {
-                        return Ok(());
-                    }
+                if join && matches!(notice, sockeye::Notice::Connected { .. }) {
+                    return Ok(());
                 }
             }
         }

@@ -4,7 +4,7 @@ use crate::cli::Listen;
 use crate::exit::{Exit, Failure};
 use crate::output::Printer;
 use crate::record::Record;
-use crate::session::{self, Happening};
+use crate::session::{self, Fate, Happening};
 
 /// Listens until the count is reached, the connection is over, or Ctrl-C.
 pub(crate) async fn run(options: Listen, printer: &Printer) -> Result<Exit, Failure> {
@@ -13,7 +13,7 @@ pub(crate) async fn run(options: Listen, printer: &Printer) -> Result<Exit, Fail
     let (sender, mut inbox) = session::inbox();
     session::forward(&socket, sender);
     socket.connect_background();
-    let (mut joined, mut count) = (false, 0);
+    let (mut fate, mut count) = (Fate::default(), 0);
     let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
     let end = loop {
         let (namespace, happening) = tokio::select! {
@@ -55,8 +55,7 @@ pub(crate) async fn run(options: Listen, printer: &Printer) -> Result<Exit, Fail
                 }
             }
             Happening::Notice(notice) => {
-                joined |= matches!(notice, sockeye::Notice::Connected { .. });
-                let end = session::ends(&notice, joined, connection);
+                let end = fate.after(&notice, connection);
                 // The last error is told once: by the line that ends the command, unless a script reads.
                 if let Some(record) = session::record(&namespace, &notice)
                     && (end.is_none() || printer.is_json())
@@ -69,7 +68,6 @@ pub(crate) async fn run(options: Listen, printer: &Printer) -> Result<Exit, Fail
             }
         }
     };
-    session::leave(&socket);
-    session::flush(&socket).await;
+    session::leave_one(socket, inbox, printer).await;
     end
 }

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 
 use crate::cli::{Connection, Transports};
 use crate::exit::{Exit, Failure};
+use crate::output::Printer;
 use crate::record::Record;
 use crate::value::Arg;
 
@@ -79,17 +80,53 @@ pub(crate) fn namespace(
     builder.open()
 }
 
-/// Leaves a namespace. What could not be sent so far will not be.
-pub(crate) fn leave(socket: &Socket) {
-    if !socket.connected() {
-        socket.clear_send_buffer();
+/// Leaves all namespaces cleanly, but not waiting for ever; what happened until the end.
+///
+/// What could not be sent so far, because a namespace was not joined, will not be.
+pub(crate) async fn leave(sockets: &[Socket], inbox: &mut Inbox) -> Vec<(String, Happening)> {
+    let mut joined = 0;
+    for socket in sockets {
+        if socket.connected() {
+            joined += 1;
+        } else {
+            socket.clear_send_buffer();
+        }
+        socket.disconnect();
     }
-    socket.disconnect();
+    let mut last = Vec::new();
+    let goodbye = async {
+        while joined > 0
+            && let Some((namespace, happening)) = inbox.recv().await
+        {
+            joined -= usize::from(matches!(
+                happening,
+                Happening::Notice(Notice::Disconnected(_))
+            ));
+            last.push((namespace, happening));
+        }
+        for socket in sockets {
+            socket.flush().await;
+        }
+    };
+    // The server may be gone without a word.
+    let _ = tokio::time::timeout(CLOSING, goodbye).await;
+    while let Ok(happening) = inbox.try_recv() {
+        last.push(happening);
+    }
+    last
 }
 
-/// Waits until everything is written, but not for ever.
-pub(crate) async fn flush(socket: &Socket) {
-    let _ = tokio::time::timeout(CLOSING, socket.flush()).await;
+/// The same for a command with one namespace, which prints what happened for scripts.
+pub(crate) async fn leave_one(socket: Socket, mut inbox: Inbox, printer: &Printer) {
+    let last = leave(&[socket], &mut inbox).await;
+    for (namespace, happening) in last {
+        if let Happening::Notice(notice) = happening
+            && let Some(record) = record(&namespace, &notice)
+            && printer.is_json()
+        {
+            printer.print(record).await;
+        }
+    }
 }
 
 /// What happens on a namespace.
@@ -248,39 +285,61 @@ pub(crate) fn record(namespace: &str, notice: &Notice) -> Option<Record> {
     })
 }
 
-/// Whether and how a notice ends a command that needs this namespace.
-pub(crate) fn ends(notice: &Notice, joined_before: bool, options: &Connection) -> Option<Failure> {
-    match notice {
-        Notice::ConnectError(error) => {
-            // The first join is tried once, unless attempts are asked for.
-            let again = error.active() && (joined_before || options.reconnect_attempts.is_some());
-            let exit = match error.kind() {
-                ConnectErrorKind::Config => Exit::Usage,
-                ConnectErrorKind::Transport if joined_before => Exit::Lost,
-                _ => Exit::Connect,
-            };
-            (!again).then(|| Failure::new(exit, error.to_string()))
+/// Follows a namespace, to know whether and how its end is the end of the command.
+#[derive(Default)]
+pub(crate) struct Fate {
+    joined: bool,
+    /// Why the last attempt to join failed.
+    trouble: Option<String>,
+}
+
+impl Fate {
+    /// The failure, if this notice is the end.
+    pub(crate) fn after(&mut self, notice: &Notice, options: &Connection) -> Option<Failure> {
+        match notice {
+            Notice::Connected { .. } => {
+                self.joined = true;
+                None
+            }
+            Notice::ConnectError(error) => {
+                // The first join is tried once, unless attempts are asked for: their end is a notice of its own.
+                let attempts = options.reconnect_attempts.is_some()
+                    && error.kind() == ConnectErrorKind::Transport;
+                let again = attempts || (error.active() && self.joined);
+                self.trouble = Some(error.to_string());
+                let exit = match error.kind() {
+                    ConnectErrorKind::Config => Exit::Usage,
+                    ConnectErrorKind::Transport if self.joined => Exit::Lost,
+                    _ => Exit::Connect,
+                };
+                (!again).then(|| Failure::new(exit, error.to_string()))
+            }
+            Notice::ReconnectFailed => {
+                let exit = if self.joined {
+                    Exit::Lost
+                } else {
+                    Exit::Connect
+                };
+                let trouble = self.trouble.as_deref().unwrap_or("the connection is lost");
+                Some(Failure::new(
+                    exit,
+                    format!("{trouble}; all attempts are used up"),
+                ))
+            }
+            Notice::Disconnected(left) => match left.reason {
+                DisconnectReason::IoServerDisconnect => Some(Failure::new(
+                    Exit::ServerDisconnect,
+                    "the server disconnected us",
+                )),
+                DisconnectReason::IoClientDisconnect => None,
+                _ if left.will_reconnect => None,
+                _ => Some(Failure::new(
+                    Exit::Lost,
+                    format!("the connection is lost: {left}"),
+                )),
+            },
+            _ => None,
         }
-        Notice::ReconnectFailed => Some(match joined_before {
-            true => Failure::new(
-                Exit::Lost,
-                "the connection broke, and all attempts to restore it are used up",
-            ),
-            false => Failure::new(Exit::Connect, "could not connect: all attempts are used up"),
-        }),
-        Notice::Disconnected(left) => match left.reason {
-            DisconnectReason::IoServerDisconnect => Some(Failure::new(
-                Exit::ServerDisconnect,
-                "the server disconnected us",
-            )),
-            DisconnectReason::IoClientDisconnect => None,
-            _ if left.will_reconnect => None,
-            _ => Some(Failure::new(
-                Exit::Lost,
-                format!("the connection is lost: {left}"),
-            )),
-        },
-        _ => None,
     }
 }
 

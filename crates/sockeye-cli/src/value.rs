@@ -173,7 +173,7 @@ impl<'de> Deserialize<'de> for Arg {
 }
 
 /// A JSON value being read; with `BIN` set, `{"_bin": …}` becomes binary (our user means that, a server does not).
-struct Parsed<const BIN: bool>(Arg);
+pub(crate) struct Parsed<const BIN: bool>(pub(crate) Arg);
 
 impl<'de, const BIN: bool> Deserialize<'de> for Parsed<BIN> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -204,6 +204,12 @@ impl<'de, const BIN: bool> Deserialize<'de> for Parsed<BIN> {
             }
             fn visit_string<E>(self, value: String) -> Result<Arg, E> {
                 Ok(Arg::Text(value))
+            }
+            fn visit_bytes<E>(self, value: &[u8]) -> Result<Arg, E> {
+                Ok(Arg::Bin(Bytes::copy_from_slice(value)))
+            }
+            fn visit_byte_buf<E>(self, value: Vec<u8>) -> Result<Arg, E> {
+                Ok(Arg::Bin(value.into()))
             }
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Arg, A::Error> {
                 let mut items = Vec::new();

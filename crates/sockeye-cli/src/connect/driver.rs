@@ -17,7 +17,7 @@ use crate::exit::{Exit, Failure};
 use crate::input;
 use crate::output::{Printer, Style};
 use crate::record::{NamespaceStatus, Record};
-use crate::session::{self, Happening, Inbox, Outlet};
+use crate::session::{self, Fate, Happening, Inbox, Outlet};
 use crate::value::Arg;
 
 /// Events of the server that may wait for an answer; the oldest ones are forgotten.
@@ -46,6 +46,7 @@ pub(crate) struct Driver {
     flushes: JoinSet<()>,
     /// How the home namespace stands, for the exit code.
     outcome: Option<Result<(), Failure>>,
+    fate: Fate,
 }
 
 impl Driver {
@@ -65,6 +66,7 @@ impl Driver {
             waiting: JoinSet::new(),
             flushes: JoinSet::new(),
             outcome: None,
+            fate: Fate::default(),
         }
     }
 
@@ -115,33 +117,13 @@ impl Driver {
                 },
             }
         }
-        self.leave(&mut inbox).await;
+        let sockets: Vec<_> = self.places.values().cloned().collect();
+        for (namespace, happening) in session::leave(&sockets, &mut inbox).await {
+            self.happened(namespace, happening).await;
+        }
         match self.outcome.take() {
             Some(Err(failure)) if self.names.is_none() => Err(failure),
             _ => Ok(Exit::Ok),
-        }
-    }
-
-    /// Leaves all namespaces, and tells so.
-    async fn leave(&mut self, inbox: &mut Inbox) {
-        let joined = |socket: &&Socket| socket.connected();
-        let mut to_leave = self.places.values().filter(joined).count();
-        for socket in self.places.values() {
-            session::leave(socket);
-        }
-        let closing = tokio::time::sleep(session::CLOSING);
-        tokio::pin!(closing);
-        while to_leave > 0 {
-            tokio::select! {
-                () = &mut closing => break,
-                Some((namespace, happening)) = inbox.recv() => {
-                    to_leave -= usize::from(matches!(happening, Happening::Notice(Notice::Disconnected(_))));
-                    self.happened(namespace, happening).await;
-                }
-            }
-        }
-        for socket in self.places.values() {
-            session::flush(socket).await;
         }
     }
 
@@ -229,13 +211,10 @@ impl Driver {
                     self.printer.print(record).await;
                 }
                 if namespace == self.home {
-                    let joined = matches!(self.outcome, Some(Ok(())));
-                    if matches!(notice, Notice::Connected { .. }) {
-                        self.outcome = Some(Ok(()));
-                    } else if let Some(failure) =
-                        session::ends(&notice, joined, &self.options.connection)
-                    {
+                    if let Some(failure) = self.fate.after(&notice, &self.options.connection) {
                         self.outcome = Some(Err(failure));
+                    } else if matches!(notice, Notice::Connected { .. }) {
+                        self.outcome = Some(Ok(()));
                     }
                 }
             }
@@ -247,7 +226,7 @@ impl Driver {
             Ok(()) => self.printer.print(Record::Answered { ack, args }).await,
             Err(error) => {
                 self.error(format!("cannot answer {ack}: {error}"), Some(ack.into()))
-                    .await
+                    .await;
             }
         }
     }
@@ -308,11 +287,7 @@ impl Driver {
             } => self.set(auth, query, headers).await,
             Command::Status { id } => self.status(id).await,
             Command::Use { namespace } => {
-                if !self
-                    .places
-                    .get(&namespace)
-                    .is_some_and(|socket| socket.active())
-                {
+                if !self.places.get(&namespace).is_some_and(Socket::active) {
                     self.join(&namespace, None).await;
                 }
                 if self.places.contains_key(&namespace) {
@@ -361,7 +336,7 @@ impl Driver {
                 Ok(()) => self.sent(sent).await,
                 Err(error) => {
                     self.error(format!("cannot send {}: {error}", emit.event), emit.id)
-                        .await
+                        .await;
                 }
             };
         }
@@ -378,15 +353,15 @@ impl Driver {
             let mut answer = future.timeout(timeout);
             // The first poll sends, here and now, so that the order of the commands is kept.
             match (&mut answer).now_or_never() {
-                None => break answer,
+                None => break answer.left_future(),
                 Some(Err(AckError::NotSent(EmitError::Full))) if room(&socket).await => {}
-                Some(Err(error)) => {
+                Some(Err(AckError::NotSent(error))) => {
                     return self
                         .error(format!("cannot send {}: {error}", emit.event), emit.id)
                         .await;
                 }
-                // No answer is that fast.
-                Some(Ok(_)) => return,
+                // Other threads may have been faster than this one.
+                Some(result) => break std::future::ready(result).right_future(),
             }
         };
         self.sent(sent).await;

@@ -4,6 +4,7 @@
 
 mod contract;
 mod devices;
+mod echo;
 mod hub;
 mod link;
 mod page;
@@ -28,7 +29,7 @@ use crate::cli::Demo;
 use crate::exit::{Exit, Failure};
 
 /// How much longer than `--duration` the demo waits for something that is still missing (a busy machine).
-const GRACE: Duration = Duration::from_secs(15);
+const GRACE: Duration = Duration::from_secs(10);
 /// Between two cuts of the lossy device's link, when nobody set a duration.
 const BETWEEN_CUTS: Duration = Duration::from_secs(25);
 

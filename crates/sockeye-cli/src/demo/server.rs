@@ -24,7 +24,7 @@ use tokio::sync::broadcast::error::RecvError;
 
 use super::contract::{self, PictureFacts};
 use super::hub::{CommandError, Hub};
-use super::page;
+use super::{echo, page};
 
 /// The largest message that a board may send.
 const MAX_MESSAGE: usize = 1 << 20;
@@ -64,7 +64,7 @@ fn router(hub: Hub) -> Router {
         .max_payload(MAX_MESSAGE as u64)
         .ws_max_message_size(MAX_MESSAGE)
         .build_layer();
-    io.ns("/", echo);
+    io.ns("/", echo::echo);
     let boards = hub.clone();
     let admit = hub.clone();
     let joined = async move |socket: SocketRef, TryData(auth): TryData<Value>| {
@@ -89,13 +89,6 @@ fn router(hub: Hub) -> Router {
         .route("/api/boards/{name}/picture", get(picture))
         .with_state(hub)
         .layer(layer)
-}
-
-/// The main namespace answers every event with its own arguments, for first steps with `sockeye emit`.
-async fn echo(socket: SocketRef) {
-    socket.on_fallback(async |Data(arguments): Data<Value>, ack: AckSender| {
-        let _ = ack.send(&arguments);
-    });
 }
 
 /// Wires the events of one board that has joined.
