@@ -59,7 +59,7 @@ impl Detached<'_> {
             Ev::Auth(nsp) => Event::Auth(nsp),
             Ev::Connected { nsp, recovered } => Event::Connected { nsp, recovered },
             Ev::Refused { nsp, message, data } => {
-                let text = self.rx.message();
+                let text = core::str::from_utf8(self.rx.message()).unwrap_or("");
                 let data = (!data.is_empty()).then(|| data.of(text));
                 Event::ConnectError(Refusal { nsp, message: Text::from_raw(message.of(text)), data })
             }

@@ -50,7 +50,8 @@ impl Client<'_> {
         }
         self.orphans = false;
         let limit = self.engine.config.limits.attachments;
-        let parsed = match parse(self.engine.message(), limit) {
+        let text = core::str::from_utf8(self.engine.message()).map_err(|_| PacketError::Encoding);
+        let parsed = match text.and_then(|text| parse(text, limit)) {
             Ok(parsed) => parsed,
             Err(error) => return self.parse_error(error),
         };
@@ -125,7 +126,7 @@ impl Client<'_> {
         }
         let range = (partial.start, self.engine.main_rx_ref().held_len());
         let arrived = Arrived { parsed: partial.parsed, held: Some(range) };
-        let json = partial.parsed.data.of(self.text(&arrived)).as_bytes();
+        let json = partial.parsed.data.bytes(self.text(&arrived));
         if !json::check_placeholders(json, partial.parsed.attachments as usize) {
             return self.parse_error(PacketError::Placeholder);
         }
@@ -146,7 +147,7 @@ impl Client<'_> {
 
     fn dispatch(&mut self, arrived: Arrived) -> Option<Ev> {
         let parsed = &arrived.parsed;
-        let index = self.find_nsp(parsed.nsp.of(self.text(&arrived)));
+        let index = self.find_nsp(parsed.nsp.bytes(self.text(&arrived)));
         let state = index.and_then(|i| self.nsps.get(i as usize)).map(|entry| entry.state);
         let (Some(index), Some(state)) = (index, state) else {
             // Not ours: the server's business.
@@ -192,7 +193,8 @@ impl Client<'_> {
         if parsed.id.is_none() && !parsed.last_text.is_empty() {
             // The offset for recovery: the last argument, if it is a text (A9 item 99).
             let has_pid = self.nsps.get(index as usize).is_some_and(|entry| !entry.pid.is_empty());
-            if has_pid && let Some(offset) = Short::exact(parsed.last_text.of(self.text(&arrived))) {
+            let offset = || core::str::from_utf8(parsed.last_text.bytes(self.text(&arrived))).ok().and_then(Short::exact);
+            if has_pid && let Some(offset) = offset() {
                 if let Some(entry) = self.nsps.get_mut(index as usize) {
                     entry.offset = offset;
                 }
@@ -220,7 +222,8 @@ impl Client<'_> {
         while from < end {
             let ((_, to), nsp) = self.held_packet(from, limit)?;
             if nsp == Some(index) {
-                let parsed = parse(record(self.engine.main_rx_ref().held(), from)?, limit).ok()?;
+                let text = core::str::from_utf8(record(self.engine.main_rx_ref().held(), from)?).ok()?;
+                let parsed = parse(text, limit).ok()?;
                 return self.event(index, Arrived { parsed, held: Some((from, to)) });
             }
             from = to;
@@ -251,12 +254,12 @@ impl Client<'_> {
     fn held_packet(&self, from: usize, limit: u16) -> Option<((usize, usize), Option<u16>)> {
         let held = self.engine.main_rx_ref().held();
         let text = record(held, from)?;
-        let parsed = parse(text, limit).ok()?;
+        let parsed = parse(core::str::from_utf8(text).ok()?, limit).ok()?;
         let mut to = from + RECORD + text.len();
         for _ in 0..parsed.attachments {
             to += RECORD + record(held, to)?.len();
         }
-        Some(((from, to), self.find_nsp(parsed.nsp.of(text))))
+        Some(((from, to), self.find_nsp(parsed.nsp.bytes(text))))
     }
 
     /// Held bytes `from..to` are gone: a packet that is still arriving behind them has moved.
@@ -299,7 +302,7 @@ impl Client<'_> {
     /// The server's consent (A6 item 67).
     fn connected(&mut self, index: u16, data: Span) -> Option<Ev> {
         let handle = self.handle(index);
-        let text = data.of(self.engine.message());
+        let text = core::str::from_utf8(data.bytes(self.engine.message())).unwrap_or("");
         let read = |key| json::field(text, key).and_then(json::as_str);
         let sid = read("sid").and_then(|sid| sid.as_plain()).map(Short::cut);
         let pid = read("pid").and_then(|pid| pid.as_plain()).and_then(Short::exact).unwrap_or_default();
@@ -340,7 +343,7 @@ impl Client<'_> {
     fn connect_error(&mut self, index: u16, data: Span) -> Option<Ev> {
         let handle = self.handle(index);
         let whole = core::str::from_utf8(self.engine.message()).unwrap_or("");
-        let text = data.of(self.engine.message());
+        let text = data.of(whole);
         let inner = |raw: &str| raw.strip_prefix('"').and_then(|s| s.strip_suffix('"')).map(|s| span_of(whole, s));
         let (message, data) = if text.starts_with('"') {
             (inner(text).unwrap_or_default(), Span::default())
@@ -405,13 +408,18 @@ fn text_in<'r>(rx: &'r RxBuf<'_>, arrived: &Arrived) -> &'r [u8] {
 
 /// The arguments of a packet that lies in `rx`.
 pub(super) fn args_in<'r>(rx: &'r RxBuf<'_>, arrived: &Arrived) -> Args<'r> {
+    // Checked when it arrived; `str` wants to know again.
     let text = core::str::from_utf8(text_in(rx, arrived)).unwrap_or("");
+    args_of(rx, text, arrived)
+}
+
+fn args_of<'r>(rx: &'r RxBuf<'_>, text: &'r str, arrived: &Arrived) -> Args<'r> {
     let parsed = &arrived.parsed;
     let from = match parsed.kind {
         Kind::Event | Kind::BinaryEvent => parsed.comma,
         _ => parsed.data.start,
     };
-    let json = if from == 0 { "" } else { text.get(from as usize..).unwrap_or("").trim_ascii() };
+    let json = if from == 0 { "" } else { text.get(from as usize..).unwrap_or("").trim_ascii_end() };
     let attachments = match arrived.held {
         None => Attachments::EMPTY,
         Some((from, to)) => {
@@ -419,16 +427,17 @@ pub(super) fn args_in<'r>(rx: &'r RxBuf<'_>, arrived: &Arrived) -> Args<'r> {
             Attachments::new(records.unwrap_or_default(), parsed.attachments as usize)
         }
     };
-    Args::trusted(if json.is_empty() { "[]" } else { json }, attachments)
+    Args::trusted(if json.is_empty() { "[]" } else { json.trim_ascii_start() }, attachments)
 }
 
 /// The event in a packet that lies in `rx`.
 pub(super) fn message_in<'r>(rx: &'r RxBuf<'_>, nsp: Nsp, session: u32, arrived: &Arrived) -> Message<'r> {
     let parsed = &arrived.parsed;
+    let text = core::str::from_utf8(text_in(rx, arrived)).unwrap_or("");
     Message {
         nsp,
-        name: Text::from_raw(parsed.name.of(text_in(rx, arrived))),
-        args: args_in(rx, arrived),
+        name: Text::from_raw(parsed.name.of(text)),
+        args: args_of(rx, text, arrived),
         ack: parsed.id.map(|id| AckRequest { nsp, id, session }),
     }
 }

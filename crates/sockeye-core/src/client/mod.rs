@@ -375,7 +375,7 @@ impl<'a> Client<'a> {
             Ev::Auth(nsp) => Event::Auth(nsp),
             Ev::Connected { nsp, recovered } => Event::Connected { nsp, recovered },
             Ev::Refused { nsp, message, data } => {
-                let text = self.engine.message();
+                let text = core::str::from_utf8(self.engine.message()).unwrap_or("");
                 let data = (!data.is_empty()).then(|| data.of(text));
                 Event::ConnectError(Refusal { nsp, message: Text::from_raw(message.of(text)), data })
             }
@@ -427,10 +427,11 @@ impl<'a> Client<'a> {
     }
 
     /// The namespace a packet names: exactly, or without a query (A8 item 91).
-    fn find_nsp(&self, name: &str) -> Option<u16> {
-        let name = if name.is_empty() { "/" } else { name };
-        let by_name = |name: &str| self.nsps.iter().position(|entry| entry.used && entry.name() == name);
-        let index = by_name(name).or_else(|| name.split_once('?').and_then(|(name, _)| by_name(name)));
+    fn find_nsp(&self, name: &[u8]) -> Option<u16> {
+        let name: &[u8] = if name.is_empty() { b"/" } else { name };
+        let by_name = |name: &[u8]| self.nsps.iter().position(|entry| entry.used && entry.name().as_bytes() == name);
+        let bare = || name.split(|b| *b == b'?').next().filter(|bare| bare.len() < name.len());
+        let index = by_name(name).or_else(|| bare().and_then(by_name));
         index.map(|i| i as u16)
     }
 

@@ -360,14 +360,10 @@ impl Engine<'_> {
     /// A text packet is in the main area's message.
     fn packet(&mut self) -> Option<Happening> {
         let message = self.rx[0].message();
-        let Ok(text) = core::str::from_utf8(message) else {
-            self.note.clear();
-            self.fail(DisconnectReason::ParseError, Cause::Packet(PacketError::Encoding));
-            return None;
-        };
         let kind = Type::of(message);
         if let State::Opening(transport) = self.state {
-            let handshake = kind.filter(|kind| *kind == Type::Open).and_then(|_| Handshake::parse(&text[1..]));
+            let text = core::str::from_utf8(message).ok().and_then(|text| text.get(1..));
+            let handshake = text.filter(|_| kind == Some(Type::Open)).and_then(Handshake::parse);
             return match handshake.and_then(|handshake| Some((Short::exact(handshake.sid)?, handshake))) {
                 Some((sid, handshake)) => {
                     let upgrade = handshake.upgrade;

@@ -114,11 +114,9 @@ impl From<JsonError> for PacketError {
 pub(crate) fn is_reserved(name: &Text<'_>) -> bool {
     const NAMES: [&str; 6] =
         ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"];
-    match name.as_plain() {
-        // By far the most names are ruled out by their first letter.
-        Some(plain) => matches!(plain.as_bytes().first(), Some(b'c' | b'd' | b'n' | b'r')) && NAMES.contains(&plain),
-        None => NAMES.iter().any(|reserved| *name == **reserved),
-    }
+    // By far the most names are ruled out by their first letter; a backslash may hide any.
+    let suspect = matches!(name.as_raw().as_bytes().first(), Some(b'c' | b'd' | b'n' | b'r' | b'\\'));
+    suspect && NAMES.iter().any(|reserved| *name == **reserved)
 }
 
 /// A range of bytes in a packet's text.
@@ -129,10 +127,12 @@ pub(crate) struct Span {
 }
 
 impl Span {
-    pub(crate) fn of<'t>(&self, text: &'t [u8]) -> &'t str {
-        text.get(self.start as usize..self.end as usize)
-            .and_then(|bytes| core::str::from_utf8(bytes).ok())
-            .unwrap_or("")
+    pub(crate) fn of<'t>(&self, text: &'t str) -> &'t str {
+        text.get(self.start as usize..self.end as usize).unwrap_or("")
+    }
+
+    pub(crate) fn bytes<'t>(&self, text: &'t [u8]) -> &'t [u8] {
+        text.get(self.start as usize..self.end as usize).unwrap_or_default()
     }
 
     pub(crate) const fn is_empty(self) -> bool {
@@ -158,8 +158,9 @@ pub(crate) struct Parsed {
     pub(crate) last_text: Span,
 }
 
-/// Reads and validates a packet. `text` is valid UTF-8 and shorter than 4 GiB.
-pub(crate) fn parse(text: &[u8], max_attachments: u16) -> Result<Parsed, PacketError> {
+/// Reads and validates a packet, which is shorter than 4 GiB.
+pub(crate) fn parse(packet: &str, max_attachments: u16) -> Result<Parsed, PacketError> {
+    let text = packet.as_bytes();
     let kind = text.first().copied().and_then(Kind::of).ok_or(PacketError::Type)?;
     let mut at = 1;
     let mut attachments = 0;
@@ -184,7 +185,7 @@ pub(crate) fn parse(text: &[u8], max_attachments: u16) -> Result<Parsed, PacketE
     let (id, end) = digits(text, at).ok_or(PacketError::Id)?;
     let id = (end > at).then_some(id);
     let data = Span { start: end as u32, end: text.len() as u32 };
-    let mut packet = Parsed {
+    let mut parsed = Parsed {
         kind,
         nsp,
         id,
@@ -198,7 +199,7 @@ pub(crate) fn parse(text: &[u8], max_attachments: u16) -> Result<Parsed, PacketE
     match kind {
         Kind::Event | Kind::BinaryEvent => {
             if !json.is_empty() {
-                event(&mut packet, text)?;
+                event(&mut parsed, packet)?;
             }
         }
         Kind::Ack | Kind::BinaryAck => {
@@ -225,12 +226,12 @@ pub(crate) fn parse(text: &[u8], max_attachments: u16) -> Result<Parsed, PacketE
             }
         }
     }
-    Ok(packet)
+    Ok(parsed)
 }
 
-fn event(packet: &mut Parsed, text: &[u8]) -> Result<(), PacketError> {
+fn event(packet: &mut Parsed, text: &str) -> Result<(), PacketError> {
     let base = packet.data.start;
-    let json = &text[base as usize..];
+    let json = &text.as_bytes()[base as usize..];
     let scan = json::scan_array(json)?;
     let first = &json[scan.first.start as usize..scan.first.end as usize];
     packet.name = Span { start: base + scan.first.start, end: base + scan.first.end };
@@ -288,14 +289,13 @@ impl<'a> Packet<'a> {
     /// # Errors
     /// What is wrong with it; at most `max_attachments` attachments may be announced.
     pub fn parse(text: &'a str, max_attachments: u16) -> Result<Self, PacketError> {
-        let parsed = parse(text.as_bytes(), max_attachments)?;
-        let bytes = text.as_bytes();
+        let parsed = parse(text, max_attachments)?;
         Ok(Self {
             kind: parsed.kind,
-            nsp: if parsed.nsp.is_empty() { "/" } else { parsed.nsp.of(bytes) },
+            nsp: if parsed.nsp.is_empty() { "/" } else { parsed.nsp.of(text) },
             id: parsed.id,
             attachments: parsed.attachments,
-            data: parsed.data.of(bytes),
+            data: parsed.data.of(text),
         })
     }
 }

@@ -67,12 +67,12 @@ fn refuses_what_the_official_parser_refuses() {
 
 #[test]
 fn finds_name_arguments_and_offset() {
-    let text = br#"2/n,["e\"v",{"a":[1,2]},"off-1"]"#;
+    let text = r#"2/n,["e\"v",{"a":[1,2]},"off-1"]"#;
     let p = parse(text, 10).unwrap();
     assert_eq!(p.name.of(text), r#"e\"v"#);
-    assert_eq!(&text[p.comma as usize..], br#",{"a":[1,2]},"off-1"]"#);
+    assert_eq!(&text[p.comma as usize..], r#",{"a":[1,2]},"off-1"]"#);
     assert_eq!(p.last_text.of(text), "off-1");
-    let p = parse(br#"2["only name"]"#, 10).unwrap();
+    let p = parse(r#"2["only name"]"#, 10).unwrap();
     assert_eq!((p.comma, p.last_text.is_empty()), (0, true));
 }
 
