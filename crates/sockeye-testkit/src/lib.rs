@@ -17,7 +17,7 @@ mod ws;
 
 pub use http::{Request, accept_key, response};
 pub use rig::{Opening, Pieces, Rig, config};
-pub use server::{Server, Settings};
+pub use server::{Act, Server, Settings};
 pub use ws::{Frame, frame};
 
 /// A small seeded generator (SplitMix64): the same seed gives the same run everywhere.

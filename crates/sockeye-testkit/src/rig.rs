@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sockeye_core::packet::EmitArgs;
 use sockeye_core::{
-    AckId, AckRequest, Client, Config, EmitError, EmitOptions, Entropy, Event, Instant, Link, Memory, Nsp, NspOptions,
+    AckId, AckRequest, Client, Config, DetachedOutput, EmitError, EmitOptions, Entropy, Event, Instant, Link, Memory, Nsp, NspOptions,
     Output, Reconnection, Transports, text,
 };
 
@@ -75,6 +75,8 @@ pub struct Rig<'a> {
     pub auth: Option<String>,
     /// The script on the other side; `None`: the test answers.
     pub server: Option<Server>,
+    /// Poll by [`Client::poll_detached`] instead of [`Client::poll_output`].
+    pub detached: bool,
     /// How long bytes and openings travel.
     pub latency: Duration,
     /// What messages wanted answers, oldest first.
@@ -96,6 +98,22 @@ pub struct Rig<'a> {
     depth: u32,
 }
 
+/// What the client wants done.
+enum Doing {
+    Idle(Option<Instant>),
+    Open(Link),
+    Close(Link),
+    Transmit(Link),
+}
+
+/// What an event leaves behind.
+struct Told {
+    line: String,
+    ack: Option<AckRequest>,
+    auth: Option<Nsp>,
+    connected: Option<Nsp>,
+}
+
 const WORD: [&str; 3] = ["get", "post", "ws"];
 
 fn word(link: Link) -> &'static str {
@@ -112,6 +130,7 @@ impl<'a> Rig<'a> {
             write: [usize::MAX; 3],
             auth: None,
             server: None,
+            detached: false,
             latency: Duration::ZERO,
             wanted: VecDeque::new(),
             masks: Vec::new(),
@@ -364,31 +383,16 @@ impl<'a> Rig<'a> {
             outputs += 1;
             let queued = self.client.send_queue_len();
             assert!(outputs < 100_000 + 4 * queued, "the client does not become idle");
-            match self.client.poll_output() {
-                Output::Idle(wake) => {
+            let doing = match self.poll() {
+                Some(doing) => doing,
+                None => continue,
+            };
+            match doing {
+                Doing::Idle(wake) => {
                     self.wake = wake;
                     break;
                 }
-                Output::Event(event) => {
-                    let names = &self.names;
-                    let name = |nsp| names.iter().find(|(n, _)| *n == nsp).map_or("?", |(_, name)| name.as_str());
-                    let mut line = words::event(&event, name);
-                    let (mut auth, mut connected) = (None, None);
-                    match event {
-                        Event::Message(message) => self.wanted.extend(message.ack),
-                        Event::Auth(nsp) => auth = Some(nsp),
-                        Event::Connected { nsp, .. } => connected = Some(nsp),
-                        _ => (),
-                    }
-                    if let Some(nsp) = connected {
-                        let _ = write!(line, " id={}", self.client.id(nsp).unwrap_or("none"));
-                    }
-                    self.line(&line);
-                    if let (Some(nsp), Some(payload)) = (auth, self.auth.clone()) {
-                        let _ = self.client.provide_auth(self.now, nsp, &payload);
-                    }
-                }
-                Output::Open(link) => {
+                Doing::Open(link) => {
                     self.line(&format!("open {}", word(link)));
                     let conn = &mut self.conns[link.index()];
                     let epoch = conn.epoch + 1;
@@ -403,7 +407,7 @@ impl<'a> Rig<'a> {
                         Opening::Hold => (),
                     }
                 }
-                Output::Close(link) => {
+                Doing::Close(link) => {
                     self.line(&format!("close {}", word(link)));
                     let conn = &mut self.conns[link.index()];
                     let epoch = conn.epoch + 1;
@@ -412,7 +416,7 @@ impl<'a> Rig<'a> {
                         server.lost(link);
                     }
                 }
-                Output::Transmit(link) => {
+                Doing::Transmit(link) => {
                     let bytes = self.client.transmit(link);
                     assert!(!bytes.is_empty(), "`Transmit` without bytes");
                     let n = bytes.len().min(self.write[link.index()]);
@@ -430,6 +434,49 @@ impl<'a> Rig<'a> {
             self.arrivals();
             self.depth -= 1;
         }
+    }
+
+    /// One output. Events are written down here.
+    fn poll(&mut self) -> Option<Doing> {
+        let names = &self.names;
+        let name = |nsp| names.iter().find(|(n, _)| *n == nsp).map_or("?", |(_, name)| name.as_str());
+        let told = |event: &Event<'_>| Told {
+            line: words::event(event, name),
+            ack: if let Event::Message(message) = event { message.ack } else { None },
+            auth: if let Event::Auth(nsp) = event { Some(*nsp) } else { None },
+            connected: if let Event::Connected { nsp, .. } = event { Some(*nsp) } else { None },
+        };
+        let told = if self.detached {
+            match self.client.poll_detached() {
+                DetachedOutput::Idle(wake) => return Some(Doing::Idle(wake)),
+                DetachedOutput::Open(link) => return Some(Doing::Open(link)),
+                DetachedOutput::Close(link) => return Some(Doing::Close(link)),
+                DetachedOutput::Transmit(link) => return Some(Doing::Transmit(link)),
+                DetachedOutput::Event(event) => {
+                    let told = told(&event.event());
+                    self.client.attach(event);
+                    told
+                }
+            }
+        } else {
+            match self.client.poll_output() {
+                Output::Idle(wake) => return Some(Doing::Idle(wake)),
+                Output::Open(link) => return Some(Doing::Open(link)),
+                Output::Close(link) => return Some(Doing::Close(link)),
+                Output::Transmit(link) => return Some(Doing::Transmit(link)),
+                Output::Event(event) => told(&event),
+            }
+        };
+        let Told { mut line, ack, auth, connected } = told;
+        self.wanted.extend(ack);
+        if let Some(nsp) = connected {
+            let _ = write!(line, " id={}", self.client.id(nsp).unwrap_or("none"));
+        }
+        self.line(&line);
+        if let (Some(nsp), Some(payload)) = (auth, self.auth.clone()) {
+            let _ = self.client.provide_auth(self.now, nsp, &payload);
+        }
+        None
     }
 
     fn set_open(&mut self, link: Link) {
@@ -624,6 +671,12 @@ impl<'a> Rig<'a> {
     pub fn ws_binary(&mut self, bytes: &[u8]) {
         self.line(&format!("ws< <{}>", words::hex(bytes)));
         self.feed(Link::WebSocket, &frame(0x82, bytes));
+    }
+
+    /// Sends the event `b` with one attachment.
+    pub fn ws_binary_event(&mut self, bytes: &[u8]) {
+        self.ws("451-[\"b\",{\"_placeholder\":true,\"num\":0}]");
+        self.ws_binary(bytes);
     }
 
     /// Sends any frame.

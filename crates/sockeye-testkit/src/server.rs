@@ -136,12 +136,13 @@ impl Server {
     // ---- what happens ----
 
     /// The next time at which something happens by itself.
-    pub(crate) fn wake(&self) -> Option<Instant> {
+    pub fn wake(&self) -> Option<Instant> {
         let session = self.session.as_ref()?;
         [session.ping_at, session.pong_by].into_iter().flatten().min()
     }
 
-    pub(crate) fn tick(&mut self, now: Instant) -> Vec<Act> {
+    /// Time has passed: pings, and sessions that did not answer them.
+    pub fn tick(&mut self, now: Instant) -> Vec<Act> {
         let (interval, timeout) = (self.settings.ping_interval, self.settings.ping_timeout);
         let Some(session) = &mut self.session else { return Vec::new() };
         if session.pong_by.is_some_and(|at| now >= at) {
@@ -158,7 +159,7 @@ impl Server {
     }
 
     /// The client has closed a link.
-    pub(crate) fn lost(&mut self, link: Link) {
+    pub fn lost(&mut self, link: Link) {
         let Some(session) = &mut self.session else { return };
         match link {
             Link::WebSocket if session.ws == Ws::Active => self.session = None,
@@ -237,7 +238,8 @@ impl Server {
         )
     }
 
-    pub(crate) fn request(&mut self, now: Instant, link: Link, request: &Request) -> (Vec<Act>, bool) {
+    /// A request has arrived on a link: what happens, and whether WebSocket frames follow on it.
+    pub fn request(&mut self, now: Instant, link: Link, request: &Request) -> (Vec<Act>, bool) {
         if request.query("EIO") != Some("4") {
             self.wrong(format!("no EIO=4 in {}", request.target()));
         }
@@ -312,7 +314,8 @@ impl Server {
         acts
     }
 
-    pub(crate) fn frame(&mut self, now: Instant, received: &Frame) -> Vec<Act> {
+    /// A frame has arrived on the WebSocket.
+    pub fn frame(&mut self, now: Instant, received: &Frame) -> Vec<Act> {
         let ws = self.session.as_ref().map_or(Ws::None, |s| s.ws);
         let text = String::from_utf8(received.payload.clone());
         match (received.first, ws, text) {

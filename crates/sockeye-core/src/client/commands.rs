@@ -256,6 +256,7 @@ impl<'a> Client<'a> {
             State::Opening(_) | State::Open(_) => (),
         }
         let opened = self.engine.transport().is_some();
+        self.engine.note.clear();
         self.engine.leave();
         self.closed(DisconnectReason::ForcedClose, Cause::Local, opened, true);
         self.dial = true;
@@ -445,9 +446,8 @@ impl<'a> Client<'a> {
         self.advance_clock(now);
         let base64 = self.engine.config.force_base64;
         let limit = usize::from(self.engine.config.limits.attachments);
-        let session = self.session;
         let Some(entry) = self.nsp(request.nsp) else { return Err(EmitError::UnknownNamespace) };
-        if entry.state != NspState::Joined || request.session != session {
+        if entry.state != NspState::Joined || request.join != entry.join {
             return Err(EmitError::Stale);
         }
         let attachments = body.attachments();

@@ -41,7 +41,7 @@ pub struct Detached<'a> {
     epoch: u32,
     ev: Ev,
     cause: Cause,
-    session: u32,
+    join: u32,
     transport: Transport,
     /// The text of an event that does not lie in `rx`.
     text: Short<NOTE_LEN>,
@@ -65,7 +65,7 @@ impl Detached<'_> {
             }
             Ev::NoAnswer { nsp } => Event::ConnectError(Refusal::no_answer(nsp)),
             Ev::OldServer { nsp } => Event::ConnectError(Refusal::old_server(nsp)),
-            Ev::Message { nsp, ref arrived } => Event::Message(message_in(&self.rx, nsp, self.session, arrived)),
+            Ev::Message { nsp, ref arrived } => Event::Message(message_in(&self.rx, nsp, self.join, arrived)),
             Ev::Ack { id, ref arrived } => Event::Ack { id, result: Ok(args_in(&self.rx, arrived)) },
             Ev::AckFailed { id, error } => Event::Ack { id, result: Err(error) },
             Ev::Disconnected { nsp, reason } => Event::Disconnected { nsp, reason, details: details(self.cause) },
@@ -108,8 +108,9 @@ impl<'a> Client<'a> {
         };
         let transport = self.engine.transport().unwrap_or(Transport::Polling);
         let limit = self.largest();
+        let join = if let Ev::Message { nsp, .. } = ev { self.join_of(nsp) } else { 0 };
         let (rx, epoch) = self.engine.lend_main_rx();
-        Detached { rx, epoch, ev, cause: self.cause, session: self.session, transport, text, limit }
+        Detached { rx, epoch, ev, cause: self.cause, join, transport, text, limit }
     }
 
     /// Gives back the receive memory of an event. If its session has been ended meanwhile, what was received is void.

@@ -191,7 +191,7 @@ impl<'c> Outgoing<'c> {
 pub struct AckRequest {
     pub(crate) nsp: Nsp,
     pub(crate) id: u64,
-    pub(crate) session: u32,
+    pub(crate) join: u32,
 }
 
 impl AckRequest {

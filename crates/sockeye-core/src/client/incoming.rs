@@ -306,10 +306,13 @@ impl Client<'_> {
         let read = |key| json::field(text, key).and_then(json::as_str);
         let sid = read("sid").and_then(|sid| sid.as_plain()).map(Short::cut);
         let pid = read("pid").and_then(|pid| pid.as_plain()).and_then(Short::exact).unwrap_or_default();
+        self.joins = self.joins.wrapping_add(1);
+        let join = self.joins;
         let entry = self.nsps.get_mut(index as usize)?;
         match (entry.state, sid) {
             (NspState::Joining, Some(sid)) => {
                 entry.state = NspState::Joined;
+                entry.join = join;
                 entry.deadline = None;
                 entry.recovered = !pid.is_empty() && pid == entry.pid;
                 if !entry.recovered {
@@ -394,7 +397,7 @@ impl Client<'_> {
     }
 
     pub(super) fn view(&self, nsp: Nsp, arrived: &Arrived) -> Message<'_> {
-        message_in(self.engine.main_rx_ref(), nsp, self.session, arrived)
+        message_in(self.engine.main_rx_ref(), nsp, self.join_of(nsp), arrived)
     }
 }
 
@@ -431,14 +434,14 @@ fn args_of<'r>(rx: &'r RxBuf<'_>, text: &'r str, arrived: &Arrived) -> Args<'r> 
 }
 
 /// The event in a packet that lies in `rx`.
-pub(super) fn message_in<'r>(rx: &'r RxBuf<'_>, nsp: Nsp, session: u32, arrived: &Arrived) -> Message<'r> {
+pub(super) fn message_in<'r>(rx: &'r RxBuf<'_>, nsp: Nsp, join: u32, arrived: &Arrived) -> Message<'r> {
     let parsed = &arrived.parsed;
     let text = core::str::from_utf8(text_in(rx, arrived)).unwrap_or("");
     Message {
         nsp,
         name: Text::from_raw(parsed.name.of(text)),
         args: args_of(rx, text, arrived),
-        ack: parsed.id.map(|id| AckRequest { nsp, id, session }),
+        ack: parsed.id.map(|id| AckRequest { nsp, id, join }),
     }
 }
 

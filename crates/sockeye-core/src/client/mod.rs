@@ -54,8 +54,8 @@ pub struct Client<'a> {
     unhold: Option<(usize, usize)>,
     /// A session is to be opened as soon as the last one is gone.
     dial: bool,
-    /// Counts sessions: answers to events of older ones are stale.
-    session: u32,
+    /// Counts joins of namespaces.
+    joins: u32,
     /// Timers of namespaces and acks need a look.
     timers: bool,
     /// Something below is to be told.
@@ -117,7 +117,7 @@ impl<'a> Client<'a> {
             orphans: false,
             unhold: None,
             dial: false,
-            session: 0,
+            joins: 0,
             timers: false,
             dirty: false,
             tell_closed: None,
@@ -419,6 +419,11 @@ impl<'a> Client<'a> {
 
     fn nsp_mut(&mut self, nsp: Nsp) -> Option<&mut NspEntry> {
         self.nsps.get_mut(nsp.index()).filter(|entry| entry.used && entry.generation == nsp.generation)
+    }
+
+    /// Which join of the namespace is current.
+    fn join_of(&self, nsp: Nsp) -> u32 {
+        self.nsp(nsp).map_or(0, |entry| entry.join)
     }
 
     fn handle(&self, index: u16) -> Nsp {

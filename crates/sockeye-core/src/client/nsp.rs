@@ -67,6 +67,8 @@ pub(crate) struct NspEntry {
     pub(crate) state: NspState,
     pub(crate) options: NspOptions,
     pub(crate) deadline: Option<Instant>,
+    /// Which join this is, counted over the client: answers to events of older ones are stale.
+    pub(crate) join: u32,
     /// The next ack id: from 0, never reset.
     pub(crate) next_id: u64,
     pub(crate) sid: Short<ID_LEN>,
@@ -101,6 +103,7 @@ impl NspEntry {
         state: NspState::Idle,
         options: NspOptions { auth: false, ack_timeout: None, retries: None },
         deadline: None,
+        join: 0,
         next_id: 0,
         sid: Short::EMPTY,
         pid: Short::EMPTY,

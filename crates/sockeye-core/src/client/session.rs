@@ -11,7 +11,6 @@ use crate::engine::outbox::{Body, Meta};
 impl Client<'_> {
     /// There is a session.
     pub(super) fn opened(&mut self) -> Ev {
-        self.session = self.session.wrapping_add(1);
         // What a session that was closed by the application left behind.
         self.partial = None;
         self.orphans = false;
@@ -86,7 +85,7 @@ impl Client<'_> {
                     entry.deadline = None;
                 }
                 let tries = self.nsps.get(nsp as usize).map_or(0, |entry| entry.tries);
-                if tries > retries {
+                if tries > retries || self.engine.outbox.find_ack(entry.seq).is_none() {
                     self.retry_failed(i, error);
                     place = 0;
                 }
@@ -189,7 +188,8 @@ impl Client<'_> {
             }
             let retries = self.nsps.get(entry.nsp as usize).and_then(|nsp| nsp.options.retries).unwrap_or(0);
             let tries = self.nsps.get(entry.nsp as usize).map_or(0, |nsp| nsp.tries);
-            if tries > retries {
+            // Without a packet (the send buffer has been cleared) there is nothing to try again.
+            if tries > retries || slot.is_none() {
                 self.retry_failed(i, AckError::Timeout);
             } else {
                 if let Some(ack) = self.acks.get_mut(i) {

@@ -463,6 +463,7 @@ impl<'a> Engine<'a> {
     /// As [`Self::close`], in a hurry: another session is waited for. Without a goodbye a polling server would keep
     /// the old session until its ping timeout.
     pub(crate) fn leave(&mut self) {
+        self.outbox.hold_all();
         self.close();
         let hurry = self.now + self.config.close_timeout.min(Duration::from_millis(300));
         self.phase_at = self.phase_at.map(|at| at.min(hurry));

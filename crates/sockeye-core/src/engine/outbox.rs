@@ -489,6 +489,22 @@ impl<'a> Outbox<'a> {
         self.scan = 0;
     }
 
+    /// Holds everything back that has not begun to leave: it is for the next connection.
+    pub(crate) fn hold_all(&mut self) {
+        let mut i = 0;
+        while let Some(slot) = self.slots.get(i) {
+            let end = self.group_end(i);
+            if !slot.has(TRANSIENT) && !self.is_under_way(i) {
+                for k in i..end {
+                    if let Some(slot) = self.slots.get_mut(k) {
+                        slot.flags &= !READY;
+                    }
+                }
+            }
+            i = end;
+        }
+    }
+
     /// The first packet of the namespace's `retries` queue.
     pub(crate) fn retry_head(&self, nsp: u16) -> Option<usize> {
         (0..self.slots.len()).find(|i| self.slots.get(*i).is_some_and(|slot| slot.nsp == nsp && slot.is_retry()))

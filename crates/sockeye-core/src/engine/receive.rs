@@ -311,16 +311,6 @@ impl Engine<'_> {
         if let Some((binary, bytes)) = self.poll_skipped.take() {
             return self.refuse(binary, bytes);
         }
-        if self.rx[0].message().first() == Some(&b'b') {
-            let rx = &mut self.rx[0];
-            let Some(len) = payload::decode_in_place(&mut rx.message_mut()[1..]) else {
-                self.note.clear();
-                self.fail(DisconnectReason::ParseError, Cause::Packet(PacketError::Encoding));
-                return None;
-            };
-            rx.trim_message(1, len);
-            return self.deliver(true);
-        }
         self.packet()
     }
 
@@ -359,6 +349,17 @@ impl Engine<'_> {
 
     /// A text packet is in the main area's message.
     fn packet(&mut self) -> Option<Happening> {
+        if self.rx[0].message().first() == Some(&b'b') {
+            // Base64: always with polling, and on WebSocket from servers that were asked for it (`b64`).
+            let rx = &mut self.rx[0];
+            let Some(len) = payload::decode_in_place(&mut rx.message_mut()[1..]) else {
+                self.note.clear();
+                self.fail(DisconnectReason::ParseError, Cause::Packet(PacketError::Encoding));
+                return None;
+            };
+            rx.trim_message(1, len);
+            return self.deliver(true);
+        }
         let message = self.rx[0].message();
         let kind = Type::of(message);
         if let State::Opening(transport) = self.state {

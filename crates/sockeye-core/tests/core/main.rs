@@ -1,10 +1,18 @@
 //! Scenarios, point by point: each runs over fixed and over growable memory, and must read the same.
 
+mod acks;
 mod handshake;
 mod heartbeat;
 mod http;
+mod limits;
+mod namespaces;
+mod packets;
 mod polling;
+mod reconnect;
+mod recovery;
+mod retries;
 mod upgrade;
+mod websocket;
 
 use sockeye_core::{Config, Memory, Storage};
 use sockeye_testkit::Rig;
@@ -12,11 +20,16 @@ use sockeye_testkit::Rig;
 /// Fixed memory as a device may have it.
 type Small = Storage<4096, 4096, 8, 32, 4, 1024>;
 
-/// Runs a scenario over both kinds of memory.
+/// Runs a scenario over both kinds of memory, and by both ways of polling.
 pub fn both(config: impl Fn() -> Config<'static>, scenario: impl Fn(&mut Rig<'_>)) {
     let mut storage = Box::new(Small::new());
     fixed(config(), storage.memory(), &scenario);
     growable(config(), &scenario);
+    println!("-- fixed memory, detached events");
+    let mut storage = Box::new(Small::new());
+    let mut rig = Rig::new(config(), storage.memory());
+    rig.detached = true;
+    scenario(&mut rig);
 }
 
 fn fixed(config: Config<'_>, memory: Memory<'_>, scenario: impl Fn(&mut Rig<'_>)) {

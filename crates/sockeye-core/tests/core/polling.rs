@@ -1,0 +1,215 @@
+//! GET and POST: order, batches, binary (A3 items 33–36).
+
+use sockeye_core::packet::BinRef;
+use sockeye_core::{EmitError, EmitOptions, Link, Transports};
+use sockeye_testkit::{Server, Settings, config};
+
+use crate::both;
+
+#[test]
+fn one_post_at_a_time_and_at_most_sixteen_packets() {
+    both(
+        || config(Transports::POLLING),
+        |rig| {
+            let nsp = rig.joined_polling("[]");
+            for i in 0..20 {
+                rig.emit(nsp, "n", &(i,), EmitOptions::PLAIN).unwrap();
+            }
+            rig.expect("post> 42[\"n\",0]");
+            rig.post_reply();
+            let log = rig.take_log();
+            let body = log.lines().nth(1).unwrap();
+            assert_eq!(body.split('|').count(), 16, "{body}");
+            assert!(body.starts_with("post> 42[\"n\",1]|") && body.ends_with("|42[\"n\",16]"), "{body}");
+            rig.post_reply();
+            rig.expect("post< ok\npost> 42[\"n\",17]|42[\"n\",18]|42[\"n\",19]");
+            rig.post_reply();
+            rig.expect("post< ok");
+        },
+    );
+}
+
+#[test]
+fn max_payload_is_kept() {
+    both(
+        || config(Transports::POLLING),
+        |rig| {
+            let nsp = rig.connect("/");
+            rig.get_reply("0{\"sid\":\"E1\",\"maxPayload\":26}");
+            rig.post_reply();
+            rig.get_reply("40{\"sid\":\"S1\"}");
+            rig.emit(nsp, "first", &(), EmitOptions::PLAIN).unwrap();
+            rig.take_log();
+            // 11 bytes each: two and a separator make 23.
+            for i in 0..5 {
+                rig.emit(nsp, "abc", &(i,), EmitOptions::PLAIN).unwrap();
+            }
+            // Too large by itself: it is sent alone all the same.
+            rig.emit(nsp, "abc", &("ddddddddddddddddddddddddddddd",), EmitOptions::PLAIN).unwrap();
+            // Characters count as bytes: 42["é",1] is 10, and binary as base64.
+            rig.emit(nsp, "é", &(1,), EmitOptions::PLAIN).unwrap();
+            rig.emit(nsp, "é", &(2,), EmitOptions::PLAIN).unwrap();
+            for _ in 0..6 {
+                rig.post_reply();
+            }
+            rig.expect(
+                r#"
+                post< ok
+                post> 42["abc",0]|42["abc",1]
+                post< ok
+                post> 42["abc",2]|42["abc",3]
+                post< ok
+                post> 42["abc",4]
+                post< ok
+                post> 42["abc","ddddddddddddddddddddddddddddd"]
+                post< ok
+                post> 42["é",1]|42["é",2]
+                post< ok
+                "#,
+            );
+        },
+    );
+}
+
+#[test]
+fn binary_out_is_base64() {
+    both(
+        || config(Transports::POLLING),
+        |rig| {
+            let nsp = rig.joined_polling("[]");
+            // Short writes cut the body anywhere.
+            rig.write[Link::Post.index()] = 7;
+            let long: Vec<u8> = (0..600).map(|i| i as u8).collect();
+            rig.emit(nsp, "hold", &(), EmitOptions::PLAIN).unwrap();
+            rig.emit(nsp, "b", &(BinRef(&[1, 2, 3, 4]), "x", BinRef(&[])), EmitOptions::PLAIN).unwrap();
+            rig.emit(nsp, "long", &(BinRef(&long),), EmitOptions::PLAIN).unwrap();
+            rig.take_log();
+            rig.post_reply();
+            let request = rig.request(Link::Post).unwrap().clone();
+            let packets: Vec<&str> = request.text().split('\u{1e}').collect();
+            assert_eq!(
+                packets[..4],
+                [
+                    "452-[\"b\",{\"_placeholder\":true,\"num\":0},\"x\",{\"_placeholder\":true,\"num\":1}]",
+                    "bAQIDBA==",
+                    "b",
+                    "451-[\"long\",{\"_placeholder\":true,\"num\":0}]",
+                ]
+            );
+            assert_eq!(packets.len(), 5);
+            assert_eq!(packets[4].len(), 801);
+            assert!(packets[4].starts_with("bAAECAwQF") && packets[4].ends_with("VVZX"), "{}", packets[4]);
+        },
+    );
+}
+
+#[test]
+fn binary_in_is_base64_over_several_gets() {
+    both(
+        || config(Transports::POLLING),
+        |rig| {
+            rig.joined_polling("[]");
+            rig.get_reply("452-[\"b\",{\"_placeholder\":true,\"num\":1},{\"_placeholder\":true,\"num\":0}]");
+            rig.get_reply("2|bAQID");
+            rig.get_reply("bBAU=|42[\"next\"]");
+            rig.post_reply();
+            rig.expect(
+                r#"
+                get< 452-["b",{"_placeholder":true,"num":1},{"_placeholder":true,"num":0}]
+                get>
+                get< 2|bAQID
+                ping
+                get>
+                post> 3
+                get< bBAU=|42["next"]
+                message / b [{"_placeholder":true,"num":1},{"_placeholder":true,"num":0}] <010203> <0405>
+                message / next []
+                get>
+                post< ok
+                "#,
+            );
+        },
+    );
+}
+
+#[test]
+fn bad_base64() {
+    for bad in ["b*", "bAQI", "bA===", "bAQID BAU="] {
+        both(
+            || config(Transports::POLLING),
+            |rig| {
+                rig.joined_polling("[]");
+                rig.get_reply(&format!("451-[\"b\",{{\"_placeholder\":true,\"num\":0}}]|{bad}"));
+                let events = rig.take_events();
+                // Missing padding is tolerated, as decoders in servers' languages do; the rest is a parse error.
+                if bad == "bAQI" {
+                    assert!(events.starts_with("message / b "), "{events}");
+                } else {
+                    assert!(events.starts_with("closed parse error [Packet(Encoding)"), "{bad}: {events}");
+                }
+            },
+        );
+    }
+}
+
+#[test]
+fn a_link_that_stalls_and_recovers() {
+    both(
+        || config(Transports::POLLING),
+        |rig| {
+            let nsp = rig.joined_polling("[]");
+            rig.write[Link::Post.index()] = 0;
+            for i in 0..3 {
+                rig.emit(nsp, "n", &(i,), EmitOptions::PLAIN).unwrap();
+            }
+            assert!(!rig.client.is_writable());
+            assert_eq!(rig.emit(nsp, "v", &(), EmitOptions::VOLATILE), Err(EmitError::NotWritable));
+            rig.expect("");
+            rig.writable(Link::Post, 5);
+            rig.expect("post> 42[\"n\",0]");
+            rig.post_reply();
+            rig.expect("post< ok\npost> 42[\"n\",1]|42[\"n\",2]");
+            rig.post_reply();
+            assert!(rig.client.is_writable());
+            rig.emit(nsp, "v", &(), EmitOptions::VOLATILE).unwrap();
+            rig.expect("post< ok\npost> 42[\"v\"]");
+        },
+    );
+}
+
+#[test]
+fn a_server_that_judges() {
+    // Hundreds of events both ways: nothing overlaps, nothing is lost, the order is kept.
+    for latency in [0, 3, 40] {
+        both(
+            || config(Transports::POLLING),
+            |rig| {
+                let settings = Settings { upgrades: false, max_payload: 300, ..Settings::default() };
+                rig.server = Some(Server::new(settings));
+                rig.latency = std::time::Duration::from_millis(latency);
+                let nsp = rig.connect("/");
+                for i in 0..300 {
+                    let mut result = rig.emit(nsp, "echo", &(i, BinRef(&[i as u8])), EmitOptions::PLAIN);
+                    while result == Err(EmitError::Full) {
+                        rig.pass(10);
+                        result = rig.emit(nsp, "echo", &(i, BinRef(&[i as u8])), EmitOptions::PLAIN);
+                    }
+                    result.unwrap();
+                    rig.pass(1);
+                }
+                rig.pass(20_000);
+                let server = rig.server.as_ref().unwrap();
+                assert_eq!(server.violations, Vec::<String>::new());
+                assert_eq!(server.sessions(), 1);
+                let expected: Vec<String> = (0..300)
+                    .map(|i| format!("/ [\"echo\",{i},{{\"_placeholder\":true,\"num\":0}}] <{:02x}>", i as u8))
+                    .collect();
+                assert_eq!(server.received, expected);
+                let events = rig.take_events();
+                let echoes: Vec<&str> = events.lines().filter(|line| line.starts_with("message / echo")).collect();
+                assert_eq!(echoes.len(), 300);
+                assert!(echoes.iter().enumerate().all(|(i, line)| line.contains(&format!(" echo [{i},"))));
+            },
+        );
+    }
+}
