@@ -31,8 +31,11 @@ impl Args {
     }
 
     pub(crate) fn view(&self) -> ArgsRef<'_> {
-        let attachments = Attachments::from_records(&self.records, self.count).unwrap_or(Attachments::EMPTY);
-        ArgsRef::new(&self.json, attachments).unwrap_or(ArgsRef::EMPTY)
+        let attachments = match self.count {
+            0 => Attachments::EMPTY,
+            n => Attachments::from_records(&self.records, n).unwrap_or(Attachments::EMPTY),
+        };
+        ArgsRef::from_checked(&self.json, attachments)
     }
 
     /// Decodes the arguments as a tuple: `args.parse::<(String, u32)>()`. Arguments beyond the tuple are ignored,

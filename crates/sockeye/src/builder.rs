@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU8, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize};
 use std::time::Duration;
 
 use atomic_waker::AtomicWaker;
@@ -517,8 +517,9 @@ impl ClientBuilder {
             Some(false) => Timestamp::Never,
         };
         let shared = Arc::new(Shared {
-            inbox: Mutex::new(Inbox::default()),
+            inbox: Mutex::new(Box::<Inbox>::default()),
             waker: AtomicWaker::new(),
+            mail: AtomicBool::new(false),
             nsps: Mutex::default(),
             queued: AtomicUsize::new(0),
             send_limit: config.limits.send,

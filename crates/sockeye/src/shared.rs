@@ -67,8 +67,6 @@ pub(crate) struct Inbox {
     pub(crate) bytes: Vec<u8>,
     pub(crate) commands: VecDeque<Command>,
     pub(crate) acks: VecDeque<AckSender>,
-    /// The driver has been woken and has not come yet.
-    woken: bool,
     /// The driver has ended: nothing is taken any more.
     pub(crate) closed: bool,
 }
@@ -101,8 +99,10 @@ impl NspShared {
 }
 
 pub(crate) struct Shared {
-    pub(crate) inbox: Mutex<Inbox>,
+    pub(crate) inbox: Mutex<Box<Inbox>>,
     pub(crate) waker: AtomicWaker,
+    /// There is something in the inbox: the driver has been woken and has not come yet.
+    pub(crate) mail: AtomicBool,
     pub(crate) nsps: Mutex<Vec<Arc<NspShared>>>,
     /// Bytes the core keeps for sending.
     pub(crate) queued: AtomicUsize,
@@ -164,10 +164,9 @@ pub(crate) fn encode<A: EmitArgs + ?Sized, R>(
 }
 
 impl Shared {
-    fn wake(&self, mut inbox: MutexGuard<'_, Inbox>) {
-        let first = !std::mem::replace(&mut inbox.woken, true);
+    fn wake(&self, inbox: MutexGuard<'_, Box<Inbox>>) {
         drop(inbox);
-        if first {
+        if !self.mail.swap(true, Ordering::AcqRel) {
             self.waker.wake();
         }
     }
@@ -218,10 +217,15 @@ impl Shared {
         Ok(())
     }
 
+    pub(crate) fn has_mail(&self) -> bool {
+        self.mail.load(Ordering::Acquire)
+    }
+
     /// The driver takes everything; `taken` is empty and gives its memory for what comes next.
-    pub(crate) fn take_inbox(&self, taken: &mut Inbox) {
+    pub(crate) fn take_inbox(&self, taken: &mut Box<Inbox>) {
+        // Before the look inside: what comes after it wakes again.
+        self.mail.store(false, Ordering::Release);
         let mut inbox = lock(&self.inbox);
-        inbox.woken = false;
         if !inbox.entries.is_empty() {
             std::mem::swap(&mut *inbox, taken);
             inbox.closed = taken.closed;

@@ -1,6 +1,5 @@
 //! The dispatcher: runs user code, one event after another, in a task of its own.
 
-use std::ops::Range;
 use std::sync::{Arc, Mutex, Weak};
 use std::task::Poll;
 
@@ -23,7 +22,10 @@ const MAX_ITEMS: usize = 1 << 16;
 #[derive(Default)]
 pub(super) struct Batch {
     pub(super) items: Vec<Item>,
-    bytes: Vec<u8>,
+    /// Names and arguments.
+    text: String,
+    /// Attachments.
+    records: Vec<u8>,
 }
 
 pub(super) enum Item {
@@ -35,17 +37,17 @@ pub(super) enum Item {
 
 impl Batch {
     pub(super) fn message(&mut self, nsp: &Arc<NspShared>, message: &Message<'_>) {
-        let before = self.bytes.len();
+        let before = self.text.len();
         match message.name.as_plain() {
-            Some(name) => self.bytes.extend_from_slice(name.as_bytes()),
-            None => self.bytes.extend_from_slice(message.name.to_cow().as_bytes()),
+            Some(name) => self.text.push_str(name),
+            None => self.text.push_str(&message.name.to_cow()),
         }
-        let name = (self.bytes.len() - before) as u32;
+        let name = (self.text.len() - before) as u32;
         let json = message.args.json();
-        self.bytes.extend_from_slice(json.as_bytes());
+        self.text.push_str(json);
         let attachments = message.attachments();
         let records = attachments.as_records();
-        self.bytes.extend_from_slice(records);
+        self.records.extend_from_slice(records);
         self.items.push(Item::Message {
             nsp: Arc::clone(nsp),
             name,
@@ -80,11 +82,17 @@ impl Batch {
         self.items.push(Item::Notice { nsp: Arc::clone(nsp), notice: Box::new(notice) });
     }
 
+    fn is_large(&self) -> bool {
+        self.text.len() + self.records.len() > MAX_BYTES || self.items.len() > MAX_ITEMS
+    }
+
     fn clear(&mut self) {
         self.items.clear();
-        self.bytes.clear();
-        if self.bytes.capacity() > MAX_BYTES {
-            self.bytes = Vec::new();
+        self.text.clear();
+        self.records.clear();
+        if self.text.capacity() + self.records.capacity() > MAX_BYTES {
+            self.text = String::new();
+            self.records = Vec::new();
         }
     }
 }
@@ -100,7 +108,7 @@ pub(super) struct Outlet {
 impl Outlet {
     pub(super) const fn new() -> Self {
         Self {
-            waiting: Mutex::new(Batch { items: Vec::new(), bytes: Vec::new() }),
+            waiting: Mutex::new(Batch { items: Vec::new(), text: String::new(), records: Vec::new() }),
             dispatcher: AtomicWaker::new(),
             driver: AtomicWaker::new(),
         }
@@ -118,11 +126,16 @@ impl Outlet {
                 waiting = lock(&self.waiting);
             } else {
                 waiting.items.append(&mut batch.items);
-                waiting.bytes.extend_from_slice(&batch.bytes);
+                waiting.text.push_str(&batch.text);
+                waiting.records.extend_from_slice(&batch.records);
                 batch.clear();
             }
         }
-        waiting.bytes.len() > MAX_BYTES || waiting.items.len() > MAX_ITEMS
+        waiting.is_large()
+    }
+
+    pub(super) fn is_behind(&self) -> bool {
+        lock(&self.waiting).is_large()
     }
 
     /// Waits for a batch; `taken` gives its memory in exchange.
@@ -133,7 +146,7 @@ impl Outlet {
             if waiting.items.is_empty() {
                 return Poll::Pending;
             }
-            let behind = waiting.bytes.len() > MAX_BYTES || waiting.items.len() > MAX_ITEMS;
+            let behind = waiting.is_large();
             std::mem::swap(&mut *waiting, taken);
             drop(waiting);
             if behind {
@@ -173,25 +186,32 @@ pub(super) async fn run(outlet: Arc<Outlet>, shared: Weak<Shared>) {
     loop {
         batch.clear();
         outlet.take(&mut batch).await;
-        let mut at = 0;
+        let (mut at, mut record_at) = (0, 0);
         let mut spent = 0;
         for item in &batch.items {
             match item {
                 Item::End => return,
                 Item::Message { nsp, name, args, records, count, ack } => {
-                    let mut part = |len: u32| -> Range<usize> {
+                    let mut part = |len: u32| {
+                        let from = at;
                         at += len as usize;
-                        at - len as usize..at
+                        batch.text.get(from..at).unwrap_or("")
                     };
-                    let (name, args, records) = (part(*name), part(*args), part(*records));
+                    let (name, args) = (part(*name), part(*args));
+                    let attachments = match *count {
+                        0 => None,
+                        n => {
+                            let records = &batch.records[record_at..record_at + *records as usize];
+                            record_at += records.len();
+                            Attachments::from_records(records, n.into())
+                        }
+                    };
                     cached.load(nsp, &shared);
                     let Some(responder) = &mut cached.responder else { continue };
                     responder.request = *ack;
-                    let text = |range: Range<usize>| std::str::from_utf8(&batch.bytes[range]).unwrap_or("");
-                    let attachments = Attachments::from_records(&batch.bytes[records], usize::from(*count));
                     let delivery = Delivery {
-                        name: text(name),
-                        args: ArgsRef::from_checked(text(args), attachments.unwrap_or(Attachments::EMPTY)),
+                        name,
+                        args: ArgsRef::from_checked(args, attachments.unwrap_or(Attachments::EMPTY)),
                         responder,
                     };
                     let table = &cached.table;

@@ -56,7 +56,8 @@ struct Driver {
     links: [Io; 3],
     /// Links whose last write found no room.
     blocked: [bool; 3],
-    inbox: Inbox,
+    /// Memory for the next look into the inbox.
+    inbox: Option<Box<Inbox>>,
     /// By the handles' number.
     spaces: Vec<Option<Space>>,
     /// The handles' number by the core's.
@@ -71,6 +72,14 @@ struct Driver {
     paused: bool,
     sleep: Pin<Box<Sleep>>,
     armed: Option<Instant>,
+    /// The timer knows whom to wake.
+    registered: bool,
+    /// The core's deadline.
+    wake: Option<Instant>,
+    now: Instant,
+    /// The core has been given something since it was drained.
+    stirred: bool,
+    dialing: bool,
     closing: bool,
 }
 
@@ -87,7 +96,7 @@ pub(crate) fn spawn(runtime: &tokio::runtime::Handle, shared: Arc<Shared>, confi
         origin: std::time::Instant::now(),
         links: [Io::Closed, Io::Closed, Io::Closed],
         blocked: [false; 3],
-        inbox: Inbox::default(),
+        inbox: None,
         spaces: Vec::new(),
         by_nsp: Vec::new(),
         acks: VecDeque::new(),
@@ -99,6 +108,11 @@ pub(crate) fn spawn(runtime: &tokio::runtime::Handle, shared: Arc<Shared>, confi
         paused: false,
         sleep: Box::pin(tokio::time::sleep(Duration::from_secs(86_400))),
         armed: None,
+        registered: false,
+        wake: None,
+        now: Instant::ZERO,
+        stirred: true,
+        dialing: false,
         closing: false,
     };
     use tracing::Instrument as _;
@@ -107,8 +121,9 @@ pub(crate) fn spawn(runtime: &tokio::runtime::Handle, shared: Arc<Shared>, confi
 }
 
 impl Driver {
-    fn now(&self) -> Instant {
-        Instant::from_micros(u64::try_from(self.origin.elapsed().as_micros()).unwrap_or(u64::MAX))
+    /// Reads the clock.
+    fn tick(&mut self) {
+        self.now = Instant::from_micros(u64::try_from(self.origin.elapsed().as_micros()).unwrap_or(u64::MAX));
     }
 
     /// Does what the core asks for until it is idle.
@@ -119,6 +134,7 @@ impl Driver {
                     let fresh = self.core.transport().is_none();
                     tracing::debug!(?link, host = %self.target.address.host, port = self.target.address.port, "connecting");
                     self.links[link.index()] = Io::Dialing(net::dial(&self.target, fresh));
+                    self.dialing = true;
                 }
                 Output::Transmit(link) => self.write(cx, link),
                 Output::Close(link) => self.links[link.index()] = Io::Closed,
@@ -156,19 +172,22 @@ impl Driver {
     }
 
     fn broken(&mut self, link: Link, words: &str) {
-        let now = self.now();
         self.links[link.index()] = Io::Closed;
-        self.core.handle_closed(now, link, Some(words));
+        self.core.handle_closed(self.now, link, Some(words));
+        self.stirred = true;
     }
 
     /// Goes on connecting; whether a link has come to something.
     fn dial(&mut self, cx: &mut Context<'_>) -> bool {
-        let mut progress = false;
+        self.dialing = false;
         for link in Link::ALL {
             let Io::Dialing(future) = &mut self.links[link.index()] else { continue };
-            let Poll::Ready(result) = future.as_mut().poll(cx) else { continue };
-            progress = true;
-            let now = self.now();
+            let Poll::Ready(result) = future.as_mut().poll(cx) else {
+                self.dialing = true;
+                continue;
+            };
+            self.tick();
+            self.stirred = true;
             match result {
                 Ok(dialed) => {
                     if let Some(query) = dialed.query {
@@ -178,20 +197,19 @@ impl Driver {
                         self.core.set_headers(headers.into());
                     }
                     self.links[link.index()] = Io::Open(dialed.stream);
-                    self.core.handle_opened(now, link);
+                    self.core.handle_opened(self.now, link);
                 }
                 Err(words) => {
                     self.links[link.index()] = Io::Closed;
-                    self.core.handle_open_failed(now, link, &words);
+                    self.core.handle_open_failed(self.now, link, &words);
                 }
             }
         }
-        progress
+        self.stirred
     }
 
-    /// Reads what has arrived; whether anything has.
+    /// Reads what has arrived; whether anything has. What one read brings is worked through before the next.
     fn read(&mut self, cx: &mut Context<'_>) -> bool {
-        let mut progress = false;
         for link in Link::ALL {
             let Io::Open(_) = self.links[link.index()] else { continue };
             let buf = self.core.receive_buf(link);
@@ -201,39 +219,40 @@ impl Driver {
             match self.links[link.index()].poll_read(cx, buf) {
                 Poll::Pending => continue,
                 Poll::Ready(Ok(0)) => {
+                    self.tick();
                     self.links[link.index()] = Io::Closed;
-                    self.core.handle_closed(self.now(), link, None);
+                    self.core.handle_closed(self.now, link, None);
                 }
-                Poll::Ready(Ok(n)) => self.core.handle_received(self.now(), link, n),
+                Poll::Ready(Ok(n)) => {
+                    self.tick();
+                    self.core.handle_received(self.now, link, n);
+                }
                 Poll::Ready(Err(error)) => {
-                    let now = self.now();
-                    self.links[link.index()] = Io::Closed;
-                    self.core.handle_closed(now, link, Some(&error.to_string()));
+                    self.tick();
+                    self.broken(link, &error.to_string());
                 }
             }
-            progress = true;
-            // One read at a time: what it brings is worked through before the next.
-            if !self.drain_now(cx) {
-                break;
-            }
+            self.stirred = true;
+            return true;
         }
-        progress
-    }
-
-    /// Drains after an input within a round.
-    fn drain_now(&mut self, cx: &mut Context<'_>) -> bool {
-        self.drain(cx);
-        self.hand_over();
-        !self.paused
+        false
     }
 
     /// Gives what has happened to the dispatcher, and stops reading when it is behind.
-    fn hand_over(&mut self) {
-        let behind = self.outlet.hand_over(&mut self.batch);
+    fn hand_over(&mut self, cx: &mut Context<'_>) {
+        if self.batch.items.is_empty() && !self.paused {
+            return;
+        }
+        let mut behind = self.outlet.hand_over(&mut self.batch);
+        if behind {
+            // The dispatcher may have caught up before it could know that it is waited for.
+            self.outlet.driver.register(cx.waker());
+            behind = self.outlet.is_behind();
+        }
         if behind != self.paused {
             self.paused = behind;
-            let now = self.now();
-            self.core.handle_reading_paused(now, behind);
+            self.core.handle_reading_paused(self.now, behind);
+            self.stirred = true;
             tracing::debug!(paused = behind, "handlers are slow: reading");
         }
     }
@@ -254,19 +273,26 @@ impl Driver {
         }
     }
 
-    /// Sets the timer.
-    fn arm(&mut self, cx: &mut Context<'_>, wake: Option<Instant>) -> bool {
-        let Some(wake) = wake else { return false };
+    /// Sets the timer; whether it has gone off.
+    fn arm(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(wake) = self.wake else { return false };
         // Only ever moved to an earlier time: deadlines move on with every packet, the timer need not.
         if self.armed.is_none_or(|armed| wake < armed) {
             self.armed = Some(wake);
             let at = self.origin + Duration::from_micros(wake.as_micros());
             self.sleep.as_mut().reset(tokio::time::Instant::from_std(at));
+            self.registered = false;
         }
-        if self.armed.is_some() && self.sleep.as_mut().poll(cx).is_ready() {
+        // The timer keeps the waker of its last poll.
+        let registered = std::mem::replace(&mut self.registered, true);
+        if registered && !self.sleep.is_elapsed() {
+            return false;
+        }
+        if self.sleep.as_mut().poll(cx).is_ready() {
             self.armed = None;
-            let now = self.now();
-            self.core.handle_timeout(now);
+            self.tick();
+            self.core.handle_timeout(self.now);
+            self.stirred = true;
             return true;
         }
         false
@@ -286,30 +312,35 @@ impl Future for Driver {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
         this.shared.waker.register(cx.waker());
-        this.outlet.driver.register(cx.waker());
+        if this.paused {
+            this.outlet.driver.register(cx.waker());
+        }
+        // The clock is read when a poll begins and after every read; nothing in between takes time.
+        this.tick();
         for link in Link::ALL {
             if std::mem::take(&mut this.blocked[link.index()]) {
-                let now = this.now();
-                this.core.handle_writable(now, link);
+                this.core.handle_writable(this.now, link);
+                this.stirred = true;
             }
         }
         for _ in 0..ROUNDS {
             this.take_inbox();
-            let wake = this.drain(cx);
-            this.hand_over();
-            this.publish();
-            let mut progress = this.dial(cx);
+            if this.stirred {
+                this.wake = this.drain(cx);
+                this.stirred = false;
+                this.publish();
+            }
+            this.hand_over(cx);
+            let mut progress = this.dialing && this.dial(cx);
             if !this.paused {
                 progress |= this.read(cx);
             }
-            if !progress && this.arm(cx, wake) {
-                progress = true;
-            }
-            if this.closing && this.core.is_down() {
+            progress |= !progress && this.arm(cx);
+            if this.closing && !this.stirred && this.core.is_down() {
                 this.end();
                 return Poll::Ready(());
             }
-            if !progress {
+            if !progress && !this.stirred {
                 return Poll::Pending;
             }
         }

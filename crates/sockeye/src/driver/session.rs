@@ -183,22 +183,23 @@ const RETRYING: u8 = 3;
 impl Driver {
     /// Takes what handles have asked for.
     pub(super) fn take_inbox(&mut self) {
-        let mut inbox = std::mem::take(&mut self.inbox);
-        self.shared.take_inbox(&mut inbox);
-        if !inbox.entries.is_empty() {
+        if self.shared.has_mail() {
+            let mut inbox = self.inbox.take().unwrap_or_default();
+            self.shared.take_inbox(&mut inbox);
             self.work_inbox(&mut inbox);
+            self.inbox = Some(inbox);
+            self.stirred = true;
         }
-        self.inbox = inbox;
         if !self.closing && self.shared.handles.load(Ordering::Acquire) == 0 {
             // The last handle is gone: say goodbye.
             self.closing = true;
-            let now = self.now();
-            self.core.disconnect_all(now);
+            self.core.disconnect_all(self.now);
+            self.stirred = true;
         }
     }
 
     fn work_inbox(&mut self, inbox: &mut Inbox) {
-        let now = self.now();
+        let now = self.now;
         let mut at = 0;
         for entry in &inbox.entries {
             let json = &inbox.bytes[at..at + entry.json as usize];
@@ -296,7 +297,7 @@ impl Driver {
     }
 
     fn command(&mut self, command: Command) {
-        let now = self.now();
+        let now = self.now;
         match command {
             Command::Connect { nsp: index, waiter } => match self.space(index) {
                 None => {
@@ -358,13 +359,13 @@ impl Driver {
             return;
         }
         if let Some(space) = self.spaces.get_mut(index).and_then(Option::take) {
-            self.core.disconnect(self.now(), space.nsp);
+            self.core.disconnect(self.now, space.nsp);
         }
     }
 
     /// The `auth` payload has been computed.
     fn auth(&mut self, index: usize, auth: Result<String, String>) {
-        let now = self.now();
+        let now = self.now;
         let Some(Some(space)) = self.spaces.get_mut(index) else { return };
         let nsp = space.nsp;
         let error = match auth {
