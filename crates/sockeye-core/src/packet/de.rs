@@ -308,6 +308,13 @@ impl<'de> JsonDe<'de> {
 
     /// The attachment that the object here stands for.
     fn attachment(&mut self, expected: &dyn Expected) -> Result<&'de [u8]> {
+        let here = self.json.as_bytes().get(self.at..).unwrap_or_default();
+        if let Some((num, rest)) = json::canonical_placeholder(here)
+            && let Some(bytes) = self.attachments.get(num)
+        {
+            self.at = self.json.len() - rest.len();
+            return Ok(bytes);
+        }
         if !self.is_placeholder() {
             return self.mismatch(expected);
         }

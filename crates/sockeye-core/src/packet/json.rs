@@ -7,7 +7,9 @@ use core::ops::Range;
 
 mod fields;
 
-pub(crate) use fields::{ArrayItems, array_items, as_str, as_u64, check_placeholders, field};
+pub(crate) use fields::{
+    ArrayItems, array_items, as_str, as_u64, canonical_placeholder, check_placeholders, field,
+};
 
 /// How deep arrays and objects may nest in a received payload; deeper ones are refused as a parse error.
 pub(crate) const MAX_DEPTH: u32 = 64;
