@@ -18,12 +18,17 @@ impl AddAssign for Counts {
     }
 }
 
+/// Whether the line closes a run of `cargo nextest`.
+pub(crate) fn is_summary(line: &str) -> bool {
+    line.trim_start().starts_with("Summary [")
+}
+
 /// The counts of one line of output, if it closes a run of `cargo test` or `cargo nextest`, or is our own plain form.
 pub(crate) fn closing_line(line: &str) -> Option<Counts> {
     let line = line.trim();
     let list = if let Some(rest) = line.strip_prefix("test result: ") {
         rest.split_once(". ")?.1
-    } else if line.starts_with("Summary [") {
+    } else if is_summary(line) {
         line.split_once(" run: ")?.1
     } else {
         // `N passed, M failed` alone on its line: nothing but such pairs.

@@ -3,7 +3,7 @@
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use crate::count::{Counts, closing_line};
+use crate::count::{Counts, closing_line, is_summary};
 use crate::run;
 
 /// A named group of checks.
@@ -29,13 +29,16 @@ impl Report {
     pub(crate) fn tests(&mut self, command: &mut Command) -> Result<(), String> {
         let output = run::run(command, LIMIT)?;
         let mut counts = Counts::default();
-        for line in &output.lines {
-            if let Some(found) = closing_line(line) {
-                counts += found;
-                if found != Counts::default() {
-                    self.closing.push(line.trim().to_owned());
-                }
-            }
+        let closing =
+            |line: &&String| closing_line(line).is_some_and(|found| found != Counts::default());
+        let mut lines: Vec<&String> = output.lines.iter().filter(closing).collect();
+        // cargo-nextest shows what failing tests printed, the closing lines of their own runners among it.
+        if lines.iter().any(|line| is_summary(line)) {
+            lines.retain(|line| is_summary(line));
+        }
+        for line in lines {
+            counts += closing_line(line).unwrap_or_default();
+            self.closing.push(line.trim().to_owned());
         }
         if !output.success() && counts.failed == 0 {
             counts.failed = 1;
@@ -56,6 +59,15 @@ impl Report {
                 .ok_or_else(|| "it exited with an error".to_owned()),
         );
         Ok(())
+    }
+
+    /// As [`Self::record`], with the time that it took, told at once.
+    pub(crate) fn timed(&mut self, what: &str, took: Duration, result: Result<(), String>) {
+        let verdict = result
+            .as_ref()
+            .map_or_else(|error| format!("FAILED: {error}"), |()| "ok".to_owned());
+        println!("{what}: {verdict} ({:.1} s)", took.as_secs_f32());
+        self.record(what, result);
     }
 
     /// Records the result of a check that is not a command.
