@@ -13,7 +13,7 @@ use crate::qemu::{Board, Outcome};
 use crate::riscv::{self, Firmware, Target};
 
 const LIMIT: Duration = Duration::from_secs(60);
-const FOLDER: &str = "firmware/qemu-virt";
+pub(crate) const FOLDER: &str = "firmware/qemu-virt";
 /// How the firmware ends when it refused a certificate.
 const REFUSED: i32 = 3;
 

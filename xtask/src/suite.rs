@@ -4,6 +4,7 @@ use crate::board;
 use crate::part::{Part, Report};
 use crate::riscv::{Firmware, Target};
 use crate::run::cargo;
+use crate::scenarios;
 use crate::servers;
 use crate::tools::works;
 
@@ -32,6 +33,11 @@ pub(crate) const PARTS: &[Part] = &[
         name: "board",
         about: "an emulated RISC-V board: network, repeatable counts, TLS and its refusals",
         run: board::checks,
+    },
+    Part {
+        name: "board-client",
+        about: "the client on the emulated RISC-V board against the official Node server",
+        run: scenarios::checks,
     },
 ];
 
