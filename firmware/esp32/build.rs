@@ -64,9 +64,8 @@ fn configuration() -> Result<String, String> {
     let name = name(auth.as_ref())?;
     constant("AUTH", "Option<&str>", format!("{:?}", auth.map(|auth| auth.to_string())));
     constant("NAME", "Option<&str>", format!("{name:?}"));
-    if env::var_os("CARGO_FEATURE_TLS").is_some() {
-        // Without https there is nothing to trust.
-        write("ca.der", &if url.tls { authority()? } else { Vec::new() });
+    if url.tls {
+        write("ca.der", &authority()?);
         let server = variable("SOCKEYE_SNTP").unwrap_or_else(|| "pool.ntp.org".to_owned());
         constant("HOST", "&core::ffi::CStr", format!("c{:?}", url.host));
         constant("SNTP", "&str", format!("{server:?}"));
@@ -145,8 +144,10 @@ impl Url {
         } else {
             return Err("it must begin with http:// or https://".to_owned());
         };
-        if tls && env::var_os("CARGO_FEATURE_TLS").is_none() {
-            return Err("https needs the feature `tls`: add `--features tls`".to_owned());
+        match (tls, env::var_os("CARGO_FEATURE_TLS").is_some()) {
+            (true, false) => return Err("https needs the feature `tls`: add `--features tls`".to_owned()),
+            (false, true) => return Err("the feature `tls` is for https: change the URL, or leave it out".to_owned()),
+            _ => (),
         }
         let authority = rest.split('/').next().unwrap_or_default();
         if rest.contains(['?', '#', '@', '"', '\\']) || rest.chars().any(|c| c.is_whitespace() || c.is_control()) {
