@@ -1,6 +1,78 @@
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 //! A [Socket.IO](https://socket.io) client for microcontrollers: `no_std`, no heap, async over `embedded-io-async`.
+//!
+//! The protocol is `sockeye-core`'s: acknowledgements, namespaces, binary, reconnection, connection state recovery and
+//! the offline buffer all work here. This crate moves the bytes, keeps time and gives you handles.
+//!
+//! ```no_run
+//! # #[cfg(feature = "embassy-net")] mod app {
+//! use core::time::Duration;
+//! use embassy_executor::Spawner;
+//! use embassy_net::Stack;
+//! use sockeye_embedded::net::{EmbassyNet, SocketBuffers};
+//! use sockeye_embedded::{Config, EmbassyRunner, Handlers, Socket, Storage};
+//! use static_cell::StaticCell;
+//!
+//! static STORAGE: StaticCell<Storage<2048, 1024>> = StaticCell::new();
+//! static BUFFERS: StaticCell<SocketBuffers<1, 1024, 1024>> = StaticCell::new();
+//!
+//! #[embassy_executor::task]
+//! async fn client(mut runner: EmbassyRunner, net: EmbassyNet<'static, 1>) {
+//!     let handlers = Handlers::new()
+//!         .on("led", |socket, event| {
+//!             let (on,): (bool,) = event.args.parse()?;
+//!             // … switch it, then answer:
+//!             Ok(socket.reply(event, (on,))?)
+//!         })
+//!         .on_disconnect(|_, reason, _| log::warn!("disconnected: {reason}"));
+//!     runner.run(net, handlers).await;
+//! }
+//!
+//! async fn start(spawner: Spawner, stack: Stack<'static>, random: fn(&mut [u8])) {
+//!     let config = Config::new("http://192.168.1.10:3000/board", random).unwrap();
+//!     let (socket, runner) = sockeye_embedded::new(config, STORAGE.init_with(Storage::new)).unwrap();
+//!     let net = EmbassyNet::new(stack, BUFFERS.init_with(SocketBuffers::new));
+//!     spawner.spawn(client(runner, net).unwrap());
+//!     telemetry(socket).await;
+//! }
+//!
+//! async fn telemetry(socket: Socket) {
+//!     for counter in 0u32.. {
+//!         match socket.emit_with_ack("telemetry", (counter,)).timeout(Duration::from_secs(5)).await {
+//!             Ok((seen,)) => { let _: u32 = seen; }
+//!             Err(error) => log::warn!("no answer: {error}"),
+//!         }
+//!         embassy_time::Timer::after_secs(1).await;
+//!     }
+//! }
+//! # }
+//! ```
+//!
+//! # The parts
+//! - [`Storage`]: all memory, sized in one place, in a `StaticCell`.
+//! - [`Config`]: from a URL; the options of all Sockeye clients are in [`Config::core`].
+//! - [`new`] makes of them a [`Socket`], the handle that tasks copy, and a [`Runner`], whose
+//!   [`run`](Runner::run) is the one future that does the work.
+//! - [`Handler`] gets the events, lent from the receive buffer: a type of yours, [`Handlers`], or a closure.
+//! - [`Connect`] is the network: [`net::EmbassyNet`], [`net::EdgeNal`], or your own, for instance with TLS.
+//!
+//! # TLS
+//! `https` URLs need a connector that does TLS. With `mbedtls-rs`: connect TCP ([`net::EmbassyNet::connect_tcp`]), wrap
+//! it in a session with `AuthMode::Required`, a CA and the host's name, shake hands in [`Connect::connect`], and give
+//! out the halves of the session's `split` in [`Connection::split`]. Its writes are not cancel-safe; the run loop never
+//! cancels one but to give the connection up. What a session was refused for goes into [`ConnectError::Other`].
+//!
+//! # Sleep
+//! Every call passes the time to the core. After a light sleep past the heartbeat's deadline, the first emit, read or
+//! timer finds the connection dead: what was emitted is kept, and sent when the client has connected anew. If your sleep
+//! is longer than the server's `pingInterval` + `pingTimeout` anyway, call [`Socket::disconnect`] before it.
+//!
+//! # Features
+//! - `embassy-time` (default): the clock. Without it implement [`Clock`] and use [`new_with_clock`].
+//! - `embassy-net`, `ipv6`: connections over embassy-net. - `edge-nal`: over any stack with those traits.
+//! - `log`, `defmt`: where diagnostics go; with `defmt` public types can be logged.
+//! - `alloc`: `String`, `serde_json::Value`, `Bin` as arguments.
 
 #[cfg(test)]
 extern crate std;
@@ -41,6 +113,11 @@ pub use sockeye_core::{
 };
 pub use storage::Storage;
 pub use url::{Url, UrlError};
+
+/// The runner of a client with default sizes of links and locks, on the clock of `embassy-time`: for task signatures.
+#[cfg(feature = "embassy-time")]
+pub type EmbassyRunner<M = embassy_sync::blocking_mutex::raw::NoopRawMutex, const LINKS: usize = 1> =
+    Runner<M, EmbassyClock, LINKS>;
 
 /// A client in `storage`, on the clock of `embassy-time`: the handle of its first namespace, and what runs it.
 ///

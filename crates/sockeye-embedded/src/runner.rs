@@ -50,7 +50,7 @@ impl<M: RawMutex, C: Clock, const LINKS: usize> Runner<M, C, LINKS> {
         let driver = Driver {
             shared,
             handler: RefCell::new(handler),
-            links: [const { Control::CLOSED }; 3],
+            links: [const { Control::closed() }; 3],
             wake: Cell::new(None),
         };
         driver.begin();
@@ -77,8 +77,9 @@ struct Control {
 }
 
 impl Control {
-    const CLOSED: Self =
-        Self { open: Cell::new(false), turn: Cell::new(0), transmit: Cell::new(false), busy: Cell::new(false) };
+    const fn closed() -> Self {
+        Self { open: Cell::new(false), turn: Cell::new(0), transmit: Cell::new(false), busy: Cell::new(false) }
+    }
 
     fn set_open(&self, open: bool) {
         self.open.set(open);

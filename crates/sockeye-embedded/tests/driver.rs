@@ -15,6 +15,7 @@ use sockeye_embedded::{
     AckError, AnswerError, ArgsError, Auth, BinRef, Config, ConnectError, EmitError, EmitOptions, Event, Handler, Handlers,
     Socket, Storage, Text, Transports, new_with_clock,
 };
+use sockeye_embedded::core_api::Link;
 use support::exec::{TestClock, block_on, sleep};
 use support::net::{Manners, Net};
 use support::peer::Frame;
@@ -658,15 +659,12 @@ fn polling_upgrades_to_websocket_on_three_links() {
             assert!(get.request().await.0.starts_with("GET /socket.io/?EIO=4&transport=polling&t="));
             get.respond(r#"0{"sid":"engine","upgrades":["websocket"],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}"#);
             // The next poll, the CONNECT, and the WebSocket, in whichever order they come.
-            let (post, ws) = loop {
-                while net.connections() < 3 {
-                    sleep(Duration::from_millis(1)).await;
-                }
-                let targets = net.targets();
-                let at = |link| targets.iter().position(|target| target.link == link).unwrap();
-                use sockeye_embedded::core_api::Link;
-                break (net.wire(at(Link::Post)).await, net.wire(at(Link::WebSocket)).await);
-            };
+            while net.connections() < 3 {
+                sleep(Duration::from_millis(1)).await;
+            }
+            let targets = net.targets();
+            let at = |link| targets.iter().position(|target| target.link == link).unwrap();
+            let (post, ws) = (net.wire(at(Link::Post)).await, net.wire(at(Link::WebSocket)).await);
             let (head, body) = post.request().await;
             assert!(head.starts_with("POST /socket.io/?EIO=4&transport=polling&t="));
             assert_eq!(body, "40");
