@@ -175,6 +175,10 @@ impl<'a, T: Default> Table<'a, T> {
                 if deque.len() >= *max {
                     return Err(entry);
                 }
+                if deque.len() == deque.capacity() && deque.len() < 2 {
+                    // Most tables of most clients never hold more than one or two.
+                    deque.reserve_exact(1);
+                }
                 deque.push_back(entry);
                 Ok(())
             }

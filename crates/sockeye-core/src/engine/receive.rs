@@ -233,6 +233,10 @@ impl Engine<'_> {
             return;
         }
         self.links[i].job = Job::Frames;
+        if self.ws_is_main {
+            // No more requests on this connection.
+            self.head.shrink();
+        }
         if self.upgrade == Upgrade::Dialing {
             self.send_probe();
         }

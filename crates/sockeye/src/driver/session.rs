@@ -251,6 +251,8 @@ impl Driver {
         if inbox.bytes.capacity() > KEEP {
             inbox.bytes = Vec::new();
         }
+        // Commands are rare, connections may be many.
+        inbox.commands = VecDeque::new();
     }
 
     fn wait_for(&mut self, id: u64, sender: AckSender) {
