@@ -30,6 +30,11 @@ pub(crate) const PARTS: &[Part] = &[
         run: interop,
     },
     Part {
+        name: "demo",
+        about: "the demo, without a browser: boards, a server, a link that is cut",
+        run: demo,
+    },
+    Part {
         name: "board",
         about: "an emulated RISC-V board: network, repeatable counts, TLS and its refusals",
         run: board::checks,
@@ -42,12 +47,12 @@ pub(crate) const PARTS: &[Part] = &[
 ];
 
 fn unit(report: &mut Report) -> Result<(), String> {
-    run_tests(report, "--workspace", "")?;
+    run_tests(report, "--workspace --tests", "")?;
     report.tests(&mut cargo("test --workspace --doc --no-fail-fast"))
 }
 
 fn features(report: &mut Report) -> Result<(), String> {
-    run_tests(report, "-p sockeye-core --no-default-features", "")?;
+    run_tests(report, "-p sockeye-core --no-default-features --tests", "")?;
     for features in ["", "log", "defmt", "alloc,log,defmt"] {
         let mut build = cargo("build --quiet -p sockeye-core --no-default-features --features");
         report.check(build.arg(features))?;
@@ -78,21 +83,27 @@ fn interop(report: &mut Report) -> Result<(), String> {
     run_tests(report, "-p sockeye-interop --test interop", "--ignored")
 }
 
+fn demo(report: &mut Report) -> Result<(), String> {
+    report.check(&mut cargo(
+        "run --quiet -p sockeye-cli --bin sockeye -- demo --duration 10s",
+    ))
+}
+
 /// With cargo-nextest where it is installed: it runs test binaries side by side and names slow tests.
-fn run_tests(report: &mut Report, packages: &str, harness: &str) -> Result<(), String> {
+fn run_tests(report: &mut Report, targets: &str, harness: &str) -> Result<(), String> {
     if works(&["cargo", "nextest", "--version"]) {
         let ignored = if harness.is_empty() {
             ""
         } else {
             "--run-ignored only"
         };
-        let quiet = "--status-level fail --final-status-level fail --no-tests pass --no-fail-fast --cargo-quiet";
+        let quiet = "--status-level fail --final-status-level fail --no-fail-fast --cargo-quiet";
         report.tests(&mut cargo(&format!(
-            "nextest run {packages} {ignored} {quiet}"
+            "nextest run {targets} {ignored} {quiet}"
         )))
     } else {
         report.tests(&mut cargo(&format!(
-            "test --quiet --no-fail-fast {packages} --lib --bins --tests -- {harness}"
+            "test --quiet --no-fail-fast {targets} -- {harness}"
         )))
     }
 }
