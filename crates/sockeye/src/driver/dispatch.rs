@@ -182,7 +182,8 @@ impl Cached {
 /// The dispatcher's task. It ends with the driver.
 pub(super) async fn run(outlet: Arc<Outlet>, shared: Weak<Shared>) {
     let mut batch = Batch::default();
-    let mut cached = Cached { nsp: None, version: 0, table: Arc::default(), responder: None };
+    let nobody: Arc<Table> = Arc::default();
+    let mut cached = Cached { nsp: None, version: 0, table: Arc::clone(&nobody), responder: None };
     loop {
         batch.clear();
         outlet.take(&mut batch).await;
@@ -246,5 +247,7 @@ pub(super) async fn run(outlet: Arc<Outlet>, shared: Weak<Shared>) {
         }
         cached.nsp = None;
         cached.responder = None;
+        // Handlers and streams that are removed meanwhile end at once, not with the next event.
+        cached.table = Arc::clone(&nobody);
     }
 }
