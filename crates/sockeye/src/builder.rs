@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize};
+use std::task::Poll;
 use std::time::Duration;
 
 use atomic_waker::AtomicWaker;
@@ -49,6 +51,17 @@ impl AuthSource {
             Box::pin(async move { auth_json(&value.await?) })
         }))
     }
+}
+
+/// Calls and awaits user code; a panic in it is an error.
+pub(crate) async fn caught(source: Arc<dyn Fn() -> PairsFuture + Send + Sync>) -> Result<String, BoxError> {
+    let panicked = || BoxError::from("the function panicked");
+    let mut future = catch_unwind(AssertUnwindSafe(|| source())).map_err(|_| panicked())?;
+    std::future::poll_fn(move |cx| {
+        let poll = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
+        poll.unwrap_or_else(|_| Poll::Ready(Err(panicked())))
+    })
+    .await
 }
 
 impl fmt::Debug for AuthSource {

@@ -31,7 +31,8 @@ pub(crate) enum Command {
     Disconnect { nsp: usize },
     Forget { nsp: usize },
     Reconnect,
-    Auth { nsp: usize, auth: Result<String, String> },
+    /// What the `auth` function came to that was called under this number.
+    Auth { nsp: usize, call: u64, auth: Result<String, String> },
     Query(String),
     Headers(String),
     Reconnection(Reconnection),

@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use sockeye_core::{Client, Config, Instant, Link, Memory, Nsp, Output};
 use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
 use tokio::time::Sleep;
 
 use crate::builder::PairsFn;
@@ -43,6 +44,20 @@ struct Space {
     waiters: Vec<Waiter>,
     /// Joined, as far as events have told.
     joined: bool,
+    /// The `auth` function is at work.
+    asked: Option<Asked>,
+}
+
+/// A call of an `auth` function; it is given up when nobody waits for the answer any more.
+struct Asked {
+    call: u64,
+    task: AbortHandle,
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
 }
 
 /// Rounds of one poll before others get their turn.
@@ -65,6 +80,8 @@ struct Driver {
     /// Those who wait for acknowledgements, by `AckId` minus `first_ack`.
     acks: VecDeque<Option<AckSender>>,
     first_ack: u64,
+    /// Calls of `auth` functions so far.
+    calls: u64,
     flushes: Vec<oneshot::Sender<()>>,
     readies: Vec<oneshot::Sender<()>>,
     outlet: Arc<Outlet>,
@@ -101,6 +118,7 @@ pub(crate) fn spawn(runtime: &tokio::runtime::Handle, shared: Arc<Shared>, confi
         by_nsp: Vec::new(),
         acks: VecDeque::new(),
         first_ack: 1,
+        calls: 0,
         flushes: Vec::new(),
         readies: Vec::new(),
         outlet: Arc::clone(&outlet),

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::builder::PairsFn;
+use crate::builder::{PairsFn, caught};
 use crate::url::Address;
 
 /// What a finished dial brings: the stream, and query and headers if they were computed for it.
@@ -43,7 +43,7 @@ pub(super) fn dial(target: &super::Target, fresh: bool) -> DialFuture {
 async fn computed(source: Option<PairsFn>, what: &str) -> Result<Option<String>, String> {
     match source {
         None => Ok(None),
-        Some(source) => source().await.map(Some).map_err(|error| format!("{what} could not be computed: {error}")),
+        Some(source) => caught(source).await.map(Some).map_err(|error| format!("{what} could not be computed: {error}")),
     }
 }
 

@@ -8,10 +8,10 @@ use sockeye_core::packet::Attachments;
 use sockeye_core::{Cause, EmitError, EmitOptions, Event, Nsp, RawPacket};
 
 use super::dispatch::{Batch, Item};
-use super::{Driver, Space};
+use super::{Asked, Driver, Space};
 use crate::Transport;
 use crate::args::Args;
-use crate::builder::AuthSource;
+use crate::builder::{AuthSource, caught};
 use crate::error::{ConnectError, ConnectErrorKind, Disconnected, Notice};
 use crate::shared::{ACTIVE, AckSender, Command, Head, IDLE, Inbox, JOINED, Shared, lock};
 
@@ -141,6 +141,7 @@ pub(super) fn event(event: Event<'_>, view: &mut View<'_>) -> Option<FollowUp> {
             error.active = retry;
             let give_up = !retry || is_definitive(details.cause);
             for space in view.spaces.iter_mut().flatten() {
+                space.asked = None;
                 if space.joined || space.shared.state.load(Ordering::Acquire) == IDLE {
                     continue;
                 }
@@ -294,7 +295,7 @@ impl Driver {
             self.by_nsp.resize(nsp.index() + 1, usize::MAX);
         }
         self.by_nsp[nsp.index()] = index;
-        self.spaces[index] = Some(Space { nsp, shared, waiters: Vec::new(), joined: false });
+        self.spaces[index] = Some(Space { nsp, shared, waiters: Vec::new(), joined: false, asked: None });
         Some(nsp)
     }
 
@@ -324,6 +325,7 @@ impl Driver {
             Command::Disconnect { nsp: index } => {
                 if let Some(Some(space)) = self.spaces.get_mut(index) {
                     let nsp = space.nsp;
+                    space.asked = None;
                     for waiter in space.waiters.drain(..) {
                         let _ = waiter.send(Err(ConnectError::closed()));
                     }
@@ -333,7 +335,13 @@ impl Driver {
             }
             Command::Forget { nsp: index } => self.forget(index),
             Command::Reconnect => self.core.reconnect(now),
-            Command::Auth { nsp: index, auth } => self.auth(index, auth),
+            Command::Auth { nsp: index, call, auth } => {
+                // The place may have been taken by another namespace, or the answer by a later call.
+                let asked = self.spaces.get(index).and_then(Option::as_ref).and_then(|space| space.asked.as_ref());
+                if asked.is_some_and(|asked| asked.call == call) {
+                    self.auth(index, auth);
+                }
+            }
             Command::Query(query) => self.core.set_query(query.into()),
             Command::Headers(headers) => self.core.set_headers(headers.into()),
             Command::Reconnection(policy) => *self.core.reconnection_mut() = policy,
@@ -369,6 +377,7 @@ impl Driver {
     fn auth(&mut self, index: usize, auth: Result<String, String>) {
         let now = self.now;
         let Some(Some(space)) = self.spaces.get_mut(index) else { return };
+        space.asked = None;
         let nsp = space.nsp;
         let error = match auth {
             Ok(json) => match self.core.provide_auth(now, nsp, &json) {
@@ -391,7 +400,7 @@ impl Driver {
         match request {
             FollowUp::Auth(nsp) => {
                 let Some(&index) = self.by_nsp.get(nsp.index()) else { return };
-                let Some(Some(space)) = self.spaces.get(index) else { return };
+                let Some(Some(space)) = self.spaces.get_mut(index) else { return };
                 let source = lock(&space.shared.auth).clone();
                 match source {
                     AuthSource::None => self.auth(index, Ok(String::new())),
@@ -399,12 +408,15 @@ impl Driver {
                     AuthSource::Function(function) => {
                         // User code: in a task of its own, so that it cannot hold heartbeats up.
                         let shared = Arc::downgrade(&self.shared);
-                        tokio::spawn(async move {
-                            let auth = function().await.map_err(|error| error.to_string());
+                        self.calls += 1;
+                        let call = self.calls;
+                        let task = tokio::spawn(async move {
+                            let auth = caught(function).await.map_err(|error| error.to_string());
                             if let Some(shared) = shared.upgrade() {
-                                shared.command(Command::Auth { nsp: index, auth });
+                                shared.command(Command::Auth { nsp: index, call, auth });
                             }
                         });
+                        space.asked = Some(Asked { call, task: task.abort_handle() });
                     }
                 }
             }
@@ -446,12 +458,21 @@ impl Driver {
 
     /// The connection is closed for good.
     pub(super) fn end(&mut self) {
-        if std::mem::replace(&mut lock(&self.shared.inbox).closed, true) {
+        let closed = Inbox { closed: true, ..Inbox::default() };
+        let rest = std::mem::replace(&mut **lock(&self.shared.inbox), closed);
+        if rest.closed {
             return;
         }
+        // Whoever has asked for something that is not taken any more is told so.
+        drop(rest);
+        for sender in self.acks.drain(..).flatten() {
+            let _ = sender.send(Err(sockeye_core::AckError::Disconnected));
+        }
+        for nsp in lock(&self.shared.nsps).iter() {
+            nsp.state.store(IDLE, Ordering::Release);
+            *lock(&nsp.id) = None;
+        }
         for space in self.spaces.iter_mut().flatten() {
-            space.shared.state.store(IDLE, Ordering::Release);
-            *lock(&space.shared.id) = None;
             for waiter in space.waiters.drain(..) {
                 let _ = waiter.send(Err(ConnectError::closed()));
             }
