@@ -357,7 +357,9 @@ impl<'a> Memory<'a> {
         match core::mem::replace(&mut rx.rx, RxMemory::Fixed(&mut [])) {
             RxMemory::Fixed(all) => {
                 let aux = if polling { (all.len() / 4).min(1024) } else { 0 };
-                let (main, rest) = all.split_at_mut(all.len() - 2 * aux);
+                // On the WebSocket a whole control frame must fit.
+                let ws = if polling { aux.max(HOLD_ROOM) } else { 0 };
+                let (main, rest) = all.split_at_mut(all.len() - aux - ws);
                 let (post, ws) = rest.split_at_mut(aux);
                 [main, post, ws].map(|part| RxBuf::new(Bytes::Fixed(part)))
             }
