@@ -153,6 +153,7 @@ pub(crate) async fn run(
         started: Instant::now(),
         counter: 0,
         round_trip: None,
+        picture_owed: false,
     };
     let mut ticks =
         tokio::time::interval_at(tokio::time::Instant::now() + first_report(index), PERIOD);
@@ -219,6 +220,7 @@ struct Board {
     started: Instant,
     counter: u64,
     round_trip: Option<Duration>,
+    picture_owed: bool,
 }
 
 impl Board {
@@ -234,8 +236,9 @@ impl Board {
             self.round_trip = Some(sent.elapsed());
         }
         // The first picture soon after the start, so that a short demonstration has one of each board.
-        if self.counter == 2 || self.counter.is_multiple_of(self.model.picture_every) {
-            self.picture().await;
+        let turn = self.counter == 2 || self.counter.is_multiple_of(self.model.picture_every);
+        if turn || self.picture_owed {
+            self.picture_owed = !self.picture().await;
         }
         if self.model.talks && self.counter % 5 == 1 {
             let line = format!(
@@ -252,20 +255,23 @@ impl Board {
         }
     }
 
-    async fn picture(&mut self) {
+    /// Sends a picture; whether it has arrived.
+    async fn picture(&self) -> bool {
         let lamp = self.led.load(Ordering::Relaxed);
         let seconds = self.started.elapsed().as_secs_f64() * 2.0 + 27.0 + 9.0 * self.index as f64;
         let file = picture::scene(seconds, 11 * self.index as u32 + 3, lamp);
         let facts = json!({"width": picture::WIDTH, "height": picture::HEIGHT, "seq": self.tally.pictures.get() + 1, "crc32": picture::crc32(&file)});
         self.tally.pictures.add();
-        if let Some(answer) = self.ask("picture", (Bin::from(file), facts)).await {
-            if answer.get("ok") == Some(&Value::Bool(true)) {
-                self.tally.pictures_intact.add();
-            } else {
-                self.tally
-                    .trouble(format!("the server said of a picture: {answer}"));
-            }
+        let Some(answer) = self.ask("picture", (Bin::from(file), facts)).await else {
+            return false; // lost with the link: sent again with the next telemetry
+        };
+        if answer.get("ok") == Some(&Value::Bool(true)) {
+            self.tally.pictures_intact.add();
+        } else {
+            self.tally
+                .trouble(format!("the server said of a picture: {answer}"));
         }
+        true
     }
 
     /// Emits and waits for the answer; what goes wrong is counted.

@@ -9,7 +9,7 @@ use socketioxide::extract::{AckSender, Data, SocketRef};
 use crate::value::{Arg, Parsed};
 
 /// Answers events, for first steps with `sockeye emit`.
-pub(crate) async fn echo(socket: SocketRef) {
+pub(crate) fn listen(socket: &SocketRef) {
     socket.on_fallback(async |Data(arguments): Data<All>, ack: AckSender| {
         // A client that has gone needs no answer.
         let _ = ack.send(&arguments);

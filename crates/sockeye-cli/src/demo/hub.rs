@@ -185,27 +185,20 @@ impl Hub {
         })
     }
 
-    /// Whether a board of this name may join, with the reason if not.
-    pub(crate) fn admits(&self, name: &str) -> Result<(), String> {
-        let state = self.lock();
+    /// Makes a place for a board that is about to join, or says why there is none.
+    pub(crate) fn admit(&self, name: &str, socket: &SocketRef) -> Result<(), String> {
+        let mut state = self.lock();
         if state.boards.len() >= MAX_BOARDS && !state.boards.contains_key(name) {
             return Err(format!("this demo shows at most {MAX_BOARDS} boards"));
         }
-        Ok(())
-    }
-
-    /// A board has joined. Gives the socket whose place it takes, if that one is still there.
-    pub(crate) fn joined(&self, name: &str, socket: SocketRef) -> Option<SocketRef> {
-        let mut state = self.lock();
-        let transport = transport(&socket);
-        let board = state
+        state
             .boards
             .entry(name.to_owned())
             .or_insert_with(|| Board {
                 name: name.to_owned(),
                 status: Status::Offline,
                 since: now(),
-                transport,
+                transport: transport(socket),
                 joins: 0,
                 facts: Map::new(),
                 values: Map::new(),
@@ -219,6 +212,14 @@ impl Hub {
                 socket: None,
                 lost_at: None,
             });
+        Ok(())
+    }
+
+    /// A board has joined. Gives the socket whose place it takes, if that one is still there.
+    pub(crate) fn joined(&self, name: &str, socket: SocketRef) -> Option<SocketRef> {
+        let mut state = self.lock();
+        let transport = transport(&socket);
+        let board = state.boards.get_mut(name)?;
         let again = board.joins > 0;
         let away = board.lost_at.take().map(|at| at.elapsed());
         board.joins += 1;

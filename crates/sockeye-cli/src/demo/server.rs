@@ -64,17 +64,36 @@ fn router(hub: Hub) -> Router {
         .max_payload(MAX_MESSAGE as u64)
         .ws_max_message_size(MAX_MESSAGE)
         .build_layer();
-    io.ns("/", echo::echo);
+    // The server library tells a client that it has joined before it runs the handler of the namespace, and drops events
+    // without a listener. So listeners are registered in the check before that.
+    io.ns(
+        "/",
+        (async || {}).with(async |socket: SocketRef| {
+            echo::listen(&socket);
+            Ok::<_, Infallible>(())
+        }),
+    );
     let boards = hub.clone();
-    let admit = hub.clone();
-    let joined = async move |socket: SocketRef, TryData(auth): TryData<Value>| {
-        if let Ok(name) = contract::name_of(auth.ok().as_ref()) {
-            board(boards, name, &socket);
-        }
-    };
-    let check = async move |TryData(auth): TryData<Value>| {
+    let check = async move |socket: SocketRef, TryData(auth): TryData<Value>| {
         let name = contract::name_of(auth.ok().as_ref())?;
-        admit.admits(&name)
+        boards.admit(&name, &socket)?;
+        listen(&boards, &name, &socket);
+        Ok::<_, String>(())
+    };
+    let boards = hub.clone();
+    let joined = async move |socket: SocketRef, TryData(auth): TryData<Value>| {
+        let Ok(name) = contract::name_of(auth.ok().as_ref()) else {
+            return;
+        };
+        if let Some(replaced) = boards.joined(&name, socket.clone())
+            && replaced.connected()
+        {
+            let _ = replaced.disconnect();
+        }
+        // It may have gone before it could be told.
+        if !socket.connected() {
+            boards.left(&name, socket.id, DisconnectReason::TransportClose);
+        }
     };
     io.ns(contract::NAMESPACE, joined.with(check));
 
@@ -91,14 +110,9 @@ fn router(hub: Hub) -> Router {
         .layer(layer)
 }
 
-/// Wires the events of one board that has joined.
-fn board(hub: Hub, name: String, socket: &SocketRef) {
-    if let Some(replaced) = hub.joined(&name, socket.clone())
-        && replaced.connected()
-    {
-        let _ = replaced.disconnect();
-    }
-
+/// Listens to the events of one board.
+fn listen(hub: &Hub, name: &str, socket: &SocketRef) {
+    let (hub, name) = (hub.clone(), name.to_owned());
     let (to, who) = (hub.clone(), name.clone());
     socket.on(
         "hello",

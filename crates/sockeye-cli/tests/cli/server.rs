@@ -32,16 +32,23 @@ impl Server {
 /// Starts a Socket.IO server with the namespaces `/`, `/chat` and `/secret` (which wants a token).
 pub(crate) async fn start() -> Server {
     let (layer, io) = SocketIo::builder().max_payload(10_000_000).build_layer();
-    io.ns("/", wire);
-    io.ns("/chat", wire);
-    let token = async |TryData(auth): TryData<Value>| -> Result<(), &'static str> {
-        if auth.is_ok_and(|auth| auth["token"] == "good") {
-            Ok(())
-        } else {
-            Err("wrong token")
-        }
+    // Listeners are registered before the client is told that it has joined, or its first events could be missed.
+    let open = async |socket: SocketRef| {
+        listen(&socket);
+        Ok::<_, &'static str>(())
     };
-    io.ns("/secret", wire.with(token));
+    io.ns("/", welcome.with(open));
+    io.ns("/chat", welcome.with(open));
+    let token =
+        async |socket: SocketRef, TryData(auth): TryData<Value>| -> Result<(), &'static str> {
+            if auth.is_ok_and(|auth| auth["token"] == "good") {
+                listen(&socket);
+                Ok(())
+            } else {
+                Err("wrong token")
+            }
+        };
+    io.ns("/secret", welcome.with(token));
     let app = axum::Router::new().layer(layer);
     let listener = TcpListener::bind(("127.0.0.1", 0))
         .await
@@ -53,7 +60,7 @@ pub(crate) async fn start() -> Server {
     Server { address, task }
 }
 
-async fn wire(socket: SocketRef, TryData(auth): TryData<Value>) {
+async fn welcome(socket: SocketRef, TryData(auth): TryData<Value>) {
     let auth = auth.unwrap_or(Value::Null);
     let query = socket
         .req_parts()
@@ -74,7 +81,9 @@ async fn wire(socket: SocketRef, TryData(auth): TryData<Value>) {
             &json!({"auth": auth, "query": query, "header": header}),
         )
         .ok();
+}
 
+fn listen(socket: &SocketRef) {
     socket.on(
         "echo",
         async |Data((first, second)): Data<(Value, Value)>, ack: AckSender| {
