@@ -96,6 +96,9 @@ pub(crate) fn check_namespace(name: &str) -> Result<String, ConnectError> {
     if name.contains(',') || name.chars().any(char::is_control) {
         return Err(ConnectError::config(format!("bad namespace {name:?}: commas and control characters cannot be sent")));
     }
+    if name.len() > 4000 {
+        return Err(ConnectError::config(format!("the namespace is too long: {} bytes, 4000 at most", name.len())));
+    }
     Ok(if name.starts_with('/') { name.to_owned() } else { format!("/{name}") })
 }
 
@@ -107,14 +110,18 @@ pub(crate) fn encode_query<K: AsRef<str>, V: AsRef<str>>(query: impl IntoIterato
     out.finish()
 }
 
+/// A name as HTTP understands it.
+fn is_token(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+}
+
 pub(crate) fn encode_headers<K: AsRef<str>, V: AsRef<str>>(
     headers: impl IntoIterator<Item = (K, V)>,
 ) -> Result<String, ConnectError> {
     let mut out = String::new();
     for (name, value) in headers {
         let (name, value) = (name.as_ref(), value.as_ref());
-        let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-        if name.is_empty() || !name.bytes().all(token) {
+        if !is_token(name) {
             return Err(ConnectError::config(format!("bad header name {name:?}: letters, digits and - only")));
         }
         if value.bytes().any(|b| b < 0x20 && b != b'\t' || b == 0x7f) {
@@ -170,6 +177,7 @@ pub struct ClientBuilder {
     headers: Vec<(String, String)>,
     transports: Vec<Transport>,
     timestamp_requests: Option<bool>,
+    bad_protocol: Option<String>,
     auth: Result<AuthSource, ConnectError>,
     options: NspOptions,
     config: Config<'static>,
@@ -201,6 +209,7 @@ impl ClientBuilder {
             headers: Vec::new(),
             transports: vec![Transport::Polling, Transport::WebSocket],
             timestamp_requests: None,
+            bad_protocol: None,
             auth: Ok(AuthSource::None),
             options: nsp_options(),
             config: Config::new(sockeye_core::text(""), Entropy::Fn(entropy)),
@@ -316,6 +325,7 @@ impl ClientBuilder {
     pub fn protocols<S: AsRef<str>>(mut self, protocols: impl IntoIterator<Item = S>) -> Self {
         let list: Vec<String> = protocols.into_iter().map(|p| p.as_ref().to_owned()).collect();
         self.config.protocols = list.join(", ").into();
+        self.bad_protocol = list.into_iter().find(|protocol| !is_token(protocol));
         self
     }
 
@@ -510,6 +520,14 @@ impl ClientBuilder {
         };
         for (key, _) in address.query.iter().chain(&self.query) {
             check_query(key)?;
+        }
+        if let Some(protocol) = self.bad_protocol {
+            return Err(ConnectError::config(format!("bad WebSocket sub-protocol {protocol:?}: letters, digits and - only")));
+        }
+        let stamp = &*self.config.timestamp_param;
+        check_query(stamp)?;
+        if stamp.is_empty() || !stamp.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~".contains(&b)) {
+            return Err(ConnectError::config(format!("bad name of the time stamp {stamp:?}: letters, digits and - only")));
         }
         let transports = match *self.transports.as_slice() {
             [] => return Err(ConnectError::config("no transport: give polling, websocket or both")),
