@@ -1,0 +1,91 @@
+//! Bad input: one line that says what is wrong and what to do.
+
+use serde_json::json;
+use sockeye::{Client, ClientBuilder, ConnectErrorKind, Transport};
+
+use crate::support::{Host, client, within};
+
+const URL: &str = "http://127.0.0.1:9";
+
+#[tokio::test]
+async fn bad_urls_and_options() {
+    let cases: Vec<(ClientBuilder, &str)> = vec![
+        (Client::builder(""), "it is empty"),
+        (Client::builder("localhost:3000"), "no scheme"),
+        (Client::builder("ftp://h"), "scheme ftp is unknown"),
+        (Client::builder("https://h"), "TLS is not built into this version"),
+        (Client::builder("wss://h"), "TLS is not built into this version"),
+        (Client::builder("http://"), "bad URL"),
+        (Client::builder("http://[::1"), "bad URL"),
+        (Client::builder("http://h:99999"), "bad URL"),
+        (Client::builder("http://u:p@h"), "Authorization"),
+        (Client::builder("http://h/a%2Cb"), "commas"),
+        (Client::builder(URL).namespace("a,b"), "commas"),
+        (Client::builder(URL).namespace("a\nb"), "control characters"),
+        (Client::builder(URL).path("/a b"), "percent-encode"),
+        (Client::builder(URL).path("/a?b=1"), "bad path"),
+        (Client::builder(URL).path("/é"), "bad path"),
+        (Client::builder(URL).query("sid", "1"), "query key sid"),
+        (Client::builder(format!("{URL}/?EIO=3")), "query key EIO"),
+        (Client::builder(URL).header("a b", "c"), "bad header name"),
+        (Client::builder(URL).header("", "c"), "bad header name"),
+        (Client::builder(URL).header("A", "b\r\nEvil: 1"), "no line breaks"),
+        (Client::builder(URL).header("Host", "h"), "set by the client itself"),
+        (Client::builder(URL).header("sec-websocket-KEY", "h"), "set by the client itself"),
+        (Client::builder(URL).transports([]), "no transport"),
+        (Client::builder(URL).transports([Transport::Polling, Transport::Polling]), ""),
+        (Client::builder(URL).auth(json!("text")), "must be a JSON object"),
+        (Client::builder(URL).auth(json!([1])), "must be a JSON object"),
+        (Client::builder(URL).auth(std::collections::HashMap::from([(vec![0], 1)])), "key must be a string"),
+    ];
+    for (builder, words) in cases {
+        if words.is_empty() {
+            builder.open().unwrap();
+            continue;
+        }
+        let what = format!("{builder:?}");
+        let error = builder.open().expect_err(&what);
+        let line = error.to_string();
+        assert_eq!(error.kind(), ConnectErrorKind::Config, "{what}");
+        assert!(line.contains(words) && !line.contains('\n'), "{what}: {line}");
+        assert!(!error.active() && error.data().is_none() && error.cause().is_none());
+    }
+}
+
+#[tokio::test]
+async fn secrets_are_not_shown() {
+    let builder = Client::builder(URL).auth(json!({"token": "s3cret"})).header("Authorization", "s3cret");
+    assert!(!format!("{builder:?}").contains("s3cret"));
+    let socket = builder.open().unwrap();
+    assert!(!format!("{socket:?} {:?}", socket.namespace("/x").auth(json!({"t": "s3cret"}))).contains("s3cret"));
+}
+
+#[tokio::test]
+async fn bad_sub_protocols_and_time_stamp_names() {
+    for builder in [
+        Client::builder(URL).protocols(["a\r\nEvil: 1"]),
+        Client::builder(URL).protocols(["a b"]),
+        Client::builder(URL).protocols([""]),
+        Client::builder(URL).timestamp_param("a&b"),
+        Client::builder(URL).timestamp_param("sid"),
+        Client::builder(URL).timestamp_param(""),
+    ] {
+        let error = builder.open().expect_err("a bad name");
+        assert_eq!(error.kind(), ConnectErrorKind::Config);
+        assert!(!error.to_string().contains('\n'), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn bad_namespaces_of_a_live_connection() {
+    let host = Host::start();
+    let socket = within("connect", client(&host).connect()).await.unwrap();
+    let error = within("connect", socket.namespace("/a,b").connect()).await.unwrap_err();
+    assert!(error.to_string().contains("commas"), "{error}");
+    let error = within("connect", socket.namespace("/a").auth(json!(1)).connect()).await.unwrap_err();
+    assert!(error.to_string().contains("must be a JSON object"), "{error}");
+    let error = within("connect", socket.namespace(&"x".repeat(5000)).connect()).await.unwrap_err();
+    assert_eq!(error.kind(), ConnectErrorKind::Config);
+    assert!(error.to_string().contains("too long"), "{error}");
+    assert!(socket.connected());
+}

@@ -1,0 +1,439 @@
+//! Handlers: all kinds, at run time, and from inside handlers.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use serde::Deserialize;
+use sockeye::{Args, Client, Event, HandlerId, Responder, Socket};
+use tokio::sync::oneshot;
+
+use crate::support::{Host, Log, client, eventually, polling, within};
+
+async fn joined(host: &Host) -> Socket {
+    within("connect", client(host).connect()).await.unwrap()
+}
+
+/// Waits until the client has worked through everything the server has sent: an event with an ack is answered last.
+async fn settled(host: &Host, socket: &Socket) {
+    let (sender, receiver) = oneshot::channel();
+    let sender = Mutex::new(Some(sender));
+    let id = socket.on("settled", move |()| {
+        let _ = sender.lock().unwrap().take().map(|sender| sender.send(()));
+    });
+    host.emit("/", "[\"settled\"]");
+    within("settled", receiver).await.unwrap();
+    socket.off(id);
+}
+
+#[derive(Debug, Deserialize)]
+struct Reading {
+    sensor: String,
+    celsius: Option<f32>,
+}
+
+#[tokio::test]
+async fn typed_arguments_sync_and_async() {
+    let host = Host::start();
+    let socket = joined(&host).await;
+    let log = Log::new();
+    let out = log.clone();
+    socket.on("pair", move |(name, n): (String, u32)| out.push(format!("{name} {n}")));
+    let out = log.clone();
+    socket.on("pair", move |(name, n): (String, u32)| {
+        let out = out.clone();
+        async move {
+            tokio::task::yield_now().await;
+            out.push(format!("async {name} {n}"));
+        }
+    });
+    let out = log.clone();
+    socket.on("reading", move |(reading,): (Reading,)| {
+        out.push(format!("{} {:?}", reading.sensor, reading.celsius));
+    });
+    let out = log.clone();
+    socket.on("nothing", move |()| out.push("nothing"));
+    let out = log.clone();
+    socket.on("args", move |args: Args| out.push(format!("{} {:?} {}", args.len(), args.values(), args.json())));
+    let out = log.clone();
+    socket.on("maybe", move |(a, b): (u8, Option<String>)| out.push(format!("{a} {b:?}")));
+    host.emit("/", "[\"pair\",\"a\\n\\u00e9\",7]");
+    host.emit("/", "[\"reading\",{\"sensor\":\"roof\",\"celsius\":21.5,\"more\":[]}]");
+    host.emit("/", "[\"nothing\",1,2]");
+    host.emit("/", "[\"args\",1,{\"a\":null}]");
+    host.emit("/", "[\"maybe\",3]");
+    let expected = [
+        "a\né 7",
+        "async a\né 7",
+        "roof Some(21.5)",
+        "nothing",
+        "2 [Number(1), Object {\"a\": Null}] [1,{\"a\":null}]",
+        "3 None",
+    ];
+    assert_eq!(log.wait(expected.len()).await, expected);
+}
+
+#[tokio::test]
+async fn responders_sync_async_and_later() {
+    for builder in [client, polling] {
+        let host = Host::start();
+        let socket = within("connect", builder(&host).connect()).await.unwrap();
+        socket.on("now", |(n,): (u32,), reply: Responder| {
+            assert!(reply.is_requested());
+            reply.ack((n + 1, "now")).unwrap();
+        });
+        socket.on("async", |(n,): (u32,), reply: Responder| async move {
+            tokio::task::yield_now().await;
+            reply.ack((n + 1,)).unwrap();
+        });
+        let kept = Arc::new(Mutex::new(None));
+        let keep = Arc::clone(&kept);
+        socket.on("later", move |_: Args, reply: Responder| *keep.lock().unwrap() = Some(reply));
+        let log = Log::new();
+        let out = log.clone();
+        socket.on("unasked", move |(): (), reply: Responder| {
+            out.push(format!("{} {:?}", reply.is_requested(), reply.ack_id()));
+            reply.ack(("never sent",)).unwrap();
+        });
+        host.send("420[\"now\",1]");
+        host.send("4217[\"async\",5]");
+        host.send("429007199254740993[\"later\"]");
+        host.emit("/", "[\"unasked\"]");
+        host.received(2).await;
+        assert_eq!(log.wait(1).await, ["false None"]);
+        let reply = kept.lock().unwrap().take().unwrap();
+        assert_eq!(reply.socket().unwrap().id(), socket.id());
+        reply.ack(()).unwrap();
+        let received = host.received(3).await;
+        assert_eq!(received, ["/ ack 0 [2,\"now\"]", "/ ack 17 [6]", "/ ack 9007199254740993 []"]);
+    }
+}
+
+#[tokio::test]
+async fn once_off_off_event_off_all() {
+    let host = Host::start();
+    let socket = joined(&host).await;
+    let log = Log::new();
+    let say = |word: &'static str| {
+        let out = log.clone();
+        move |(): ()| out.push(word)
+    };
+    socket.once("e", say("once"));
+    let first = socket.on("e", say("first"));
+    let second = socket.on("e", say("second"));
+    socket.on("f", say("f"));
+    assert!(socket.has_handlers("e") && !socket.has_handlers("g"));
+    host.emit("/", "[\"e\"]");
+    host.emit("/", "[\"e\"]");
+    assert_eq!(log.wait(5).await, ["once", "first", "second", "first", "second"]);
+    assert!(socket.off(first));
+    assert!(!socket.off(first));
+    host.emit("/", "[\"e\"]");
+    assert_eq!(log.wait(6).await[5..], ["second"]);
+    socket.off_event("e");
+    assert!(!socket.has_handlers("e") && !socket.off(second));
+    host.emit("/", "[\"e\"]");
+    host.emit("/", "[\"f\"]");
+    assert_eq!(log.wait(7).await[6..], ["f"]);
+    let any = log.clone();
+    socket.on_any(move |event| any.push(event.name()));
+    let mut stream = socket.events();
+    socket.off_all();
+    assert!(!socket.has_handlers("f"));
+    assert!(within("the end of the stream", stream.next()).await.is_none());
+    host.emit("/", "[\"f\"]");
+    settled(&host, &socket).await;
+    assert_eq!(log.lines().len(), 7);
+}
+
+#[tokio::test]
+async fn a_removed_handler_is_dropped() {
+    struct Flag(Arc<AtomicBool>);
+    impl Drop for Flag {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+    let host = Host::start();
+    let socket = joined(&host).await;
+    let dropped = Arc::new(AtomicBool::new(false));
+    let flag = Flag(Arc::clone(&dropped));
+    let log = Log::new();
+    let out = log.clone();
+    let id = socket.on("e", move |()| {
+        let _ = &flag;
+        out.push("e");
+    });
+    host.emit("/", "[\"e\"]");
+    log.wait(1).await;
+    socket.off(id);
+    // Nothing more arrives; what the handler captured is not kept.
+    eventually("dropped", || dropped.load(Ordering::SeqCst)).await;
+}
+
+#[tokio::test]
+async fn any_listeners_come_first_and_in_order() {
+    let host = Host::start();
+    let socket = joined(&host).await;
+    let log = Log::new();
+    let say = |word: &'static str| {
+        let out = log.clone();
+        move |event: &Event| out.push(format!("{word} {} {}", event.name(), event.args().json()))
+    };
+    let out = log.clone();
+    socket.on("e", move |(n,): (u32,)| out.push(format!("own {n}")));
+    let one = socket.on_any(say("one"));
+    socket.on_any(say("two"));
+    socket.prepend_any(say("zero"));
+    host.emit("/", "[\"e\",1]");
+    assert_eq!(log.wait(4).await, ["zero e [1]", "one e [1]", "two e [1]", "own 1"]);
+    assert!(socket.off(one));
+    host.emit("/", "[\"unhandled\"]");
+    assert_eq!(log.wait(6).await[4..], ["zero unhandled []", "two unhandled []"]);
+    socket.off_any();
+    host.emit("/", "[\"e\",2]");
+    assert_eq!(log.wait(7).await[6..], ["own 2"]);
+}
+
+#[tokio::test]
+async fn on_any_may_answer() {
+    let host = Host::start();
+    let socket = joined(&host).await;
+    socket.on_any(|event| {
+        let (n,): (u32,) = event.parse().unwrap();
+        event.responder().ack((n * 2,)).unwrap();
+    });
+    host.send("423[\"double\",21]");
+    assert_eq!(host.received(1).await, ["/ ack 3 [42]"]);
+}
+
+#[tokio::test]
+async fn outgoing_events_are_seen_when_they_are_sent() {
+    let host = Host::start();
+    let socket = client(&host).open().unwrap();
+    let log = Log::new();
+    let out = log.clone();
+    let id = socket.on_any_outgoing(move |event| {
+        out.push(format!("{} {} +{}", event.name(), event.args().json(), event.args().attachments().len()));
+    });
+    socket.on("ask", |(): (), reply: Responder| reply.ack(("an answer",)).unwrap());
+    let out = log.clone();
+    socket.on_connect(move |socket| {
+        out.push("connected");
+        socket.emit("inside", ()).unwrap();
+    });
+    socket.emit("early", (1, "two")).unwrap();
+    socket.emit("binary", (sockeye::Bin::from(vec![1, 2]),)).unwrap();
+    tokio::task::yield_now().await;
+    assert!(log.lines().is_empty(), "reported although it was only buffered");
+    within("connect", socket.connect()).await.unwrap();
+    host.send("421[\"ask\"]");
+    host.received(4).await;
+    let answer = socket.emit_with_ack::<Args, _>("acked", (true,));
+    within("answer", answer).await.unwrap();
+    let lines = log.wait(5).await;
+    let mut sorted = lines.clone();
+    sorted.sort();
+    assert_eq!(
+        sorted,
+        ["acked [true] +0", "binary [{\"_placeholder\":true,\"num\":0}] +1", "connected", "early [1,\"two\"] +0", "inside [] +0"]
+    );
+    let at = |start: &str| lines.iter().position(|line| line.starts_with(start)).unwrap();
+    assert!(at("early") < at("binary") && at("binary") < at("inside") && at("inside") < at("acked"), "{lines:?}");
+    socket.off(id);
+    socket.emit("unseen", ()).unwrap();
+    host.received(6).await;
+    settled(&host, &socket).await;
+    assert_eq!(log.lines().len(), 5);
+}
+
+#[tokio::test]
+async fn registering_and_removing_inside_handlers() {
+    let host = Host::start();
+    let socket = joined(&host).await;
+    let log = Log::new();
+    // Registers another one for the next event.
+    let out = log.clone();
+    socket.on("grow", move |(): (), reply: Responder| {
+        out.push("grow");
+        let out = out.clone();
+        reply.socket().unwrap().on("grow", move |()| out.push("grown"));
+    });
+    host.emit("/", "[\"grow\"]");
+    log.wait(1).await;
+    settled(&host, &socket).await;
+    assert_eq!(log.lines(), ["grow"]);
+    host.emit("/", "[\"grow\"]");
+    assert_eq!(log.wait(3).await, ["grow", "grow", "grown"]);
+    socket.off_event("grow");
+    // Removes itself, and the one behind it.
+    let ids: Arc<Mutex<Vec<HandlerId>>> = Arc::default();
+    let (out, own) = (log.clone(), Arc::clone(&ids));
+    let first = socket.on("shrink", move |(): (), reply: Responder| {
+        out.push("first");
+        let socket = reply.socket().unwrap();
+        for id in own.lock().unwrap().drain(..) {
+            assert!(socket.off(id));
+        }
+    });
+    let out = log.clone();
+    let second = socket.on("shrink", move |()| out.push("second"));
+    ids.lock().unwrap().extend([first, second]);
+    host.emit("/", "[\"shrink\"]");
+    host.emit("/", "[\"shrink\"]");
+    settled(&host, &socket).await;
+    assert_eq!(log.lines()[3..], ["first"]);
+    assert!(!socket.has_handlers("shrink"));
+}
+
+#[tokio::test]
+async fn emitting_and_awaiting_an_answer_inside_a_handler() {
+    let host = Host::start();
+    let socket = joined(&host).await;
+    let log = Log::new();
+    let out = log.clone();
+    socket.on("go", move |(n,): (u32,), reply: Responder| {
+        let out = out.clone();
+        async move {
+            let socket = reply.socket().unwrap();
+            socket.emit("sync", (n,)).unwrap();
+            let (name, n): (String, u32) = socket.emit_with_ack("ask", (n,)).await.unwrap();
+            out.push(format!("{name} {n}"));
+        }
+    });
+    host.emit("/", "[\"go\",1]");
+    host.emit("/", "[\"go\",2]");
+    assert_eq!(log.wait(2).await, ["ask 1", "ask 2"]);
+    assert_eq!(host.received(4).await, ["/ [\"sync\",1]", "/ [\"ask\",1]", "/ [\"sync\",2]", "/ [\"ask\",2]"]);
+}
+
+#[tokio::test]
+async fn disconnecting_inside_a_handler() {
+    let host = Host::start();
+    let socket = joined(&host).await;
+    let log = Log::new();
+    let out = log.clone();
+    socket.on_disconnect(move |why| out.push(why.reason.to_string()));
+    socket.on("leave", |(): (), reply: Responder| {
+        let socket = reply.socket().unwrap();
+        socket.emit("bye", ()).unwrap();
+        socket.disconnect();
+        assert!(!socket.connected());
+    });
+    host.emit("/", "[\"leave\"]");
+    assert_eq!(log.wait(1).await, ["io client disconnect"]);
+    host.empty().await;
+    assert_eq!(host.received(1).await, ["/ [\"bye\"]"]);
+    assert!(!socket.active());
+}
+
+#[tokio::test]
+async fn dropping_the_last_socket_inside_a_handler() {
+    let host = Host::start();
+    let socket = client(&host).open().unwrap();
+    let kept = Arc::new(Mutex::new(None));
+    let last = Arc::clone(&kept);
+    let log = Log::new();
+    let out = log.clone();
+    socket.on("drop", move |(): (), reply: Responder| {
+        reply.socket().unwrap().emit("last words", ()).unwrap();
+        drop(last.lock().unwrap().take());
+        out.push(format!("{}", reply.socket().is_some()));
+    });
+    within("connect", socket.connect()).await.unwrap();
+    *kept.lock().unwrap() = Some(socket);
+    host.emit("/", "[\"drop\"]");
+    assert_eq!(log.wait(1).await, ["false"]);
+    host.empty().await;
+    assert_eq!(host.received(1).await, ["/ [\"last words\"]"]);
+    assert_eq!(host.state(|state| state.close_frames()), 1);
+}
+
+#[tokio::test]
+async fn a_panicking_handler_ends_nothing() {
+    let host = Host::start();
+    let socket = joined(&host).await;
+    let log = Log::new();
+    socket.on("e", |()| assert!(false, "a sync handler"));
+    socket.on("e", |()| async { assert!(false, "an async handler") });
+    socket.on_any(|_| panic!("an any listener"));
+    let mut stream = socket.events();
+    let out = log.clone();
+    socket.on("e", move |()| out.push("still here"));
+    socket.on_disconnect(|_| panic!("a disconnect handler"));
+    let out = log.clone();
+    socket.on_disconnect(move |_| out.push("disconnected"));
+    host.emit("/", "[\"e\"]");
+    host.emit("/", "[\"e\"]");
+    assert_eq!(log.wait(2).await, ["still here", "still here"]);
+    assert_eq!(within("stream", stream.next()).await.unwrap().name(), "e");
+    host.cut();
+    log.wait_for("disconnected").await;
+    eventually("joined again", || socket.connected()).await;
+    host.emit("/", "[\"e\"]");
+    log.wait(4).await;
+}
+
+#[tokio::test]
+async fn arguments_that_do_not_fit_skip_only_that_handler() {
+    let host = Host::start();
+    let socket = joined(&host).await;
+    let log = Log::new();
+    let out = log.clone();
+    socket.on("e", move |(n,): (u32,)| out.push(format!("number {n}")));
+    let out = log.clone();
+    socket.on("e", move |(s,): (String,)| out.push(format!("text {s}")));
+    let out = log.clone();
+    socket.on("e", move |(n,): (i64,)| {
+        let out = out.clone();
+        async move { out.push(format!("async {n}")) }
+    });
+    host.emit("/", "[\"e\",\"word\"]");
+    host.emit("/", "[\"e\",-1]");
+    host.emit("/", "[\"e\"]");
+    host.emit("/", "[\"e\",7]");
+    assert_eq!(log.wait(4).await, ["text word", "async -1", "number 7", "async 7"]);
+}
+
+#[tokio::test]
+async fn events_before_the_reply_are_delivered_as_connected_and_before_connect() {
+    let host = Host::start();
+    let log = Log::new();
+    let (one, two) = (log.clone(), log.clone());
+    let builder = Client::builder(host.url("/"))
+        .transports([sockeye::Transport::WebSocket])
+        .on("early", move |(): (), reply: Responder| one.push(format!("early {}", reply.socket().unwrap().connected())))
+        .on_connect(move |_| two.push("connect"));
+    host.state(|state| state.server.settings.mute_connects = 1);
+    let socket = builder.connect_background().unwrap();
+    host.until("CONNECT", |state| state.texts().contains(&"40".to_owned()).then_some(())).await;
+    host.send("42[\"early\"]");
+    host.send("40{\"sid\":\"by hand\"}");
+    assert_eq!(log.wait(2).await, ["early true", "connect"]);
+    assert_eq!(socket.id().as_deref(), Some("by hand"));
+    host.state(|state| state.lenient = true);
+}
+
+#[tokio::test]
+async fn handlers_of_one_connection_run_in_the_order_of_the_events() {
+    let host = Host::start();
+    let socket = joined(&host).await;
+    let chat = within("connect", socket.namespace("/chat").connect()).await.unwrap();
+    let log = Log::new();
+    let out = log.clone();
+    socket.on("n", move |(n,): (u32,)| {
+        let out = out.clone();
+        async move {
+            for _ in 0..3 {
+                tokio::task::yield_now().await;
+            }
+            out.push(n.to_string());
+        }
+    });
+    let out = log.clone();
+    chat.on("n", move |(n,): (u32,)| out.push(n.to_string()));
+    for n in 0..500 {
+        host.emit(if n % 3 == 0 { "/chat" } else { "/" }, &format!("[\"n\",{n}]"));
+    }
+    let expected: Vec<_> = (0..500).map(|n: u32| n.to_string()).collect();
+    assert_eq!(log.wait(500).await, expected);
+}

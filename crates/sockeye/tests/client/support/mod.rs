@@ -1,0 +1,53 @@
+//! What the tests share: a server on a port, a log, bounded waits.
+
+mod host;
+mod log;
+
+use std::future::Future;
+use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
+
+pub(crate) use host::Host;
+pub(crate) use log::Log;
+use sockeye::{Client, ClientBuilder, Transport};
+
+/// Nothing takes longer than this unless it is broken.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Waits for `future`, but not for ever.
+pub(crate) async fn within<F: Future>(what: &str, future: F) -> F::Output {
+    match tokio::time::timeout(PATIENCE, future).await {
+        Ok(output) => output,
+        Err(_) => panic!("{what}: not within {PATIENCE:?}"),
+    }
+}
+
+/// Looks again and again until `condition` holds.
+pub(crate) async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    within(what, async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+}
+
+/// A client of `host` over WebSocket alone that reconnects quickly.
+pub(crate) fn client(host: &Host) -> ClientBuilder {
+    quick(Client::builder(host.url("/")).transports([Transport::WebSocket]))
+}
+
+/// A client of `host` over polling alone that reconnects quickly.
+pub(crate) fn polling(host: &Host) -> ClientBuilder {
+    quick(Client::builder(host.url("/")).transports([Transport::Polling]))
+}
+
+/// Reconnects after a few milliseconds.
+pub(crate) const fn quick(builder: ClientBuilder) -> ClientBuilder {
+    builder.reconnection_delay(Duration::from_millis(5)).reconnection_delay_max(Duration::from_millis(10))
+}
+
+/// An address where nobody listens.
+pub(crate) fn closed_port() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port")
+}
