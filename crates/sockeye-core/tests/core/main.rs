@@ -8,6 +8,7 @@ mod limits;
 mod namespaces;
 mod packets;
 mod polling;
+mod properties;
 mod reconnect;
 mod recovery;
 mod retries;
