@@ -58,7 +58,7 @@ impl From<Missing> for AckError {
 enum State {
     /// The encoded packet, not handed over yet.
     Unsent { json: Vec<u8>, records: Vec<u8>, attachments: usize, timeout: Option<Duration>, volatile: bool },
-    Waiting(oneshot::Receiver<Result<Args, Missing>>),
+    Waiting(oneshot::Receiver<Result<Args, AckError>>),
     Failed(Option<EmitError>),
 }
 
@@ -115,7 +115,7 @@ impl<T: for<'a> FromArgs<'a>> Future for AckFuture<T> {
                 State::Waiting(receiver) => {
                     return Pin::new(receiver).poll(cx).map(|answer| match answer {
                         Ok(Ok(args)) => args.parse().map_err(AckError::Answer),
-                        Ok(Err(error)) => Err(error.into()),
+                        Ok(Err(error)) => Err(error),
                         Err(_) => Err(AckError::Dropped),
                     });
                 }

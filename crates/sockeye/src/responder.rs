@@ -34,7 +34,7 @@ impl Responder {
     pub fn ack<A: EmitArgs>(self, args: A) -> Result<(), EmitError> {
         let Some(request) = self.request else { return Ok(()) };
         let Some(shared) = self.shared.upgrade() else { return Err(EmitError::Stale) };
-        encode(None, &args, shared.attachment_limit, |json, records, count| {
+        encode(None, &args, shared.limits.attachments, |json, records, count| {
             shared.packet(Head::Ack(request), json, records, count, None)
         })
     }

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use atomic_waker::AtomicWaker;
 use sockeye_core::packet::{EmitArgs, EncodeError, encode_args_to_vec};
-use sockeye_core::{AckError, AckRequest, EmitError, NspOptions, Reconnection};
+use sockeye_core::{AckRequest, EmitError, Limits, NspOptions, Reconnection};
 use tokio::sync::oneshot;
 
+use crate::ack::AckError;
 use crate::args::Args;
 use crate::builder::AuthSource;
 use crate::error::ConnectError;
@@ -68,6 +69,9 @@ pub(crate) struct Inbox {
     pub(crate) bytes: Vec<u8>,
     pub(crate) commands: VecDeque<Command>,
     pub(crate) acks: VecDeque<AckSender>,
+    /// What its packets will take in the core, at most.
+    pub(crate) size: usize,
+    pub(crate) packets: usize,
     /// The driver has ended: nothing is taken any more.
     pub(crate) closed: bool,
 }
@@ -107,9 +111,11 @@ pub(crate) struct Shared {
     pub(crate) nsps: Mutex<Vec<Arc<NspShared>>>,
     /// Bytes the core keeps for sending.
     pub(crate) queued: AtomicUsize,
-    /// Bytes accepted for sending at the most.
-    pub(crate) send_limit: usize,
-    pub(crate) attachment_limit: u16,
+    /// Messages the core keeps for sending.
+    pub(crate) queued_packets: AtomicUsize,
+    pub(crate) limits: Limits,
+    /// Attachments travel as base64.
+    pub(crate) base64: bool,
     /// User handles alive, over all namespaces.
     pub(crate) handles: AtomicUsize,
     /// 0: none, 1: polling, 2: websocket.
@@ -191,18 +197,23 @@ impl Shared {
         attachments: usize,
         ack: Option<AckSender>,
     ) -> Result<(), EmitError> {
-        let size = json.len() + records.len() + ENTRY;
-        if size > self.send_limit || size > u32::MAX as usize / 2 {
+        // At least what it will take in the core, so that what is accepted here is accepted there.
+        let binary = if self.base64 { records.len().div_ceil(3) * 4 } else { records.len() };
+        let size = json.len() + binary + ENTRY * (1 + attachments);
+        if size > self.limits.send || 1 + attachments > self.limits.packets || size > u32::MAX as usize / 2 {
             return Err(EmitError::TooLarge);
         }
         let mut inbox = lock(&self.inbox);
         if inbox.closed {
             return Err(EmitError::UnknownNamespace);
         }
-        let waiting = inbox.bytes.len() + inbox.entries.len() * ENTRY + self.queued.load(Ordering::Relaxed);
-        if waiting + size > self.send_limit {
+        let bytes = inbox.size + self.queued.load(Ordering::Relaxed);
+        let packets = inbox.packets + self.queued_packets.load(Ordering::Relaxed);
+        if bytes + size > self.limits.send || packets + 1 + attachments > self.limits.packets {
             return Err(EmitError::Full);
         }
+        inbox.size += size;
+        inbox.packets += 1 + attachments;
         inbox.bytes.extend_from_slice(json);
         inbox.bytes.extend_from_slice(records);
         inbox.entries.push(Entry {

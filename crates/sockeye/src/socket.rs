@@ -165,7 +165,7 @@ impl Socket {
     fn send_packet<A: EmitArgs>(&self, event: &str, args: &A, volatile: bool) -> Result<(), EmitError> {
         check_event(event)?;
         let head = Head::Emit { nsp: self.nsp.index as u32, ack: false, volatile, timeout: None };
-        encode(Some(event), args, self.shared.attachment_limit, |json, records, count| {
+        encode(Some(event), args, self.shared.limits.attachments, |json, records, count| {
             self.shared.packet(head, json, records, count, None)
         })
     }
@@ -181,7 +181,7 @@ impl Socket {
 
     fn ask<T, A: EmitArgs>(&self, event: &str, args: &A, timeout: Option<Duration>, volatile: bool) -> AckFuture<T> {
         let packet = check_event(event).and_then(|()| {
-            encode(Some(event), args, self.shared.attachment_limit, |json, records, count| {
+            encode(Some(event), args, self.shared.limits.attachments, |json, records, count| {
                 Ok((json.to_vec(), records.to_vec(), count))
             })
         });

@@ -81,8 +81,6 @@ struct LinkState {
     job: Job,
     /// The last write took nothing: wait for the driver's word.
     blocked: bool,
-    /// Bytes have arrived that may make a step possible.
-    input: bool,
     /// A request has been answered on this connection before.
     reused: bool,
     /// The server closes the idle connection about then: do not use it any more.
@@ -97,7 +95,6 @@ impl LinkState {
         phase: Phase::Closed,
         job: Job::Idle,
         blocked: false,
-        input: false,
         reused: false,
         stale_at: None,
         deadline: None,
@@ -163,6 +160,8 @@ pub(crate) struct Engine<'a> {
     state: State,
     upgrade: Upgrade,
     links: [LinkState; 3],
+    /// Links on which bytes have arrived that may make a step possible: one bit each.
+    inputs: u8,
     /// Main (polling GET, then WebSocket), POST answers, WebSocket before it takes over.
     rx: [RxBuf<'a>; 3],
     ws_is_main: bool,
@@ -225,6 +224,7 @@ impl<'a> Engine<'a> {
             state: State::Down,
             upgrade: Upgrade::None,
             links: [LinkState::CLOSED; 3],
+            inputs: 0,
             rx,
             ws_is_main: false,
             http: [HttpDecoder::new(); 3],
@@ -340,6 +340,7 @@ impl<'a> Engine<'a> {
         // A link that is still to be closed is closed first: see `step`.
         let doomed = state.phase == Phase::Doomed;
         *state = LinkState { reopen: doomed, ..LinkState::CLOSED };
+        self.inputs &= !(1 << link.index());
         state.phase = if doomed { Phase::Doomed } else { Phase::Wanted };
         self.http[link.index()] = HttpDecoder::new();
         if link == Link::WebSocket {
@@ -357,6 +358,7 @@ impl<'a> Engine<'a> {
             Phase::Opening | Phase::Open | Phase::Doomed => Phase::Doomed,
         };
         *state = LinkState { phase, ..LinkState::CLOSED };
+        self.inputs &= !(1 << link.index());
         self.head.release_if(link);
         self.attention = true;
     }
@@ -605,8 +607,9 @@ impl<'a> Engine<'a> {
             if self.work() || self.attention || self.pending.is_some() {
                 continue;
             }
-            for link in Link::ALL {
-                let state = &self.links[link.index()];
+            for i in 0..self.links.len() {
+                let state = &self.links[i];
+                let link = Link::ALL[i];
                 if state.phase == Phase::Open && !state.blocked && !self.transmit(link).is_empty() {
                     return Step::Transmit(link);
                 }
@@ -629,6 +632,7 @@ impl<'a> Engine<'a> {
         match result {
             Ok(()) => {
                 *state = LinkState { phase: Phase::Open, ..LinkState::CLOSED };
+                self.inputs &= !(1 << link.index());
                 if self.fresh_session {
                     self.fresh_session = false;
                     if let Some(query) = self.next_query.take() {
@@ -659,7 +663,7 @@ impl<'a> Engine<'a> {
     pub(crate) fn handle_received(&mut self, link: Link, n: usize) {
         let state = &mut self.links[link.index()];
         if state.phase == Phase::Open && n > 0 {
-            state.input = true;
+            self.inputs |= 1 << link.index();
             let rx = self.rx_of(link);
             self.rx[rx].filled(n);
         }
@@ -675,7 +679,7 @@ impl<'a> Engine<'a> {
         if words.is_none() && self.http[i].ends_with_close() {
             // The regular end of a body: what is left of it is worked through, then the link is closed.
             self.http[i].end_of_stream();
-            self.links[i].input = true;
+            self.inputs |= 1 << i;
             return;
         }
         self.links[i].phase = Phase::Doomed;
@@ -795,7 +799,7 @@ impl<'a> Engine<'a> {
             return;
         }
         self.ws_is_main = true;
-        self.links[Link::WebSocket.index()].input = true;
+        self.inputs |= 1 << Link::WebSocket.index();
         self.control_frame(ws::TEXT, b"5");
         self.doom(Link::Poll);
         self.doom(Link::Post);

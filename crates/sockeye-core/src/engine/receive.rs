@@ -18,13 +18,17 @@ const ERROR_BODY: usize = 512;
 impl Engine<'_> {
     /// Works through what has arrived until something is to be told.
     pub(super) fn receive(&mut self) -> Option<Happening> {
-        for link in [Link::WebSocket, Link::Poll, Link::Post] {
-            while self.links[link.index()].input && self.links[link.index()].phase == Phase::Open {
+        if self.inputs == 0 {
+            return None;
+        }
+        for i in [2, 0, 1] {
+            let link = Link::ALL[i];
+            while self.inputs & 1 << i != 0 && self.links[i].phase == Phase::Open {
                 if let Some(rx) = self.release.take() {
                     self.rx[rx].drop_message();
                 }
                 let happening = match link {
-                    Link::WebSocket if self.http[link.index()].status == 101 && self.http_is_done() => self.receive_frame(),
+                    Link::WebSocket if self.http[i].status == 101 && self.http_is_done() => self.receive_frame(),
                     _ => self.receive_http(link),
                 };
                 if happening.is_some() || self.pending.is_some() || self.attention {
@@ -53,7 +57,7 @@ impl Engine<'_> {
                 self.link_failed(link, DisconnectReason::TransportError, error.into());
             }
             Ok(HttpStep::Wait) => {
-                self.links[i].input = false;
+                self.inputs &= !(1 << i);
                 if self.rx[rx].message_len() > 0 && self.rx[rx].is_full() {
                     if link == Link::Poll && self.http[i].status == 200 {
                         self.skip_polled();
@@ -247,7 +251,7 @@ impl Engine<'_> {
         if self.farewell {
             // Nothing counts behind a close frame.
             self.rx[rx].clear_stream();
-            self.links[Link::WebSocket.index()].input = false;
+            self.inputs &= !(1 << Link::WebSocket.index());
             return None;
         }
         let limit = self.config.limits.receive;
@@ -258,7 +262,7 @@ impl Engine<'_> {
                 None
             }
             Ok(None) => {
-                self.links[Link::WebSocket.index()].input = false;
+                self.inputs &= !(1 << Link::WebSocket.index());
                 None
             }
             Ok(Some(Item::Message { binary })) => {

@@ -103,6 +103,10 @@ struct Driver {
 /// Starts the two tasks of a connection.
 pub(crate) fn spawn(runtime: &tokio::runtime::Handle, shared: Arc<Shared>, config: Config<'static>, target: Target) {
     let span = tracing::debug_span!("sockeye", host = %config.host, path = %config.path);
+    // Handles keep to the limits; the core has room to spare for CONNECT packets and the like.
+    let mut config = config;
+    config.limits.send = config.limits.send.saturating_add(1 << 20);
+    config.limits.packets = config.limits.packets.saturating_add(1 << 10);
     let memory = Memory::growable(&config.limits);
     let outlet = Arc::new(Outlet::new());
     let _guard = runtime.enter();
@@ -278,13 +282,16 @@ impl Driver {
     /// Publishes the state of the send buffer and answers those who wait for it.
     fn publish(&mut self) {
         let queued = self.core.send_queue_bytes();
+        let packets = self.core.send_queue_len();
         self.shared.queued.store(queued, Ordering::Relaxed);
-        if !self.readies.is_empty() && queued <= self.shared.send_limit / 2 {
+        self.shared.queued_packets.store(packets, Ordering::Relaxed);
+        let limits = &self.shared.limits;
+        if !self.readies.is_empty() && queued <= limits.send / 2 && packets <= limits.packets / 2 {
             self.readies.drain(..).for_each(|waiter| {
                 let _ = waiter.send(());
             });
         }
-        if !self.flushes.is_empty() && self.core.send_queue_len() == 0 {
+        if !self.flushes.is_empty() && packets == 0 {
             self.flushes.drain(..).for_each(|waiter| {
                 let _ = waiter.send(());
             });

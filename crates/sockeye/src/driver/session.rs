@@ -10,6 +10,7 @@ use sockeye_core::{Cause, EmitError, EmitOptions, Event, Nsp, RawPacket};
 use super::dispatch::{Batch, Item};
 use super::{Asked, Driver, Space};
 use crate::Transport;
+use crate::ack::AckError;
 use crate::args::Args;
 use crate::builder::{AuthSource, caught};
 use crate::error::{ConnectError, ConnectErrorKind, Disconnected, Notice};
@@ -81,7 +82,7 @@ pub(super) fn event(event: Event<'_>, view: &mut View<'_>) -> Option<FollowUp> {
             let at = usize::try_from(id.get().checked_sub(view.first_ack)?).ok()?;
             if let Some(sender) = view.acks.get_mut(at).and_then(Option::take) {
                 // The receiver may be gone: then nobody cares.
-                let _ = sender.send(result.map(|args| Args::from_ref(&args)));
+                let _ = sender.send(result.map(|args| Args::from_ref(&args)).map_err(AckError::from));
             }
         }
         Event::Outgoing(outgoing) => {
@@ -237,7 +238,10 @@ impl Driver {
                         (Ok(Some(id)), Some(sender)) => self.wait_for(id.get(), sender),
                         (Err(error), Some(sender)) => {
                             tracing::debug!(%error, "a packet was not sent");
-                            let _ = sender.send(Err(sockeye_core::AckError::Dropped));
+                            let _ = sender.send(Err(match error {
+                                EmitError::NotWritable => AckError::Dropped,
+                                error => AckError::NotSent(error),
+                            }));
                         }
                         (Err(error), None) if error != EmitError::NotWritable => {
                             tracing::warn!(%error, "a packet was not sent");
@@ -249,6 +253,7 @@ impl Driver {
         }
         inbox.entries.clear();
         inbox.bytes.clear();
+        (inbox.size, inbox.packets) = (0, 0);
         if inbox.bytes.capacity() > KEEP {
             inbox.bytes = Vec::new();
         }
@@ -466,7 +471,7 @@ impl Driver {
         // Whoever has asked for something that is not taken any more is told so.
         drop(rest);
         for sender in self.acks.drain(..).flatten() {
-            let _ = sender.send(Err(sockeye_core::AckError::Disconnected));
+            let _ = sender.send(Err(AckError::Disconnected));
         }
         for nsp in lock(&self.shared.nsps).iter() {
             nsp.state.store(IDLE, Ordering::Release);
