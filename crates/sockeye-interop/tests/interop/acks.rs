@@ -183,3 +183,31 @@ async fn retries_until_the_server_answers(kind: Kind) {
         .unwrap();
     assert_eq!(answer, 5);
 }
+
+scenario!(every_answer_comes_over_a_link_that_is_cut);
+async fn every_answer_comes_over_a_link_that_is_cut(kind: Kind) {
+    let server = Server::start(kind).await;
+    for way in WAYS {
+        let link = Link::to(server.port).await;
+        let builder = builder(&link.url("/"))
+            .transports(way.iter().copied())
+            .retries(100)
+            .ack_timeout(Duration::from_secs(1));
+        let socket = crate::client::joined(builder).await;
+        let mut answers = JoinSet::new();
+        for i in 0..100_u32 {
+            let answer = socket.emit_with_ack::<(u32,), _>("ack", (i,));
+            answers.spawn(async move { (i, answer.await) });
+        }
+        let mut came = 0;
+        while let Some(answer) = within("the next answer", answers.join_next()).await {
+            let (i, answer) = answer.expect("no panic");
+            assert_eq!(answer.unwrap(), (i,), "{way:?}");
+            came += 1;
+            if came % 20 == 0 {
+                link.cut();
+            }
+        }
+        assert_eq!(came, 100);
+    }
+}

@@ -164,3 +164,21 @@ async fn two_megabytes_of_binary(kind: Kind) {
         assert_eq!(size, (LARGE, sum), "{way:?}");
     }
 }
+
+scenario!(a_message_too_large_for_the_server_is_not_sent_for_ever);
+async fn a_message_too_large_for_the_server_is_not_sent_for_ever(kind: Kind) {
+    let server = Server::start_with(kind, &["--max-buffer", "100000"]).await;
+    for way in WAYS {
+        let socket = connect_by(&server.url("/"), way).await;
+        // The server ends the connection over it. What comes after must get through on the next one.
+        socket.emit("count", ("x".repeat(300_000),)).unwrap();
+        let answered = async {
+            while socket
+                .emit_with_ack::<(u32,), _>("ack", (1,))
+                .await
+                .is_err()
+            {}
+        };
+        within("an answer after the large message", answered).await;
+    }
+}

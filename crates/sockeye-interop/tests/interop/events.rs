@@ -193,3 +193,32 @@ async fn broadcasts_reach_the_others(kind: Kind) {
         ("one", "from two".to_owned(), 2)
     );
 }
+
+scenario!(a_stream_gives_what_handlers_get);
+async fn a_stream_gives_what_handlers_get(kind: Kind) {
+    let server = Server::start(kind).await;
+    let socket = connect(&server.url("/")).await;
+    let mut events = socket.events();
+    socket.emit("burst", (100,)).unwrap();
+    for expected in 0..100 {
+        let event = loop {
+            let event = within("an event", events.next())
+                .await
+                .expect("the stream goes on");
+            if event.name() != "welcome" {
+                break event;
+            }
+        };
+        assert_eq!((event.name(), event.parse()), ("burst", Ok((expected,))));
+    }
+    socket.emit("ask", (7,)).unwrap();
+    let question = within("the question", events.next())
+        .await
+        .expect("the stream goes on");
+    assert_eq!(question.name(), "question");
+    question.responder().ack((8,)).unwrap();
+    let answered = within("what was answered", events.next())
+        .await
+        .expect("the stream goes on");
+    assert_eq!((answered.name(), answered.parse()), ("answered", Ok((8,))));
+}
