@@ -135,7 +135,7 @@ pub(crate) fn line(record: &Record, color: bool) -> (Channel, String) {
             ack,
         } => {
             let ask = ack.map_or(String::new(), |ack| {
-                paint(YELLOW, &format!("  asks for an answer: {ack}"))
+                paint(YELLOW, &format!("  (answer with /ack {ack} …)"))
             });
             (
                 Channel::Event,
@@ -297,7 +297,7 @@ mod tests {
         );
         assert_eq!(
             line(&event(vec![], Some(2)), false).1,
-            "< photo  asks for an answer: 2"
+            "< photo  (answer with /ack 2 …)"
         );
         let chat = Record::Event {
             namespace: "/chat".into(),

@@ -37,7 +37,8 @@ fn event(text: &str) -> Result<Command, String> {
     let (name, rest) = name(text)?;
     let mut rest = rest;
     let mut ack = false;
-    if let Some(more) = rest.strip_prefix('?') {
+    // Also a lone question mark, as completion leaves a space behind the name.
+    if let Some(more) = rest.trim_start().strip_prefix('?') {
         (ack, rest) = (true, more);
     }
     if let Some(more) = rest.trim_start().strip_prefix("--ack")
@@ -249,6 +250,7 @@ mod tests {
         );
         assert_eq!(emit(r#"ask? 1"#), ("ask".into(), vec![json!(1)], true));
         assert_eq!(emit(r#"ask --ack 1"#), ("ask".into(), vec![json!(1)], true));
+        assert_eq!(emit("ask ? 1"), ("ask".into(), vec![json!(1)], true));
         assert_eq!(emit("?"), ("?".into(), vec![], false));
         assert_eq!(
             emit(r#""two words"? [1]"#),

@@ -35,8 +35,6 @@ pub(crate) struct Model {
     second_base: f64,
     /// Telemetries between two pictures.
     picture_every: u64,
-    /// Says something on its console now and then.
-    talks: bool,
 }
 
 const BOTH: &[Transport] = &[Transport::Polling, Transport::WebSocket];
@@ -55,7 +53,6 @@ const MODELS: [Model; 5] = [
         second: "humidity",
         second_base: 61.0,
         picture_every: 7,
-        talks: true,
     },
     Model {
         name: "weather-mast",
@@ -69,7 +66,6 @@ const MODELS: [Model; 5] = [
         second: "pressure",
         second_base: 1013.2,
         picture_every: 9,
-        talks: false,
     },
     Model {
         name: "water-tank",
@@ -83,11 +79,10 @@ const MODELS: [Model; 5] = [
         second: "flow",
         second_base: 3.4,
         picture_every: 11,
-        talks: true,
     },
     Model {
         name: "barn-door",
-        chip: "ESP8266",
+        chip: "ESP32-C2",
         firmware: "0.8.3",
         transports: &[Transport::Polling],
         lossy: false,
@@ -97,7 +92,6 @@ const MODELS: [Model; 5] = [
         second: "battery",
         second_base: 3.81,
         picture_every: 12,
-        talks: false,
     },
     Model {
         name: "beehive",
@@ -111,7 +105,6 @@ const MODELS: [Model; 5] = [
         second: "co2",
         second_base: 1650.0,
         picture_every: 10,
-        talks: true,
     },
 ];
 
@@ -240,7 +233,7 @@ impl Board {
         if turn || self.picture_owed {
             self.picture_owed = !self.picture().await;
         }
-        if self.model.talks && self.counter % 5 == 1 {
+        if self.counter % 5 == 1 {
             let line = format!(
                 "I ({}) {}: {} {}",
                 self.started.elapsed().as_millis(),
