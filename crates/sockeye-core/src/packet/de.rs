@@ -49,6 +49,34 @@ impl fmt::Display for DecodeError {
 impl de::StdError for DecodeError {}
 
 // What was expected comes first: the tier without `alloc` cuts the end off.
+/// As serde shows it, except that writing floats, which is a lot of code, is left to those who use floats.
+struct Found<'a>(Unexpected<'a>);
+
+impl fmt::Display for Found<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Unexpected::Unit => "null",
+            Unexpected::Unsigned(n) => return write!(f, "integer `{n}`"),
+            Unexpected::Signed(n) => return write!(f, "integer `{n}`"),
+            Unexpected::Bool(b) => return write!(f, "boolean `{b}`"),
+            Unexpected::Str(text) => return write!(f, "string {text:?}"),
+            Unexpected::Other(what) => what,
+            Unexpected::Float(_) => "floating point",
+            Unexpected::Char(_) => "character",
+            Unexpected::Bytes(_) => "byte array",
+            Unexpected::Option => "Option value",
+            Unexpected::NewtypeStruct => "newtype struct",
+            Unexpected::Seq => "sequence",
+            Unexpected::Map => "map",
+            Unexpected::Enum => "enum",
+            Unexpected::UnitVariant => "unit variant",
+            Unexpected::NewtypeVariant => "newtype variant",
+            Unexpected::TupleVariant => "tuple variant",
+            Unexpected::StructVariant => "struct variant",
+        })
+    }
+}
+
 impl de::Error for DecodeError {
     #[cold]
     fn custom<T: fmt::Display>(message: T) -> Self {
@@ -60,10 +88,7 @@ impl de::Error for DecodeError {
 
     #[cold]
     fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        match unexpected {
-            Unexpected::Unit => Self::custom(format_args!("expected {expected}, found null")),
-            _ => Self::custom(format_args!("expected {expected}, found {unexpected}")),
-        }
+        Self::custom(format_args!("expected {expected}, found {}", Found(unexpected)))
     }
 
     #[cold]
@@ -161,6 +186,17 @@ impl<'de> JsonDe<'de> {
     /// A number, at whose first byte we are.
     #[inline]
     fn number<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value> {
+        self.any_number::<V, true>(visitor)
+    }
+
+    /// A number without fraction. Kept apart so that reading floats is code only of those who read floats.
+    #[inline]
+    fn integer<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value> {
+        self.any_number::<V, false>(visitor)
+    }
+
+    #[inline]
+    fn any_number<V: Visitor<'de>, const FLOATS: bool>(&mut self, visitor: V) -> Result<V::Value> {
         let b = self.json.as_bytes();
         let start = self.at;
         let negative = b[start] == b'-';
@@ -175,13 +211,13 @@ impl<'de> JsonDe<'de> {
             at += 1;
         }
         match b.get(at) {
-            Some(b'.') => {
+            Some(b'.') if FLOATS => {
                 if let Some(value) = self.fraction(at + 1, short) {
                     return visitor.visit_f64(if negative { -value } else { value });
                 }
-                return self.long_number(visitor, negative);
+                return self.long_number::<V, FLOATS>(visitor, negative);
             }
-            Some(b'0'..=b'9' | b'e' | b'E') => return self.long_number(visitor, negative),
+            Some(b'0'..=b'9' | b'.' | b'e' | b'E') => return self.long_number::<V, FLOATS>(visitor, negative),
             _ => self.at = at,
         }
         if negative && short != 0 {
@@ -219,7 +255,8 @@ impl<'de> JsonDe<'de> {
     }
 
     /// A number that is long, or has an exponent.
-    fn long_number<V: Visitor<'de>>(&mut self, visitor: V, negative: bool) -> Result<V::Value> {
+    fn long_number<V: Visitor<'de>, const FLOATS: bool>(&mut self, visitor: V, negative: bool) -> Result<V::Value> {
+        let start = self.at;
         let text = self.number_text()?;
         if let Some(magnitude) = json::as_u64(&text[usize::from(negative)..]) {
             if !negative {
@@ -228,6 +265,10 @@ impl<'de> JsonDe<'de> {
             if let Some(value) = 0i64.checked_sub_unsigned(magnitude) {
                 return visitor.visit_i64(value);
             }
+        }
+        if !FLOATS {
+            self.at = start;
+            return self.mismatch(&visitor);
         }
         match text.parse() {
             Ok(value) => visitor.visit_f64(value),
@@ -279,17 +320,9 @@ impl<'de> JsonDe<'de> {
             b'f' => Unexpected::Bool(false),
             b'n' => Unexpected::Unit,
             b'-' | b'0'..=b'9' => {
-                struct Number<'e>(&'e dyn Expected);
-                impl Visitor<'_> for Number<'_> {
-                    type Value = ();
-                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                        Expected::fmt(self.0, f)
-                    }
-                }
-                return match self.number(Number(expected)) {
-                    Err(error) => Err(error),
-                    Ok(()) => Err(malformed()),
-                };
+                let text = self.number_text()?;
+                let kind = if text.contains(['.', 'e', 'E']) { "floating point" } else { "integer" };
+                return Err(DecodeError::custom(format_args!("expected {expected}, found {kind} `{text}`")));
             }
             _ => return Err(malformed()),
         };
@@ -419,11 +452,11 @@ fn visit_escaped<'de, V: Visitor<'de>>(text: Text<'de>, visitor: V) -> Result<V:
 }
 
 macro_rules! numbers {
-    ($($method:ident)*) => {$(
+    ($number:ident: $($method:ident)*) => {$(
         #[inline]
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
             match self.peek() {
-                b'-' | b'0'..=b'9' => self.number(visitor),
+                b'-' | b'0'..=b'9' => self.$number(visitor),
                 _ => self.mismatch(&visitor),
             }
         }
@@ -478,9 +511,9 @@ impl<'de> Deserializer<'de> for &mut JsonDe<'de> {
         }
     }
 
-    numbers!(deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64);
-    numbers!(deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64);
-    numbers!(deserialize_f32 deserialize_f64);
+    numbers!(integer: deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64);
+    numbers!(integer: deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64);
+    numbers!(number: deserialize_f32 deserialize_f64);
     strings!(deserialize_char deserialize_str deserialize_string deserialize_identifier);
 
     fn deserialize_i128<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {

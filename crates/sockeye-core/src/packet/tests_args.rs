@@ -137,7 +137,7 @@ fn errors_say_what_was_expected_and_found() {
     );
     assert_eq!(
         one::<bool>("[5e-1]").unwrap_err(),
-        "argument 0: expected a boolean, found floating point `0.5`"
+        "argument 0: expected a boolean, found floating point `5e-1`"
     );
     assert_eq!(
         one::<(u8, u8)>("[[1]]").unwrap_err(),
