@@ -136,8 +136,8 @@ fn errors_say_what_was_expected_and_found() {
         "argument 0: expected a borrowed string, found integer `17`"
     );
     assert_eq!(
-        one::<bool>("[5e-1]").unwrap_err(),
-        "argument 0: expected a boolean, found floating point `5e-1`"
+        one::<bool>("[5e1]").unwrap_err(),
+        "argument 0: expected a boolean, found floating point `5e1`"
     );
     assert_eq!(
         one::<(u8, u8)>("[[1]]").unwrap_err(),
