@@ -1,5 +1,5 @@
 //! Fuzz targets as plain functions: each takes any bytes and must return. The fuzz workspace calls them with the
-//! bytes that it finds interesting; a smoke test calls them with generated ones and with the corpus.
+//! bytes that it finds interesting; a smoke test calls them with generated ones and with the committed seeds.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

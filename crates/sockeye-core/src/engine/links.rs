@@ -185,8 +185,7 @@ impl Engine<'_> {
         if link == Link::Post && post.job == Job::Sending && self.head.owner != Some(link) && self.post_bytes().is_empty()
         {
             self.links[Link::Post.index()].job = Job::Waiting;
-            // Wholly written: from here on the packets count as sent, whatever becomes of the answer.
-            self.outbox.post_done();
+            self.outbox.post_is_written();
         }
     }
 
@@ -252,7 +251,9 @@ impl Engine<'_> {
             self.pong_due = false;
             self.control_frame(ws::TEXT, b"3");
         }
-        !self.outbox.is_writing() && self.outbox.commit_ws(&mut self.rng)
+        let committed = !self.outbox.is_writing() && self.outbox.commit_ws(&mut self.rng);
+        self.active |= committed;
+        committed
     }
 
     /// Whether the link is ready for a request; asks for it to be opened otherwise.
@@ -289,6 +290,7 @@ impl Engine<'_> {
         }
         self.post_pong = core::mem::take(&mut self.pong_due);
         let leading = usize::from(self.post_pong);
+        self.active = true;
         let len = self.outbox.commit_post(self.max_payload, leading);
         self.begin_request(Link::Post, "POST ", Transport::Polling);
         self.head.put_all(&["Content-Type: text/plain;charset=UTF-8\r\nContent-Length: "]);

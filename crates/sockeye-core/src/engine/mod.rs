@@ -207,6 +207,8 @@ pub(crate) struct Engine<'a> {
     next_headers: Option<Str<'a>>,
     fresh_session: bool,
     tidy_due: bool,
+    /// Packets have travelled since the last ping.
+    active: bool,
     /// Counts how often the receive areas have been cleared.
     epoch: u32,
 }
@@ -257,6 +259,7 @@ impl<'a> Engine<'a> {
             next_headers: None,
             fresh_session: false,
             tidy_due: false,
+            active: false,
             epoch: 0,
         }
     }
@@ -771,9 +774,12 @@ impl<'a> Engine<'a> {
         self.rx[0].message()
     }
 
-    /// Frees memory while idle: once a ping interval.
+    /// Frees memory after a ping interval without packets.
     fn tidy(&mut self) {
         self.tidy_due = false;
+        if core::mem::take(&mut self.active) {
+            return;
+        }
         self.rx[0].shrink();
         self.outbox.shrink();
         if self.ws_is_main {

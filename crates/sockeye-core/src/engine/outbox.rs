@@ -161,6 +161,8 @@ struct Post {
     piece: Piece,
     /// Nothing precedes: the first packet has no separator.
     first: bool,
+    /// All of it has been written: the answer is awaited.
+    written: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -817,7 +819,7 @@ impl<'a> Outbox<'a> {
             }
             i += 1;
         }
-        self.post = Some(Post { cursor, at: 0, piece: Piece::End, first: leading == 0 });
+        self.post = Some(Post { cursor, at: 0, piece: Piece::End, first: leading == 0, written: false });
         self.next_packet();
         total
     }
@@ -910,7 +912,21 @@ impl<'a> Outbox<'a> {
         post.piece = Piece::Scratch { from: 0, to };
     }
 
-    /// The POST has been written, or answered: its packets leave.
+    /// The whole body has been written.
+    pub(crate) fn post_is_written(&mut self) {
+        if let Some(post) = &mut self.post {
+            post.written = true;
+        }
+    }
+
+    /// The server has certainly not taken the POST: its packets stay.
+    pub(crate) fn post_refused(&mut self) {
+        if let Some(post) = &mut self.post {
+            post.written = false;
+        }
+    }
+
+    /// The POST has been answered: its packets leave.
     pub(crate) fn post_done(&mut self) {
         self.post = None;
         let mut i = 0;
@@ -941,7 +957,10 @@ impl<'a> Outbox<'a> {
                 self.retire(first, left);
             }
         }
-        self.post = None;
+        // A POST without an answer may have arrived: its packets are not sent twice.
+        if self.post.take().is_some_and(|post| post.written) {
+            self.post_done();
+        }
         let mut i = 0;
         while let Some(slot) = self.slots.get(i) {
             let end = self.group_end(i);

@@ -181,6 +181,9 @@ impl Engine<'_> {
             self.fail(DisconnectReason::TransportError, cause);
             return;
         }
+        if link == Link::Post {
+            self.outbox.post_done();
+        }
         let keep = self.http[i].keep_alive;
         let patience = self.http[i].keep_alive_timeout;
         self.http[i] = HttpDecoder::new();
@@ -218,6 +221,10 @@ impl Engine<'_> {
             self.note.clear();
         } else {
             self.note.set_lossy(text.as_bytes());
+        }
+        // A server that does not know the session, or a proxy without a server, has taken nothing.
+        if link == Link::Post && (code == Some(1) || matches!(status, 404 | 502 | 503)) {
+            self.outbox.post_refused();
         }
         self.link_failed(link, DisconnectReason::TransportError, Cause::Http { status, code });
     }
@@ -332,7 +339,10 @@ impl Engine<'_> {
 
     fn deliver(&mut self, binary: bool) -> Option<Happening> {
         match self.state {
-            State::Open(_) => Some(Happening::Message { binary }),
+            State::Open(_) => {
+                self.active = true;
+                Some(Happening::Message { binary })
+            }
             State::Opening(_) => self.not_engine_io(),
             State::Down | State::Closing(_) => None,
         }

@@ -219,6 +219,38 @@ fn refusals_within_a_session() {
 }
 
 #[test]
+fn a_post_that_was_certainly_not_taken_is_sent_again() {
+    for (status, body, again) in [
+        ("400 Bad Request", "{\"code\":1,\"message\":\"Session ID unknown\"}", true),
+        ("502 Bad Gateway", "", true),
+        ("503 Service Unavailable", "", true),
+        ("400 Bad Request", "{\"code\":3,\"message\":\"Bad request\"}", false),
+        ("413 Payload Too Large", "", false),
+        ("500 Internal Server Error", "", false),
+    ] {
+        both(
+            || config(Transports::POLLING),
+            |rig| {
+                let nsp = rig.joined_polling("[]");
+                rig.emit(nsp, "a", &(1,), EmitOptions::ACK).unwrap();
+                rig.reply(Link::Post, &response(status, "", body.as_bytes()));
+                assert_eq!(rig.take_events().contains("ack #1 disconnected"), !again, "{status}");
+                rig.pass(1_000);
+                rig.opened_polling("[]");
+                rig.post_reply();
+                rig.get_reply("40{\"sid\":\"S2\"}");
+                let log = rig.take_log();
+                assert_eq!(log.contains("post> 420[\"a\",1]"), again, "{status}: {log}");
+                if again {
+                    rig.get_reply("430[\"answer\"]");
+                    assert_eq!(rig.take_events(), "ack #1 [\"answer\"]\n");
+                }
+            },
+        );
+    }
+}
+
+#[test]
 fn an_answer_before_the_request_is_complete() {
     both(
         || config(Transports::POLLING),
