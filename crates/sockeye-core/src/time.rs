@@ -60,8 +60,10 @@ impl Sub<Duration> for Instant {
     }
 }
 
-fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+// Without 128-bit arithmetic, and once: it is added in many places.
+#[inline(never)]
+pub(crate) fn micros(duration: Duration) -> u64 {
+    duration.as_secs().saturating_mul(1_000_000).saturating_add(u64::from(duration.subsec_micros()))
 }
 
 /// The earlier of two optional deadlines.

@@ -68,7 +68,8 @@ impl<'u> Url<'u> {
         if url.bytes().any(|b| !b.is_ascii_graphic()) {
             return Err(UrlError::Character);
         }
-        let (scheme, rest) = url.split_once("://").ok_or(UrlError::Scheme)?;
+        let (scheme, rest) = url.split_once(':').ok_or(UrlError::Scheme)?;
+        let rest = rest.strip_prefix("//").ok_or(UrlError::Scheme)?;
         let is = |name: &str| scheme.eq_ignore_ascii_case(name);
         let tls = is("https") || is("wss");
         if !tls && !is("http") && !is("ws") {

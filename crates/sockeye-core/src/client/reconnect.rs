@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use crate::config::Reconnection;
 use crate::rng::Rng;
-use crate::time::Instant;
+use crate::time::{Instant, micros};
 
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Backoff {
@@ -22,10 +22,9 @@ impl Backoff {
 
 /// The delay before attempt `n`, counted from 0: see [`Reconnection`].
 pub(crate) fn delay(policy: &Reconnection, n: u32, rng: &mut Rng) -> Duration {
-    let micros = |d: Duration| u64::try_from(d.as_micros()).unwrap_or(u64::MAX);
     let max = micros(policy.delay_max);
     let base = micros(policy.delay).saturating_mul(1u64.checked_shl(n).unwrap_or(u64::MAX)).min(max);
-    let jitter = (u128::from(base) * u128::from(policy.jitter_permille.min(1000)) / 1000) as u64;
+    let jitter = base / 1000 * u64::from(policy.jitter_permille.min(1000));
     Duration::from_micros(rng.between(base - jitter, base.saturating_add(jitter).min(max)))
 }
 
