@@ -293,6 +293,8 @@ impl Driver {
                 return None;
             }
         };
+        // The core may know the name from a handle that is gone.
+        self.core.set_options(nsp, shared.options);
         if self.spaces.len() <= index {
             self.spaces.resize_with(index + 1, || None);
         }
