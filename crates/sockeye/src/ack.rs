@@ -106,7 +106,7 @@ impl<T: for<'a> FromArgs<'a>> Future for AckFuture<T> {
                     let (sender, receiver) = oneshot::channel();
                     let nsp = this.socket.nsp().index as u32;
                     let head = Head::Emit { nsp, ack: true, volatile: *volatile, timeout: *timeout };
-                    let sent = this.socket.shared().packet(head, json, records, *attachments, Some(sender));
+                    let sent = this.socket.shared().packet(this.socket.nsp(), head, json, records, *attachments, Some(sender));
                     this.state = match sent {
                         Ok(()) => State::Waiting(receiver),
                         Err(error) => State::Failed(Some(error)),

@@ -35,7 +35,7 @@ impl Responder {
         let Some(request) = self.request else { return Ok(()) };
         let Some(shared) = self.shared.upgrade() else { return Err(EmitError::Stale) };
         encode(None, &args, shared.limits.attachments, |json, records, count| {
-            shared.packet(Head::Ack(request), json, records, count, None)
+            shared.packet(&self.nsp, Head::Ack(request), json, records, count, None)
         })
     }
 

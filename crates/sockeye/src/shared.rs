@@ -191,6 +191,7 @@ impl Shared {
     /// Takes a packet in.
     pub(crate) fn packet(
         &self,
+        nsp: &NspShared,
         head: Head,
         json: &[u8],
         records: &[u8],
@@ -199,7 +200,8 @@ impl Shared {
     ) -> Result<(), EmitError> {
         // At least what it will take in the core, so that what is accepted here is accepted there.
         let binary = if self.base64 { records.len().div_ceil(3) * 4 } else { records.len() };
-        let size = json.len() + binary + ENTRY * (1 + attachments);
+        // (The name is there twice when a packet may be sent again.)
+        let size = json.len() + binary + 2 * nsp.name.len() + ENTRY * (1 + attachments);
         if size > self.limits.send || 1 + attachments > self.limits.packets || size > u32::MAX as usize / 2 {
             return Err(EmitError::TooLarge);
         }
@@ -241,6 +243,9 @@ impl Shared {
         if !inbox.entries.is_empty() {
             std::mem::swap(&mut *inbox, taken);
             inbox.closed = taken.closed;
+            // Counted without a gap, until the driver tells what the core really keeps.
+            self.queued.fetch_add(taken.size, Ordering::Relaxed);
+            self.queued_packets.fetch_add(taken.packets, Ordering::Relaxed);
         }
     }
 

@@ -166,7 +166,7 @@ impl Socket {
         check_event(event)?;
         let head = Head::Emit { nsp: self.nsp.index as u32, ack: false, volatile, timeout: None };
         encode(Some(event), args, self.shared.limits.attachments, |json, records, count| {
-            self.shared.packet(head, json, records, count, None)
+            self.shared.packet(&self.nsp, head, json, records, count, None)
         })
     }
 
