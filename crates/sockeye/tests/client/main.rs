@@ -2,10 +2,13 @@
 
 mod acks;
 mod binary;
+mod buffer;
 mod connect;
 mod errors;
 mod handlers;
 mod lifetime;
+mod namespaces;
 mod options;
+mod reconnect;
 mod streams;
 mod support;

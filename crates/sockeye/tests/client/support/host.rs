@@ -69,6 +69,14 @@ impl State {
         self.requests.iter().map(|request| request.query(key).unwrap_or("-").to_owned()).collect()
     }
 
+    /// What the client has sent, for messages of failed tests.
+    fn dump(&self) -> String {
+        let requests: Vec<_> = self.requests.iter().map(|r| format!("{} {} {}", r.method(), r.target(), r.text())).collect();
+        let mut dump = format!("requests {requests:?}, texts {:?}, violations {:?}", self.texts(), self.server.violations);
+        dump.truncate(dump.floor_char_boundary(6000));
+        dump
+    }
+
     /// Whether the client has said goodbye on the WebSocket.
     pub(crate) fn close_frames(&self) -> usize {
         self.frames.iter().filter(|frame| frame.first == 0x88).count()
@@ -165,7 +173,7 @@ impl Host {
         };
         match tokio::time::timeout(PATIENCE, found).await {
             Ok(found) => found,
-            Err(_) => self.state(|state| panic!("{what}: not within {PATIENCE:?}; received {:?}", state.server.received)),
+            Err(_) => self.state(|state| panic!("{what}: not within {PATIENCE:?}; received {:?}; {}", state.server.received, state.dump())),
         }
     }
 

@@ -1,0 +1,208 @@
+//! Several namespaces on one connection.
+
+use std::time::Duration;
+
+use serde_json::json;
+use sockeye::{AckError, ConnectErrorKind, DisconnectReason};
+use sockeye_testkit::Settings;
+
+use crate::support::{Host, Log, client, eventually, polling, within};
+
+#[tokio::test]
+async fn one_connection_for_all() {
+    let host = Host::start();
+    let socket = within("connect", client(&host).connect()).await.unwrap();
+    let chat = within("connect", socket.namespace("/chat").auth(json!({"room": 1})).connect()).await.unwrap();
+    let news = within("connect", socket.namespace("news").connect()).await.unwrap();
+    assert_eq!((chat.name(), news.name()), ("/chat", "/news"));
+    host.joined(&["/", "/chat", "/news"]).await;
+    host.state(|state| {
+        assert_eq!((state.accepted, state.requests.len()), (1, 1));
+        assert_eq!(state.server.auths, ["", "{\"room\":1}", ""]);
+    });
+    let ids = [socket.id(), chat.id(), news.id()];
+    assert_eq!(ids, [Some("S1".into()), Some("S2".into()), Some("S3".into())]);
+    // Each has handlers, events and acknowledgements of its own.
+    let log = Log::new();
+    for (name, socket) in [("main", &socket), ("chat", &chat), ("news", &news)] {
+        let log = log.clone();
+        socket.on("e", move |(n,): (u32,)| log.push(format!("{name} {n}")));
+    }
+    host.emit("/news", "[\"e\",1]");
+    host.emit("/", "[\"e\",2]");
+    host.emit("/chat", "[\"e\",3]");
+    host.emit("/unknown", "[\"e\",4]");
+    host.emit("/news", "[\"e\",5]");
+    assert_eq!(log.wait(4).await, ["news 1", "main 2", "chat 3", "news 5"]);
+    let (a, b) = tokio::join!(chat.emit_with_ack::<(String, u8), _>("x", (1,)), news.emit_with_ack::<(String, u8), _>("y", (2,)));
+    assert_eq!((a.unwrap(), b.unwrap()), (("x".into(), 1), ("y".into(), 2)));
+    assert_eq!(host.received(2).await, ["/chat [\"x\",1]", "/news [\"y\",2]"]);
+}
+
+#[tokio::test]
+async fn the_same_name_gives_the_same_socket() {
+    let host = Host::start();
+    let socket = within("connect", client(&host).connect()).await.unwrap();
+    let one = within("connect", socket.namespace("/chat").connect()).await.unwrap();
+    let log = Log::new();
+    let out = log.clone();
+    one.on("e", move |()| out.push("e"));
+    let two = within("connect", one.namespace("chat").connect()).await.unwrap();
+    assert_eq!(one.id(), two.id());
+    assert!(two.has_handlers("e"));
+    let main = within("connect", two.namespace("/").connect()).await.unwrap();
+    assert_eq!(main.id(), socket.id());
+    assert_eq!(host.state(|state| state.server.auths.len()), 2);
+    // One of two handles: the namespace stays.
+    drop(one);
+    host.emit("/chat", "[\"e\"]");
+    log.wait(1).await;
+    assert!(two.connected());
+}
+
+#[tokio::test]
+async fn dropping_the_last_handle_leaves_only_that_namespace() {
+    for builder in [client, polling] {
+        let host = Host::start();
+        let socket = within("connect", builder(&host).connect()).await.unwrap();
+        let chat = within("connect", socket.namespace("/chat").connect()).await.unwrap();
+        chat.emit("last", ()).unwrap();
+        drop(chat);
+        host.joined(&["/"]).await;
+        assert_eq!(host.received(1).await, ["/chat [\"last\"]"]);
+        let answer = socket.emit_with_ack::<(String,), _>("alive", ());
+        assert_eq!(within("answer", answer).await.unwrap().0, "alive");
+        // And again, as a new one with options of its own.
+        host.state(|state| state.server.settings.mute_acks = 1);
+        let again = socket.namespace("/chat").ack_timeout(Duration::from_millis(5)).connect();
+        let again = within("connect", again).await.unwrap();
+        assert!(!again.has_handlers("e"));
+        let error = within("answer", again.emit_with_ack::<(), _>("x", ())).await.unwrap_err();
+        assert_eq!(error, AckError::Timeout);
+        host.joined(&["/", "/chat"]).await;
+        // The main namespace may go first.
+        drop(socket);
+        host.joined(&["/chat"]).await;
+        assert!(again.connected());
+        drop(again);
+        host.empty().await;
+    }
+}
+
+#[tokio::test]
+async fn places_are_taken_again() {
+    let host = Host::start();
+    let socket = within("connect", client(&host).connect()).await.unwrap();
+    for round in 0..5 {
+        for name in ["/a", "/b"] {
+            let nsp = within("connect", socket.namespace(name).auth(json!({"r": round})).connect()).await.unwrap();
+            assert_eq!(nsp.name(), name);
+            let log = Log::new();
+            let out = log.clone();
+            nsp.on("e", move |(n,): (u32,)| out.push(format!("{n}")));
+            host.emit(name, &format!("[\"e\",{round}]"));
+            assert_eq!(log.wait(1).await, [round.to_string()]);
+            drop(nsp);
+            host.joined(&["/"]).await;
+        }
+    }
+    assert_eq!(host.state(|state| state.server.auths.len()), 11);
+}
+
+/// The answer of an `auth` function that is late never goes to another namespace.
+#[tokio::test]
+async fn a_late_auth_is_for_nobody_else() {
+    let host = Host::start();
+    let socket = within("connect", client(&host).connect()).await.unwrap();
+    let (sender, receiver) = tokio::sync::watch::channel(false);
+    let log = Log::new();
+    let asked = log.clone();
+    let gate = receiver.clone();
+    let secret = socket.namespace("/secret").auth_with(move || {
+        asked.push("secret");
+        let mut gate = gate.clone();
+        async move {
+            let _ = gate.wait_for(|open| *open).await;
+            Ok(json!({"secret": true}))
+        }
+    });
+    let secret = secret.connect_background().unwrap();
+    log.wait(1).await;
+    drop(secret);
+    let other = socket.namespace("/other").auth_with(move || {
+        let mut gate = receiver.clone();
+        async move {
+            let _ = gate.wait_for(|open| *open).await;
+            Ok(json!({"other": true}))
+        }
+    });
+    let other = other.open().unwrap();
+    other.connect_background();
+    socket.flush().await;
+    sender.send(true).unwrap();
+    eventually("joined", || other.connected()).await;
+    assert_eq!(host.state(|state| state.server.auths.clone()), ["", "{\"other\":true}"]);
+}
+
+#[tokio::test]
+async fn a_refused_one_leaves_the_others_alone() {
+    let host = Host::with(Settings { refused: vec!["/admin"], ..Settings::default() });
+    let socket = within("connect", client(&host).connect()).await.unwrap();
+    let error = within("connect", socket.namespace("/admin").connect()).await.unwrap_err();
+    assert_eq!((error.kind(), error.message()), (ConnectErrorKind::Refused, "refused"));
+    assert!(socket.connected());
+    // The first one refused, another let in, on one connection.
+    let host = Host::with(Settings { refused: vec!["/"], ..Settings::default() });
+    let socket = client(&host).open().unwrap();
+    let chat = socket.namespace("/chat").open().unwrap();
+    let (main, chat_joined) = tokio::join!(socket.connect(), chat.connect());
+    main.unwrap_err();
+    chat_joined.unwrap();
+    assert!(chat.connected() && !socket.active());
+    assert_eq!(host.state(|state| state.accepted), 1);
+}
+
+#[tokio::test]
+async fn the_server_throws_one_out() {
+    let host = Host::start();
+    let socket = within("connect", client(&host).connect()).await.unwrap();
+    let chat = within("connect", socket.namespace("/chat").connect()).await.unwrap();
+    let log = Log::new();
+    let out = log.clone();
+    chat.on_disconnect(move |why| out.push(format!("{} {}", why.reason, why.will_reconnect)));
+    host.send("41/chat,");
+    assert_eq!(log.wait(1).await, ["io server disconnect false"]);
+    assert!(!chat.active() && chat.id().is_none() && socket.connected());
+    // Only by hand it comes back.
+    host.state(|state| state.lenient = true);
+    assert_eq!(DisconnectReason::IoServerDisconnect.as_str(), "io server disconnect");
+    chat.connect_background();
+    host.until("CONNECT", |state| (state.server.auths.len() == 3).then_some(())).await;
+}
+
+#[tokio::test]
+async fn the_connection_ends_with_its_last_namespace_and_comes_back() {
+    let host = Host::start();
+    let socket = within("connect", client(&host).connect()).await.unwrap();
+    let chat = within("connect", socket.namespace("/chat").connect()).await.unwrap();
+    socket.disconnect();
+    host.joined(&["/chat"]).await;
+    chat.disconnect();
+    host.empty().await;
+    assert_eq!(host.state(|state| state.close_frames()), 1);
+    within("connect", chat.connect()).await.unwrap();
+    host.joined(&["/chat"]).await;
+    assert!(!socket.connected());
+    assert_eq!(host.state(|state| state.accepted), 2);
+}
+
+#[tokio::test]
+async fn too_many() {
+    let host = Host::start();
+    let mut limits = sockeye::Limits::default();
+    limits.namespaces = 2;
+    let socket = within("connect", client(&host).limits(limits).connect()).await.unwrap();
+    let _two = within("connect", socket.namespace("/2").connect()).await.unwrap();
+    let error = within("connect", socket.namespace("/3").connect()).await.unwrap_err();
+    assert_eq!(error.to_string(), "too many namespaces on one connection");
+}
