@@ -228,6 +228,8 @@ pub enum EmitError {
     Stale,
     /// A volatile packet, and the connection is not ready to take it at once (A7 item 84).
     NotWritable,
+    /// The `auth` payload is not a JSON object.
+    Auth,
     /// The arguments could not be written as JSON.
     Encode(EncodeError),
 }
@@ -245,6 +247,7 @@ impl fmt::Display for EmitError {
             Self::UnknownNamespace => f.write_str("the namespace is not known to this client"),
             Self::Stale => f.write_str("the event to answer came over a connection that is gone"),
             Self::NotWritable => f.write_str("the connection is not ready, so that the volatile packet was dropped"),
+            Self::Auth => f.write_str("the auth payload is not a JSON object: give one, or nothing"),
             Self::Encode(error) => error.fmt(f),
         }
     }

@@ -158,7 +158,7 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
             Event::Auth(nsp) => {
                 if let Err(error) = self.authenticate(&mut *handler, &socket(*nsp)) {
                     let message = match error {
-                        EmitError::Encode(_) => "the auth payload is not a JSON object",
+                        EmitError::Auth | EmitError::Encode(_) => "the auth payload is not a JSON object",
                         _ => "the auth payload does not fit the send buffer: enlarge TX of the storage",
                     };
                     shared.command(|inner, now| inner.core.refuse_auth(now, *nsp));

@@ -8,7 +8,7 @@ use crate::engine::State;
 use crate::engine::outbox::{Body, Meta, Refused};
 use crate::error::{AckError, Cause, DisconnectReason, EmitError};
 use crate::packet::socket::{Kind, Prefix};
-use crate::packet::{Attachments, EmitArgs, EncodeError, is_reserved_event};
+use crate::packet::{Attachments, EmitArgs, is_reserved_event};
 use crate::short::Short;
 use crate::time::Instant;
 
@@ -158,7 +158,7 @@ impl<'a> Client<'a> {
     ///
     /// # Errors
     /// [`EmitError::Full`] or [`EmitError::TooLarge`]: it does not fit the send buffer (now); call again.
-    /// [`EmitError::Encode`]: it is not a JSON object.
+    /// [`EmitError::Auth`]: it is not a JSON object.
     pub fn provide_auth(&mut self, now: Instant, nsp: Nsp, auth: &str) -> Result<(), EmitError> {
         self.advance_clock(now);
         if self.nsp(nsp).is_none_or(|entry| entry.state != NspState::Asked) {
@@ -167,7 +167,7 @@ impl<'a> Client<'a> {
         let auth = auth.trim_ascii();
         let object = crate::packet::json::check_value(auth.as_bytes()) == Ok(crate::packet::json::Kind::Object);
         if !auth.is_empty() && !object {
-            return Err(EmitError::Encode(EncodeError::BufferTooSmall));
+            return Err(EmitError::Auth);
         }
         let room = self.engine.outbox.reserve_control(auth.len() + 400);
         if self.send_connect(nsp.index, auth) {

@@ -1,5 +1,6 @@
 //! Socket.IO packets that arrive, and their attachments.
 
+use super::acks::NO_ID;
 use super::event::{AckRequest, Message};
 use super::nsp::{Nsp, NspState};
 use super::{AckId, Client, Ev};
@@ -272,7 +273,7 @@ impl Client<'_> {
     }
 
     fn answer(&mut self, index: u16, arrived: Arrived) -> Option<Ev> {
-        let found = arrived.parsed.id.and_then(|id| self.acks.find(index, id));
+        let found = arrived.parsed.id.filter(|id| *id != NO_ID).and_then(|id| self.acks.find(index, id));
         let Some(entry) = found.and_then(|i| self.acks.get(i).copied()) else {
             // Late, or never asked for.
             self.drop_held(&arrived);

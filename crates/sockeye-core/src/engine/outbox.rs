@@ -187,6 +187,8 @@ pub(crate) struct Outbox<'a> {
     scan: usize,
     batch: Option<Batch>,
     post: Option<Post>,
+    /// Events that have not been reported as outgoing yet.
+    unreported: usize,
     /// Bytes kept free for CONNECT packets.
     reserve: usize,
     scratch: [u8; payload::STEP_OUT + 2],
@@ -201,6 +203,7 @@ impl<'a> Outbox<'a> {
             scan: 0,
             batch: None,
             post: None,
+            unreported: 0,
             reserve: 0,
             scratch: [0; payload::STEP_OUT + 2],
         }
@@ -451,6 +454,7 @@ impl<'a> Outbox<'a> {
             at = start + len;
         }
         self.live += need;
+        self.unreported += usize::from(meta.report);
         Ok(())
     }
 
@@ -626,6 +630,7 @@ impl<'a> Outbox<'a> {
         for k in i..i + n {
             if let Some(slot) = self.slots.get(k) {
                 self.live -= slot.end() - slot.area();
+                self.unreported -= usize::from(slot.has(UNREPORTED));
             }
         }
         self.slots.remove(i, n);
@@ -680,6 +685,9 @@ impl<'a> Outbox<'a> {
 
     /// The next event to report as outgoing before it is framed: its index and message text.
     pub(crate) fn next_unreported(&mut self) -> Option<(usize, &[u8])> {
+        if self.unreported == 0 {
+            return None;
+        }
         let i = self.first_sendable()?;
         let mut k = i;
         // One batch's worth is looked at; the rest is reported before its own batch.
@@ -698,8 +706,9 @@ impl<'a> Outbox<'a> {
     }
 
     pub(crate) fn reported(&mut self, i: usize) {
-        if let Some(slot) = self.slots.get_mut(i) {
+        if let Some(slot) = self.slots.get_mut(i).filter(|slot| slot.has(UNREPORTED)) {
             slot.flags &= !UNREPORTED;
+            self.unreported -= 1;
         }
     }
 

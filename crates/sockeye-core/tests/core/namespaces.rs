@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sockeye_core::{EmitOptions, NspOptions, Transports};
+use sockeye_core::{EmitError, EmitOptions, NspOptions, Transports};
 use sockeye_testkit::{Opening, config};
 
 use crate::both;
@@ -166,7 +166,7 @@ fn auth_by_hand() {
             rig.pass(30_000);
             rig.expect("ws< 2\nping\nws> 3");
             for bad in ["[1]", "\"x\"", "{", "nonsense", "{}{}"] {
-                assert!(rig.client.provide_auth(rig.now(), nsp, bad).is_err(), "{bad}");
+                assert_eq!(rig.client.provide_auth(rig.now(), nsp, bad), Err(EmitError::Auth), "{bad}");
             }
             assert!(rig.client.provide_auth(rig.now(), nsp, "{\"a\":\"b\"}").is_ok());
             rig.drain();

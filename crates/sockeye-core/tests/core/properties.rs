@@ -3,7 +3,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use sockeye_core::packet::BinRef;
-use sockeye_core::{Config, EmitError, EmitOptions, Link, NspOptions, Storage, Transports};
+use sockeye_core::{Config, EmitError, EmitOptions, Link, NspOptions, Storage, Transport, Transports};
 use sockeye_testkit::{Opening, Pieces, Rig, Seeded, Server, Settings, config, frame, fuzz};
 
 type Roomy = Storage<16384, 16384, 64, 256, 4, 1024>;
@@ -246,7 +246,14 @@ fn nothing_is_lost(config: Config<'static>, rig: &mut Rig<'_>, script: &[(u8, Tr
     prop_assert_eq!(&server.violations, &Vec::<String>::new(), "{}", log);
     let received: Vec<String> =
         server.received.iter().map(|line| line.split([',', ']']).nth(1).unwrap_or("").to_owned()).collect();
-    prop_assert_eq!(received, expected, "{:?}\n{}", config.transports, log);
+    if config.transports.allows(Transport::Polling) && log.contains("Session ID unknown") {
+        // The server has ended the session while a POST was under way: nobody can tell whether it was read. It is not
+        // sent twice.
+        let mut rest = expected.iter();
+        prop_assert!(received.iter().all(|one| rest.any(|other| other == one)), "{:?}\n{}", received, log);
+    } else {
+        prop_assert_eq!(received, expected, "{:?}\n{}", config.transports, log);
+    }
     let resolved = log.lines().filter(|line| line.starts_with("ack #")).count();
     prop_assert_eq!(resolved, acks, "{}", log);
     prop_assert!(rig.client.is_connected(nsp), "{}", log);
