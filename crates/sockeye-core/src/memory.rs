@@ -1,5 +1,7 @@
 //! Where the core keeps bytes and tables: fixed storage that the caller sized, or growable storage with a cap.
 
+use core::mem::MaybeUninit;
+
 use crate::client::acks::AckEntry;
 use crate::client::nsp::NspEntry;
 use crate::config::{Config, Transport};
@@ -260,9 +262,10 @@ pub struct Storage<
     rx: [u8; RX],
     tx: [u8; TX],
     head: [u8; HEAD],
-    acks: [AckEntry; ACKS],
-    slots: [Slot; PACKETS],
-    namespaces: [NspEntry; NAMESPACES],
+    // Filled when lent: so that a static storage is all zeroes, and takes nothing of the flash.
+    acks: MaybeUninit<[AckEntry; ACKS]>,
+    slots: MaybeUninit<[Slot; PACKETS]>,
+    namespaces: MaybeUninit<[NspEntry; NAMESPACES]>,
 }
 
 impl<
@@ -286,9 +289,9 @@ impl<
             rx: [0; RX],
             tx: [0; TX],
             head: [0; HEAD],
-            acks: [const { AckEntry::EMPTY }; ACKS],
-            slots: [const { Slot::EMPTY }; PACKETS],
-            namespaces: [const { NspEntry::EMPTY }; NAMESPACES],
+            acks: MaybeUninit::uninit(),
+            slots: MaybeUninit::uninit(),
+            namespaces: MaybeUninit::uninit(),
         }
     }
 
@@ -298,9 +301,9 @@ impl<
             rx: RxMemory::Fixed(&mut self.rx),
             tx: Bytes::Fixed(&mut self.tx),
             head: Bytes::Fixed(&mut self.head),
-            acks: Table::fixed(&mut self.acks),
-            slots: Table::fixed(&mut self.slots),
-            namespaces: Table::fixed(&mut self.namespaces),
+            acks: Table::fixed(self.acks.write([const { AckEntry::EMPTY }; ACKS])),
+            slots: Table::fixed(self.slots.write([const { Slot::EMPTY }; PACKETS])),
+            namespaces: Table::fixed(self.namespaces.write([const { NspEntry::EMPTY }; NAMESPACES])),
         }
     }
 }

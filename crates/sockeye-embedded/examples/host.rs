@@ -10,14 +10,14 @@ use core::time::Duration;
 use embassy_futures::join::join;
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use sockeye_embedded::{Config, Event, Socket, Storage, Transports};
-use static_cell::StaticCell;
+use static_cell::ConstStaticCell;
 
 #[path = "support/tokio_net.rs"]
 mod tokio_net;
 
 // Room for polling; a client on WebSocket alone needs only `Storage<2048, 1024>`.
 type Memory = Storage<4096, 1024, NoopRawMutex, 4, 256, 16, 2, 512, 256, 3>;
-static STORAGE: StaticCell<Memory> = StaticCell::new();
+static STORAGE: ConstStaticCell<Memory> = ConstStaticCell::new(Storage::new());
 
 /// Stands for the chip's generator.
 fn random(bytes: &mut [u8]) {
@@ -70,7 +70,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     if args.next().as_deref() == Some("polling") {
         config.core.transports = Transports::POLLING_FIRST;
     }
-    let (socket, mut runner) = sockeye_embedded::new(config, STORAGE.init_with(Storage::new))?;
+    let (socket, mut runner) = sockeye_embedded::new(config, STORAGE.take())?;
     join(runner.run(tokio_net::TokioNet, report), telemetry(socket)).await;
     Ok(())
 }

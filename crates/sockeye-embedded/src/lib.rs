@@ -12,10 +12,10 @@
 //! use embassy_net::Stack;
 //! use sockeye_embedded::net::{EmbassyNet, SocketBuffers};
 //! use sockeye_embedded::{Config, EmbassyRunner, Handlers, Socket, Storage};
-//! use static_cell::StaticCell;
+//! use static_cell::ConstStaticCell;
 //!
-//! static STORAGE: StaticCell<Storage<2048, 1024>> = StaticCell::new();
-//! static BUFFERS: StaticCell<SocketBuffers<1, 1024, 1024>> = StaticCell::new();
+//! static STORAGE: ConstStaticCell<Storage<2048, 1024>> = ConstStaticCell::new(Storage::new());
+//! static BUFFERS: ConstStaticCell<SocketBuffers<1, 1024, 1024>> = ConstStaticCell::new(SocketBuffers::new());
 //!
 //! #[embassy_executor::task]
 //! async fn client(mut runner: EmbassyRunner, net: EmbassyNet<'static, 1>) {
@@ -31,8 +31,8 @@
 //!
 //! async fn start(spawner: Spawner, stack: Stack<'static>, random: fn(&mut [u8])) {
 //!     let config = Config::new("http://192.168.1.10:3000/board", random).unwrap();
-//!     let (socket, runner) = sockeye_embedded::new(config, STORAGE.init_with(Storage::new)).unwrap();
-//!     let net = EmbassyNet::new(stack, BUFFERS.init_with(SocketBuffers::new));
+//!     let (socket, runner) = sockeye_embedded::new(config, STORAGE.take()).unwrap();
+//!     let net = EmbassyNet::new(stack, BUFFERS.take());
 //!     spawner.spawn(client(runner, net).unwrap());
 //!     telemetry(socket).await;
 //! }
@@ -50,7 +50,7 @@
 //! ```
 //!
 //! # The parts
-//! - [`Storage`]: all memory, sized in one place, in a `StaticCell`.
+//! - [`Storage`]: all memory, sized in one place, in a static.
 //! - [`Config`]: from a URL; the options of all Sockeye clients are in [`Config::core`].
 //! - [`new`] makes of them a [`Socket`], the handle that tasks copy, and a [`Runner`], whose
 //!   [`run`](Runner::run) is the one future that does the work.
@@ -174,8 +174,8 @@ pub fn new_with_clock<
     if auto_connect {
         core.connect(C::now(), nsp);
     }
-    let waiters = waiters::Waiters::new(waiters, answers);
-    let shared: &'static shared::Shared<M> = shared.insert(shared::Shared::new(core, waiters, C::now, nsp));
+    let waiters = waiters::Waiters::new(waiters.write([const { waiters::Waiter::EMPTY }; ACKS]), answers);
+    let shared: &'static shared::Shared<M> = shared.write(shared::Shared::new(core, waiters, C::now, nsp));
     let runner = Runner {
         shared,
         target: Target { host, port, tls, link: Link::WebSocket },

@@ -1,22 +1,26 @@
 //! The memory of one client: every size in one place.
 
+use core::mem::MaybeUninit;
+
 use embassy_sync::blocking_mutex::raw::{NoopRawMutex, RawMutex};
 
 use crate::shared::Shared;
 use crate::waiters::Waiter;
 
-/// All the memory that one client will ever use, besides the sockets' own buffers. Put it into a `StaticCell`:
+/// All the memory that one client will ever use, besides the sockets' own buffers. Put it into a
+/// `ConstStaticCell`:
 ///
 /// ```
 /// use sockeye_embedded::Storage;
-/// use static_cell::StaticCell;
+/// use static_cell::ConstStaticCell;
 ///
 /// /// Messages up to 2 KiB in, 1 KiB waiting to go out.
-/// static STORAGE: StaticCell<Storage<2048, 1024>> = StaticCell::new();
-/// let storage = STORAGE.init_with(Storage::new);
+/// static STORAGE: ConstStaticCell<Storage<2048, 1024>> = ConstStaticCell::new(Storage::new());
+/// let storage = STORAGE.take();
 /// # let _ = storage;
 /// ```
-/// (`StaticCell` with `init_with` keeps it out of flash and off the stack; a `ConstStaticCell` would be copied from flash.)
+/// Empty storage is all zeroes: such a static takes nothing of the flash. (A `StaticCell` with `init_with` works too, but
+/// compilers put the new storage on the stack first.)
 ///
 /// | parameter | default | what it sizes |
 /// |---|---|---|
@@ -44,11 +48,11 @@ pub struct Storage<
     const LINKS: usize = 1,
 > {
     pub(crate) core: sockeye_core::Storage<RX, TX, ACKS, PACKETS, NAMESPACES, HEAD>,
-    pub(crate) waiters: [Waiter; ACKS],
+    pub(crate) waiters: MaybeUninit<[Waiter; ACKS]>,
     pub(crate) answers: [u8; ANSWERS],
     pub(crate) reads: [[u8; CHUNK]; LINKS],
     pub(crate) writes: [[u8; CHUNK]; LINKS],
-    pub(crate) shared: Option<Shared<M>>,
+    pub(crate) shared: MaybeUninit<Shared<M>>,
 }
 
 impl<
@@ -72,11 +76,11 @@ impl<
         }
         Self {
             core: sockeye_core::Storage::new(),
-            waiters: [const { Waiter::EMPTY }; ACKS],
+            waiters: MaybeUninit::uninit(),
             answers: [0; ANSWERS],
             reads: [[0; CHUNK]; LINKS],
             writes: [[0; CHUNK]; LINKS],
-            shared: None,
+            shared: MaybeUninit::uninit(),
         }
     }
 }

@@ -10,7 +10,7 @@ use embedded_io_async::{ErrorType, Write};
 
 use crate::connect::{Connect, ConnectError, Connection, Target};
 
-/// Memory for `LINKS` TCP sockets: put it into a `StaticCell`. `RX` is TCP's receive window (what the server may send
+/// Memory for `LINKS` TCP sockets: put it into a `ConstStaticCell`. `RX` is TCP's receive window (what the server may send
 /// ahead), `TX` what may be under way to it; from about 512 bytes on they matter for speed only.
 ///
 /// `LINKS` is 1 for a client on WebSocket alone, 3 with polling. The stack's own `StackResources` need as many sockets,
