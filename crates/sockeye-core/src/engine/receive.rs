@@ -166,7 +166,9 @@ impl Engine<'_> {
         }
         if link == Link::WebSocket {
             self.note.clear();
-            self.link_failed(link, DisconnectReason::TransportError, Cause::WebSocketHandshake);
+            let page = self.http[i].html && self.ws_is_main;
+            let cause = if page { Cause::Html(status) } else { Cause::WebSocketHandshake };
+            self.link_failed(link, DisconnectReason::TransportError, cause);
             return;
         }
         if self.http[i].html && matches!(self.state, State::Opening(_)) {
