@@ -159,7 +159,7 @@ impl Shared {
         let bytes = if draw(&mut state.random) % 5 == 0 {
             draw(&mut state.random) % 500
         } else {
-            500 + draw(&mut state.random) % 2500
+            400 + draw(&mut state.random) % 1600
         };
         (bytes as i64, draw(&mut state.random) % 8 == 0)
     }

@@ -179,9 +179,10 @@ const SCENARIOS: &[Scenario] = &[
     },
 ];
 
-/// Runs all scenarios for every instruction set.
+/// Runs all scenarios for every instruction set; with `SOCKEYE_SCENARIO` only those whose name contains it.
 pub(crate) fn checks(report: &mut Report) -> Result<(), String> {
     servers::install()?;
+    let wanted = std::env::var("SOCKEYE_SCENARIO").unwrap_or_default();
     for target in Target::ALL {
         let firmware = Firmware {
             folder: FOLDER,
@@ -190,7 +191,10 @@ pub(crate) fn checks(report: &mut Report) -> Result<(), String> {
             images: &["scenarios"],
         };
         let image = firmware.build()?.join("scenarios");
-        for scenario in SCENARIOS {
+        for scenario in SCENARIOS
+            .iter()
+            .filter(|scenario| scenario.name.contains(&wanted))
+        {
             println!("\n--- {}, {}", scenario.about, target.name());
             let started = Instant::now();
             let result = play(&image, target, scenario);
@@ -404,10 +408,11 @@ fn cuts(image: &Path, target: Target) -> Result<(), String> {
     };
     let (puts, cuts) = (figure("puts")?, proxy.cuts());
     println!(
-        "{}: {} s of guest time, {cuts} cuts, {puts} events acknowledged once each ({} of them sent again), {} of {} joins recovered",
+        "{}: {} s of guest time, {cuts} cuts, {puts} events up, each acknowledged once ({} sent again after a cut), {} down, each once; {} of {} joins recovered",
         target.name(),
         figure("guest_seconds")?,
         entry("repeats")?,
+        figure("ticks")?,
         figure("recovered")?,
         figure("joins")?,
     );

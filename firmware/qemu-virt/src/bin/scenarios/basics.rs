@@ -15,7 +15,8 @@ type Network = Stack<'static>;
 
 /// Joins two namespaces on one connection, leaves one, joins it again; the other stays.
 pub(crate) async fn namespaces(network: Network) {
-    let (root, mut runner) = client!(Small, config("/"));
+    // Room for the server's long description of a connection among the answers.
+    let (root, mut runner) = client!(Storage<2048, 1024, crate::stage::Noop, 4, 1024>, config("/"));
     let chat = expect(root.namespace("/chat"), "second namespace");
     let start = Instant::now();
     let (welcomes, disconnects) = (Cell::new(0), Cell::new(0));

@@ -11,7 +11,7 @@ use qemu_virt::board::{args, entropy};
 use qemu_virt::{net, println};
 use sockeye_embedded::net::{EmbassyNet, SocketBuffers};
 use sockeye_embedded::{Config, EmbassyClock, Event, Handler, Runner};
-use static_cell::StaticCell;
+use static_cell::{ConstStaticCell, StaticCell};
 
 /// Guest time that a scenario may take, unless it says otherwise.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
@@ -38,8 +38,8 @@ pub(crate) use check;
 /// A client in static memory of the type of storage that is named.
 macro_rules! client {
     ($storage:ty, $config:expr) => {{
-        static STORAGE: static_cell::StaticCell<$storage> = static_cell::StaticCell::new();
-        match sockeye_embedded::new($config, STORAGE.init_with(<$storage>::new)) {
+        static STORAGE: static_cell::ConstStaticCell<$storage> = static_cell::ConstStaticCell::new(<$storage>::new());
+        match sockeye_embedded::new($config, STORAGE.take()) {
             Ok(client) => client,
             Err(error) => crate::stage::fail!("no client: {error}"),
         }
@@ -65,8 +65,8 @@ pub(crate) fn config(namespace: &str) -> Config {
 
 /// A connector on the board's network with one socket.
 pub(crate) fn connector(network: Stack<'static>) -> EmbassyNet<'static, 1> {
-    static BUFFERS: StaticCell<SocketBuffers<1, 1024, 1024>> = StaticCell::new();
-    EmbassyNet::new(network, BUFFERS.init_with(SocketBuffers::new))
+    static BUFFERS: ConstStaticCell<SocketBuffers<1, 1024, 1024>> = ConstStaticCell::new(SocketBuffers::new());
+    EmbassyNet::new(network, BUFFERS.take())
 }
 
 /// Runs the client until the script has come to its end. Both belong to one task, so the script looks again at what it

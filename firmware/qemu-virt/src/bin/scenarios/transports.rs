@@ -6,15 +6,15 @@ use embassy_net::Stack;
 use qemu_virt::metric;
 use sockeye_embedded::net::{EmbassyNet, SocketBuffers};
 use sockeye_embedded::{BinRef, Event, Socket, Storage, Transport, Transports};
-use static_cell::StaticCell;
+use static_cell::ConstStaticCell;
 
 use crate::stage::{LIMIT, Noop, check, client, config, expect, fail, play, report, until};
 
 type Three = Storage<4096, 2048, Noop, 4, 2048, 16, 2, 512, 256, 3>;
 
 fn connector(network: Stack<'static>) -> EmbassyNet<'static, 3> {
-    static BUFFERS: StaticCell<SocketBuffers<3, 1024, 1024>> = StaticCell::new();
-    EmbassyNet::new(network, BUFFERS.init_with(SocketBuffers::new))
+    static BUFFERS: ConstStaticCell<SocketBuffers<3, 1024, 1024>> = ConstStaticCell::new(SocketBuffers::new());
+    EmbassyNet::new(network, BUFFERS.take())
 }
 
 /// Events, acknowledgements and binary by HTTP requests alone, on two namespaces.
