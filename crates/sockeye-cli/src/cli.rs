@@ -1,5 +1,8 @@
 //! The command line: options, their help, and the checks of single values.
 
+// Doc comments on options are help texts for a terminal, not Markdown.
+#![allow(rustdoc::broken_intra_doc_links, rustdoc::invalid_html_tags)]
+
 use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};

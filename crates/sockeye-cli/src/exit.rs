@@ -19,6 +19,7 @@ pub(crate) enum Exit {
     /// The connection broke and did not come back.
     Lost = 5,
     /// `demo`: a check failed.
+    #[cfg(feature = "demo")]
     Check = 6,
     /// Ended by Ctrl-C before the work was done.
     Interrupted = 130,

@@ -221,14 +221,9 @@ pub(crate) fn line(record: &Record, color: bool) -> (Channel, String) {
         Record::Reconnecting { attempt, delay_ms } => state(
             "*",
             DIM,
-            format!(
-                "attempt {attempt} to reconnect in {:.1} s",
-                *delay_ms as f64 / 1e3
-            ),
+            format!("attempt {attempt} in {:.1} s", *delay_ms as f64 / 1e3),
         ),
-        Record::ReconnectAttempt { attempt } => {
-            state("*", DIM, format!("attempt {attempt} to reconnect"))
-        }
+        Record::ReconnectAttempt { attempt } => state("*", DIM, format!("attempt {attempt}")),
         Record::Reconnect { attempt } => {
             state("*", GREEN, format!("reconnected at attempt {attempt}"))
         }

@@ -306,13 +306,19 @@ impl Fate {
                 let attempts = options.reconnect_attempts.is_some()
                     && error.kind() == ConnectErrorKind::Transport;
                 let again = attempts || (error.active() && self.joined);
-                self.trouble = Some(error.to_string());
+                let mut trouble = error.to_string();
+                if error.kind() == ConnectErrorKind::Refused
+                    && error.message() == "Invalid namespace"
+                {
+                    trouble += "; the namespace is the path of the URL, or --namespace";
+                }
+                self.trouble = Some(trouble.clone());
                 let exit = match error.kind() {
                     ConnectErrorKind::Config => Exit::Usage,
                     ConnectErrorKind::Transport if self.joined => Exit::Lost,
                     _ => Exit::Connect,
                 };
-                (!again).then(|| Failure::new(exit, error.to_string()))
+                (!again).then(|| Failure::new(exit, trouble))
             }
             Notice::ReconnectFailed => {
                 let exit = if self.joined {

@@ -358,15 +358,28 @@ impl LiveLine {
         let statuses = match hub {
             Some(hub) => {
                 let [online, reconnecting, offline] = hub.statuses();
-                format!("{online} online  {reconnecting} reconnecting  {offline} offline")
+                let all = online + reconnecting + offline;
+                let waiting = if reconnecting > 0 {
+                    format!(", {reconnecting} reconnecting")
+                } else {
+                    String::new()
+                };
+                format!("{online} of {all} online{waiting}")
             }
             None => format!("{} of {} joined", devices.joined, devices.devices),
         };
-        let line = format!(
-            "{statuses}{rate}  {acks} acks  {reconnections} reconnections  p50 {}  p99 {}",
+        let plural = if reconnections == 1 { "" } else { "s" };
+        let mut line = format!(
+            "{statuses}{rate}  {acks} acks  {reconnections} reconnection{plural}  p50 {}  p99 {}",
             human(trips.quantile(0.5)),
             human(trips.quantile(0.99))
         );
+        if self.terminal
+            && let Some((terminal_size::Width(width), _)) = terminal_size::terminal_size()
+        {
+            // A line that wraps could not be overwritten.
+            line.truncate(usize::from(width.saturating_sub(1)));
+        }
         let mut out = std::io::stdout().lock();
         // Nobody to show it to is no reason to stop the devices.
         let _ = if self.terminal {

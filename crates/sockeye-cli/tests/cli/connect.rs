@@ -208,15 +208,29 @@ async fn events_are_answered_by_themselves_if_asked() {
 #[tokio::test]
 async fn a_server_that_goes_and_comes_back_is_told_as_records() {
     let server = server::start().await;
-    let options = [
-        "--reconnect-attempts",
-        "2",
-        "--reconnect-delay",
-        "20ms",
-        "--reconnect-delay-max",
-        "40ms",
-    ];
-    let mut talk = Talk::start(&[&["connect", &server.url("/"), "--json"], &options[..]].concat());
+    let url = server.url("/");
+    let quick = ["--reconnect-delay", "20ms", "--reconnect-delay-max", "40ms"];
+    let mut talk = Talk::start(&[&["connect", &url, "--json"], &quick[..]].concat());
+    talk.of("connect").await;
+    let address = server.stop().await;
+    let left = talk.of("disconnect").await;
+    assert_eq!(left["active"], true, "{left}");
+    assert_eq!(talk.of("reconnecting").await["attempt"], 1);
+    assert_eq!(talk.of("reconnect_attempt").await["attempt"], 1);
+    let error = talk.of("connect_error").await;
+    assert_eq!(error["active"], true, "{error}");
+    // What is sent meanwhile waits for the connection.
+    talk.say(r#"{"cmd":"emit","event":"sum","args":[1,2],"ack":true,"timeout":60000}"#)
+        .await;
+    talk.of("sent").await;
+    let server = server::start_at(address).await;
+    assert!(talk.of("reconnect").await["attempt"].as_u64() >= Some(1));
+    talk.of("connect").await;
+    assert_eq!(talk.of("ack").await["args"], json!([3]));
+
+    // A connection that the script breaks, and a server that wants no more.
+    talk.say(r#"{"cmd":"reconnect"}"#).await;
+    assert_eq!(talk.of("disconnect").await["reason"], "forced close");
     talk.of("connect").await;
     talk.say(r#"{"cmd":"emit","event":"kick me"}"#).await;
     let left = talk.of("disconnect").await;
@@ -226,9 +240,16 @@ async fn a_server_that_goes_and_comes_back_is_told_as_records() {
     );
     talk.say(r#"{"cmd":"connect"}"#).await;
     talk.of("connect").await;
-    talk.say(r#"{"cmd":"reconnect"}"#).await;
-    talk.of("connect").await;
     assert_eq!(talk.end().await.0, Some(0));
+
+    let mut lost = Talk::start(&["listen", &url, "--json", "--no-reconnect"]);
+    lost.of("connect").await;
+    server.stop().await;
+    let left = lost.of("disconnect").await;
+    assert_eq!(left["active"], false, "{left}");
+    let (code, complaint) = lost.end().await;
+    assert_eq!(code, Some(5), "{complaint}");
+    assert_eq!(complaint.lines().count(), 1, "{complaint}");
 }
 
 #[tokio::test]
@@ -238,24 +259,13 @@ async fn plain_lines_work_without_a_terminal() {
     talk.say("sum? 40 2").await;
     talk.say("say hello").await;
     talk.say("\"send me\" 3").await;
-    let mut lines = Vec::new();
-    while lines
-        .iter()
-        .filter(|line: &&String| line.starts_with("< number"))
-        .count()
-        < 3
-    {
-        let line = tokio::time::timeout(crate::LIMIT, talk.stdout.next_line())
-            .await
-            .expect("a line")
-            .expect("stdout");
-        lines.push(line.unwrap_or_else(|| panic!("{lines:?}")));
+    let mut wanted = vec!["= sum 42  (", "< number 0", "< number 1", "< number 2"];
+    while !wanted.is_empty() {
+        let line = tokio::time::timeout(crate::LIMIT, talk.stdout.next_line()).await;
+        let line = line.expect("a line in time").expect("stdout is UTF-8");
+        let line = line.unwrap_or_else(|| panic!("the end came before {wanted:?}"));
+        wanted.retain(|start| !line.starts_with(start));
     }
-    assert!(
-        lines.iter().any(|line| line.starts_with("= sum 42  (")),
-        "{lines:?}"
-    );
-    assert!(lines.contains(&"< number 2".to_owned()), "{lines:?}");
     let (code, err) = talk.end().await;
     assert_eq!(code, Some(0), "{err}");
     assert!(

@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 /// A running server; dropping it stops it.
 pub(crate) struct Server {
     address: SocketAddr,
+    io: Option<SocketIo>,
     task: JoinHandle<()>,
 }
 
@@ -27,10 +28,25 @@ impl Server {
     pub(crate) fn url(&self, namespace: &str) -> String {
         format!("http://{}{namespace}", self.address)
     }
+
+    /// Closes all connections and the port; gives the address to start again at.
+    pub(crate) async fn stop(mut self) -> SocketAddr {
+        self.task.abort();
+        let _ = (&mut self.task).await;
+        if let Some(io) = self.io.take() {
+            io.close().await;
+        }
+        self.address
+    }
 }
 
 /// Starts a Socket.IO server with the namespaces `/`, `/chat` and `/secret` (which wants a token).
 pub(crate) async fn start() -> Server {
+    start_at(([127, 0, 0, 1], 0).into()).await
+}
+
+/// The same at an address.
+pub(crate) async fn start_at(address: SocketAddr) -> Server {
     let (layer, io) = SocketIo::builder().max_payload(10_000_000).build_layer();
     // Listeners are registered before the client is told that it has joined, or its first events could be missed.
     let open = async |socket: SocketRef| {
@@ -50,14 +66,16 @@ pub(crate) async fn start() -> Server {
         };
     io.ns("/secret", welcome.with(token));
     let app = axum::Router::new().layer(layer);
-    let listener = TcpListener::bind(("127.0.0.1", 0))
-        .await
-        .expect("a free port");
+    let listener = TcpListener::bind(address).await.expect("a free port");
     let address = listener.local_addr().expect("an address");
     let task = tokio::spawn(async move {
         let _ = axum::serve(listener, app).await;
     });
-    Server { address, task }
+    Server {
+        address,
+        io: Some(io),
+        task,
+    }
 }
 
 async fn welcome(socket: SocketRef, TryData(auth): TryData<Value>) {
@@ -143,5 +161,9 @@ pub(crate) async fn other(answer: &'static str) -> Server {
             });
         }
     });
-    Server { address, task }
+    Server {
+        address,
+        io: None,
+        task,
+    }
 }
