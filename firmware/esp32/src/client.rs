@@ -21,7 +21,7 @@ use static_cell::StaticCell;
 use crate::config::{self, LINKS};
 use crate::console::say;
 use crate::led::Led;
-use crate::wifi;
+use crate::wifi::{self, Back};
 
 /// Every byte of the client: messages up to 2 KiB in, 2 KiB waiting to go out, 4 acknowledgements, one namespace.
 type Memory = Storage<2048, 2048, NoopRawMutex, 4, 256, 16, 1, 512, 512, LINKS>;
@@ -229,14 +229,15 @@ async fn report(socket: Socket) -> ! {
     }
 }
 
-/// Connects again where the client would not by itself: at once when the board's address has changed, since nothing
-/// arrives at the old one, and after a while when the server did not want the board.
+/// Connects again where the client would not by itself, or later: at once when the network is back, and after a while
+/// when the server did not want the board.
 #[embassy_executor::task]
 async fn come_back(socket: Socket) -> ! {
     loop {
-        match select(wifi::ADDRESS_CHANGED.wait(), SENT_AWAY.wait()).await {
-            Either::First(()) => {
-                say!("client", "connecting anew: the board has another address");
+        match select(wifi::BACK.wait(), SENT_AWAY.wait()).await {
+            Either::First(Back::SameAddress) if socket.connected() => (),
+            Either::First(_) => {
+                say!("client", "connecting anew: the network is back");
                 socket.reconnect();
             }
             Either::Second(()) => {

@@ -100,11 +100,13 @@ fn failed(error: SessionError, flaws: u32) -> ConnectError {
         (sys::MBEDTLS_X509_BADCERT_FUTURE, "certificate refused: not valid yet, or the clock is wrong"),
         (u32::MAX, "certificate refused: weak hash, weak key or wrong use"),
     ];
-    say!("tls", "{error}");
     // All bits are set while no certificate was looked at.
     let flaws = if flaws == u32::MAX { 0 } else { flaws };
-    let found = FLAWS.into_iter().find(|(flag, _)| flaws & flag != 0);
-    ConnectError::Other(found.map_or("the TLS handshake failed: does the server speak TLS on that port?", |(_, words)| words))
+    let words = FLAWS.into_iter().find(|(flag, _)| flaws & flag != 0).map(|(_, words)| words);
+    ConnectError::Other(words.unwrap_or_else(|| {
+        say!("tls", "{error}");
+        "the TLS handshake failed: does the server speak TLS on that port?"
+    }))
 }
 
 /// A TCP socket that a TLS session can split.

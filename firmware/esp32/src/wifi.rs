@@ -29,8 +29,17 @@ const LAST_RETRY: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_secs(1);
 
 static RSSI: AtomicI32 = AtomicI32::new(0);
-/// The board has another address than before, so connections made with the old one are dead.
-pub(crate) static ADDRESS_CHANGED: Signal<CriticalSectionRawMutex, ()> = Signal::new();
+/// The network is back after a loss.
+pub(crate) static BACK: Signal<CriticalSectionRawMutex, Back> = Signal::new();
+
+/// How the network came back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Back {
+    /// As it was: connections may have survived.
+    SameAddress,
+    /// The board has another address, so connections made with the old one are dead.
+    OtherAddress,
+}
 
 /// The signal strength of the access point in dBm, as of a second ago.
 pub(crate) fn rssi() -> i32 {
@@ -127,8 +136,8 @@ async fn watch_address(stack: Stack<'static>) -> ! {
             if shown != Some(now.address) {
                 say!("network", "address {}, gateway {}", now.address, Gateway(&now));
                 shown = Some(now.address);
-                if last.replace(now.address).is_some_and(|before| before != now.address) {
-                    ADDRESS_CHANGED.signal(());
+                if let Some(before) = last.replace(now.address) {
+                    BACK.signal(if before == now.address { Back::SameAddress } else { Back::OtherAddress });
                 }
             }
             select(stack.wait_config_down(), Timer::after(LOOK)).await;
@@ -177,6 +186,9 @@ impl fmt::Display for Reason {
             }
             R::AuthenticationFailed | R::FourWayHandshakeTimeout | R::HandshakeTimeout | R::MicFailure => {
                 " (wrong password?)"
+            }
+            R::AuthenticationExpired | R::AuthenticationLeave | R::AssociationLeave => {
+                " (the access point ended it: restarted, or told to)"
             }
             R::BeaconTimeout => " (the access point is gone or too far away)",
             _ => "",
