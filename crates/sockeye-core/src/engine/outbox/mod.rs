@@ -4,15 +4,22 @@
 //! Each packet lies in the area with spare bytes in front: a WebSocket header is written there and the payload is
 //! masked in place, so that neighbouring packets become one contiguous write. In a polling body the last spare byte
 //! becomes the record separator.
+//!
+//! `mod.rs` has the packets and what becomes of them, `accept.rs` how they get in, `frames.rs` and `post.rs` how they
+//! get out.
 
-use crate::error::EmitError;
-use crate::limits::{BATCH, PACKETS_PER_POST};
-use crate::memory::{Bytes, RECORD, Table};
-use crate::packet::{Attachments, EmitArgs, EncodeError, encode_args_to_slice};
+mod accept;
+mod frames;
+mod post;
+
+use crate::limits::BATCH;
+use crate::memory::{Bytes, Table};
+use crate::packet::Attachments;
 use crate::packet::payload;
 use crate::packet::socket::Prefix;
-use crate::rng::Rng;
 use crate::wire::ws;
+use frames::Batch;
+use post::Post;
 
 /// One message: a packet's text, or one attachment.
 #[derive(Clone, Copy, Debug)]
@@ -142,38 +149,6 @@ pub(crate) enum Refused {
     TooLarge,
 }
 
-/// The contiguous write in progress: slots `first..first + count`, `pos` bytes of it written.
-#[derive(Clone, Copy, Debug)]
-struct Batch {
-    first: usize,
-    count: usize,
-    pos: usize,
-}
-
-/// The polling body in progress.
-#[derive(Clone, Copy, Debug)]
-struct Post {
-    /// The slot being written, or the place to look for the next one.
-    cursor: usize,
-    /// Offset within the current slot's message; base64 advances by [`payload::STEP`].
-    at: usize,
-    /// What the next [`Outbox::post_piece`] lends.
-    piece: Piece,
-    /// Nothing precedes: the first packet has no separator.
-    first: bool,
-    /// All of it has been written: the answer is awaited.
-    written: bool,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Piece {
-    /// Bytes of the area, relative to the current slot's message; −1 is the separator.
-    Area { from: isize, to: isize },
-    /// Bytes of the scratch.
-    Scratch { from: usize, to: usize },
-    End,
-}
-
 /// The head of a CONNECT must always find this much room, whatever the application has queued.
 const CONTROL_RESERVE_SLOTS: usize = 1;
 
@@ -263,219 +238,6 @@ impl<'a> Outbox<'a> {
                 to += end - from;
             }
         }
-    }
-
-    /// Encodes arguments into the free end of the area, for [`Body::Staged`]: without a heap, and without a second
-    /// buffer. `lead` is more than the packet's prefix will take.
-    pub(crate) fn stage<A: EmitArgs + ?Sized>(
-        &mut self,
-        event: Option<&str>,
-        args: &A,
-        limit: u16,
-        lead: usize,
-    ) -> Result<Staged, EmitError> {
-        self.compact();
-        let from = self.tail() + lead + MAX_HEADER;
-        let full = if self.slots.is_empty() { EmitError::TooLarge } else { EmitError::Full };
-        let mem = self.mem.get_mut();
-        let Some(out) = mem.get_mut(from..) else { return Err(full) };
-        let (mut count, mut bytes) = (0usize, 0usize);
-        let mut counted = |attachment: &[u8]| {
-            count += 1;
-            bytes += attachment.len();
-            if count > usize::from(limit) {
-                return Err(EncodeError::TooManyAttachments { limit: limit.into() });
-            }
-            Ok(())
-        };
-        let json_len = match encode_args_to_slice(event, args, out, &mut counted) {
-            Ok((json_len, _)) => json_len,
-            Err(EncodeError::BufferTooSmall) => return Err(full),
-            Err(error) => return Err(error.into()),
-        };
-        // Behind the JSON the attachments, each with its length in front; so far back that every one can later move
-        // down to its place behind a frame header without running into the next.
-        let records = from + json_len + count * (MAX_HEADER - RECORD);
-        if count > 0 {
-            if records + count * RECORD + bytes > mem.len() {
-                return Err(full);
-            }
-            let (front, back) = mem.split_at_mut(records);
-            let mut at = 0;
-            let mut copied = |attachment: &[u8]| {
-                let end = at + RECORD + attachment.len();
-                let out = back.get_mut(at..end).ok_or(EncodeError::BufferTooSmall)?;
-                out[..RECORD].copy_from_slice(&(attachment.len() as u32).to_le_bytes());
-                out[RECORD..].copy_from_slice(attachment);
-                at = end;
-                Ok(())
-            };
-            // The same arguments give the same JSON: it is written over itself.
-            let (again, _) = encode_args_to_slice(event, args, &mut front[from..], &mut copied)?;
-            if again != json_len || at != count * RECORD + bytes {
-                return Err(EmitError::Encode(EncodeError::BufferTooSmall));
-            }
-        }
-        Ok(Staged { from, json_len, records, count })
-    }
-
-    /// Whether the memory is fixed: packets are then staged in it.
-    pub(crate) const fn is_fixed(&self) -> bool {
-        matches!(self.mem, Bytes::Fixed(_))
-    }
-
-    /// Lengths of the attachments, in order.
-    fn attachment_lens(&self, body: &Body<'_>, base64: bool, mut each: impl FnMut(usize)) {
-        match body {
-            Body::Bytes(_, attachments) => attachments.iter().for_each(|a| each(attachment_len(a.len(), base64))),
-            Body::Staged(staged) => {
-                let mut at = staged.records;
-                for _ in 0..staged.count {
-                    let len = self.record_len(at);
-                    each(len);
-                    at += RECORD + len;
-                }
-            }
-            Body::Parts(_) => (),
-        }
-    }
-
-    fn record_len(&self, at: usize) -> usize {
-        let len = self.mem.get().get(at..at + RECORD).and_then(|b| <[u8; RECORD]>::try_from(b).ok());
-        len.map_or(0, u32::from_le_bytes) as usize
-    }
-
-    /// Accepts one packet with its attachments, all or nothing. Control packets may use the reserve.
-    pub(crate) fn push(&mut self, prefix: &Prefix<'_>, body: Body<'_>, base64: bool, meta: Meta) -> Result<(), Refused> {
-        let prefix_len = prefix.len();
-        let json_len = match &body {
-            Body::Bytes(json, _) => json.len(),
-            Body::Staged(staged) => staged.json_len,
-            Body::Parts(parts) => parts.iter().map(|part| part.len()).sum(),
-        };
-        // Staged attachments cannot grow in place: they stay binary, which servers take as well.
-        let base64 = base64 && !matches!(body, Body::Staged(_));
-        let len = prefix_len + json_len;
-        let gap = gap(len, meta.retry, prefix);
-        let mut need = gap + len;
-        self.attachment_lens(&body, base64, |len| need += area_of(len));
-        let attachments = body.attachments();
-        let slots = 1 + attachments;
-        let (reserve, reserve_slots) = if meta.control { (0, 0) } else { (self.reserve, CONTROL_RESERVE_SLOTS) };
-        if need + reserve > self.mem.max() || slots + reserve_slots > self.slots.max() || need > u32::MAX as usize / 4 {
-            return Err(Refused::TooLarge);
-        }
-        if self.slots.free() < slots + reserve_slots
-            || self.live + need + reserve > self.mem.max()
-            || !self.ensure(need)
-        {
-            return Err(Refused::Full);
-        }
-        let start = self.tail() + gap;
-        let mem = self.mem.get_mut();
-        match &body {
-            Body::Bytes(json, _) => mem[start + prefix_len..start + len].copy_from_slice(json),
-            Body::Staged(staged) => {
-                mem.copy_within(staged.from..staged.from + json_len, start + prefix_len);
-            }
-            Body::Parts(parts) => {
-                let mut at = start + prefix_len;
-                for part in *parts {
-                    mem[at..at + part.len()].copy_from_slice(part.as_bytes());
-                    at += part.len();
-                }
-            }
-        }
-        prefix.write(&mut mem[start..start + prefix_len]);
-        let mut flags = 0;
-        for (on, flag) in [
-            (meta.ready, READY),
-            (meta.transient, TRANSIENT),
-            (meta.retry, RETRY),
-            (meta.report, UNREPORTED),
-            (attachments > 0, MORE),
-        ] {
-            flags |= if on { flag } else { 0 };
-        }
-        let slot = Slot {
-            start: start as u32,
-            len: len as u32,
-            gap: gap as u16,
-            prefix: prefix_len as u16,
-            nsp: meta.nsp,
-            flags,
-            mask: [0; 4],
-            ack: meta.ack,
-        };
-        // There is room for all: checked above.
-        let _ = self.slots.push(slot);
-        let mut at = start + len;
-        let mut source = match &body {
-            Body::Staged(staged) => staged.records,
-            _ => 0,
-        };
-        let mut bytes = match &body {
-            Body::Bytes(_, attachments) => attachments.iter(),
-            _ => Attachments::EMPTY.iter(),
-        };
-        for i in 0..attachments {
-            let given = bytes.next();
-            let len = match given {
-                Some(bytes) => attachment_len(bytes.len(), base64),
-                None => self.record_len(source),
-            };
-            let gap = ws::header_len(len);
-            let start = at + gap;
-            let mem = self.mem.get_mut();
-            match given {
-                Some(bytes) if base64 => {
-                    let out = &mut mem[start..start + len];
-                    out[0] = b'b';
-                    let mut to = 1;
-                    for step in bytes.chunks(payload::STEP) {
-                        to += payload::encode_step(step, &mut out[to..]);
-                    }
-                }
-                Some(bytes) => mem[start..start + len].copy_from_slice(bytes),
-                None => mem.copy_within(source + RECORD..source + RECORD + len, start),
-            }
-            source += RECORD + len;
-            let more = if i + 1 < attachments { MORE } else { 0 };
-            let binary = if base64 { 0 } else { BINARY };
-            let _ = self.slots.push(Slot {
-                start: start as u32,
-                len: len as u32,
-                gap: gap as u16,
-                prefix: 0,
-                flags: (flags & !(MORE | UNREPORTED)) | ATTACHMENT | more | binary,
-                ack: 0,
-                ..slot
-            });
-            at = start + len;
-        }
-        self.live += need;
-        self.unreported += usize::from(meta.report);
-        Ok(())
-    }
-
-    /// Accepts one Engine.IO packet without a Socket.IO part.
-    pub(crate) fn push_engine(&mut self, packet: &[u8]) -> Result<(), Refused> {
-        let need = area_of(packet.len());
-        if self.slots.free() == 0 || !self.ensure(need) {
-            return Err(Refused::Full);
-        }
-        let start = self.tail() + ws::header_len(packet.len());
-        self.mem.get_mut()[start..start + packet.len()].copy_from_slice(packet);
-        self.live += need;
-        let _ = self.slots.push(Slot {
-            start: start as u32,
-            len: packet.len() as u32,
-            gap: (need - packet.len()) as u16,
-            flags: READY | TRANSIENT,
-            nsp: u16::MAX,
-            ..Slot::EMPTY
-        });
-        Ok(())
     }
 
     /// Lets the packets of a namespace go, or holds them back. Retry packets are let go one by one.
@@ -717,63 +479,6 @@ impl<'a> Outbox<'a> {
         (i + 1..self.group_end(i)).map(move |k| self.message(k))
     }
 
-    // ---- WebSocket ----
-
-    /// Frames what can go out in one contiguous write; whether there is anything.
-    pub(crate) fn commit_ws(&mut self, rng: &mut Rng) -> bool {
-        let Some(first) = self.first_sendable() else { return false };
-        let (mut count, mut bytes, mut end) = (0, 0, 0);
-        while let Some(slot) = self.slots.get_mut(first + count) {
-            let size = slot.end() - slot.frame();
-            if !slot.is_sendable() || count > 0 && (slot.frame() != end || bytes + size > BATCH) {
-                break;
-            }
-            end = slot.end();
-            bytes += size;
-            let key = rng.mask();
-            let opcode = if slot.has(BINARY) { ws::BINARY } else { ws::TEXT };
-            let (frame, start) = (slot.frame(), slot.start as usize);
-            slot.mask = key;
-            slot.flags |= MASKED | IN_BATCH;
-            let (header, message) = self.mem.get_mut()[frame..end].split_at_mut(start - frame);
-            ws::write_header(header, opcode, message.len(), key);
-            ws::mask(message, key);
-            count += 1;
-        }
-        self.batch = Some(Batch { first, count, pos: 0 });
-        self.scan = first + count;
-        true
-    }
-
-    /// The bytes of the write in progress that are still to be written.
-    #[inline]
-    pub(crate) fn ws_bytes(&self) -> &[u8] {
-        let Some(batch) = &self.batch else { return &[] };
-        match (self.slots.get(batch.first), self.slots.get(batch.first + batch.count - 1)) {
-            (Some(first), Some(last)) => {
-                self.mem.get().get(first.frame() + batch.pos..last.end()).unwrap_or_default()
-            }
-            _ => &[],
-        }
-    }
-
-    /// Whether the write in progress stands between two frames' ends: a control frame may go in between.
-    pub(crate) fn ws_started(&self) -> bool {
-        self.batch.is_some_and(|batch| batch.pos > 0)
-    }
-
-    /// `n` bytes of [`Self::ws_bytes`] have been written.
-    pub(crate) fn ws_written(&mut self, n: usize) {
-        let left = self.ws_bytes().len();
-        let Some(batch) = &mut self.batch else { return };
-        batch.pos += n.min(left);
-        if n >= left {
-            let Batch { first, count, .. } = *batch;
-            self.batch = None;
-            self.retire(first, count);
-        }
-    }
-
     /// Slots `first..first + count` have been written.
     fn retire(&mut self, first: usize, count: usize) {
         let mut keep = first > 0 && self.slots.get(first - 1).is_some_and(|slot| slot.has(MORE));
@@ -803,155 +508,6 @@ impl<'a> Outbox<'a> {
                 i += n;
             }
             left = left.saturating_sub(n);
-        }
-    }
-
-    // ---- Polling ----
-
-    /// Chooses the packets of one POST: at most 16, together at most `max_payload` bytes (0: any), but at least one.
-    /// `leading` bytes of other packets go in front. Returns the length of the body, `leading` included.
-    pub(crate) fn commit_post(&mut self, max_payload: usize, leading: usize) -> usize {
-        let mut total = leading;
-        let mut count = usize::from(leading > 0);
-        let mut i = self.first_sendable().unwrap_or(self.slots.len());
-        let cursor = i;
-        while let Some(slot) = self.slots.get_mut(i) {
-            if slot.is_sendable() {
-                let size = body_len(slot);
-                let more = size + usize::from(total > 0);
-                if count > 0 && (count >= PACKETS_PER_POST || max_payload > 0 && total + more > max_payload) {
-                    break;
-                }
-                slot.flags |= IN_BATCH;
-                total += more;
-                count += 1;
-            }
-            i += 1;
-        }
-        self.post = Some(Post { cursor, at: 0, piece: Piece::End, first: leading == 0, written: false });
-        self.next_packet();
-        total
-    }
-
-    /// The next bytes of the body; empty at its end.
-    pub(crate) fn post_piece(&self) -> &[u8] {
-        let Some(post) = &self.post else { return &[] };
-        match post.piece {
-            Piece::Area { from, to } => self.slots.get(post.cursor).map_or(&[], |slot| {
-                let start = slot.start as usize;
-                &self.mem.get()[start.saturating_add_signed(from)..start.saturating_add_signed(to)]
-            }),
-            Piece::Scratch { from, to } => &self.scratch[from..to],
-            Piece::End => &[],
-        }
-    }
-
-    /// `n` bytes of [`Self::post_piece`] have been written.
-    pub(crate) fn post_written(&mut self, n: usize) {
-        let Some(post) = &mut self.post else { return };
-        let done = match &mut post.piece {
-            Piece::Area { from, to } => {
-                *from = (*from + n as isize).min(*to);
-                from == to
-            }
-            Piece::Scratch { from, to } => {
-                *from = (*from + n).min(*to);
-                from == to
-            }
-            Piece::End => return,
-        };
-        if done {
-            self.next_piece();
-        }
-    }
-
-    /// Moves on to the next packet of the body.
-    fn next_packet(&mut self) {
-        let Some(post) = &mut self.post else { return };
-        while let Some(slot) = self.slots.get(post.cursor) {
-            if slot.has(IN_BATCH) {
-                post.at = 0;
-                if slot.has(BINARY) {
-                    self.base64_piece(true);
-                    return;
-                }
-                if !post.first {
-                    self.mem.get_mut()[slot.start as usize - 1] = payload::SEPARATOR;
-                }
-                post.piece = Piece::Area { from: if post.first { 0 } else { -1 }, to: slot.len as isize };
-                post.first = false;
-                return;
-            }
-            post.cursor += 1;
-        }
-        post.piece = Piece::End;
-    }
-
-    fn next_piece(&mut self) {
-        let Some(post) = &mut self.post else { return };
-        if let Some(slot) = self.slots.get(post.cursor)
-            && slot.has(BINARY)
-            && post.at < slot.len as usize
-        {
-            self.base64_piece(false);
-            return;
-        }
-        post.cursor += 1;
-        self.next_packet();
-    }
-
-    /// Prepares the next characters of a binary packet in the scratch.
-    fn base64_piece(&mut self, begin: bool) {
-        let Some(post) = &mut self.post else { return };
-        let Some(slot) = self.slots.get(post.cursor) else { return };
-        let message = &self.mem.get()[slot.start as usize..slot.end()];
-        let mut to = 0;
-        if begin {
-            if !post.first {
-                self.scratch[to] = payload::SEPARATOR;
-                to += 1;
-            }
-            post.first = false;
-            self.scratch[to] = b'b';
-            to += 1;
-        }
-        let step = &message[post.at..message.len().min(post.at + payload::STEP)];
-        post.at += step.len();
-        to += payload::encode_step(step, &mut self.scratch[to..]);
-        post.piece = Piece::Scratch { from: 0, to };
-    }
-
-    /// The whole body has been written.
-    pub(crate) fn post_is_written(&mut self) {
-        if let Some(post) = &mut self.post {
-            post.written = true;
-        }
-    }
-
-    /// The server has certainly not taken the POST: its packets stay.
-    pub(crate) fn post_refused(&mut self) {
-        if let Some(post) = &mut self.post {
-            post.written = false;
-        }
-    }
-
-    /// The POST has been answered: its packets leave.
-    pub(crate) fn post_done(&mut self) {
-        self.post = None;
-        let mut i = 0;
-        while let Some(slot) = self.slots.get(i) {
-            if slot.has(IN_BATCH) {
-                let before = self.slots.len();
-                self.retire(i, 1);
-                // A slot that stays (part of a larger packet, or a retry) is passed over.
-                if self.slots.len() == before {
-                    i += 1;
-                } else {
-                    i = 0;
-                }
-            } else {
-                i += 1;
-            }
         }
     }
 
@@ -996,27 +552,4 @@ impl<'a> Outbox<'a> {
             self.slots.shrink();
         }
     }
-}
-
-/// Spare bytes in front of a message of `len` bytes.
-fn gap(len: usize, retry: bool, prefix: &Prefix<'_>) -> usize {
-    if retry {
-        // A later try has another ack id, of up to 20 digits.
-        MAX_HEADER + 20 + prefix.len()
-    } else {
-        ws::header_len(len)
-    }
-}
-
-fn area_of(len: usize) -> usize {
-    ws::header_len(len) + len
-}
-
-fn attachment_len(len: usize, base64: bool) -> usize {
-    if base64 { 1 + payload::encoded_len(len) } else { len }
-}
-
-/// Bytes of the slot in a polling body, without separator.
-fn body_len(slot: &Slot) -> usize {
-    if slot.has(BINARY) { 1 + payload::encoded_len(slot.len as usize) } else { slot.len as usize }
 }
