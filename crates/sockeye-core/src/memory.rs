@@ -72,17 +72,12 @@ impl Bytes<'_> {
         }
     }
 
-    /// Gives memory beyond `len` back (growable storage only). The first `len` bytes stay.
-    pub(crate) fn shrink(&mut self, len: usize) {
+    /// Gives all memory back (growable storage only).
+    pub(crate) fn shrink(&mut self) {
         match self {
             Self::Fixed(_) => (),
             #[cfg(feature = "alloc")]
-            Self::Growable { buf, .. } => {
-                if buf.len() > len {
-                    buf.truncate(len);
-                    buf.shrink_to(len);
-                }
-            }
+            Self::Growable { buf, .. } => *buf = alloc::vec::Vec::new(),
         }
     }
 }
@@ -435,7 +430,7 @@ impl<'a> RxBuf<'a> {
     pub(crate) fn shrink(&mut self) {
         if self.held == 0 && self.msg_len == 0 && self.start == self.end {
             self.clear();
-            self.mem.shrink(0);
+            self.mem.shrink();
         }
     }
 

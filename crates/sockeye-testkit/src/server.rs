@@ -103,6 +103,8 @@ pub struct Server {
     pub violations: Vec<String>,
     /// The payload of every CONNECT.
     pub auths: Vec<String>,
+    /// Requests for sessions that had ended.
+    pub unknown: u32,
     session: Option<Session>,
     sessions: u32,
     sockets: u32,
@@ -245,6 +247,7 @@ impl Server {
         }
         let sid = request.query("sid");
         let ours = sid.is_some() && self.session.as_ref().is_some_and(|s| Some(s.sid.as_str()) == sid);
+        self.unknown += u32::from(sid.is_some() && !ours);
         let refuse = |code: u8, message: &str| {
             let body = format!("{{\"code\":{code},\"message\":\"{message}\"}}");
             (vec![Act::Bytes(link, response("400 Bad Request", "", body.as_bytes()))], false)

@@ -36,7 +36,7 @@ impl<'a> Head<'a> {
 
     pub(super) fn shrink(&mut self) {
         if self.owner.is_none() {
-            self.mem.shrink(0);
+            self.mem.shrink();
         }
     }
 

@@ -5,7 +5,9 @@ use super::{
     TRANSIENT, UNREPORTED,
 };
 use crate::error::EmitError;
-use crate::memory::{Bytes, RECORD};
+#[cfg(feature = "alloc")]
+use crate::memory::Bytes;
+use crate::memory::RECORD;
 use crate::packet::socket::Prefix;
 use crate::packet::{Attachments, EmitArgs, EncodeError, encode_args_to_slice, payload};
 use crate::wire::ws;
@@ -66,6 +68,7 @@ impl Outbox<'_> {
     }
 
     /// Whether the memory is fixed: packets are then staged in it.
+    #[cfg(feature = "alloc")]
     pub(crate) const fn is_fixed(&self) -> bool {
         matches!(self.mem, Bytes::Fixed(_))
     }

@@ -548,7 +548,7 @@ impl<'a> Outbox<'a> {
     /// Gives memory back while nothing is kept.
     pub(crate) fn shrink(&mut self) {
         if self.slots.is_empty() {
-            self.mem.shrink(0);
+            self.mem.shrink();
             self.slots.shrink();
         }
     }
