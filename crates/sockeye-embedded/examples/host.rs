@@ -23,7 +23,9 @@ static STORAGE: ConstStaticCell<Memory> = ConstStaticCell::new(Storage::new());
 fn random(bytes: &mut [u8]) {
     use std::hash::{BuildHasher, Hasher};
     for chunk in bytes.chunks_mut(8) {
-        let number = std::collections::hash_map::RandomState::new().build_hasher().finish();
+        let number = std::collections::hash_map::RandomState::new()
+            .build_hasher()
+            .finish();
         chunk.copy_from_slice(&number.to_le_bytes()[..chunk.len()]);
     }
 }
@@ -31,7 +33,10 @@ fn random(bytes: &mut [u8]) {
 fn report(socket: &Socket, event: &Event<'_>) {
     match event {
         Event::Connected { recovered, .. } => {
-            socket.id(|id| println!("connected as {} (recovered: {recovered})", id.unwrap_or("?")));
+            socket.id(|id| {
+                let id = id.unwrap_or("?");
+                println!("connected as {id} (recovered: {recovered})");
+            });
         }
         Event::Message(message) => {
             println!("{} {}", message.name, message.args.json());
@@ -39,9 +44,15 @@ fn report(socket: &Socket, event: &Event<'_>) {
                 println!("no reply: {error}");
             }
         }
-        Event::Disconnected { reason, details, .. } => println!("disconnected: {reason}: {details}"),
+        Event::Disconnected {
+            reason, details, ..
+        } => println!("disconnected: {reason}: {details}"),
         Event::ConnectError(refusal) => println!("refused: {}", refusal.message),
-        Event::Closed { details, opened: false, .. } => println!("no connection: {details}"),
+        Event::Closed {
+            details,
+            opened: false,
+            ..
+        } => println!("no connection: {details}"),
         Event::Reconnecting { attempt, delay } => println!("attempt {attempt} in {delay:?}"),
         Event::Opened { transport, .. } => println!("open on {}", transport.name()),
         Event::Upgraded => println!("upgraded to websocket"),
@@ -53,9 +64,13 @@ async fn telemetry(socket: Socket) {
     for counter in 0u32.. {
         socket.ready().await;
         let begin = embassy_time::Instant::now();
-        let answer = socket.emit_with_ack_read("telemetry", (counter,), |args| Ok(args.json().len()));
+        let answer =
+            socket.emit_with_ack_read("telemetry", (counter,), |args| Ok(args.json().len()));
         match answer.timeout(Duration::from_secs(5)).await {
-            Ok(len) => println!("telemetry {counter}: {len} bytes back in {} us", begin.elapsed().as_micros()),
+            Ok(len) => println!(
+                "telemetry {counter}: {len} bytes back in {} us",
+                begin.elapsed().as_micros()
+            ),
             Err(error) => println!("telemetry {counter}: {error}"),
         }
         embassy_time::Timer::after_secs(1).await;
@@ -65,7 +80,9 @@ async fn telemetry(socket: Socket) {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut args = std::env::args().skip(1);
-    let url = args.next().unwrap_or_else(|| "http://127.0.0.1:3000".into());
+    let url = args
+        .next()
+        .unwrap_or_else(|| "http://127.0.0.1:3000".into());
     let mut config = Config::new(Box::leak(url.into_boxed_str()), random)?;
     if args.next().as_deref() == Some("polling") {
         config.core.transports = Transports::POLLING_FIRST;

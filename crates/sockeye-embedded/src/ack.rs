@@ -36,7 +36,10 @@ impl fmt::Display for AnswerError {
             Self::Ack(error) => error.fmt(f),
             Self::Args(error) => write!(f, "the answer cannot be read: {error}"),
             Self::NoRoom(bytes) => {
-                write!(f, "the answer has {bytes} bytes, more than are free for answers: enlarge ANSWERS of the storage")
+                write!(
+                    f,
+                    "the answer has {bytes} bytes, more than are free for answers: enlarge ANSWERS of the storage"
+                )
             }
         }
     }
@@ -85,7 +88,10 @@ pub struct EmitWithAck<'s, M: RawMutex + 'static, A, T, F> {
 
 impl<M: RawMutex, A, T, F> fmt::Debug for EmitWithAck<'_, M, A, T, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EmitWithAck").field("event", &self.event).field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("EmitWithAck")
+            .field("event", &self.event)
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -118,7 +124,13 @@ where
                     if inner.waiters.is_full() {
                         return Err(EmitError::TooManyAcks);
                     }
-                    let id = inner.core.emit(now, this.socket.nsp, this.event, &this.args, this.options)?;
+                    let id = inner.core.emit(
+                        now,
+                        this.socket.nsp,
+                        this.event,
+                        &this.args,
+                        this.options,
+                    )?;
                     let id = id.ok_or(EmitError::TooManyAcks)?;
                     inner.waiters.add(id);
                     Ok(id)

@@ -31,6 +31,9 @@ impl Clock for EmbassyClock {
     fn sleep_until(at: Instant) -> impl Future<Output = ()> {
         // A tick may be longer than a microsecond: never wake before the deadline.
         let at = embassy_time::Instant::from_micros(at.as_micros());
-        embassy_time::Timer::at(at.checked_add(embassy_time::Duration::from_ticks(1)).unwrap_or(at))
+        embassy_time::Timer::at(
+            at.checked_add(embassy_time::Duration::from_ticks(1))
+                .unwrap_or(at),
+        )
     }
 }

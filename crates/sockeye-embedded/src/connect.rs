@@ -1,5 +1,8 @@
 //! The seam to the network: something that connects byte streams.
-#![allow(async_fn_in_trait, reason = "executors of microcontrollers run futures that are not `Send`")]
+#![allow(
+    async_fn_in_trait,
+    reason = "executors of microcontrollers run futures that are not `Send`"
+)]
 
 use core::fmt;
 
@@ -113,7 +116,9 @@ impl ConnectError {
             Self::TimedOut => "the server did not answer",
             Self::NoRoute => "no route to the server: is the network up?",
             Self::NoSocket => "all sockets are in use: size the socket pool for the client's links",
-            Self::NoTls => "the URL asks for TLS, but this connector has none: use http, or a connector with TLS",
+            Self::NoTls => {
+                "the URL asks for TLS, but this connector has none: use http, or a connector with TLS"
+            }
             Self::Other(words) => words,
         }
     }

@@ -2,7 +2,9 @@
 
 use embassy_sync::blocking_mutex::raw::{NoopRawMutex, RawMutex};
 use sockeye_core::packet::{Args, ArgsError};
-use sockeye_core::{AckError, AckId, Details, DisconnectReason, EmitError, Event, Message, Refusal};
+use sockeye_core::{
+    AckError, AckId, Details, DisconnectReason, EmitError, Event, Message, Refusal,
+};
 
 use crate::fmt::say;
 use crate::socket::Socket;
@@ -29,7 +31,12 @@ pub trait Handler<M: RawMutex + 'static = NoopRawMutex> {
 
     /// The namespace of `socket`, which was joined, is no longer. Unless it was one side's wish
     /// ([`DisconnectReason::reconnects`]), the client connects again by itself.
-    fn on_disconnect(&mut self, socket: &Socket<M>, reason: DisconnectReason, details: &Details<'_>) {
+    fn on_disconnect(
+        &mut self,
+        socket: &Socket<M>,
+        reason: DisconnectReason,
+        details: &Details<'_>,
+    ) {
         let _ = (socket, reason, details);
     }
 
@@ -61,7 +68,9 @@ pub trait Handler<M: RawMutex + 'static = NoopRawMutex> {
         match event {
             Event::Message(message) => self.on_event(socket, message),
             Event::Connected { recovered, .. } => self.on_connect(socket, *recovered),
-            Event::Disconnected { reason, details, .. } => self.on_disconnect(socket, *reason, details),
+            Event::Disconnected {
+                reason, details, ..
+            } => self.on_disconnect(socket, *reason, details),
             Event::ConnectError(refusal) => self.on_connect_error(socket, refusal),
             Event::Ack { id, result } => self.on_ack(socket, *id, result),
             event => self.on_manager(socket, event),
@@ -220,9 +229,14 @@ impl<M: RawMutex + 'static, F: FnMut(&Socket<M>, bool)> Chain<M> for OnConnect<F
     }
 }
 
-impl<M: RawMutex + 'static, F: FnMut(&Socket<M>, DisconnectReason, &Details<'_>)> Chain<M> for OnDisconnect<F> {
+impl<M: RawMutex + 'static, F: FnMut(&Socket<M>, DisconnectReason, &Details<'_>)> Chain<M>
+    for OnDisconnect<F>
+{
     fn call(&mut self, socket: &Socket<M>, event: &Event<'_>) {
-        if let Event::Disconnected { reason, details, .. } = event {
+        if let Event::Disconnected {
+            reason, details, ..
+        } = event
+        {
             (self.0)(socket, *reason, details);
         }
     }
@@ -249,7 +263,10 @@ impl<L> Handlers<L> {
         M: RawMutex + 'static,
         F: FnMut(&Socket<M>, &Message<'_>) -> Result<(), HandlerError>,
     {
-        Handlers(Entry { first: self.0, then: OnEvent(name, f) })
+        Handlers(Entry {
+            first: self.0,
+            then: OnEvent(name, f),
+        })
     }
 
     /// Calls `f` when a namespace has been joined; the flag says whether the session was recovered.
@@ -258,7 +275,10 @@ impl<L> Handlers<L> {
         M: RawMutex + 'static,
         F: FnMut(&Socket<M>, bool),
     {
-        Handlers(Entry { first: self.0, then: OnConnect(f) })
+        Handlers(Entry {
+            first: self.0,
+            then: OnConnect(f),
+        })
     }
 
     /// Calls `f` when a namespace has been left or lost.
@@ -267,7 +287,10 @@ impl<L> Handlers<L> {
         M: RawMutex + 'static,
         F: FnMut(&Socket<M>, DisconnectReason, &Details<'_>),
     {
-        Handlers(Entry { first: self.0, then: OnDisconnect(f) })
+        Handlers(Entry {
+            first: self.0,
+            then: OnDisconnect(f),
+        })
     }
 
     /// Calls `f` when the server refused a namespace.
@@ -276,7 +299,10 @@ impl<L> Handlers<L> {
         M: RawMutex + 'static,
         F: FnMut(&Socket<M>, &Refusal<'_>),
     {
-        Handlers(Entry { first: self.0, then: OnConnectError(f) })
+        Handlers(Entry {
+            first: self.0,
+            then: OnConnectError(f),
+        })
     }
 
     /// Calls `f` for everything: every event of every kind, also [`Event::Auth`], which it may answer at once by
@@ -286,7 +312,10 @@ impl<L> Handlers<L> {
         M: RawMutex + 'static,
         F: FnMut(&Socket<M>, &Event<'_>),
     {
-        Handlers(Entry { first: self.0, then: OnAny(f) })
+        Handlers(Entry {
+            first: self.0,
+            then: OnAny(f),
+        })
     }
 }
 

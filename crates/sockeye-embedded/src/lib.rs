@@ -108,16 +108,18 @@ pub use socket::{Socket, Volatile};
 pub use sockeye_core as core_api;
 pub use sockeye_core::packet::{Args, ArgsError, BinRef, EmitArgs, FromArgs, RawArgs, Text};
 pub use sockeye_core::{
-    AckError, AckId, AckRequest, Cause, Details, DisconnectReason, EmitError, EmitOptions, Event, Message,
-    NamespaceError, Nsp, NspOptions, Reconnection, Refusal, Transport, Transports,
+    AckError, AckId, AckRequest, Cause, Details, DisconnectReason, EmitError, EmitOptions, Event,
+    Message, NamespaceError, Nsp, NspOptions, Reconnection, Refusal, Transport, Transports,
 };
 pub use storage::Storage;
 pub use url::{Url, UrlError};
 
 /// The runner of a client with default sizes of links and locks, on the clock of `embassy-time`: for task signatures.
 #[cfg(feature = "embassy-time")]
-pub type EmbassyRunner<M = embassy_sync::blocking_mutex::raw::NoopRawMutex, const LINKS: usize = 1> =
-    Runner<M, EmbassyClock, LINKS>;
+pub type EmbassyRunner<
+    M = embassy_sync::blocking_mutex::raw::NoopRawMutex,
+    const LINKS: usize = 1,
+> = Runner<M, EmbassyClock, LINKS>;
 
 /// A client in `storage`, on the clock of `embassy-time`: the handle of its first namespace, and what runs it.
 ///
@@ -138,7 +140,18 @@ pub fn new<
     const LINKS: usize,
 >(
     config: Config,
-    storage: &'static mut Storage<RX, TX, M, ACKS, ANSWERS, PACKETS, NAMESPACES, HEAD, CHUNK, LINKS>,
+    storage: &'static mut Storage<
+        RX,
+        TX,
+        M,
+        ACKS,
+        ANSWERS,
+        PACKETS,
+        NAMESPACES,
+        HEAD,
+        CHUNK,
+        LINKS,
+    >,
 ) -> Result<(Socket<M>, Runner<M, EmbassyClock, LINKS>), NamespaceError> {
     new_with_clock(config, storage, EmbassyClock)
 }
@@ -162,23 +175,58 @@ pub fn new_with_clock<
     const LINKS: usize,
 >(
     config: Config,
-    storage: &'static mut Storage<RX, TX, M, ACKS, ANSWERS, PACKETS, NAMESPACES, HEAD, CHUNK, LINKS>,
+    storage: &'static mut Storage<
+        RX,
+        TX,
+        M,
+        ACKS,
+        ANSWERS,
+        PACKETS,
+        NAMESPACES,
+        HEAD,
+        CHUNK,
+        LINKS,
+    >,
     clock: C,
 ) -> Result<(Socket<M>, Runner<M, C, LINKS>), NamespaceError> {
     let _ = clock;
-    let Config { core, host, port, tls, namespace, mut options, auto_connect } = config;
-    let Storage { core: memory, waiters, answers, reads, writes, shared } = storage;
+    let Config {
+        core,
+        host,
+        port,
+        tls,
+        namespace,
+        mut options,
+        auto_connect,
+    } = config;
+    let Storage {
+        core: memory,
+        waiters,
+        answers,
+        reads,
+        writes,
+        shared,
+    } = storage;
     let mut core = Client::new(core, memory.memory());
     options.auth = true;
     let nsp = core.namespace(namespace, options)?;
     if auto_connect {
         core.connect(C::now(), nsp);
     }
-    let waiters = waiters::Waiters::new(waiters.write([const { waiters::Waiter::EMPTY }; ACKS]), answers);
-    let shared: &'static shared::Shared<M> = shared.write(shared::Shared::new(core, waiters, C::now, nsp));
+    let waiters = waiters::Waiters::new(
+        waiters.write([const { waiters::Waiter::EMPTY }; ACKS]),
+        answers,
+    );
+    let shared: &'static shared::Shared<M> =
+        shared.write(shared::Shared::new(core, waiters, C::now, nsp));
     let runner = Runner {
         shared,
-        target: Target { host, port, tls, link: Link::WebSocket },
+        target: Target {
+            host,
+            port,
+            tls,
+            link: Link::WebSocket,
+        },
         reads: reads.each_mut().map(|chunk| &mut chunk[..]),
         writes: writes.each_mut().map(|chunk| &mut chunk[..]),
         clock: PhantomData,

@@ -34,7 +34,9 @@ pub struct Runner<M: RawMutex + 'static, C, const LINKS: usize> {
 
 impl<M: RawMutex, C, const LINKS: usize> fmt::Debug for Runner<M, C, LINKS> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Runner").field("target", &self.target).finish_non_exhaustive()
+        f.debug_struct("Runner")
+            .field("target", &self.target)
+            .finish_non_exhaustive()
     }
 }
 
@@ -46,7 +48,13 @@ impl<M: RawMutex, C: Clock, const LINKS: usize> Runner<M, C, LINKS> {
     /// Dropping the future cuts the connections. The client itself stays whole: run it again, and it reports the
     /// disconnect and connects anew.
     pub async fn run<N: Connect, H: Handler<M>>(&mut self, connector: N, handler: H) {
-        let Self { shared, target, reads, writes, .. } = self;
+        let Self {
+            shared,
+            target,
+            reads,
+            writes,
+            ..
+        } = self;
         let driver = Driver {
             shared,
             handler: RefCell::new(handler),
@@ -57,11 +65,23 @@ impl<M: RawMutex, C: Clock, const LINKS: usize> Runner<M, C, LINKS> {
         let (driver, connector) = (&driver, &connector);
         let mut buffers = reads.iter_mut().zip(writes.iter_mut());
         let links: [_; LINKS] = core::array::from_fn(|i| {
-            let link = if LINKS == 1 { Link::WebSocket } else { Link::ALL[i % 3] };
-            let (read, write) = buffers.next().map_or((&mut [][..], &mut [][..]), |(r, w)| (&mut r[..], &mut w[..]));
+            let link = if LINKS == 1 {
+                Link::WebSocket
+            } else {
+                Link::ALL[i % 3]
+            };
+            let (read, write) = buffers.next().map_or((&mut [][..], &mut [][..]), |(r, w)| {
+                (&mut r[..], &mut w[..])
+            });
             driver.link::<N, C>(connector, Target { link, ..*target }, read, write)
         });
-        select3(driver.commands(LINKS), driver.timers::<C>(), join_array(links)).await;
+        select3(
+            driver.commands(LINKS),
+            driver.timers::<C>(),
+            join_array(links),
+        )
+        .await;
+        driver.shared.with(|inner| inner.stop = false);
     }
 }
 
@@ -78,7 +98,12 @@ struct Control {
 
 impl Control {
     const fn closed() -> Self {
-        Self { open: Cell::new(false), turn: Cell::new(0), transmit: Cell::new(false), busy: Cell::new(false) }
+        Self {
+            open: Cell::new(false),
+            turn: Cell::new(0),
+            transmit: Cell::new(false),
+            busy: Cell::new(false),
+        }
     }
 
     fn set_open(&self, open: bool) {
@@ -101,10 +126,13 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
     fn begin(&self) {
         let now = self.shared.now();
         self.shared.with(|inner| {
-            inner.stop = false;
             for link in Link::ALL {
-                inner.core.handle_open_failed(now, link, "the run loop was ended");
-                inner.core.handle_closed(now, link, Some("the run loop was ended"));
+                inner
+                    .core
+                    .handle_open_failed(now, link, "the run loop was ended");
+                inner
+                    .core
+                    .handle_closed(now, link, Some("the run loop was ended"));
             }
         });
         self.drain();
@@ -158,8 +186,12 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
             Event::Auth(nsp) => {
                 if let Err(error) = self.authenticate(&mut *handler, &socket(*nsp)) {
                     let message = match error {
-                        EmitError::Auth | EmitError::Encode(_) => "the auth payload is not a JSON object",
-                        _ => "the auth payload does not fit the send buffer: enlarge TX of the storage",
+                        EmitError::Auth | EmitError::Encode(_) => {
+                            "the auth payload is not a JSON object"
+                        }
+                        _ => {
+                            "the auth payload does not fit the send buffer: enlarge TX of the storage"
+                        }
                     };
                     shared.command(|inner, now| inner.core.refuse_auth(now, *nsp));
                     let refusal = Refusal::from_driver(*nsp, message);
@@ -175,7 +207,12 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
                 shared.first
             }
             Event::Refused { bytes, limit } => {
-                say!(warn, "a message of {} bytes was skipped: at most {} can be received", bytes, limit);
+                say!(
+                    warn,
+                    "a message of {} bytes was skipped: at most {} can be received",
+                    bytes,
+                    limit
+                );
                 shared.first
             }
             _ => shared.first,
@@ -200,9 +237,16 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
             if links == 1 {
                 self.refuse_polling();
             }
-            let busy = self.links.iter().any(|link| link.open.get() || link.busy.get());
+            let busy = self
+                .links
+                .iter()
+                .any(|link| link.open.get() || link.busy.get());
             let stop = self.shared.with(|inner| inner.stop && inner.core.is_down());
-            if stop && !busy { Poll::Ready(()) } else { Poll::Pending }
+            if stop && !busy {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
         })
     }
 
@@ -213,8 +257,10 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
             if control.open.get() {
                 control.set_open(false);
                 let now = self.shared.now();
-                let words = "polling needs a storage with LINKS = 3, or set the transports to WEBSOCKET";
-                self.shared.with(|inner| inner.core.handle_open_failed(now, link, words));
+                let words =
+                    "polling needs a storage with LINKS = 3, or set the transports to WEBSOCKET";
+                self.shared
+                    .with(|inner| inner.core.handle_open_failed(now, link, words));
                 self.drain();
             }
         }
@@ -224,7 +270,13 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
     async fn timers<C: Clock>(&self) {
         loop {
             let wake = self.wake.get();
-            let changed = poll_fn(|_| if self.wake.get() == wake { Poll::Pending } else { Poll::Ready(()) });
+            let changed = poll_fn(|_| {
+                if self.wake.get() == wake {
+                    Poll::Pending
+                } else {
+                    Poll::Ready(())
+                }
+            });
             match wake {
                 None => changed.await,
                 Some(at) => {
@@ -239,7 +291,13 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
     }
 
     /// One link, connection after connection.
-    async fn link<N: Connect, C: Clock>(&self, connector: &N, target: Target, read: &mut [u8], write: &mut [u8]) {
+    async fn link<N: Connect, C: Clock>(
+        &self,
+        connector: &N,
+        target: Target,
+        read: &mut [u8],
+        write: &mut [u8],
+    ) {
         let link = target.link;
         let control = &self.links[link.index()];
         loop {
@@ -249,7 +307,15 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
             })
             .await;
             // The core does not want this connection any more.
-            let given_up = || poll_fn(|_| if control.turn.get() == turn { Poll::Pending } else { Poll::Ready(()) });
+            let given_up = || {
+                poll_fn(|_| {
+                    if control.turn.get() == turn {
+                        Poll::Pending
+                    } else {
+                        Poll::Ready(())
+                    }
+                })
+            };
             control.busy.set(true);
             let failure = match select(connector.connect(target), given_up()).await {
                 Either::Second(()) => None,
@@ -259,7 +325,8 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
                         Ok((reader, writer)) => {
                             if control.turn.get() == turn {
                                 let now = self.shared.now();
-                                self.shared.with(|inner| inner.core.handle_opened(now, link));
+                                self.shared
+                                    .with(|inner| inner.core.handle_opened(now, link));
                                 self.drain();
                             }
                             let reading = self.read(link, turn, reader, read);
@@ -270,8 +337,19 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
                         Err(error) => Some(error),
                     };
                     // If another connection is wanted meanwhile, this one has had time enough.
-                    let wanted = poll_fn(|_| if control.open.get() { Poll::Ready(()) } else { Poll::Pending });
-                    select3(connection.close(), C::sleep_until(self.shared.now() + CLOSE), wanted).await;
+                    let wanted = poll_fn(|_| {
+                        if control.open.get() {
+                            Poll::Ready(())
+                        } else {
+                            Poll::Pending
+                        }
+                    });
+                    select3(
+                        connection.close(),
+                        C::sleep_until(self.shared.now() + CLOSE),
+                        wanted,
+                    )
+                    .await;
                     failure
                 }
             };
@@ -281,7 +359,8 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
             {
                 control.set_open(false);
                 let now = self.shared.now();
-                self.shared.with(|inner| inner.core.handle_open_failed(now, link, error.as_str()));
+                self.shared
+                    .with(|inner| inner.core.handle_open_failed(now, link, error.as_str()));
                 self.drain();
             }
             self.shared.with(crate::shared::Inner::again);
@@ -325,7 +404,14 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
     async fn write<W: Write>(&self, link: Link, turn: u8, mut writer: W, chunk: &mut [u8]) {
         let control = &self.links[link.index()];
         loop {
-            poll_fn(|_| if control.transmit.get() { Poll::Ready(()) } else { Poll::Pending }).await;
+            poll_fn(|_| {
+                if control.transmit.get() {
+                    Poll::Ready(())
+                } else {
+                    Poll::Pending
+                }
+            })
+            .await;
             while control.transmit.replace(false) {
                 let n = self.take(link, chunk);
                 let written = write_all(&mut writer, chunk.get(..n).unwrap_or_default()).await;
@@ -334,7 +420,8 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
                     self.closed(now, link, turn, Some(words(kind)));
                     pending::<()>().await;
                 }
-                self.shared.with(|inner| inner.core.handle_writable(now, link));
+                self.shared
+                    .with(|inner| inner.core.handle_writable(now, link));
                 self.drain();
             }
             if let Err(error) = writer.flush().await {
@@ -369,13 +456,17 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
 
     fn closed(&self, now: Instant, link: Link, turn: u8, words: Option<&str>) {
         if self.links[link.index()].turn.get() == turn {
-            self.shared.with(|inner| inner.core.handle_closed(now, link, words));
+            self.shared
+                .with(|inner| inner.core.handle_closed(now, link, words));
             self.drain();
         }
     }
 }
 
-async fn write_all<W: Write>(writer: &mut W, mut bytes: &[u8]) -> Result<(), embedded_io_async::ErrorKind> {
+async fn write_all<W: Write>(
+    writer: &mut W,
+    mut bytes: &[u8],
+) -> Result<(), embedded_io_async::ErrorKind> {
     while !bytes.is_empty() {
         match writer.write(bytes).await {
             Ok(0) => return Err(embedded_io_async::ErrorKind::WriteZero),

@@ -39,7 +39,12 @@ impl<M: RawMutex> fmt::Debug for Shared<M> {
 }
 
 impl<M: RawMutex> Shared<M> {
-    pub(crate) const fn new(core: Client<'static>, waiters: Waiters, now: fn() -> Instant, first: Nsp) -> Self {
+    pub(crate) const fn new(
+        core: Client<'static>,
+        waiters: Waiters,
+        now: fn() -> Instant,
+        first: Nsp,
+    ) -> Self {
         let inner = Inner {
             core,
             waiters,
@@ -48,7 +53,11 @@ impl<M: RawMutex> Shared<M> {
             work: true,
             stop: false,
         };
-        Self { cell: Mutex::new(RefCell::new(inner)), now, first }
+        Self {
+            cell: Mutex::new(RefCell::new(inner)),
+            now,
+            first,
+        }
     }
 
     pub(crate) fn now(&self) -> Instant {

@@ -9,7 +9,8 @@ use embassy_sync::blocking_mutex::raw::{NoopRawMutex, RawMutex};
 use serde::Serialize;
 use sockeye_core::packet::{Args, ArgsError, EmitArgs, FromArgs, encode_args_to_slice};
 use sockeye_core::{
-    AckId, AckRequest, EmitError, EmitOptions, Message, NamespaceError, Nsp, NspOptions, Reconnection, Transport,
+    AckId, AckRequest, EmitError, EmitOptions, Message, NamespaceError, Nsp, NspOptions,
+    Reconnection, Transport,
 };
 
 use crate::ack::{EmitWithAck, parse_owned};
@@ -22,7 +23,8 @@ const AUTH_LEN: usize = 512;
 ///
 /// `M` says where handles may be used. With `NoopRawMutex`, the default, all tasks run on the runner's executor, and
 /// the compiler holds you to it. With `CriticalSectionRawMutex`, they may run anywhere, interrupt handlers and the
-/// other core included; interrupts are then off while arguments are encoded.
+/// other core included; interrupts are then off while arguments are encoded and while a packet is parsed, but not while
+/// your handlers run.
 ///
 /// # Cancel safety
 /// Methods that are not `async` do all they do at once, without waiting: they have nothing to cancel. The futures of
@@ -52,7 +54,9 @@ impl<M: RawMutex> Eq for Socket<M> {}
 
 impl<M: RawMutex> fmt::Debug for Socket<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Socket").field("nsp", &self.nsp).finish_non_exhaustive()
+        f.debug_struct("Socket")
+            .field("nsp", &self.nsp)
+            .finish_non_exhaustive()
     }
 }
 
@@ -129,7 +133,8 @@ impl<M: RawMutex> Socket<M> {
         args: &A,
         options: EmitOptions,
     ) -> Result<Option<AckId>, EmitError> {
-        self.shared.command(|inner, now| inner.core.emit(now, self.nsp, event, args, options))
+        self.shared
+            .command(|inner, now| inner.core.emit(now, self.nsp, event, args, options))
     }
 
     /// Emits an event and waits for the answer, whose arguments become a tuple `T` of owned types:
@@ -147,13 +152,26 @@ impl<M: RawMutex> Socket<M> {
 
     /// As [`emit_with_ack`](Self::emit_with_ack), with an answer that is read by borrow, where it lies. `read` runs at
     /// most once, and must not use the client.
-    pub const fn emit_with_ack_read<'s, A, T, F>(&self, event: &'s str, args: A, read: F) -> EmitWithAck<'s, M, A, T, F>
+    pub const fn emit_with_ack_read<'s, A, T, F>(
+        &self,
+        event: &'s str,
+        args: A,
+        read: F,
+    ) -> EmitWithAck<'s, M, A, T, F>
     where
         A: EmitArgs,
         F: FnOnce(Args<'_>) -> Result<T, ArgsError>,
     {
         let options = EmitOptions::ACK;
-        EmitWithAck { socket: *self, event, args, options, id: None, read: Some(read), result: PhantomData }
+        EmitWithAck {
+            socket: *self,
+            event,
+            args,
+            options,
+            id: None,
+            read: Some(read),
+            result: PhantomData,
+        }
     }
 
     /// What is emitted through this is dropped if it cannot be written at once.
@@ -166,7 +184,8 @@ impl<M: RawMutex> Socket<M> {
     /// # Errors
     /// [`EmitError::Stale`] when the connection over which the event came is gone, else as [`emit`](Self::emit).
     pub fn ack<A: EmitArgs>(&self, request: AckRequest, args: A) -> Result<(), EmitError> {
-        self.shared.command(|inner, now| inner.core.ack(now, request, &args))
+        self.shared
+            .command(|inner, now| inner.core.ack(now, request, &args))
     }
 
     /// Answers an event if it asked for an answer; else does nothing.
@@ -179,19 +198,24 @@ impl<M: RawMutex> Socket<M> {
 
     /// Drops every packet of the namespace that has not been sent; acknowledgements that wait for them fail.
     pub fn clear_send_buffer(&self) {
-        self.shared.command(|inner, _| inner.core.clear_send_buffer(self.nsp));
+        self.shared
+            .command(|inner, _| inner.core.clear_send_buffer(self.nsp));
     }
 
     // ---- connection ----
 
     /// Connects the namespace, after a disconnect or a refusal. Does nothing if it is connected or on the way.
     pub fn connect(&self) {
-        self.shared.command(|inner, now| inner.core.connect(now, self.nsp));
+        self.shared.command(|inner, now| {
+            inner.stop = false;
+            inner.core.connect(now, self.nsp);
+        });
     }
 
     /// Leaves the namespace. What was emitted before is still sent. The connection ends with its last namespace.
     pub fn disconnect(&self) {
-        self.shared.command(|inner, now| inner.core.disconnect(now, self.nsp));
+        self.shared
+            .command(|inner, now| inner.core.disconnect(now, self.nsp));
     }
 
     /// Drops the connection and makes a new one at once; a wait for reconnection ends now. Good after the network has
@@ -200,7 +224,8 @@ impl<M: RawMutex> Socket<M> {
         self.shared.command(|inner, now| inner.core.reconnect(now));
     }
 
-    /// Disconnects everything and has [`Runner::run`](crate::Runner::run) return when that is done.
+    /// Disconnects everything and has [`Runner::run`](crate::Runner::run) return when that is done, unless
+    /// [`connect`](Self::connect) is called meanwhile.
     pub fn stop(&self) {
         self.shared.command(|inner, now| {
             inner.core.disconnect_all(now);
@@ -221,18 +246,26 @@ impl<M: RawMutex> Socket<M> {
     ///
     /// # Errors
     /// As [`namespace`](Self::namespace).
-    pub fn namespace_with(&self, name: &str, mut options: NspOptions) -> Result<Self, NamespaceError> {
+    pub fn namespace_with(
+        &self,
+        name: &str,
+        mut options: NspOptions,
+    ) -> Result<Self, NamespaceError> {
         options.auth = true;
         self.shared.command(|inner, now| {
             let nsp = inner.core.namespace(name, options)?;
             inner.core.connect(now, nsp);
-            Ok(Self { shared: self.shared, nsp })
+            Ok(Self {
+                shared: self.shared,
+                nsp,
+            })
         })
     }
 
     /// Changes the reconnection policy.
     pub fn set_reconnection(&self, policy: Reconnection) {
-        self.shared.command(|inner, _| *inner.core.reconnection_mut() = policy);
+        self.shared
+            .command(|inner, _| *inner.core.reconnection_mut() = policy);
     }
 
     /// Gives the `auth` payload, a JSON object, after [`Handler::auth`](crate::Handler::auth) has said
@@ -241,7 +274,8 @@ impl<M: RawMutex> Socket<M> {
     /// # Errors
     /// It is not a JSON object, or does not fit the send buffer.
     pub fn provide_auth(&self, json: &str) -> Result<(), EmitError> {
-        self.shared.command(|inner, now| inner.core.provide_auth(now, self.nsp, json))
+        self.shared
+            .command(|inner, now| inner.core.provide_auth(now, self.nsp, json))
     }
 
     /// As [`provide_auth`](Self::provide_auth), from a struct, up to 512 bytes of JSON.
@@ -252,11 +286,13 @@ impl<M: RawMutex> Socket<M> {
         let mut buf = [0; AUTH_LEN];
         let (len, _) = encode_args_to_slice(None, &(auth,), &mut buf, &mut |_| Ok(()))?;
         // The array of one argument, without its brackets.
-        let json = buf.get(1..len.saturating_sub(1)).and_then(|json| core::str::from_utf8(json).ok());
+        let json = buf
+            .get(1..len.saturating_sub(1))
+            .and_then(|json| core::str::from_utf8(json).ok());
         self.provide_auth(json.unwrap_or(""))
     }
 
-    /// Waits until the namespace is connected.
+    /// Waits until the namespace is connected; for ever, if the server refuses it and nobody connects it again.
     pub async fn ready(&self) {
         self.wait(|inner| inner.core.is_connected(self.nsp)).await;
     }
@@ -290,7 +326,9 @@ impl<M: RawMutex> Volatile<M> {
     /// # Errors
     /// [`EmitError::NotWritable`] if it was dropped, else as [`Socket::emit`].
     pub fn emit<A: EmitArgs>(&self, event: &str, args: A) -> Result<(), EmitError> {
-        self.0.emit_with(event, &args, EmitOptions::VOLATILE).map(drop)
+        self.0
+            .emit_with(event, &args, EmitOptions::VOLATILE)
+            .map(drop)
     }
 
     /// As [`Socket::emit_with_ack`]; if the packet is dropped, the future fails at once.

@@ -71,7 +71,10 @@ impl<
     /// Empty storage.
     pub const fn new() -> Self {
         const {
-            assert!(LINKS == 1 || LINKS == 3, "Storage: LINKS is 1 (WebSocket alone) or 3 (polling as well)");
+            assert!(
+                LINKS == 1 || LINKS == 3,
+                "Storage: LINKS is 1 (WebSocket alone) or 3 (polling as well)"
+            );
             assert!(CHUNK >= 32, "Storage: CHUNK must be at least 32 bytes");
         }
         Self {

@@ -45,7 +45,9 @@ impl fmt::Display for UrlError {
             Self::Host => "the URL has no valid host",
             Self::Port => "the URL's port is not a number from 1 to 65535",
             Self::User => "user and password in a URL are not supported: put credentials into auth",
-            Self::Character => "the URL has a space, control or non-ASCII character: percent-encode it",
+            Self::Character => {
+                "the URL has a space, control or non-ASCII character: percent-encode it"
+            }
         })
     }
 }
@@ -85,7 +87,11 @@ impl<'u> Url<'u> {
         let (host, port) = match authority.strip_prefix('[') {
             Some(v6) => {
                 let (host, rest) = v6.split_once(']').ok_or(UrlError::Host)?;
-                let port = if rest.is_empty() { None } else { Some(rest.strip_prefix(':').ok_or(UrlError::Host)?) };
+                let port = if rest.is_empty() {
+                    None
+                } else {
+                    Some(rest.strip_prefix(':').ok_or(UrlError::Host)?)
+                };
                 (host, port)
             }
             None => match authority.split_once(':') {
@@ -97,13 +103,30 @@ impl<'u> Url<'u> {
             return Err(UrlError::Host);
         }
         let port = match port {
-            None | Some("") => if tls { 443 } else { 80 },
+            None | Some("") => {
+                if tls {
+                    443
+                } else {
+                    80
+                }
+            }
             // `parse` alone would take a sign.
             Some(port) if port.starts_with('+') => return Err(UrlError::Port),
-            Some(port) => port.parse().ok().filter(|port| *port > 0).ok_or(UrlError::Port)?,
+            Some(port) => port
+                .parse()
+                .ok()
+                .filter(|port| *port > 0)
+                .ok_or(UrlError::Port)?,
         };
         let namespace = if path.is_empty() { "/" } else { path };
-        Ok(Self { tls, authority, host, port, namespace, query })
+        Ok(Self {
+            tls,
+            authority,
+            host,
+            port,
+            namespace,
+            query,
+        })
     }
 }
 
@@ -114,7 +137,10 @@ mod tests {
     #[test]
     fn takes_urls_apart() {
         let url = Url::parse("http://10.0.2.2:3000").unwrap();
-        assert_eq!((url.tls, url.authority, url.host, url.port), (false, "10.0.2.2:3000", "10.0.2.2", 3000));
+        assert_eq!(
+            (url.tls, url.authority, url.host, url.port),
+            (false, "10.0.2.2:3000", "10.0.2.2", 3000)
+        );
         assert_eq!((url.namespace, url.query), ("/", ""));
         let url = Url::parse(" WSS://example.org/chat/room?a=1&b=%20#top ").unwrap();
         assert_eq!((url.tls, url.host, url.port), (true, "example.org", 443));
@@ -122,7 +148,10 @@ mod tests {
         let url = Url::parse("http://h?x=1").unwrap();
         assert_eq!((url.host, url.namespace, url.query), ("h", "/", "x=1"));
         let url = Url::parse("ws://[::1]:81/").unwrap();
-        assert_eq!((url.authority, url.host, url.port, url.namespace), ("[::1]:81", "::1", 81, "/"));
+        assert_eq!(
+            (url.authority, url.host, url.port, url.namespace),
+            ("[::1]:81", "::1", 81, "/")
+        );
         assert_eq!(Url::parse("http://h:/").unwrap().port, 80);
     }
 

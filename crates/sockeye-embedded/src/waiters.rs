@@ -14,7 +14,11 @@ pub(crate) struct Waiter {
 }
 
 impl Waiter {
-    pub(crate) const EMPTY: Self = Self { id: None, state: State::Waiting, waker: None };
+    pub(crate) const EMPTY: Self = Self {
+        id: None,
+        state: State::Waiting,
+        waker: None,
+    };
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -22,7 +26,12 @@ enum State {
     #[default]
     Waiting,
     /// The answer's JSON lies at `at` in the answer memory, its attachments behind it.
-    Answered { at: usize, json: usize, records: usize, count: usize },
+    Answered {
+        at: usize,
+        json: usize,
+        records: usize,
+        count: usize,
+    },
     Failed(AckError),
     /// There was no room for an answer of this size.
     NoRoom(usize),
@@ -47,7 +56,11 @@ pub(crate) struct Waiters {
 
 impl Waiters {
     pub(crate) const fn new(table: &'static mut [Waiter], answers: &'static mut [u8]) -> Self {
-        Self { table, answers, used: 0 }
+        Self {
+            table,
+            answers,
+            used: 0,
+        }
     }
 
     pub(crate) fn is_full(&self) -> bool {
@@ -57,7 +70,10 @@ impl Waiters {
     /// Begins to wait. There must be room: see [`Self::is_full`].
     pub(crate) fn add(&mut self, id: AckId) {
         if let Some(free) = self.table.iter_mut().find(|waiter| waiter.id.is_none()) {
-            *free = Waiter { id: Some(id), ..Waiter::EMPTY };
+            *free = Waiter {
+                id: Some(id),
+                ..Waiter::EMPTY
+            };
         }
     }
 
@@ -75,16 +91,30 @@ impl Waiters {
                 if json.len() + records.len() > room {
                     State::NoRoom(json.len() + records.len())
                 } else {
-                    State::Answered { at, json: json.len(), records: records.len(), count: args.attachments().len() }
+                    State::Answered {
+                        at,
+                        json: json.len(),
+                        records: records.len(),
+                        count: args.attachments().len(),
+                    }
                 }
             }
         };
-        let Some(waiter) = self.find(id) else { return false };
+        let Some(waiter) = self.find(id) else {
+            return false;
+        };
         waiter.state = state;
         let waker = waiter.waker.take();
-        if let (State::Answered { at, json, records, .. }, Ok(args)) = (state, result) {
+        if let (
+            State::Answered {
+                at, json, records, ..
+            },
+            Ok(args),
+        ) = (state, result)
+        {
             self.answers[at..at + json].copy_from_slice(args.json().as_bytes());
-            self.answers[at + json..at + json + records].copy_from_slice(args.attachments().as_records());
+            self.answers[at + json..at + json + records]
+                .copy_from_slice(args.attachments().as_records());
             self.used = at + json + records;
         }
         if let Some(waker) = waker {
@@ -95,18 +125,32 @@ impl Waiters {
 
     /// What has become of `id`. While nothing has, `waker` is kept.
     pub(crate) fn poll(&mut self, id: AckId, waker: &Waker) -> Answer<'_> {
-        let Some(waiter) = self.find(id) else { return Answer::Failed(AckError::Dropped) };
+        let Some(waiter) = self.find(id) else {
+            return Answer::Failed(AckError::Dropped);
+        };
         match waiter.state {
             State::Waiting => {
-                if waiter.waker.as_ref().is_none_or(|old| !old.will_wake(waker)) {
+                if waiter
+                    .waker
+                    .as_ref()
+                    .is_none_or(|old| !old.will_wake(waker))
+                {
                     waiter.waker = Some(waker.clone());
                 }
                 Answer::Waiting
             }
             State::Failed(error) => Answer::Failed(error),
             State::NoRoom(bytes) => Answer::NoRoom(bytes),
-            State::Answered { at, json, records, count } => {
-                let bytes = self.answers.get(at..at + json + records).unwrap_or_default();
+            State::Answered {
+                at,
+                json,
+                records,
+                count,
+            } => {
+                let bytes = self
+                    .answers
+                    .get(at..at + json + records)
+                    .unwrap_or_default();
                 let (json, records) = bytes.split_at_checked(json).unwrap_or_default();
                 let attachments = Attachments::from_records(records, count).unwrap_or_default();
                 let json = core::str::from_utf8(json).unwrap_or("[]");
@@ -120,7 +164,10 @@ impl Waiters {
         let Some(waiter) = self.find(id) else { return };
         let state = waiter.state;
         *waiter = Waiter::EMPTY;
-        if let State::Answered { at, json, records, .. } = state {
+        if let State::Answered {
+            at, json, records, ..
+        } = state
+        {
             let gone = json + records;
             self.answers.copy_within(at + gone..self.used, at);
             self.used -= gone;

@@ -33,7 +33,8 @@ fn assert_send<T: Send>(value: T) -> T {
 /// Runs a client on a thread of its own until the test ends; its events come as lines.
 fn start(config: Config) -> (Socket<AnyThread>, mpsc::Receiver<String>) {
     let (events, log) = mpsc::channel();
-    let (socket, mut runner) = sockeye_embedded::new(config, storage(Large::new())).expect("a valid namespace");
+    let (socket, mut runner) =
+        sockeye_embedded::new(config, storage(Large::new())).expect("a valid namespace");
     assert_send(&socket);
     thread::spawn(move || {
         let handler = move |socket: &Socket<AnyThread>, event: &Event<'_>| {
@@ -47,7 +48,9 @@ fn start(config: Config) -> (Socket<AnyThread>, mpsc::Receiver<String>) {
                 }
                 Event::Connected { .. } => socket.name(|name| format!("connect {name}")),
                 Event::Disconnected { reason, .. } => format!("disconnect {reason}"),
-                Event::ConnectError(refusal) => format!("refused {} {:?}", refusal.message, refusal.data),
+                Event::ConnectError(refusal) => {
+                    format!("refused {} {:?}", refusal.message, refusal.data)
+                }
                 Event::Upgraded => "upgraded".into(),
                 Event::Refused { bytes, limit } => format!("too large: {bytes} of {limit}"),
                 _ => return,
@@ -55,7 +58,10 @@ fn start(config: Config) -> (Socket<AnyThread>, mpsc::Receiver<String>) {
             // Nobody listens any more at the end of a test.
             let _ = events.send(line);
         };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
         runtime.block_on(runner.run(TokioNet, handler));
     });
     (socket, log)
@@ -66,8 +72,15 @@ fn expect(log: &mpsc::Receiver<String>, line: &str) {
 }
 
 fn block_on<F: Future>(future: F) -> F::Output {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-    runtime.block_on(async { tokio::time::timeout(PATIENCE, future).await.expect("done in time") })
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async {
+        tokio::time::timeout(PATIENCE, future)
+            .await
+            .expect("done in time")
+    })
 }
 
 #[test]
@@ -107,9 +120,15 @@ fn handles_on_other_threads_and_a_server_that_comes_back() {
         })
         .collect();
     for _ in 0..200 {
-        let Frame::Text(text) = frame(&mut stream, &mut bytes) else { panic!("a text") };
-        let (id, args) = text[2..].split_once("[\"q\",").expect("an event with an id");
-        stream.write_all(&peer::text(&format!("43{id}[{args}"))).unwrap();
+        let Frame::Text(text) = frame(&mut stream, &mut bytes) else {
+            panic!("a text")
+        };
+        let (id, args) = text[2..]
+            .split_once("[\"q\",")
+            .expect("an event with an id");
+        stream
+            .write_all(&peer::text(&format!("43{id}[{args}")))
+            .unwrap();
     }
     for task in tasks {
         task.join().unwrap();
@@ -122,7 +141,10 @@ fn handles_on_other_threads_and_a_server_that_comes_back() {
     bytes.clear();
     server(&mut stream, &mut bytes);
     expect(&log, "connect /");
-    assert_eq!(frame(&mut stream, &mut bytes), Frame::Text(r#"42["kept",1]"#.into()));
+    assert_eq!(
+        frame(&mut stream, &mut bytes),
+        Frame::Text(r#"42["kept",1]"#.into())
+    );
     socket.stop();
     assert_eq!(frame(&mut stream, &mut bytes), Frame::Text("41".into()));
     expect(&log, "disconnect io client disconnect");
@@ -149,14 +171,28 @@ struct Node(Child, BufReader<std::process::ChildStdout>);
 
 impl Node {
     fn start(port: u16) -> (Self, u16) {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../sockeye-testkit/servers/node");
+        let folder = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../sockeye-testkit/servers/node"
+        );
         let mut command = Command::new("node");
-        command.arg("server.js").args(["--package", "v4", "--port", &port.to_string()]).current_dir(folder);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("node is installed");
+        command
+            .arg("server.js")
+            .args(["--package", "v4", "--port", &port.to_string()])
+            .current_dir(folder);
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("node is installed");
         let mut lines = BufReader::new(child.stdout.take().expect("piped"));
         let mut line = String::new();
         lines.read_line(&mut line).expect("a line");
-        let port = line.trim().strip_prefix("{\"port\":").and_then(|s| s.strip_suffix('}')).expect("the port");
+        let port = line
+            .trim()
+            .strip_prefix("{\"port\":")
+            .and_then(|s| s.strip_suffix('}'))
+            .expect("the port");
         let port = port.parse().expect("a number");
         (Self(child, lines), port)
     }
@@ -201,24 +237,35 @@ fn official_server(transports: Transports) {
     assert!(!admin.active());
 
     // Typed arguments both ways, acknowledgements both ways.
-    let answer = block_on(chat.emit_with_ack::<_, (u8, bool, [f32; 2])>("ack", (7, true, [0.5, -1.0])));
+    let answer =
+        block_on(chat.emit_with_ack::<_, (u8, bool, [f32; 2])>("ack", (7, true, [0.5, -1.0])));
     assert_eq!(answer, Ok((7, true, [0.5, -1.0])));
     let text = block_on(socket.emit_with_ack_read("ack", ("\u{e6}\"\n",), |args| {
-        args.parse().map(|(text,): (Text<'_>,)| text == "\u{e6}\"\n")
+        args.parse()
+            .map(|(text,): (Text<'_>,)| text == "\u{e6}\"\n")
     }));
     assert_eq!(text, Ok(true));
     socket.emit("ask", (1, BinRef(&[1, 2, 3]))).unwrap();
     expect(r#"question [1,{"_placeholder":true,"num":0}]"#);
     expect(r#"answered [1,{"_placeholder":true,"num":0}]"#);
-    let silence = block_on(socket.emit_with_ack::<_, ()>("silence", ()).timeout(Duration::from_millis(100)));
+    let silence = block_on(
+        socket
+            .emit_with_ack::<_, ()>("silence", ())
+            .timeout(Duration::from_millis(100)),
+    );
     assert!(matches!(silence, Err(AnswerError::Ack(_))));
 
     // 64 KiB of binary there, and back as an event.
     let blob: Vec<u8> = (0..64 << 10).map(|i| (i % 251) as u8).collect();
     let sum: u64 = blob.iter().map(|byte| u64::from(*byte)).sum();
-    let size = block_on(socket.emit_with_ack_read("size", (BinRef(&blob),), |args| Ok(args.json().to_owned())));
+    let size = block_on(
+        socket.emit_with_ack_read("size", (BinRef(&blob),), |args| Ok(args.json().to_owned())),
+    );
     let size = size.unwrap();
-    assert!(size.contains("65536") && size.contains(&sum.to_string()), "{size}");
+    assert!(
+        size.contains("65536") && size.contains(&sum.to_string()),
+        "{size}"
+    );
     block_on(socket.flush());
     socket.emit("echo", (BinRef(&blob),)).unwrap();
     expect(r#"echo [{"_placeholder":true,"num":0}]"#);
@@ -226,13 +273,22 @@ fn official_server(transports: Transports) {
     // The server restarts: both namespaces join again, and what was emitted meanwhile arrives.
     node.command(r#"{"id":1,"cmd":"stop"}"#);
     drop(node);
-    let mut gone = [log.recv_timeout(PATIENCE).unwrap(), log.recv_timeout(PATIENCE).unwrap()];
+    let mut gone = [
+        log.recv_timeout(PATIENCE).unwrap(),
+        log.recv_timeout(PATIENCE).unwrap(),
+    ];
     gone.sort();
-    assert!(gone.iter().all(|line| line.starts_with("disconnect ")), "{gone:?}");
+    assert!(
+        gone.iter().all(|line| line.starts_with("disconnect ")),
+        "{gone:?}"
+    );
     let kept = thread::spawn(move || block_on(chat.emit_with_ack::<_, (u8,)>("ack", (9,))));
     let (_node, again) = Node::start(port);
     assert_eq!(again, port);
-    if gone.iter().any(|line| line.contains("io server disconnect")) {
+    if gone
+        .iter()
+        .any(|line| line.contains("io server disconnect"))
+    {
         // An orderly stop takes the sockets out: then it is the application that connects again.
         socket.connect();
         chat.connect();

@@ -27,7 +27,9 @@ impl Connect for TokioNet {
         }
         let stream = TcpStream::connect((target.host, target.port)).await;
         let stream = stream.map_err(|error| ConnectError::from(kind(&error)))?;
-        stream.set_nodelay(true).map_err(|error| ConnectError::from(kind(&error)))?;
+        stream
+            .set_nodelay(true)
+            .map_err(|error| ConnectError::from(kind(&error)))?;
         Ok(Socket(stream))
     }
 }

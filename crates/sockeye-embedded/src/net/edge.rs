@@ -28,7 +28,13 @@ enum Addresses {
 impl<S: TcpConnect, D: Dns> EdgeNal<S, D> {
     /// Connects by `stack`, looks names up by `dns`, as IPv4 addresses.
     pub const fn new(stack: S, dns: D) -> Self {
-        Self { stack, dns, addresses: Addresses::V4, flush: false, tls: false }
+        Self {
+            stack,
+            dns,
+            addresses: Addresses::V4,
+            flush: false,
+            tls: false,
+        }
     }
 
     /// Looks names up as IPv6 addresses alone (`true`), or as whatever comes first (`false`).
@@ -63,7 +69,10 @@ impl<S: TcpConnect, D: Dns> EdgeNal<S, D> {
             Addresses::V6 => AddrType::IPv6,
             Addresses::Any => AddrType::Either,
         };
-        self.dns.get_host_by_name(host, kind).await.map_err(|_| ConnectError::Dns)
+        self.dns
+            .get_host_by_name(host, kind)
+            .await
+            .map_err(|_| ConnectError::Dns)
     }
 }
 
@@ -76,13 +85,23 @@ impl<S: TcpConnect, D: Dns> Connect for EdgeNal<S, D> {
     async fn connect(&self, target: Target) -> Result<Self::Connection<'_>, ConnectError> {
         match (target.tls, self.tls) {
             (true, false) => return Err(ConnectError::NoTls),
-            (false, true) => return Err(ConnectError::Other("this connector speaks TLS: use an https URL")),
+            (false, true) => {
+                return Err(ConnectError::Other(
+                    "this connector speaks TLS: use an https URL",
+                ));
+            }
             _ => (),
         }
         let address = self.look_up(target.host).await?;
-        let socket = self.stack.connect(SocketAddr::new(address, target.port)).await;
+        let socket = self
+            .stack
+            .connect(SocketAddr::new(address, target.port))
+            .await;
         let socket = socket.map_err(|error| ConnectError::from(error.kind()))?;
-        Ok(EdgeSocket { socket, flush: self.flush })
+        Ok(EdgeSocket {
+            socket,
+            flush: self.flush,
+        })
     }
 }
 
@@ -138,6 +157,10 @@ impl<W: Write> Write for Writer<W> {
     }
 
     async fn flush(&mut self) -> Result<(), Self::Error> {
-        if self.flush { self.write.flush().await } else { Ok(()) }
+        if self.flush {
+            self.write.flush().await
+        } else {
+            Ok(())
+        }
     }
 }

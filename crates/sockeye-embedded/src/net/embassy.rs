@@ -23,11 +23,15 @@ pub struct SocketBuffers<const LINKS: usize, const RX: usize, const TX: usize> {
 impl<const LINKS: usize, const RX: usize, const TX: usize> SocketBuffers<LINKS, RX, TX> {
     /// Empty buffers.
     pub const fn new() -> Self {
-        Self { buffers: [([0; RX], [0; TX]); LINKS] }
+        Self {
+            buffers: [([0; RX], [0; TX]); LINKS],
+        }
     }
 }
 
-impl<const LINKS: usize, const RX: usize, const TX: usize> Default for SocketBuffers<LINKS, RX, TX> {
+impl<const LINKS: usize, const RX: usize, const TX: usize> Default
+    for SocketBuffers<LINKS, RX, TX>
+{
     fn default() -> Self {
         Self::new()
     }
@@ -64,10 +68,19 @@ impl<'d, const LINKS: usize> EmbassyNet<'d, LINKS> {
     ///
     /// # Errors
     /// Why there is no connection.
-    pub async fn connect_tcp(&self, host: &str, port: u16) -> Result<EmbassySocket<'_, 'd>, ConnectError> {
-        let socket = self.sockets.iter().find_map(|socket| socket.try_borrow_mut().ok());
+    pub async fn connect_tcp(
+        &self,
+        host: &str,
+        port: u16,
+    ) -> Result<EmbassySocket<'_, 'd>, ConnectError> {
+        let socket = self
+            .sockets
+            .iter()
+            .find_map(|socket| socket.try_borrow_mut().ok());
         // From here on the socket is cleaned up whatever happens.
-        let mut socket = EmbassySocket { socket: socket.ok_or(ConnectError::NoSocket)? };
+        let mut socket = EmbassySocket {
+            socket: socket.ok_or(ConnectError::NoSocket)?,
+        };
         if !self.stack.is_config_up() {
             return Err(ConnectError::NoRoute);
         }
@@ -77,13 +90,20 @@ impl<'d, const LINKS: usize> EmbassyNet<'d, LINKS> {
             Ok(addresses) if !addresses.is_empty() => Ok(addresses),
             _ => self.stack.dns_query(host, DnsQueryType::Aaaa).await,
         };
-        let address = addresses.ok().and_then(|addresses| addresses.first().copied()).ok_or(ConnectError::Dns)?;
-        socket.socket.connect((address, port)).await.map_err(|error| match error {
-            TcpError::ConnectionReset => ConnectError::Refused,
-            TcpError::TimedOut => ConnectError::TimedOut,
-            TcpError::NoRoute => ConnectError::NoRoute,
-            TcpError::InvalidState => ConnectError::NoSocket,
-        })?;
+        let address = addresses
+            .ok()
+            .and_then(|addresses| addresses.first().copied())
+            .ok_or(ConnectError::Dns)?;
+        socket
+            .socket
+            .connect((address, port))
+            .await
+            .map_err(|error| match error {
+                TcpError::ConnectionReset => ConnectError::Refused,
+                TcpError::TimedOut => ConnectError::TimedOut,
+                TcpError::NoRoute => ConnectError::NoRoute,
+                TcpError::InvalidState => ConnectError::NoSocket,
+            })?;
         Ok(socket)
     }
 }

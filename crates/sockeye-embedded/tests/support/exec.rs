@@ -38,7 +38,10 @@ impl Clock for TestClock {
     }
 
     fn sleep_until(at: Instant) -> impl Future<Output = ()> {
-        Sleep { at: at.as_micros(), yielded: false }
+        Sleep {
+            at: at.as_micros(),
+            yielded: false,
+        }
     }
 }
 
@@ -104,7 +107,10 @@ pub(crate) fn block_on<F: Future>(limit: Duration, future: F) -> F::Output {
                 return output;
             }
             polls += 1;
-            assert!(polls < 1_000_000, "something spins: a million polls without time passing");
+            assert!(
+                polls < 1_000_000,
+                "something spins: a million polls without time passing"
+            );
         }
         let next = SLEEPS.with_borrow_mut(|sleeps| {
             let at = sleeps.iter().map(|(at, _)| *at).min()?;
@@ -118,6 +124,9 @@ pub(crate) fn block_on<F: Future>(limit: Duration, future: F) -> F::Output {
             polls = 0;
             NOW.set(at);
         }
-        assert!(NOW.get() <= end, "not done after {limit:?} of the test's time");
+        assert!(
+            NOW.get() <= end,
+            "not done after {limit:?} of the test's time"
+        );
     }
 }

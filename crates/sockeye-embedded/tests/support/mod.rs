@@ -4,6 +4,7 @@
 pub(crate) mod exec;
 pub(crate) mod net;
 pub(crate) mod peer;
+pub(crate) mod play;
 
 use sockeye_embedded::{Config, Storage};
 
@@ -11,7 +12,9 @@ use sockeye_embedded::{Config, Storage};
 pub(crate) fn random(bytes: &mut [u8]) {
     use std::hash::{BuildHasher, Hasher};
     for chunk in bytes.chunks_mut(8) {
-        let number = std::collections::hash_map::RandomState::new().build_hasher().finish();
+        let number = std::collections::hash_map::RandomState::new()
+            .build_hasher()
+            .finish();
         chunk.copy_from_slice(&number.to_le_bytes()[..chunk.len()]);
     }
 }

@@ -29,10 +29,21 @@ pub(crate) struct Manners {
 }
 
 impl Manners {
-    pub(crate) const GOOD: Self =
-        Self { read: usize::MAX, write: usize::MAX, slow: false, window: usize::MAX, reset_after: None, dead: false };
+    pub(crate) const GOOD: Self = Self {
+        read: usize::MAX,
+        write: usize::MAX,
+        slow: false,
+        window: usize::MAX,
+        reset_after: None,
+        dead: false,
+    };
     /// Byte by byte, and never at once.
-    pub(crate) const DRIPPING: Self = Self { read: 1, write: 1, slow: true, ..Self::GOOD };
+    pub(crate) const DRIPPING: Self = Self {
+        read: 1,
+        write: 1,
+        slow: true,
+        ..Self::GOOD
+    };
 }
 
 /// One connection, as both sides see it.
@@ -106,7 +117,10 @@ impl Wire {
             if let Some(frame) = peer::take_frame(&mut self.to_server.borrow_mut()) {
                 return Poll::Ready(frame);
             }
-            assert!(!self.dropped.get(), "the client has dropped the connection instead of sending");
+            assert!(
+                !self.dropped.get(),
+                "the client has dropped the connection instead of sending"
+            );
             self.wait(cx.waker());
             Poll::Pending
         })
@@ -141,10 +155,13 @@ impl Wire {
             let mut bytes = self.to_server.borrow_mut();
             if let Some(end) = bytes.windows(4).position(|w| w == b"\r\n\r\n") {
                 let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
-                let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: "));
+                let length = head
+                    .lines()
+                    .find_map(|line| line.strip_prefix("Content-Length: "));
                 let length: usize = length.map_or(0, |length| length.parse().expect("a number"));
                 if bytes.len() >= end + 4 + length {
-                    let body = String::from_utf8_lossy(&bytes[end + 4..end + 4 + length]).into_owned();
+                    let body =
+                        String::from_utf8_lossy(&bytes[end + 4..end + 4 + length]).into_owned();
                     bytes.drain(..end + 4 + length);
                     return Poll::Ready((head, body));
                 }
@@ -246,6 +263,28 @@ impl Net {
         self.0.wires.borrow().len()
     }
 
+    /// Opens a connection, or does not: as the manners are.
+    pub(crate) async fn open(&self) -> Result<Client, ConnectError> {
+        let mut cut = Cut(&self.0.connects_cut, false);
+        self.0.attempts.set(self.0.attempts.get() + 1);
+        super::exec::give_way().await;
+        let manners = self.0.manners.get();
+        if manners.dead {
+            std::future::pending::<()>().await;
+        }
+        cut.1 = true;
+        if let Some(error) = self.0.refuse.get() {
+            return Err(error);
+        }
+        let wire = Rc::new(Wire::default());
+        wire.window.set(manners.window);
+        self.0.wires.borrow_mut().push(wire.clone());
+        for waker in self.0.wakers.take() {
+            waker.wake();
+        }
+        Ok(Client { wire, manners })
+    }
+
     /// Connection number `n`, from 0.
     pub(crate) async fn wire(&self, n: usize) -> Rc<Wire> {
         poll_fn(|cx| {
@@ -274,25 +313,8 @@ impl Connect for Net {
     type Connection<'c> = Client;
 
     async fn connect(&self, target: Target) -> Result<Client, ConnectError> {
-        let mut cut = Cut(&self.0.connects_cut, false);
-        self.0.attempts.set(self.0.attempts.get() + 1);
         self.0.targets.borrow_mut().push(target);
-        super::exec::give_way().await;
-        let manners = self.0.manners.get();
-        if manners.dead {
-            std::future::pending::<()>().await;
-        }
-        cut.1 = true;
-        if let Some(error) = self.0.refuse.get() {
-            return Err(error);
-        }
-        let wire = Rc::new(Wire::default());
-        wire.window.set(manners.window);
-        self.0.wires.borrow_mut().push(wire.clone());
-        for waker in self.0.wakers.take() {
-            waker.wake();
-        }
-        Ok(Client { wire, manners })
+        self.open().await
     }
 }
 
@@ -312,6 +334,12 @@ impl Drop for Client {
 pub(crate) struct ReadHalf<'a>(&'a Client);
 pub(crate) struct WriteHalf<'a>(&'a Client);
 
+impl Client {
+    pub(crate) const fn halves(&self) -> (ReadHalf<'_>, WriteHalf<'_>) {
+        (ReadHalf(self), WriteHalf(self))
+    }
+}
+
 impl Connection for Client {
     type ReadError = ErrorKind;
     type WriteError = ErrorKind;
@@ -319,8 +347,7 @@ impl Connection for Client {
     type Write<'a> = WriteHalf<'a>;
 
     async fn split(&mut self) -> Result<(ReadHalf<'_>, WriteHalf<'_>), ConnectError> {
-        let this = &*self;
-        Ok((ReadHalf(this), WriteHalf(this)))
+        Ok(self.halves())
     }
 
     async fn close(&mut self) {
@@ -345,7 +372,9 @@ impl Read for ReadHalf<'_> {
             super::exec::give_way().await;
         }
         let result = poll_fn(|cx| {
-            let left = manners.reset_after.map_or(usize::MAX, |limit| limit - wire.delivered.get());
+            let left = manners
+                .reset_after
+                .map_or(usize::MAX, |limit| limit - wire.delivered.get());
             if wire.broken.get() || left == 0 {
                 return Poll::Ready(Err(ErrorKind::ConnectionReset));
             }

@@ -15,7 +15,10 @@ pub(crate) enum Frame {
 pub(crate) fn upgrade(request: &[u8]) -> Option<(String, usize)> {
     let end = request.windows(4).position(|w| w == b"\r\n\r\n")? + 4;
     let head = std::str::from_utf8(&request[..end]).expect("an ASCII request");
-    let key = head.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).expect("a key");
+    let key = head
+        .lines()
+        .find_map(|line| line.strip_prefix("Sec-WebSocket-Key: "))
+        .expect("a key");
     let hash = Sha1::digest(format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11"));
     let accept = base64::engine::general_purpose::STANDARD.encode(hash);
     let answer = format!(
@@ -30,13 +33,22 @@ pub(crate) fn take_frame(bytes: &mut Vec<u8>) -> Option<Frame> {
     assert_eq!(second & 0x80, 0x80, "a client masks its frames");
     assert_eq!(first & 0xf0, 0x80, "whole frames without extensions");
     let (len, at) = match second & 0x7f {
-        126 => (usize::from(u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?)), 4),
-        127 => (u64::from_be_bytes(bytes.get(2..10)?.try_into().ok()?) as usize, 10),
+        126 => (
+            usize::from(u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?)),
+            4,
+        ),
+        127 => (
+            u64::from_be_bytes(bytes.get(2..10)?.try_into().ok()?) as usize,
+            10,
+        ),
         len => (usize::from(len), 2),
     };
     let key: [u8; 4] = bytes.get(at..at + 4)?.try_into().ok()?;
     let mut payload = bytes.get(at + 4..at + 4 + len)?.to_vec();
-    payload.iter_mut().enumerate().for_each(|(i, byte)| *byte ^= key[i % 4]);
+    payload
+        .iter_mut()
+        .enumerate()
+        .for_each(|(i, byte)| *byte ^= key[i % 4]);
     bytes.drain(..at + 4 + len);
     Some(match first & 0x0f {
         1 => Frame::Text(String::from_utf8(payload).expect("UTF-8")),
@@ -72,5 +84,4 @@ pub(crate) fn binary(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// The Engine.IO handshake.
-pub(crate) const OPEN: &str =
-    r#"0{"sid":"engine","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}"#;
+pub(crate) const OPEN: &str = r#"0{"sid":"engine","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}"#;
