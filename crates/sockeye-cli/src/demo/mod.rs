@@ -422,7 +422,7 @@ fn summary_lines(summary: &Summary, hub: Option<&Hub>, elapsed: Duration) -> Vec
         row(
             "reconnections",
             format!(
-                "{} after {} cuts of the link",
+                "{} (links cut: {})",
                 summary.reconnections, summary.cuts
             ),
         );

@@ -268,7 +268,7 @@ async fn the_demo_checks_itself() {
         outcome.out
     );
     assert!(
-        outcome.out.contains("5 of 5 joined") && outcome.out.contains("1 after 1 cuts of the link"),
+        outcome.out.contains("5 of 5 joined") && outcome.out.contains("1 (links cut: 1)"),
         "{}",
         outcome.out
     );
