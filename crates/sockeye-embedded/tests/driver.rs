@@ -283,6 +283,26 @@ fn stop_says_goodbye_and_ends_the_run() {
 }
 
 #[test]
+fn stop_before_the_run_counts_and_connect_revokes_it() {
+    let net = Net::new(Manners::GOOD);
+    let (socket, mut runner) =
+        new_with_clock(config(URL), storage(Small::new()), TestClock).unwrap();
+    block_on(MINUTE, async {
+        socket.stop();
+        runner.run(&net, Log::default().handler()).await;
+        assert_eq!(net.attempts(), 0);
+        socket.stop();
+        socket.connect();
+        select(runner.run(&net, Log::default().handler()), async {
+            net.wire(0).await.join().await;
+            socket.ready().await;
+        })
+        .await;
+        assert!(socket.connected());
+    });
+}
+
+#[test]
 fn a_run_that_is_dropped_can_be_run_again() {
     let net = Net::new(Manners::GOOD);
     let log = Log::default();

@@ -77,10 +77,15 @@ fn retries_bring_everything_over_a_network_that_keeps_breaking() {
         let (socket, mut runner) =
             new_with_clock(config, storage(Small::new()), TestClock).unwrap();
         block_on(Duration::from_secs(3600), async {
+            let weather = async {
+                loop {
+                    net.set_manners(dice.borrow_mut().manners());
+                    sleep(Duration::from_millis(700)).await;
+                }
+            };
             let server = async {
                 for n in 0.. {
                     let wire = net.wire(n).await;
-                    net.set_manners(dice.borrow_mut().manners());
                     select(wire.gone(), serve(&wire, &seen)).await;
                     let cut = (wire.reads_cut.get(), wire.writes_cut.get());
                     assert!(
@@ -104,6 +109,7 @@ fn retries_bring_everything_over_a_network_that_keeps_breaking() {
                 };
                 join(task(0), task(1)).await;
             };
+            let server = select(weather, server);
             select(
                 select(runner.run(&net, Log::default().handler()), server),
                 client,
