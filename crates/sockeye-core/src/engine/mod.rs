@@ -501,7 +501,7 @@ impl<'a> Engine<'a> {
             let handshaken = self.http[i].status == 101;
             let reason = if handshaken { DisconnectReason::TransportClose } else { DisconnectReason::TransportError };
             self.link_failed(link, reason, cause);
-        } else if job == Job::Idle {
+        } else if job == Job::Idle && !matches!(self.state, State::Opening(_)) {
             self.links[i].reused = false;
         } else if link == Link::Poll && self.links[i].reused && self.http[i].is_fresh() && words.is_none() {
             // The server closed the idle connection just as the request went out: ask again on a new one.
