@@ -12,6 +12,7 @@ pub mod fuzz;
 mod http;
 mod rig;
 mod server;
+pub mod transcript;
 mod words;
 mod ws;
 

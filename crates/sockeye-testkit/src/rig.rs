@@ -79,6 +79,10 @@ pub struct Rig<'a> {
     pub strict: bool,
     /// Poll by [`Client::poll_detached`] instead of [`Client::poll_output`].
     pub detached: bool,
+    /// Whether everything that the client writes is kept in `raw`.
+    pub keep_raw: bool,
+    /// What the client has written on each link.
+    pub raw: [Vec<u8>; 3],
     /// How long bytes and openings travel.
     pub latency: Duration,
     /// What messages wanted answers, oldest first.
@@ -134,6 +138,8 @@ impl<'a> Rig<'a> {
             server: None,
             strict: true,
             detached: false,
+            keep_raw: false,
+            raw: [Vec::new(), Vec::new(), Vec::new()],
             latency: Duration::ZERO,
             wanted: VecDeque::new(),
             masks: Vec::new(),
@@ -426,6 +432,9 @@ impl<'a> Rig<'a> {
                     let conn = &mut self.conns[link.index()];
                     assert!(conn.open, "`Transmit` on a link that is not open");
                     conn.out.extend_from_slice(&bytes[..n]);
+                    if self.keep_raw {
+                        self.raw[link.index()].extend_from_slice(&bytes[..n]);
+                    }
                     self.client.transmitted(link, n);
                     self.decode(link);
                 }
@@ -539,6 +548,11 @@ impl<'a> Rig<'a> {
     /// Whether the link is open, as the client sees it.
     pub const fn is_open(&self, link: Link) -> bool {
         self.conns[link.index()].open
+    }
+
+    /// Counts openings and closings of a link.
+    pub const fn epoch(&self, link: Link) -> u32 {
+        self.conns[link.index()].epoch
     }
 
     /// The last request on a link that has not been answered yet.

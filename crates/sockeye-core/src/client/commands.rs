@@ -414,6 +414,7 @@ impl<'a> Client<'a> {
             ready: joined && !retry,
             retry,
             report: self.report_outgoing,
+            transient: options.volatile,
             ..Meta::default()
         };
         self.engine.outbox.push(&prefix, body, base64, meta)?;

@@ -446,3 +446,24 @@ fn outgoing_events_are_reported_when_they_leave() {
         },
     );
 }
+
+#[test]
+fn volatile_packets_die_with_their_connection() {
+    both(
+        || config(Transports::WEBSOCKET),
+        |rig| {
+            let nsp = rig.joined_ws();
+            rig.client.emit(rig.now(), nsp, "kept", &(), EmitOptions::PLAIN).unwrap();
+            let mut volatile = EmitOptions::VOLATILE;
+            volatile.ack = true;
+            rig.client.emit(rig.now(), nsp, "gone", &(BinRef(&[1]),), volatile).unwrap();
+            rig.client.handle_closed(rig.now(), Link::WebSocket, None);
+            rig.drain();
+            assert!(rig.take_log().contains("ack #1 disconnected\n"));
+            rig.pass(1_000);
+            rig.opened_ws();
+            rig.ws("40{\"sid\":\"S2\"}");
+            assert!(rig.take_log().ends_with("connected / id=S2\nws> 42[\"kept\"]\n"));
+        },
+    );
+}

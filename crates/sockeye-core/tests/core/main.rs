@@ -12,6 +12,7 @@ mod properties;
 mod reconnect;
 mod recovery;
 mod retries;
+mod transcripts;
 mod upgrade;
 mod websocket;
 

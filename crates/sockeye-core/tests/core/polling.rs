@@ -213,3 +213,29 @@ fn a_server_that_judges() {
         );
     }
 }
+
+#[test]
+fn a_post_link_that_cannot_be_had() {
+    both(
+        || config(Transports::POLLING),
+        |rig| {
+            let nsp = rig.connect("/");
+            rig.opening = sockeye_testkit::Opening::Refuse;
+            rig.opened_polling("[]");
+            rig.emit(nsp, "kept", &(), EmitOptions::PLAIN).unwrap();
+            rig.expect(
+                r#"
+                open get
+                get> handshake
+                get< 0{"sid":"E1","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}
+                opened polling E1
+                get>
+                open post
+                close get
+                closed transport error [Dial "connection refused"], retry
+                reconnecting #1 in 1000 ms
+                "#,
+            );
+        },
+    );
+}

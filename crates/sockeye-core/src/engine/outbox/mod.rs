@@ -52,7 +52,7 @@ const MASKED: u16 = 1 << 4;
 const IN_BATCH: u16 = 1 << 5;
 /// Written; kept for the rest of its packet, or for another try.
 const SENT: u16 = 1 << 6;
-/// Means nothing on another connection: answers, CONNECT, DISCONNECT.
+/// Means nothing on another connection: answers, CONNECT, DISCONNECT, volatile events.
 const TRANSIENT: u16 = 1 << 7;
 /// In the `retries` queue: kept until acknowledged.
 const RETRY: u16 = 1 << 8;
