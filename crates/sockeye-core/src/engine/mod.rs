@@ -303,8 +303,8 @@ impl<'a> Engine<'a> {
 
     /// The next deadline.
     pub(crate) fn wake(&self) -> Option<Instant> {
-        let heartbeat = if self.reading_paused { self.unasked_pong_at } else { self.heartbeat_at };
-        let mut wake = earliest(heartbeat, self.phase_at);
+        let heartbeat = self.heartbeat_at.filter(|_| !self.reading_paused);
+        let mut wake = earliest(earliest(heartbeat, self.unasked_pong_at), self.phase_at);
         for link in &self.links {
             wake = earliest(wake, link.deadline);
         }
@@ -312,35 +312,38 @@ impl<'a> Engine<'a> {
     }
 
     /// The driver stops or resumes reading, because the application is slow. While it does not read it cannot see
-    /// pings: pongs go out unasked when pings are overdue, and the deadline rests.
+    /// pings: pongs go out unasked when pings are overdue, and the deadline rests. That goes on after it has resumed,
+    /// until it has caught up: the next ping may lie behind much else.
     pub(crate) fn set_reading_paused(&mut self, paused: bool) {
         if paused == self.reading_paused {
             return;
         }
         self.reading_paused = paused;
         if paused {
-            // Half of the timeout past the ping's own time: after the server's ping, before its patience ends.
-            let patience = (self.heartbeat - self.ping_interval) / 2;
-            self.unasked_pong_at = self.heartbeat_at.map(|at| at - self.heartbeat + self.ping_interval + patience);
-        } else {
-            self.unasked_pong_at = None;
-            if self.heartbeat_at.is_some() {
-                self.heartbeat_at = Some(self.now + self.heartbeat);
-            }
+            let after = self.unasked_pong_after();
+            let first = self.heartbeat_at.map(|at| at - self.heartbeat + after);
+            self.unasked_pong_at = self.unasked_pong_at.or(first);
+        } else if self.heartbeat_at.is_some() {
+            self.heartbeat_at = Some(self.now + self.heartbeat);
         }
         self.timers = true;
+    }
+
+    /// From a pong to the next one if no ping has been read: half of the timeout past the ping's own time. That is
+    /// after the server's ping, so that each pong answers one, and before its patience ends.
+    fn unasked_pong_after(&self) -> Duration {
+        self.ping_interval + (self.heartbeat - self.ping_interval) / 2
     }
 
     fn check_timers(&mut self) {
         self.timers = false;
         let due = |at: Option<Instant>| at.is_some_and(|at| self.now >= at);
-        if self.reading_paused {
-            if due(self.unasked_pong_at) {
-                self.pong_due = true;
-                self.pongs_ahead += 1;
-                self.unasked_pong_at = Some(self.now + self.ping_interval);
-            }
-        } else if due(self.heartbeat_at) {
+        if due(self.unasked_pong_at) {
+            self.pong_due = true;
+            self.pongs_ahead += 1;
+            self.unasked_pong_at = Some(self.now + self.unasked_pong_after());
+        }
+        if !self.reading_paused && due(self.heartbeat_at) {
             self.note.clear();
             self.fail(DisconnectReason::PingTimeout, Cause::PingTimeout);
             return;

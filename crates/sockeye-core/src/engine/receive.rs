@@ -439,14 +439,12 @@ impl Engine<'_> {
 
     fn pinged(&mut self) {
         self.heartbeat_at = Some(self.now + self.heartbeat);
-        if self.reading_paused {
-            let patience = (self.heartbeat - self.ping_interval) / 2;
-            self.unasked_pong_at = Some(self.now + self.ping_interval + patience);
-        }
         if self.pongs_ahead > 0 {
+            // Answered before it was read; the server counts from that answer on.
             self.pongs_ahead -= 1;
         } else {
             self.pong_due = true;
+            self.unasked_pong_at = self.reading_paused.then(|| self.now + self.unasked_pong_after());
         }
         self.tidy_due = true;
     }
