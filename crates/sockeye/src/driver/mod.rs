@@ -234,6 +234,10 @@ impl Driver {
     fn read(&mut self, cx: &mut Context<'_>) -> bool {
         for link in Link::ALL {
             let Io::Open(_) = self.links[link.index()] else { continue };
+            // Answers to POSTs bring no events, and without them no pong could follow another.
+            if self.paused && link != Link::Post {
+                continue;
+            }
             let buf = self.core.receive_buf(link);
             if buf.is_empty() {
                 continue;
@@ -357,9 +361,7 @@ impl Future for Driver {
             }
             this.hand_over(cx);
             let mut progress = this.dialing && this.dial(cx);
-            if !this.paused {
-                progress |= this.read(cx);
-            }
+            progress |= this.read(cx);
             progress |= !progress && this.arm(cx);
             if this.closing && !this.stirred && this.core.is_down() {
                 this.end();
