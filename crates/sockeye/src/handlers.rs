@@ -2,6 +2,7 @@
 //! dispatcher in the order of registration. No lock is held while user code runs.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -367,9 +368,26 @@ impl Table {
     }
 }
 
+thread_local! {
+    static IN_HANDLER: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether a handler runs on this thread.
+pub(crate) fn in_handler() -> bool {
+    IN_HANDLER.get()
+}
+
+/// Runs user code, and catches its panics.
+fn caught<R>(call: impl FnOnce() -> R) -> std::thread::Result<R> {
+    IN_HANDLER.set(true);
+    let result = catch_unwind(AssertUnwindSafe(call));
+    IN_HANDLER.set(false);
+    result
+}
+
 /// Runs user code; a panic in it is logged and does not end the dispatcher.
 fn guard<R>(name: &str, call: impl FnOnce() -> R) -> Option<R> {
-    catch_unwind(AssertUnwindSafe(call)).map_err(|panic| report(name, &*panic)).ok()
+    caught(call).map_err(|panic| report(name, &*panic)).ok()
 }
 
 fn report(name: &str, panic: &(dyn Any + Send)) {
@@ -389,7 +407,7 @@ impl Future for Guarded<'_> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        match catch_unwind(AssertUnwindSafe(|| this.future.as_mut().poll(cx))) {
+        match caught(|| this.future.as_mut().poll(cx)) {
             Ok(poll) => poll,
             Err(panic) => {
                 report(this.name, &*panic);

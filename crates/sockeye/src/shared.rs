@@ -9,6 +9,7 @@ use std::time::Duration;
 use atomic_waker::AtomicWaker;
 use sockeye_core::packet::{EmitArgs, EncodeError, encode_args_to_vec};
 use sockeye_core::{AckRequest, EmitError, Limits, NspOptions, Reconnection};
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::oneshot;
 
 use crate::ack::AckError;
@@ -170,11 +171,25 @@ pub(crate) fn encode<A: EmitArgs + ?Sized, R>(
     result
 }
 
+/// The driver, woken by a handler, waits in a slot of the handler's thread that no other thread takes from: if the
+/// handler then blocked, heartbeats would stop. Another task in that slot pushes it into the queue that all share.
+fn make_stealable() {
+    if !crate::handlers::in_handler() {
+        return;
+    }
+    if let Ok(runtime) = Handle::try_current()
+        && runtime.runtime_flavor() == RuntimeFlavor::MultiThread
+    {
+        runtime.spawn(std::future::ready(()));
+    }
+}
+
 impl Shared {
     fn wake(&self, inbox: MutexGuard<'_, Box<Inbox>>) {
         drop(inbox);
         if !self.mail.swap(true, Ordering::AcqRel) {
             self.waker.wake();
+            make_stealable();
         }
     }
 
