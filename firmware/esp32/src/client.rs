@@ -14,7 +14,8 @@ use heapless::String;
 use serde::{Deserialize, Serialize};
 use sockeye_embedded::net::{EmbassyNet, SocketBuffers};
 use sockeye_embedded::{
-    AnswerError, Args, Auth, Config, Details, DisconnectReason, Event, Handler, Message, Refusal, Socket, Storage,
+    AnswerError, Args, Auth, Config, Details, DisconnectReason, Event, Handler, Message, Refusal,
+    Socket, Storage,
 };
 use static_cell::StaticCell;
 
@@ -44,10 +45,12 @@ pub(crate) async fn run(spawner: Spawner, stack: Stack<'static>, led: Led) {
     static MEMORY: StaticCell<Memory> = StaticCell::new();
     static BUFFERS: StaticCell<Buffers> = StaticCell::new();
 
-    let mut options = Config::new(config::URL, |bytes| Rng::new().read(bytes)).expect("build.rs checked the URL");
+    let mut options =
+        Config::new(config::URL, |bytes| Rng::new().read(bytes)).expect("build.rs checked the URL");
     options.core.transports = config::TRANSPORTS;
     let memory = MEMORY.init_with(Memory::new);
-    let (socket, mut runner) = sockeye_embedded::new(options, memory).expect("there is room for one namespace");
+    let (socket, mut runner) =
+        sockeye_embedded::new(options, memory).expect("there is room for one namespace");
     let connector = EmbassyNet::new(stack, BUFFERS.init_with(Buffers::new));
     #[cfg(feature = "tls")]
     let connector = match crate::tls::Connector::new(connector) {
@@ -57,7 +60,12 @@ pub(crate) async fn run(spawner: Spawner, stack: Stack<'static>, led: Led) {
     spawner.spawn(report(socket).expect("started once"));
     spawner.spawn(come_back(socket).expect("started once"));
     let board = Board::new(led);
-    say!("client", "connecting to {} as \"{}\"", config::URL, board.name);
+    say!(
+        "client",
+        "connecting to {} as \"{}\"",
+        config::URL,
+        board.name
+    );
     runner.run(connector, board).await;
 }
 
@@ -83,13 +91,17 @@ impl Board {
         let mut name = Name::new();
         let mut auth = String::new();
         let mac = esp_hal::efuse::base_mac_address();
-        let [.., x, y, z] = mac.as_bytes() else { unreachable!("a MAC address has six bytes") };
+        let [.., x, y, z] = mac.as_bytes() else {
+            unreachable!("a MAC address has six bytes")
+        };
         // build.rs limits and checks the given name, so nothing here is too long or needs escapes.
         let written = match config::NAME {
             Some(given) => name.push_str(given).map_err(|_| fmt::Error),
             None => write!(name, "{}-{x:02x}{y:02x}{z:02x}", config::CHIP_ID),
         };
-        written.and_then(|()| write!(auth, "{{\"name\":\"{name}\"}}")).expect("it fits");
+        written
+            .and_then(|()| write!(auth, "{{\"name\":\"{name}\"}}"))
+            .expect("it fits");
         Self { name, auth, led }
     }
 }
@@ -125,7 +137,11 @@ impl Handler for Board {
             let on = self.led.is_on();
             match socket.reply(event, (on,)) {
                 Ok(()) => say!("led", "{}", if on { "on" } else { "off" }),
-                Err(error) => say!("led", "{}, cannot answer: {error}", if on { "on" } else { "off" }),
+                Err(error) => say!(
+                    "led",
+                    "{}, cannot answer: {error}",
+                    if on { "on" } else { "off" }
+                ),
             }
         }
     }
@@ -145,18 +161,37 @@ impl Handler for Board {
     fn on_manager(&mut self, _: &Socket, event: &Event<'_>) {
         match event {
             Event::Opened { transport, sid } => {
-                say!("client", "handshake over {}, session {sid}", transport.name());
+                say!(
+                    "client",
+                    "handshake over {}, session {sid}",
+                    transport.name()
+                );
             }
             Event::Upgraded => say!("client", "upgraded to websocket"),
-            Event::UpgradeFailed(details) => say!("client", "no websocket, polling goes on: {details}"),
-            Event::Closed { opened: false, details, .. } => say!("client", "no connection: {details}"),
-            Event::Closed { reason, details, .. } => say!("client", "connection lost: {reason} ({details})"),
+            Event::UpgradeFailed(details) => {
+                say!("client", "no websocket, polling goes on: {details}");
+            }
+            Event::Closed {
+                opened: false,
+                details,
+                ..
+            } => say!("client", "no connection: {details}"),
+            Event::Closed {
+                reason, details, ..
+            } => say!("client", "connection lost: {reason} ({details})"),
             Event::Reconnecting { attempt, delay } => {
-                say!("client", "reconnecting in {} ms, attempt {attempt}", delay.as_millis());
+                say!(
+                    "client",
+                    "reconnecting in {} ms, attempt {attempt}",
+                    delay.as_millis()
+                );
             }
             Event::Reconnected(attempts) => say!("client", "reconnected at attempt {attempts}"),
             Event::Refused { bytes, limit } => {
-                say!("client", "skipped a message of {bytes} bytes, at most {limit} fit: enlarge Memory in client.rs");
+                say!(
+                    "client",
+                    "skipped a message of {bytes} bytes, at most {limit} fit: enlarge Memory in client.rs"
+                );
             }
             _ => (),
         }
@@ -212,17 +247,30 @@ async fn report(socket: Socket) -> ! {
         }
         counter += 1;
         let uptime = Instant::now().as_secs();
-        let telemetry =
-            Telemetry { uptime, free_heap: esp_alloc::HEAP.free(), rssi: wifi::rssi(), counter, rtt_ms };
+        let telemetry = Telemetry {
+            uptime,
+            free_heap: esp_alloc::HEAP.free(),
+            rssi: wifi::rssi(),
+            counter,
+            rtt_ms,
+        };
         let sent = Instant::now();
-        let answer = socket.emit_with_ack::<_, (Receipt,)>("telemetry", (telemetry,)).timeout(ACK_TIMEOUT).await;
+        let answer = socket
+            .emit_with_ack::<_, (Receipt,)>("telemetry", (telemetry,))
+            .timeout(ACK_TIMEOUT)
+            .await;
         let took = sent.elapsed().as_micros();
         let (ms, hundredths) = (took / 1000, took / 10 % 100);
         match answer {
-            Ok((Receipt { ok: Some(false) },)) => say!("telemetry", "{counter} refused by the server"),
+            Ok((Receipt { ok: Some(false) },)) => {
+                say!("telemetry", "{counter} refused by the server");
+            }
             Ok(_) | Err(AnswerError::Args(_)) => {
                 rtt_ms = Some(took as f32 / 1000.0);
-                say!("telemetry", "{counter} acknowledged after {ms}.{hundredths:02} ms");
+                say!(
+                    "telemetry",
+                    "{counter} acknowledged after {ms}.{hundredths:02} ms"
+                );
             }
             Err(error) => say!("telemetry", "{counter} not acknowledged: {error}"),
         }

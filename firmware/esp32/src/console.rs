@@ -10,5 +10,11 @@ pub(crate) use say;
 
 pub(crate) fn line(topic: &str, text: core::fmt::Arguments<'_>) {
     let now = embassy_time::Instant::now().as_millis();
-    esp_println::println!("[{:>6}.{:03}] {:<9} {}", now / 1000, now % 1000, topic, text);
+    esp_println::println!(
+        "[{:>6}.{:03}] {:<9} {}",
+        now / 1000,
+        now % 1000,
+        topic,
+        text
+    );
 }

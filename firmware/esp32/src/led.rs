@@ -25,7 +25,10 @@ pub(crate) struct Led {
 }
 
 enum Driver {
-    Plain { pin: Output<'static>, lit: Level },
+    Plain {
+        pin: Output<'static>,
+        lit: Level,
+    },
     /// The channel is away only while a message is being sent.
     Rgb(Option<Channel<'static, Blocking, Tx>>),
 }
@@ -33,14 +36,20 @@ enum Driver {
 impl Led {
     /// The LED at `pin`, dark.
     pub(crate) fn new(kind: Kind, pin: AnyPin<'static>, rmt: RMT<'static>) -> Self {
-        let plain = |pin, lit: Level| Driver::Plain { pin: Output::new(pin, !lit, OutputConfig::default()), lit };
+        let plain = |pin, lit: Level| Driver::Plain {
+            pin: Output::new(pin, !lit, OutputConfig::default()),
+            lit,
+        };
         let driver = match kind {
             Kind::ActiveHigh => plain(pin, Level::High),
             Kind::ActiveLow => plain(pin, Level::Low),
             Kind::Rgb => {
                 let config = TxChannelConfig::default().with_clk_divider(1);
                 let rmt = Rmt::new(rmt, Rate::from_mhz(80)).expect("every chip's RMT takes 80 MHz");
-                let channel = rmt.channel0.configure_tx(&config).expect("a divider of 1 is valid");
+                let channel = rmt
+                    .channel0
+                    .configure_tx(&config)
+                    .expect("a divider of 1 is valid");
                 Driver::Rgb(Some(channel.with_pin(pin)))
             }
         };

@@ -14,8 +14,8 @@ mod tls;
 mod wifi;
 
 use console::say;
-use esp_backtrace as _;
 use embassy_executor::Spawner;
+use esp_backtrace as _;
 use esp_hal::clock::CpuClock;
 use esp_hal::delay::Delay;
 use esp_hal::ram;
@@ -34,16 +34,28 @@ async fn main(spawner: Spawner) {
     // RAM that only the bootloader used, and some more.
     esp_alloc::heap_allocator!(#[ram(reclaimed)] size: 64 * 1024);
     esp_alloc::heap_allocator!(size: HEAP_SIZE);
-    esp_rtos::start(TimerGroup::new(peripherals.TIMG0).timer0, peripherals.FROM_CPU_INTR0);
+    esp_rtos::start(
+        TimerGroup::new(peripherals.TIMG0).timer0,
+        peripherals.FROM_CPU_INTR0,
+    );
 
     let version = env!("CARGO_PKG_VERSION");
-    say!("boot", "sockeye-esp32 {version} on {}, LED at GPIO{}", config::CHIP, config::LED_GPIO);
-    let led = Led::new(config::LED, config::led_pin!(peripherals).into(), peripherals.RMT);
+    say!(
+        "boot",
+        "sockeye-esp32 {version} on {}, LED at GPIO{}",
+        config::CHIP,
+        config::LED_GPIO
+    );
+    let led = Led::new(
+        config::LED,
+        config::led_pin!(peripherals).into(),
+        peripherals.RMT,
+    );
     let stack = match wifi::start(spawner, peripherals.WIFI) {
         Ok(stack) => stack,
         Err(error) => panic!("cannot start the radio: {error:?}"),
     };
-    stack.wait_config_up().await;
+    wifi::UP.wait().await;
     #[cfg(feature = "tls")]
     sntp::start(spawner, stack).await;
     client::run(spawner, stack, led).await;

@@ -57,7 +57,12 @@ async fn keep(stack: Stack<'static>) -> ! {
                 Timer::after(REFRESH).await;
             }
             Err(trouble) => {
-                say!("clock", "no time from {}: {trouble}; again in {} s", config::SNTP, RETRY.as_secs());
+                say!(
+                    "clock",
+                    "no time from {}: {trouble}; again in {} s",
+                    config::SNTP,
+                    RETRY.as_secs()
+                );
                 Timer::after(RETRY).await;
             }
         }
@@ -76,14 +81,19 @@ impl fmt::Display for Trouble {
         f.write_str(match self {
             Self::Dns => "the name could not be looked up",
             Self::Network => "nothing can be sent there",
-            Self::Silence => "no answer (is UDP port 123 blocked? set SOCKEYE_SNTP to a server of your network)",
+            Self::Silence => {
+                "no answer (is UDP port 123 blocked? set SOCKEYE_SNTP to a server of your network)"
+            }
             Self::Answer => "it has no time to give",
         })
     }
 }
 
 async fn ask(stack: Stack<'static>) -> Result<u64, Trouble> {
-    let addresses = stack.dns_query(config::SNTP, DnsQueryType::A).await.map_err(|_| Trouble::Dns)?;
+    let addresses = stack
+        .dns_query(config::SNTP, DnsQueryType::A)
+        .await
+        .map_err(|_| Trouble::Dns)?;
     let address = *addresses.first().ok_or(Trouble::Dns)?;
     let server = IpEndpoint::new(address, PORT);
 
@@ -98,17 +108,25 @@ async fn ask(stack: Stack<'static>) -> Result<u64, Trouble> {
     let mut nonce = [0; 8];
     Rng::new().read(&mut nonce);
     packet[40..].copy_from_slice(&nonce);
-    socket.send_to(&packet, server).await.map_err(|_| Trouble::Network)?;
+    socket
+        .send_to(&packet, server)
+        .await
+        .map_err(|_| Trouble::Network)?;
 
     let answered = async {
         loop {
-            let (len, from) = socket.recv_from(&mut packet).await.map_err(|_| Trouble::Answer)?;
+            let (len, from) = socket
+                .recv_from(&mut packet)
+                .await
+                .map_err(|_| Trouble::Answer)?;
             if len == packet.len() && from.endpoint == server && packet[24..32] == nonce {
                 return Ok(());
             }
         }
     };
-    with_timeout(PATIENCE, answered).await.map_err(|_| Trouble::Silence)??;
+    with_timeout(PATIENCE, answered)
+        .await
+        .map_err(|_| Trouble::Silence)??;
     read(&packet).ok_or(Trouble::Answer)
 }
 

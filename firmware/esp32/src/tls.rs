@@ -17,7 +17,8 @@ use mbedtls_rs::sys::hook::timer::{MbedtlsTimer, hook_timer};
 use mbedtls_rs::sys::hook::wall_clock::{MbedtlsWallClock, hook_wall_clock};
 use mbedtls_rs::sys::{self, mbedtls_ms_time_t, tm};
 use mbedtls_rs::{
-    AuthMode, Certificate, ClientSessionConfig, Session, SessionConfig, SessionError, Split, Tls, X509,
+    AuthMode, Certificate, ClientSessionConfig, Session, SessionConfig, SessionError, Split, Tls,
+    X509,
 };
 use rand_core::{TryCryptoRng, TryRng};
 use sockeye_embedded::net::{EmbassyNet, EmbassySocket};
@@ -46,7 +47,8 @@ impl Connector {
         }
         let rng = RNG.try_take().ok_or(Unusable::Twice)?;
         let library = Tls::new(rng).map_err(|_| Unusable::Twice)?;
-        let ca = Certificate::new(X509::DER(config::CA)).map_err(|error| Unusable::Ca(error.into()))?;
+        let ca =
+            Certificate::new(X509::DER(config::CA)).map_err(|error| Unusable::Ca(error.into()))?;
         Ok(Self { tcp, library, ca })
     }
 }
@@ -61,7 +63,10 @@ impl fmt::Display for Unusable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Twice => f.write_str("Mbed TLS is in use already"),
-            Self::Ca(error) => write!(f, "Mbed TLS cannot read the certificate of SOCKEYE_CA: {error}"),
+            Self::Ca(error) => write!(
+                f,
+                "Mbed TLS cannot read the certificate of SOCKEYE_CA: {error}"
+            ),
         }
     }
 }
@@ -71,7 +76,9 @@ impl Connect for Connector {
 
     async fn connect(&self, target: Target) -> Result<Encrypted<'_>, ConnectError> {
         if sntp::now().is_none() {
-            return Err(ConnectError::Other("the time is not known, so no certificate can be checked"));
+            return Err(ConnectError::Other(
+                "the time is not known, so no certificate can be checked",
+            ));
         }
         let socket = Socket(self.tcp.connect_tcp(target.host, target.port).await?);
         let config = ClientSessionConfig {
@@ -80,11 +87,19 @@ impl Connect for Connector {
             auth_mode: AuthMode::Required,
             ..ClientSessionConfig::new()
         };
-        let session = Session::new(self.library.reference(), socket, &SessionConfig::Client(config));
+        let session = Session::new(
+            self.library.reference(),
+            socket,
+            &SessionConfig::Client(config),
+        );
         let mut session = session.map_err(|error| failed(error, 0))?;
         let begun = Instant::now();
         match session.connect().await {
-            Ok(()) => say!("tls", "certificate accepted, handshake took {} ms", begun.elapsed().as_millis()),
+            Ok(()) => say!(
+                "tls",
+                "certificate accepted, handshake took {} ms",
+                begun.elapsed().as_millis()
+            ),
             Err(error) => return Err(failed(error, session.tls_verification_details())),
         }
         Ok(Encrypted(session))
@@ -94,15 +109,33 @@ impl Connect for Connector {
 /// Tells the exact error, and gives the words for the client's.
 fn failed(error: SessionError, flaws: u32) -> ConnectError {
     const FLAWS: [(u32, &str); 5] = [
-        (sys::MBEDTLS_X509_BADCERT_NOT_TRUSTED, "certificate refused: not signed by the CA of SOCKEYE_CA"),
-        (sys::MBEDTLS_X509_BADCERT_CN_MISMATCH, "certificate refused: it is not for the host of SOCKEYE_URL"),
-        (sys::MBEDTLS_X509_BADCERT_EXPIRED, "certificate refused: expired, or the clock is wrong"),
-        (sys::MBEDTLS_X509_BADCERT_FUTURE, "certificate refused: not valid yet, or the clock is wrong"),
-        (u32::MAX, "certificate refused: weak hash, weak key or wrong use"),
+        (
+            sys::MBEDTLS_X509_BADCERT_NOT_TRUSTED,
+            "certificate refused: not signed by the CA of SOCKEYE_CA",
+        ),
+        (
+            sys::MBEDTLS_X509_BADCERT_CN_MISMATCH,
+            "certificate refused: it is not for the host of SOCKEYE_URL",
+        ),
+        (
+            sys::MBEDTLS_X509_BADCERT_EXPIRED,
+            "certificate refused: expired, or the clock is wrong",
+        ),
+        (
+            sys::MBEDTLS_X509_BADCERT_FUTURE,
+            "certificate refused: not valid yet, or the clock is wrong",
+        ),
+        (
+            u32::MAX,
+            "certificate refused: weak hash, weak key or wrong use",
+        ),
     ];
     // All bits are set while no certificate was looked at.
     let flaws = if flaws == u32::MAX { 0 } else { flaws };
-    let words = FLAWS.into_iter().find(|(flag, _)| flaws & flag != 0).map(|(_, words)| words);
+    let words = FLAWS
+        .into_iter()
+        .find(|(flag, _)| flaws & flag != 0)
+        .map(|(_, words)| words);
     ConnectError::Other(words.unwrap_or_else(|| {
         say!("tls", "{error}");
         "the TLS handshake failed: does the server speak TLS on that port?"

@@ -12,8 +12,8 @@ use esp_hal::peripherals::WIFI;
 use esp_hal::rng::Rng;
 use esp_radio::wifi::sta::StationConfig;
 use esp_radio::wifi::{
-    AuthenticationMethodConfig, Config, ConnectionError, ControllerConfig, DisconnectReason, Interface, WifiController,
-    WifiError,
+    AuthenticationMethodConfig, Config, ConnectionError, ControllerConfig, DisconnectReason,
+    Interface, WifiController, WifiError,
 };
 use portable_atomic::{AtomicI32, Ordering};
 use static_cell::StaticCell;
@@ -29,6 +29,8 @@ const LAST_RETRY: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_secs(1);
 
 static RSSI: AtomicI32 = AtomicI32::new(0);
+/// The board has got its first address.
+pub(crate) static UP: Signal<CriticalSectionRawMutex, ()> = Signal::new();
 /// The network is back after a loss.
 pub(crate) static BACK: Signal<CriticalSectionRawMutex, Back> = Signal::new();
 
@@ -55,9 +57,14 @@ pub(crate) fn start(spawner: Spawner, wifi: WIFI<'static>) -> Result<Stack<'stat
         // The least that is accepted: WPA3 is used where the access point has it.
         AuthenticationMethodConfig::Wpa2Personal(config::PASSWORD.try_into()?)
     };
-    let station = StationConfig::default().with_ssid(config::SSID.try_into()?).with_authentication(authentication);
+    let station = StationConfig::default()
+        .with_ssid(config::SSID.try_into()?)
+        .with_authentication(authentication);
     let station = Config::Station(station);
-    let controller = WifiController::new(wifi, ControllerConfig::default().with_initial_config(station))?;
+    let controller = WifiController::new(
+        wifi,
+        ControllerConfig::default().with_initial_config(station),
+    )?;
 
     let rng = Rng::new();
     let seed = u64::from(rng.random()) << 32 | u64::from(rng.random());
@@ -101,7 +108,12 @@ async fn stay_joined(mut controller: WifiController<'static>) -> ! {
             Err(ConnectionError::WifiError(error)) => Trouble::Driver(error),
             Err(_) => Trouble::Driver(WifiError::Other),
         };
-        say!("Wi-Fi", "cannot join \"{}\": {trouble}; again in {} s", config::SSID, delay.as_secs());
+        say!(
+            "Wi-Fi",
+            "cannot join \"{}\": {trouble}; again in {} s",
+            config::SSID,
+            delay.as_secs()
+        );
         Timer::after(delay).await;
         delay = (delay * 2).min(LAST_RETRY);
     }
@@ -134,10 +146,17 @@ async fn watch_address(stack: Stack<'static>) -> ! {
         let mut shown = None;
         while let Some(now) = stack.config_v4() {
             if shown != Some(now.address) {
-                say!("network", "address {}, gateway {}", now.address, Gateway(&now));
+                say!(
+                    "network",
+                    "address {}, gateway {}",
+                    now.address,
+                    Gateway(&now)
+                );
                 shown = Some(now.address);
-                if let Some(before) = last.replace(now.address) {
-                    BACK.signal(if before == now.address { Back::SameAddress } else { Back::OtherAddress });
+                match last.replace(now.address) {
+                    None => UP.signal(()),
+                    Some(before) if before == now.address => BACK.signal(Back::SameAddress),
+                    Some(_) => BACK.signal(Back::OtherAddress),
                 }
             }
             select(stack.wait_config_down(), Timer::after(LOOK)).await;
@@ -177,7 +196,9 @@ struct Reason(Option<DisconnectReason>);
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use DisconnectReason as R;
-        let Some(reason) = self.0 else { return f.write_str("no reason known") };
+        let Some(reason) = self.0 else {
+            return f.write_str("no reason known");
+        };
         write!(f, "{reason:?}")?;
         f.write_str(match reason {
             R::NoAccessPointFound => " (no such network in range; the chip sees 2.4 GHz only)",
