@@ -65,7 +65,7 @@ fn joined(client: &mut Client<'_>) -> Nsp {
 }
 
 /// One of everything: events plain and binary, emits plain, binary and with answers.
-fn steady(client: &mut Client<'_>, nsp: Nsp, frames: &[Vec<u8>], ack: &mut Vec<u8>, seen: &mut usize) {
+fn steady(client: &mut Client<'_>, nsp: Nsp, frames: &[Vec<u8>], ack: &mut [u8], seen: &mut usize) {
     for bytes in frames {
         feed(client, bytes, |event| {
             if let Event::Message(message) = event {

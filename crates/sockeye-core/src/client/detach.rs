@@ -19,6 +19,7 @@ use crate::time::Instant;
 /// What [`Client::poll_detached`] says: as [`Output`](crate::Output), with the event taken out.
 #[derive(Debug)]
 #[must_use = "drain until `Idle` before waiting"]
+#[allow(clippy::large_enum_variant, reason = "there is no heap to put it on, and it lives for one match")]
 pub enum DetachedOutput<'a> {
     /// As [`Output::Open`](crate::Output::Open).
     Open(Link),

@@ -195,10 +195,11 @@ impl Client<'_> {
             // The offset for recovery: the last argument, if it is a text (A9 item 99).
             let has_pid = self.nsps.get(index as usize).is_some_and(|entry| !entry.pid.is_empty());
             let offset = || core::str::from_utf8(parsed.last_text.bytes(self.text(&arrived))).ok().and_then(Short::exact);
-            if has_pid && let Some(offset) = offset() {
-                if let Some(entry) = self.nsps.get_mut(index as usize) {
-                    entry.offset = offset;
-                }
+            if has_pid
+                && let Some(offset) = offset()
+                && let Some(entry) = self.nsps.get_mut(index as usize)
+            {
+                entry.offset = offset;
             }
         }
         Some(Ev::Message { nsp: self.handle(index), arrived })

@@ -67,8 +67,8 @@ mod tests {
             let n = decode_in_place(&mut text).unwrap();
             assert_eq!(text[..n], bytes[..]);
         }
-        assert_eq!(decode_in_place(&mut *Vec::from(*b"AQIDBA")), Some(4));
-        assert_eq!(decode_in_place(&mut *Vec::from(*b"AQID*A==")), None);
+        assert_eq!(decode_in_place(&mut Vec::from(*b"AQIDBA")), Some(4));
+        assert_eq!(decode_in_place(&mut Vec::from(*b"AQID*A==")), None);
         let mut split = Vec::from(*b"AQ==");
         split.resize(256, b'A');
         split.extend_from_slice(b"AAAA");

@@ -1,7 +1,7 @@
 extern crate std;
 use super::*;
 use std::string::String;
-use std::{format, vec};
+use std::vec;
 
 fn ok(text: &str) -> Packet<'_> {
     Packet::parse(text, 10).unwrap_or_else(|e| panic!("{text}: {e}"))
@@ -98,6 +98,6 @@ fn prefix_round_trips() {
         let prefix = Prefix { kind, attachments, nsp, id };
         let mut out = vec![0; prefix.len()];
         prefix.write(&mut out);
-        assert_eq!(String::from_utf8(out).unwrap(), want, "{}", format!("{prefix:?}"));
+        assert_eq!(String::from_utf8(out).unwrap(), want, "{prefix:?}");
     }
 }
