@@ -182,8 +182,10 @@ pub fn client(data: &[u8]) {
     config.request_timeout = (flags & 32 > 0).then_some(Duration::from_secs(7));
     let rest = script.0;
     let detached = flags & 64 > 0;
+    let meddle = (flags & 128 > 0).then(|| Seeded::new(rest.len() as u64));
     memories(&config, |mut rig| {
         rig.detached = detached;
+        rig.meddle.clone_from(&meddle);
         play(&mut rig, Script(rest));
     });
 }
@@ -352,6 +354,7 @@ fn play(rig: &mut Rig<'_>, mut script: Script<'_>) {
         count(rig, &mut acks);
     }
     // Everything is forgotten: what was still waited for resolves now.
+    rig.meddle = None;
     for nsp in nsps.into_iter().flatten() {
         let now = rig.now();
         rig.client.forget(now, nsp);
@@ -372,6 +375,7 @@ fn play(rig: &mut Rig<'_>, mut script: Script<'_>) {
 }
 
 fn count(rig: &mut Rig<'_>, acks: &mut BTreeMap<u64, u32>) {
+    acks.extend(rig.meddled.drain(..).map(|id| (id.get(), 0)));
     let log = rig.take_log();
     for line in log.lines() {
         let id = line.strip_prefix("ack #").and_then(|rest| rest.split(' ').next()).and_then(|id| id.parse().ok());

@@ -79,6 +79,10 @@ pub struct Rig<'a> {
     pub strict: bool,
     /// Poll by [`Client::poll_detached`] instead of [`Client::poll_output`].
     pub detached: bool,
+    /// Give random commands from within events: while they are detached, or just after.
+    pub meddle: Option<Seeded>,
+    /// Acknowledgements that such commands wait for.
+    pub meddled: Vec<AckId>,
     /// Whether everything that the client writes is kept in `raw`.
     pub keep_raw: bool,
     /// What the client has written on each link.
@@ -138,6 +142,8 @@ impl<'a> Rig<'a> {
             server: None,
             strict: true,
             detached: false,
+            meddle: None,
+            meddled: Vec::new(),
             keep_raw: false,
             raw: [Vec::new(), Vec::new(), Vec::new()],
             latency: Duration::ZERO,
@@ -466,6 +472,7 @@ impl<'a> Rig<'a> {
                 DetachedOutput::Transmit(link) => return Some(Doing::Transmit(link)),
                 DetachedOutput::Event(event) => {
                     let told = told(&event.event());
+                    self.meddle(told.ack);
                     self.client.attach(event);
                     told
                 }
@@ -479,6 +486,9 @@ impl<'a> Rig<'a> {
                 Output::Event(event) => told(&event),
             }
         };
+        if !self.detached {
+            self.meddle(told.ack);
+        }
         let Told { mut line, ack, auth, connected } = told;
         self.wanted.extend(ack);
         if let Some(nsp) = connected {
@@ -489,6 +499,34 @@ impl<'a> Rig<'a> {
             let _ = self.client.provide_auth(self.now, nsp, &payload);
         }
         None
+    }
+
+    /// A command in the middle of an event.
+    fn meddle(&mut self, ack: Option<AckRequest>) {
+        let Some(seeded) = &mut self.meddle else { return };
+        let Some((nsp, _)) = self.names.get(seeded.below(self.names.len())) else { return };
+        let (client, now, nsp) = (&mut self.client, self.now, *nsp);
+        match seeded.below(24) {
+            0 => client.disconnect(now, nsp),
+            1 => client.connect(now, nsp),
+            2 => client.reconnect(now),
+            3 => client.disconnect_all(now),
+            4 => client.clear_send_buffer(nsp),
+            5 => {
+                let _ = client.provide_auth(now, nsp, "{\"m\":1}");
+            }
+            6..=12 => {
+                if let Ok(Some(id)) = client.emit(now, nsp, "echo", &("meddled",), EmitOptions::ACK) {
+                    self.meddled.push(id);
+                }
+            }
+            13..=15 => {
+                if let Some(request) = ack {
+                    let _ = client.ack(now, request, &(1,));
+                }
+            }
+            _ => (),
+        }
     }
 
     fn set_open(&mut self, link: Link) {
