@@ -254,7 +254,8 @@ const TLS: &[Case] = &[
     },
 ];
 
-fn certificates() -> Result<Certificates, String> {
+/// Keys and certificates for all cases, good and bad.
+pub(crate) fn certificates() -> Result<Certificates, String> {
     let certificates = Certificates::new()?;
     certificates.authority("ca")?;
     certificates.authority("other-ca")?;

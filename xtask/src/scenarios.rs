@@ -14,6 +14,7 @@ use crate::part::Report;
 use crate::proxy::{Manner, Proxy};
 use crate::qemu::{Board, Outcome};
 use crate::riscv::{Firmware, Target};
+use crate::secure;
 use crate::servers;
 
 /// Of wall-clock time, on a busy machine.
@@ -204,14 +205,19 @@ pub(crate) fn checks(report: &mut Report) -> Result<(), String> {
                 result,
             );
         }
-        println!("\n--- ten minutes of cuts, {}", target.name());
-        let started = Instant::now();
-        let result = cuts(&image, target);
-        report.timed(
-            &format!("ten minutes of cuts, {}", target.name()),
-            started.elapsed(),
-            result,
-        );
+        if "secure".contains(&wanted) {
+            secure::checks(report, target)?;
+        }
+        if "cuts".contains(&wanted) {
+            println!("\n--- ten minutes of cuts, {}", target.name());
+            let started = Instant::now();
+            let result = cuts(&image, target);
+            report.timed(
+                &format!("ten minutes of cuts, {}", target.name()),
+                started.elapsed(),
+                result,
+            );
+        }
     }
     Ok(())
 }

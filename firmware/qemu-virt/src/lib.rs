@@ -8,4 +8,6 @@
 pub mod board;
 pub mod net;
 #[cfg(feature = "tls")]
+pub mod secure;
+#[cfg(feature = "tls")]
 pub mod tls;

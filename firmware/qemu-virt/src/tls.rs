@@ -81,11 +81,11 @@ impl Tls {
     ///
     /// Not cancel-safe: a handshake that is dropped half-way cannot be resumed. Reading from the
     /// halves of [`Session::split`] is cancel-safe, writing is not.
-    pub async fn connect<'a, 's>(
+    pub async fn connect<'a, S: Read + Write + Split>(
         &'a self,
-        socket: Socket<'s>,
+        socket: S,
         name: &'a CStr,
-    ) -> Result<Session<'a, Socket<'s>>, Failure> {
+    ) -> Result<Session<'a, S>, Failure> {
         if calendar(rtc::unix_seconds()).is_none() {
             return Err(Failure::NoClock);
         }
@@ -135,6 +135,30 @@ impl fmt::Display for Failure {
                 f.write_str("the wall clock is not set: give the argument time=<Unix seconds>")
             }
             Self::SecondContext => f.write_str("a second TLS context: keep the first one"),
+        }
+    }
+}
+
+impl Failure {
+    /// The same in words that live for ever: of several flaws the first.
+    pub fn words(&self) -> &'static str {
+        match self {
+            Self::Refused(Flaws(flags)) if flags & sys::MBEDTLS_X509_BADCERT_NOT_TRUSTED != 0 => {
+                "certificate refused: not signed by the trusted CA"
+            }
+            Self::Refused(Flaws(flags)) if flags & sys::MBEDTLS_X509_BADCERT_CN_MISMATCH != 0 => {
+                "certificate refused: not for this host name"
+            }
+            Self::Refused(Flaws(flags)) if flags & sys::MBEDTLS_X509_BADCERT_EXPIRED != 0 => {
+                "certificate refused: expired, or the clock is wrong"
+            }
+            Self::Refused(Flaws(flags)) if flags & sys::MBEDTLS_X509_BADCERT_FUTURE != 0 => {
+                "certificate refused: not valid yet, or the clock is wrong"
+            }
+            Self::Refused(_) => "certificate refused: weak hash, weak key or wrong use",
+            Self::Session(_) => "the TLS handshake failed: does the server speak TLS on that port?",
+            Self::NoClock => "the wall clock is not set, so no certificate can be checked",
+            Self::SecondContext => "a second TLS context: keep the first one",
         }
     }
 }

@@ -149,9 +149,3 @@ impl<const N: usize> Write for Text<N> {
         Ok(())
     }
 }
-
-/// What byte `at` of a large binary is.
-pub(crate) fn pattern(at: usize) -> u8 {
-    (at % 251) as u8
-}
-
