@@ -110,8 +110,10 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// Disconnects a namespace and forgets it with everything that waits for it. Its acknowledgements fail.
+    /// Disconnects a namespace and forgets it. If it is joined, packets accepted before still go out over this
+    /// connection; everything else that waits for it is dropped. Its acknowledgements fail.
     pub fn forget(&mut self, now: Instant, nsp: Nsp) {
+        let joined = self.is_connected(nsp);
         self.disconnect(now, nsp);
         let Some(entry) = self.nsp_mut(nsp) else { return };
         // The server learns of it after its reply to a CONNECT that is under way: until then the entry stays.
@@ -124,7 +126,11 @@ impl<'a> Client<'a> {
         entry.tell_auth = false;
         entry.tell_no_answer = false;
         entry.deliver_held = false;
-        self.engine.outbox.remove_namespace(nsp.index);
+        if joined {
+            self.engine.outbox.leave_namespace(nsp.index);
+        } else {
+            self.engine.outbox.remove_namespace(nsp.index);
+        }
         for i in 0..self.acks.table.len() {
             if self.acks.get(i).is_some_and(|entry| entry.nsp == nsp.index && entry.failed.is_none()) {
                 self.acks.fail(i, AckError::Dropped);

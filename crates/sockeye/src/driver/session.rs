@@ -376,7 +376,7 @@ impl Driver {
             return;
         }
         if let Some(space) = self.spaces.get_mut(index).and_then(Option::take) {
-            self.core.disconnect(self.now, space.nsp);
+            self.core.forget(self.now, space.nsp);
         }
     }
 

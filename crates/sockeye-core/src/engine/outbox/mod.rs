@@ -372,10 +372,20 @@ impl<'a> Outbox<'a> {
 
     /// Removes every event of a namespace. What is under way is finished, but not sent again.
     pub(crate) fn remove_namespace(&mut self, nsp: u16) {
+        self.remove_packets_of(nsp, false);
+    }
+
+    /// As [`Self::remove_namespace`], but what this connection can still send it sends.
+    pub(crate) fn leave_namespace(&mut self, nsp: u16) {
+        self.remove_packets_of(nsp, true);
+    }
+
+    fn remove_packets_of(&mut self, nsp: u16, keep_ready: bool) {
         let mut i = 0;
         while let Some(slot) = self.slots.get(i) {
             let ours = slot.nsp == nsp && !slot.has(TRANSIENT);
-            if ours && self.remove_packet(i) {
+            let keep = keep_ready && slot.has(READY);
+            if ours && !keep && self.remove_packet(i) {
                 continue;
             }
             let end = self.group_end(i);
