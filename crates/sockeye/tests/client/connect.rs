@@ -87,7 +87,7 @@ async fn definitive_errors() {
 async fn definitive_errors_on_websocket() {
     let page = response("200 OK", "Content-Type: text/html\r\n", b"<html></html>");
     for (name, answer, words) in [
-        ("html", page, "did not accept the WebSocket"),
+        ("html", page, "web page"),
         ("404", response("404 Not Found", "", b""), "HTTP 404"),
         ("no key", b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: bm8=\r\n\r\n".to_vec(), "RFC 6455"),
     ] {

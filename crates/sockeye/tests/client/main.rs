@@ -2,13 +2,16 @@
 
 mod acks;
 mod binary;
+mod bounds;
 mod buffer;
 mod connect;
 mod errors;
 mod handlers;
+mod hostile;
 mod lifetime;
 mod namespaces;
 mod options;
+mod pressure;
 mod reconnect;
 mod streams;
 mod support;

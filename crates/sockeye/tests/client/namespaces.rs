@@ -206,3 +206,47 @@ async fn too_many() {
     let error = within("connect", socket.namespace("/3").connect()).await.unwrap_err();
     assert_eq!(error.to_string(), "too many namespaces on one connection");
 }
+
+#[tokio::test]
+async fn names_come_and_go_without_end() {
+    let host = Host::start();
+    let mut limits = sockeye::Limits::default();
+    limits.namespaces = 4;
+    let socket = within("connect", client(&host).limits(limits).connect()).await.unwrap();
+    for n in 0..20 {
+        let name = format!("/{n}");
+        let nsp = within("connect", socket.namespace(&name).connect()).await.unwrap();
+        nsp.emit("hello", (n,)).unwrap();
+        drop(nsp);
+        host.joined(&["/"]).await;
+    }
+    let received = host.received(20).await;
+    assert_eq!(received[19], "/19 [\"hello\",19]");
+    // Nor do those that never joined, or were on their way.
+    for n in 20..40 {
+        let nsp = socket.namespace(&format!("/{n}")).open().unwrap();
+        nsp.emit("lost", ()).unwrap();
+        if n % 2 == 0 {
+            nsp.connect_background();
+        }
+    }
+    within("written", socket.flush()).await;
+    assert!(socket.connected());
+}
+
+#[tokio::test]
+async fn what_a_dropped_namespace_kept_is_void() {
+    let host = Host::start();
+    let socket = within("connect", client(&host).connect()).await.unwrap();
+    let chat = socket.namespace("/chat").open().unwrap();
+    chat.emit("never", ()).unwrap();
+    let ask = tokio::spawn(chat.emit_with_ack::<(), _>("never", ()));
+    tokio::task::yield_now().await;
+    drop(chat);
+    ask.abort();
+    // Nobody waits for these packets, and a later handle does not send them.
+    within("written", socket.flush()).await;
+    let chat = within("connect", socket.namespace("/chat").connect()).await.unwrap();
+    chat.emit("new", ()).unwrap();
+    assert_eq!(host.received(1).await, ["/chat [\"new\"]"]);
+}

@@ -72,7 +72,7 @@ impl State {
     /// What the client has sent, for messages of failed tests.
     fn dump(&self) -> String {
         let requests: Vec<_> = self.requests.iter().map(|r| format!("{} {} {}", r.method(), r.target(), r.text())).collect();
-        let mut dump = format!("requests {requests:?}, texts {:?}, violations {:?}", self.texts(), self.server.violations);
+        let mut dump = format!("session {} {}, written {}, requests {requests:?}, texts {:?}, violations {:?}", self.server.sessions(), self.server.has_session(), self.written, self.texts(), self.server.violations);
         dump.truncate(dump.floor_char_boundary(6000));
         dump
     }

@@ -7,7 +7,7 @@ use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
-pub(crate) use host::Host;
+pub(crate) use host::{Host, State};
 pub(crate) use log::Log;
 use sockeye::{Client, ClientBuilder, Transport};
 
