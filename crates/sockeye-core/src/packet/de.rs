@@ -163,7 +163,7 @@ impl<'de> JsonDe<'de> {
         let mut end = json::find_special(b, start);
         if b.get(end) != Some(&b'"') {
             *plain = false;
-            end = json::skip_string(b, end).ok()? - 1;
+            end = json::skip_string(b, end)? - 1;
         }
         self.at = end + 1;
         self.json.get(start..end)

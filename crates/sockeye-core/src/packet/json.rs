@@ -6,10 +6,13 @@ use core::fmt;
 use core::ops::Range;
 
 mod fields;
+mod scan;
 
 pub(crate) use fields::{
     ArrayItems, array_items, as_str, as_u64, canonical_placeholder, check_placeholders, field,
 };
+use scan::Fault;
+pub(crate) use scan::is_plain;
 
 /// How deep arrays and objects may nest in a received payload; deeper ones are refused as a parse error.
 pub(crate) const MAX_DEPTH: u32 = 64;
@@ -97,38 +100,6 @@ pub(crate) struct ArrayScan {
     pub end: usize,
 }
 
-/// A [`JsonError`] as one number, which comes back in registers: the place times eight, and the reason.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Fault(usize);
-
-enum Why {
-    End,
-    Unexpected,
-    BadString,
-    BadNumber,
-    TooDeep,
-}
-
-impl Fault {
-    #[inline]
-    const fn new(why: Why, at: usize) -> Self {
-        Self(at << 3 | why as usize)
-    }
-}
-
-impl From<Fault> for JsonError {
-    fn from(fault: Fault) -> Self {
-        const WHYS: [fn(u32) -> JsonError; 5] = [
-            |at| JsonError::End { at },
-            |at| JsonError::Unexpected { at },
-            |at| JsonError::BadString { at },
-            |at| JsonError::BadNumber { at },
-            |at| JsonError::TooDeep { at },
-        ];
-        WHYS[(fault.0 & 7).min(4)](u32_of(fault.0 >> 3))
-    }
-}
-
 const fn u32_of(at: usize) -> u32 {
     at as u32
 }
@@ -136,10 +107,7 @@ const fn u32_of(at: usize) -> u32 {
 /// The next byte that is not white space, from `at` on.
 #[inline(always)]
 pub(crate) fn skip_space(b: &[u8], mut at: usize) -> usize {
-    while let Some(&c) = b.get(at) {
-        if c > b' ' || !matches!(c, b' ' | b'\n' | b'\r' | b'\t') {
-            break;
-        }
+    while let Some(b' ' | b'\n' | b'\r' | b'\t') = b.get(at) {
         at += 1;
     }
     at
@@ -158,266 +126,28 @@ pub(crate) fn look(b: &[u8], mut at: usize) -> (usize, u8) {
     }
 }
 
-/// What to say of a byte that cannot stand where it does.
-#[cold]
-const fn unexpected(b: &[u8], at: usize) -> Fault {
-    if at < b.len() {
-        Fault::new(Why::Unexpected, at)
-    } else {
-        Fault::new(Why::End, at)
-    }
+fn from(b: &[u8], at: usize) -> &[u8] {
+    b.get(at..).unwrap_or_default()
 }
 
-const WORD: usize = size_of::<usize>();
-
-/// Flags, in the highest bit of each byte, those that a plain string cannot contain. The lowest flag is always right; one above it may not
-/// be, because borrows run upwards.
-#[inline(always)]
-const fn special(word: [u8; WORD]) -> usize {
-    const ONES: usize = usize::MAX / 255;
-    let w = usize::from_le_bytes(word);
-    // One bit flipped, the quote lies just above the control characters.
-    let low = (w ^ (ONES * 2)).wrapping_sub(ONES * 0x21);
-    let slash = (w ^ (ONES * b'\\' as usize)).wrapping_sub(ONES);
-    (low | slash) & !w & (ONES << 7)
-}
-
-/// The first byte, from `at` on, that a plain string cannot contain: a quote, a backslash or a control character. A word at a time.
+/// The first byte, from `at` on, that a plain string cannot contain: a quote, a backslash or a control character.
 #[inline]
-pub(crate) fn find_special(b: &[u8], mut at: usize) -> usize {
-    while let Some(chunk) = b.get(at..).and_then(<[u8]>::first_chunk::<WORD>) {
-        let hit = special(*chunk);
-        if hit != 0 {
-            return at + hit.trailing_zeros() as usize / 8;
-        }
-        at += WORD;
-    }
-    while let Some(&c) = b.get(at) {
-        if c == b'"' || c == b'\\' || c < 0x20 {
-            break;
-        }
-        at += 1;
-    }
-    at
-}
-
-/// Whether a text needs no escape at all. Quick for short ones too: their halves may overlap.
-#[inline]
-pub(crate) fn is_plain(text: &[u8]) -> bool {
-    const HALF: usize = WORD / 2;
-    if let Some(end) = text.last_chunk::<WORD>() {
-        return text
-            .chunks_exact(WORD)
-            .all(|chunk| chunk.first_chunk().is_some_and(|word| special(*word) == 0))
-            && special(*end) == 0;
-    }
-    if let (Some(front), Some(end)) = (text.first_chunk::<HALF>(), text.last_chunk::<HALF>()) {
-        let mut word = [0; WORD];
-        word[..HALF].copy_from_slice(front);
-        word[HALF..].copy_from_slice(end);
-        return special(word) == 0;
-    }
-    find_special(text, 0) == text.len()
+pub(crate) fn find_special(b: &[u8], at: usize) -> usize {
+    b.len() - scan::skip_plain(from(b, at)).len()
 }
 
 /// `at` is just after the opening quote; the answer is just after the closing one.
-#[inline]
-pub(crate) fn skip_string(b: &[u8], at: usize) -> Result<usize, Fault> {
-    let at = find_special(b, at);
-    if b.get(at) == Some(&b'"') {
-        Ok(at + 1)
-    } else {
-        skip_odd_string(b, at)
-    }
-}
-
-/// The rest of a string from its first odd byte on.
-fn skip_odd_string(b: &[u8], mut at: usize) -> Result<usize, Fault> {
-    loop {
-        match b.get(at) {
-            None => return Err(Fault::new(Why::End, at)),
-            Some(b'"') => return Ok(at + 1),
-            Some(b'\\') => match b.get(at + 1) {
-                None => return Err(Fault::new(Why::End, at + 1)),
-                Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => at += 2,
-                Some(b'u') => {
-                    for n in at + 2..at + 6 {
-                        match b.get(n) {
-                            None => return Err(Fault::new(Why::End, n)),
-                            Some(c) if c.is_ascii_hexdigit() => {}
-                            Some(_) => return Err(Fault::new(Why::BadString, n)),
-                        }
-                    }
-                    at += 6;
-                }
-                Some(_) => return Err(Fault::new(Why::BadString, at + 1)),
-            },
-            Some(_) => return Err(Fault::new(Why::BadString, at)),
-        }
-        at = find_special(b, at);
-    }
-}
-
-#[inline(always)]
-fn skip_digits(b: &[u8], mut at: usize) -> usize {
-    while b.get(at).is_some_and(u8::is_ascii_digit) {
-        at += 1;
-    }
-    at
-}
-
-/// `at` is the first byte of the number, a digit or a minus sign.
-#[inline(always)]
-fn skip_number(b: &[u8], mut at: usize) -> Result<usize, Fault> {
-    let missing = |at: usize| match b.get(at) {
-        None => Fault::new(Why::End, at),
-        Some(_) => Fault::new(Why::BadNumber, at),
-    };
-    if b.get(at) == Some(&b'-') {
-        at += 1;
-    }
-    match b.get(at) {
-        Some(b'0') => {
-            at += 1;
-            if b.get(at).is_some_and(u8::is_ascii_digit) {
-                return Err(Fault::new(Why::BadNumber, at));
-            }
-        }
-        Some(b'1'..=b'9') => at = skip_digits(b, at + 1),
-        _ => return Err(missing(at)),
-    }
-    if b.get(at) == Some(&b'.') {
-        let digits = at + 1;
-        at = skip_digits(b, digits);
-        if at == digits {
-            return Err(missing(at));
-        }
-    }
-    if let Some(b'e' | b'E') = b.get(at) {
-        let mut digits = at + 1;
-        if let Some(b'+' | b'-') = b.get(digits) {
-            digits += 1;
-        }
-        at = skip_digits(b, digits);
-        if at == digits {
-            return Err(missing(at));
-        }
-    }
-    Ok(at)
-}
-
-#[inline]
-fn skip_word(b: &[u8], at: usize, word: &[u8]) -> Result<usize, Fault> {
-    if b.get(at..at + word.len()) == Some(word) {
-        return Ok(at + word.len());
-    }
-    let same = b[at..].iter().zip(word).take_while(|(a, b)| a == b).count();
-    Err(unexpected(b, at + same))
+pub(crate) fn skip_string(b: &[u8], at: usize) -> Option<usize> {
+    let mut fault = Fault::NONE;
+    Some(b.len() - scan::skip_string(from(b, at), &mut fault)?.len())
 }
 
 /// Skips white space and one whole value, which is checked; the answer is the byte after it.
-#[inline]
 pub(crate) fn skip_value(b: &[u8], at: usize) -> Result<usize, JsonError> {
-    Ok(value(b, at)?)
-}
-
-/// As [`skip_value`].
-#[inline]
-fn value(b: &[u8], at: usize) -> Result<usize, Fault> {
-    let (at, c) = look(b, at);
-    match c {
-        b'"' => skip_string(b, at + 1),
-        b'-' | b'0'..=b'9' => skip_number(b, at),
-        b'[' | b'{' => skip_nested(b, at, c),
-        _ => skip_other(b, at),
-    }
-}
-
-/// `true`, `false`, `null`, or the reason why nothing begins here.
-fn skip_other(b: &[u8], at: usize) -> Result<usize, Fault> {
-    match b.get(at) {
-        Some(b't') => skip_word(b, at, b"true"),
-        Some(b'f') => skip_word(b, at, b"false"),
-        Some(b'n') => skip_word(b, at, b"null"),
-        _ => Err(unexpected(b, at)),
-    }
-}
-
-/// A member's key and colon, `at` being its quote; the answer is the byte after the colon.
-#[inline(always)]
-fn skip_key(b: &[u8], at: usize) -> Result<usize, Fault> {
-    if b.get(at) != Some(&b'"') {
-        return Err(unexpected(b, at));
-    }
-    let (at, c) = look(b, skip_string(b, at + 1)?);
-    if c == b':' {
-        Ok(at + 1)
-    } else {
-        Err(unexpected(b, at))
-    }
-}
-
-/// An array or object; `at` is its bracket, `c`.
-fn skip_nested(b: &[u8], mut at: usize, mut c: u8) -> Result<usize, Fault> {
-    // Bit 0 is the innermost level: set for an object. The enclosing levels are above it.
-    let mut levels: u64 = 0;
-    let mut depth: u32 = 0;
-    loop {
-        // Here a value begins, at `at` with `c`.
-        match c {
-            b'"' => at = skip_string(b, at + 1)?,
-            b'-' | b'0'..=b'9' => at = skip_number(b, at)?,
-            b'[' | b'{' => {
-                if depth == MAX_DEPTH {
-                    return Err(Fault::new(Why::TooDeep, at));
-                }
-                let open = c;
-                (at, c) = look(b, at + 1);
-                // ']' and '}' lie two above their opening brackets.
-                if c == open + 2 {
-                    at += 1;
-                } else {
-                    depth += 1;
-                    levels = levels << 1 | u64::from(open == b'{');
-                    if open == b'{' {
-                        (at, c) = look(b, skip_key(b, at)?);
-                    }
-                    continue;
-                }
-            }
-            _ => at = skip_other(b, at)?,
-        }
-        // Here a value has ended.
-        loop {
-            if depth == 0 {
-                return Ok(at);
-            }
-            (at, c) = look(b, at);
-            let in_object = levels & 1 == 1;
-            if c == b',' {
-                (at, c) = look(b, at + 1);
-                if in_object {
-                    (at, c) = look(b, skip_key(b, at)?);
-                }
-                break;
-            }
-            if c != if in_object { b'}' } else { b']' } {
-                return Err(unexpected(b, at));
-            }
-            at += 1;
-            depth -= 1;
-            levels >>= 1;
-        }
-    }
-}
-
-#[inline]
-fn expect_end(b: &[u8], at: usize) -> Result<(), JsonError> {
-    let at = skip_space(b, at);
-    if at == b.len() {
-        Ok(())
-    } else {
-        Err(JsonError::Trailing { at: u32_of(at) })
+    let mut fault = Fault::NONE;
+    match scan::value(from(b, at), &mut fault) {
+        Some(left) => Ok(b.len() - left.len()),
+        None => Err(fault.in_text(b.len())),
     }
 }
 
@@ -426,9 +156,9 @@ pub(crate) fn check_value(b: &[u8]) -> Result<Kind, JsonError> {
     if u32::try_from(b.len()).is_err() {
         return Err(JsonError::TooLong);
     }
-    let end = value(b, 0)?;
-    expect_end(b, end)?;
-    Ok(match b[skip_space(b, 0)] {
+    let end = skip_value(b, 0)?;
+    expect_end(b, from(b, end))?;
+    Ok(match look(b, 0).1 {
         b'{' => Kind::Object,
         b'[' => Kind::Array,
         b'"' => Kind::String,
@@ -438,17 +168,43 @@ pub(crate) fn check_value(b: &[u8]) -> Result<Kind, JsonError> {
     })
 }
 
+#[inline]
+fn expect_end(b: &[u8], left: &[u8]) -> Result<(), JsonError> {
+    if left.is_empty() {
+        return Ok(());
+    }
+    let left = if left.is_empty() { left } else { scan::trim(left) };
+    if left.is_empty() {
+        Ok(())
+    } else {
+        Err(JsonError::Trailing {
+            at: u32_of(b.len() - left.len()),
+        })
+    }
+}
+
 /// Checks that the whole text is one array, and says where its elements lie. Its elements may nest [`MAX_DEPTH`] levels.
 pub(crate) fn scan_array(b: &[u8]) -> Result<ArrayScan, JsonError> {
     if u32::try_from(b.len()).is_err() {
         return Err(JsonError::TooLong);
     }
-    let mut at = skip_space(b, 0);
-    match b.get(at) {
-        Some(b'[') => {}
-        Some(_) => return Err(JsonError::NotArray { at: u32_of(at) }),
-        None => return Err(JsonError::End { at: u32_of(at) }),
+    let mut fault = Fault::NONE;
+    match array(b, &mut fault) {
+        Some(scan) => {
+            expect_end(b, &b[scan.end..])?;
+            Ok(scan)
+        }
+        None => match look(b, 0) {
+            (_, b'[') => Err(fault.in_text(b.len())),
+            (at, _) if at < b.len() => Err(JsonError::NotArray { at: u32_of(at) }),
+            (at, _) => Err(JsonError::End { at: u32_of(at) }),
+        },
     }
+}
+
+#[inline]
+fn array(b: &[u8], fault: &mut Fault) -> Option<ArrayScan> {
+    let at = |left: &[u8]| u32_of(b.len() - left.len());
     let mut scan = ArrayScan {
         first: 0..0,
         rest: None,
@@ -456,35 +212,36 @@ pub(crate) fn scan_array(b: &[u8]) -> Result<ArrayScan, JsonError> {
         count: 0,
         end: 0,
     };
-    at = skip_space(b, at + 1);
-    if b.get(at) == Some(&b']') {
-        scan.end = at + 1;
-        expect_end(b, scan.end)?;
-        return Ok(scan);
+    let (b'[', mut left) = scan::take(b) else {
+        return None;
+    };
+    if let (b']', tail) = scan::take(left) {
+        scan.end = b.len() - tail.len();
+        return Some(scan);
     }
     loop {
-        let start = at;
-        let end = value(b, start)?;
-        scan.last = u32_of(start)..u32_of(end);
+        if let [..=b' ', ..] = left {
+            left = scan::trim(left);
+        }
+        let start = at(left);
+        left = scan::value(left, fault)?;
+        scan.last = start..at(left);
         scan.count += 1;
         if scan.count == 1 {
             scan.first = scan.last.clone();
         }
-        at = skip_space(b, end);
-        match b.get(at) {
-            Some(b',') => {
+        match scan::take(left) {
+            (b',', tail) => {
+                left = tail;
                 if scan.count == 1 {
-                    scan.rest = Some(u32_of(at));
+                    scan.rest = Some(at(left) - 1);
                 }
-                at = skip_space(b, at + 1);
             }
-            Some(b']') => {
-                scan.end = at + 1;
-                expect_end(b, scan.end)?;
-                return Ok(scan);
+            (b']', tail) => {
+                scan.end = b.len() - tail.len();
+                return Some(scan);
             }
-            Some(_) => return Err(JsonError::Unexpected { at: u32_of(at) }),
-            None => return Err(JsonError::End { at: u32_of(at) }),
+            _ => return fault.unexpected(left),
         }
     }
 }

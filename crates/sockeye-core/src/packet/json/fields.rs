@@ -1,6 +1,6 @@
 //! Looking into JSON that has been validated.
 use super::super::text::Text;
-use super::{skip_digits, skip_space, skip_string, value};
+use super::{scan, skip_space, skip_string, skip_value};
 
 /// The raw text of a member of a valid object; the last one wins, as in JavaScript. `None` for anything else.
 pub(crate) fn field<'a>(object: &'a str, key: &str) -> Option<&'a str> {
@@ -12,14 +12,14 @@ pub(crate) fn field<'a>(object: &'a str, key: &str) -> Option<&'a str> {
     at = skip_space(b, at + 1);
     let mut found = None;
     while b.get(at) == Some(&b'"') {
-        let name_end = skip_string(b, at + 1).ok()?;
+        let name_end = skip_string(b, at + 1)?;
         let name = Text::from_raw(object.get(at + 1..name_end - 1)?);
         at = skip_space(b, name_end);
         if b.get(at) != Some(&b':') {
             return None;
         }
         let start = skip_space(b, at + 1);
-        let end = value(b, start).ok()?;
+        let end = skip_value(b, start).ok()?;
         if name == *key {
             found = object.get(start..end);
         }
@@ -108,7 +108,7 @@ impl<'a> Iterator for ArrayItems<'a> {
     #[inline]
     fn next(&mut self) -> Option<&'a str> {
         let start = self.seek()?;
-        match value(self.raw.as_bytes(), start) {
+        match skip_value(self.raw.as_bytes(), start) {
             Ok(end) => {
                 self.at = end;
                 self.raw.get(start..end)
@@ -181,7 +181,7 @@ fn any_placeholders(json: &[u8], attachments: usize) -> bool {
                 at + 1
             }
             Some(b'"') => {
-                let Ok(end) = skip_string(json, at + 1) else {
+                let Some(end) = skip_string(json, at + 1) else {
                     return false;
                 };
                 let colon = skip_space(json, end);
@@ -193,7 +193,7 @@ fn any_placeholders(json: &[u8], attachments: usize) -> bool {
                     if key_is(key, "_placeholder") {
                         marked = marked & !1 | u64::from(json[value..].starts_with(b"true"));
                     } else if key_is(key, "num") {
-                        let digits = skip_digits(json, value);
+                        let digits = json.len() - scan::skip_digits(&json[value..]).len();
                         let whole = !matches!(json.get(digits), Some(b'.' | b'e' | b'E'));
                         let num = core::str::from_utf8(&json[value..digits])
                             .ok()
