@@ -56,7 +56,8 @@ async fn refused_and_then_let_in() {
 async fn definitive_errors() {
     let html = || response("200 OK", "Content-Type: text/html\r\n", b"<!DOCTYPE html><html><body>Hi</body></html>");
     let old = || response("200 OK", "", b"96:0{\"sid\":\"x\",\"upgrades\":[\"websocket\"],\"pingInterval\":25000,\"pingTimeout\":5000}2:40");
-    let cases: [(&str, Vec<u8>, &str, fn(Cause) -> bool); 7] = [
+    type Case = (&'static str, Vec<u8>, &'static str, fn(Cause) -> bool);
+    let cases: [Case; 7] = [
         ("html", html(), "web page", |cause| matches!(cause, Cause::Html(200))),
         ("404", response("404 Not Found", "", b"Cannot GET"), "check the path", |cause| {
             matches!(cause, Cause::Http { status: 404, .. })

@@ -201,7 +201,7 @@ async fn short_writes_and_a_slow_reader() {
                 }
                 let room = 1 + reads % chunk.len();
                 reads += 31;
-                if reads % 50 == 0 {
+                if reads.is_multiple_of(50) {
                     tokio::time::sleep(Duration::from_millis(1)).await;
                 }
                 match peer.stream.read(&mut chunk[..room]).await {

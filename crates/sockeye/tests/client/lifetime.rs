@@ -238,8 +238,9 @@ fn the_end_of_the_runtime_fails_acks_and_waiters() {
         let other = socket.namespace("/other").open().unwrap();
         let mut joining = Box::pin(async move { other.connect().await });
         let _ = tokio::time::timeout(Duration::from_millis(1), &mut joining).await;
-        joining
+        Some(joining)
     });
+    let joining = joining.unwrap();
     drop(own);
     let other = runtime();
     other.block_on(async {

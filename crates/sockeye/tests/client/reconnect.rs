@@ -92,8 +92,8 @@ async fn connection_state_recovery() {
 
 #[tokio::test]
 async fn reasons() {
-    type Act = fn(&Host);
-    let cases: [(&str, Act, DisconnectReason, fn(Cause) -> bool, bool); 7] = [
+    type Case = (&'static str, fn(&Host), DisconnectReason, fn(Cause) -> bool, bool);
+    let cases: [Case; 7] = [
         ("cut", Host::cut, DisconnectReason::TransportClose, |cause| cause == Cause::Eof, true),
         ("engine close", |host| host.send("1"), DisconnectReason::TransportClose, |cause| cause == Cause::EngineClose, true),
         ("bad packet", |host| host.send("42{"), DisconnectReason::ParseError, |cause| matches!(cause, Cause::Packet(_)), true),
