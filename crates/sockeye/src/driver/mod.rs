@@ -10,8 +10,8 @@
 mod dispatch;
 mod net;
 mod session;
+mod waiting;
 
-use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -25,10 +25,11 @@ use tokio::task::AbortHandle;
 use tokio::time::Sleep;
 
 use crate::builder::PairsFn;
-use crate::shared::{AckSender, Inbox, NspShared, Shared, Waiter};
+use crate::shared::{Inbox, NspShared, Shared, Waiter};
 use crate::url::Address;
 use dispatch::Outlet;
 use net::Io;
+use waiting::Waiting;
 
 /// Where the driver connects to.
 pub(crate) struct Target {
@@ -77,9 +78,7 @@ struct Driver {
     spaces: Vec<Option<Space>>,
     /// The handles' number by the core's.
     by_nsp: Vec<usize>,
-    /// Those who wait for acknowledgements, by `AckId` minus `first_ack`.
-    acks: VecDeque<Option<AckSender>>,
-    first_ack: u64,
+    acks: Waiting,
     /// Calls of `auth` functions so far.
     calls: u64,
     flushes: Vec<oneshot::Sender<()>>,
@@ -120,8 +119,7 @@ pub(crate) fn spawn(runtime: &tokio::runtime::Handle, shared: Arc<Shared>, confi
         inbox: None,
         spaces: Vec::new(),
         by_nsp: Vec::new(),
-        acks: VecDeque::new(),
-        first_ack: 1,
+        acks: Waiting::default(),
         calls: 0,
         flushes: Vec::new(),
         readies: Vec::new(),
@@ -168,7 +166,6 @@ impl Driver {
                             spaces: &mut self.spaces,
                             by_nsp: &self.by_nsp,
                             acks: &mut self.acks,
-                            first_ack: self.first_ack,
                             batch: &mut self.batch,
                         },
                     ) {

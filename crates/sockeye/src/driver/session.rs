@@ -8,21 +8,21 @@ use sockeye_core::packet::Attachments;
 use sockeye_core::{Cause, EmitError, EmitOptions, Event, Nsp, RawPacket};
 
 use super::dispatch::{Batch, Item};
+use super::waiting::Waiting;
 use super::{Asked, Driver, Space};
 use crate::Transport;
 use crate::ack::AckError;
 use crate::args::Args;
 use crate::builder::{AuthSource, caught};
 use crate::error::{ConnectError, ConnectErrorKind, Disconnected, Notice};
-use crate::shared::{ACTIVE, AckSender, Command, Head, IDLE, Inbox, JOINED, Shared, lock};
+use crate::shared::{ACTIVE, Command, Head, IDLE, Inbox, JOINED, Shared, lock};
 
 /// What an event needs from the driver, beside the core that it borrows.
 pub(super) struct View<'d> {
     pub(super) shared: &'d Arc<Shared>,
     pub(super) spaces: &'d mut Vec<Option<Space>>,
     pub(super) by_nsp: &'d [usize],
-    pub(super) acks: &'d mut VecDeque<Option<AckSender>>,
-    pub(super) first_ack: u64,
+    pub(super) acks: &'d mut Waiting,
     pub(super) batch: &'d mut Batch,
 }
 
@@ -79,8 +79,7 @@ pub(super) fn event(event: Event<'_>, view: &mut View<'_>) -> Option<FollowUp> {
             return early.then_some(FollowUp::Early(message.nsp));
         }
         Event::Ack { id, result } => {
-            let at = usize::try_from(id.get().checked_sub(view.first_ack)?).ok()?;
-            if let Some(sender) = view.acks.get_mut(at).and_then(Option::take) {
+            if let Some(sender) = view.acks.take(id.get()) {
                 // The receiver may be gone: then nobody cares.
                 let _ = sender.send(result.map(|args| Args::from_ref(&args)).map_err(AckError::from));
             }
@@ -235,7 +234,7 @@ impl Driver {
                         None => Err(EmitError::UnknownNamespace),
                     };
                     match (result, sender) {
-                        (Ok(Some(id)), Some(sender)) => self.wait_for(id.get(), sender),
+                        (Ok(Some(id)), Some(sender)) => self.acks.add(id.get(), sender),
                         (Err(error), Some(sender)) => {
                             tracing::debug!(%error, "a packet was not sent");
                             let _ = sender.send(Err(match error {
@@ -259,22 +258,6 @@ impl Driver {
         }
         // Commands are rare, connections may be many.
         inbox.commands = VecDeque::new();
-    }
-
-    fn wait_for(&mut self, id: u64, sender: AckSender) {
-        while self.acks.front().is_some_and(Option::is_none) {
-            self.acks.pop_front();
-            self.first_ack += 1;
-        }
-        if self.acks.is_empty() {
-            self.first_ack = id;
-        }
-        let at = id.saturating_sub(self.first_ack) as usize;
-        while self.acks.len() < at {
-            // Ids of packets nobody waits for.
-            self.acks.push_back(None);
-        }
-        self.acks.push_back(Some(sender));
     }
 
     /// The core's handle of a namespace; made when it is first needed.
@@ -472,7 +455,7 @@ impl Driver {
         }
         // Whoever has asked for something that is not taken any more is told so.
         drop(rest);
-        for sender in self.acks.drain(..).flatten() {
+        for sender in self.acks.drain() {
             let _ = sender.send(Err(AckError::Disconnected));
         }
         for nsp in lock(&self.shared.nsps).iter() {
