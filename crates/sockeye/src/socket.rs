@@ -145,6 +145,16 @@ impl Socket {
     /// Emits an event. `args` is a tuple (`()`, `(1,)`, `("a", 2)`, …), a slice or a `Vec`; binary ([`Bin`](crate::Bin),
     /// `bytes::Bytes`, `serde_bytes`) may stand at any depth.
     ///
+    /// ```
+    /// # use sockeye::{Bin, EmitError, Socket};
+    /// # fn f(socket: &Socket) -> Result<(), EmitError> {
+    /// socket.emit("ready", ())?;
+    /// socket.emit("reading", ("roof", 21.5))?;
+    /// socket.emit("picture", (serde_json::json!({ "width": 640 }), Bin::from(vec![0xff, 0xd8])))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// It never waits. While the namespace is not joined the packet is kept, and sent in order after the next join.
     ///
     /// # Errors
@@ -195,6 +205,16 @@ impl Socket {
     }
 
     /// Waits until the send buffer has room: less than half of its limit is used.
+    ///
+    /// ```
+    /// # use sockeye::{EmitError, Socket};
+    /// # async fn f(socket: &Socket, chunk: &[u8]) -> Result<(), EmitError> {
+    /// while let Err(EmitError::Full) = socket.emit("chunk", (chunk,)) {
+    ///     socket.ready().await;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn ready(&self) {
         let (sender, receiver) = oneshot::channel();
         self.shared.command(Command::Ready(sender));
@@ -254,6 +274,14 @@ impl Socket {
     }
 
     /// Another namespace on the same connection. Ask for the same name again to get the same socket.
+    ///
+    /// ```
+    /// # use sockeye::{ConnectError, Socket};
+    /// # async fn f(socket: &Socket) -> Result<(), ConnectError> {
+    /// let chat = socket.namespace("/chat").auth(serde_json::json!({ "room": 7 })).connect().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn namespace(&self, name: &str) -> NamespaceBuilder {
         NamespaceBuilder {
             shared: Arc::clone(&self.shared),
@@ -297,8 +325,9 @@ impl Socket {
 
     /// Handles an event: see [`Handler`] for the functions it takes. Handlers of one connection run one after another,
     /// in the order of the events and of their registration, and an async one is awaited before the next event. A slow
-    /// one delays later events, never heartbeats or acknowledgements; spawn a task for what may overlap. Handlers stay
-    /// over reconnections. Arguments that do not fit are logged, and the handler is not called.
+    /// one delays later events, never heartbeats; spawn a task for what may overlap. When more than 4 MiB (or 65 536) of
+    /// events wait, the server is not read until they are fewer, and acknowledgements wait as well: a handler that
+    /// awaits one should give it a timeout, or do so in a task of its own. Handlers stay over reconnections. Arguments that do not fit are logged, and the handler is not called.
     pub fn on<M>(&self, event: &str, handler: impl Handler<M>) -> HandlerId {
         self.nsp.handlers.on(event, handler.into_fn(), false)
     }
@@ -373,7 +402,22 @@ impl Socket {
         EventStream { receiver: self.nsp.handlers.event_stream(256) }
     }
 
-    /// What happens to the connection, as a stream, from now on.
+    /// What happens to the connection, as a stream, from now on. It is not bounded: read it, or drop it.
+    ///
+    /// ```
+    /// # use sockeye::{Notice, Socket};
+    /// # async fn f(socket: &Socket) {
+    /// let mut notices = socket.notices();
+    /// while let Some(notice) = notices.next().await {
+    ///     match notice {
+    ///         Notice::Connected { id, .. } => println!("joined as {id}"),
+    ///         Notice::Disconnected(why) => println!("left: {why}"),
+    ///         Notice::ConnectError(error) => println!("not joined: {error}"),
+    ///         _ => (),
+    ///     }
+    /// }
+    /// # }
+    /// ```
     pub fn notices(&self) -> NoticeStream {
         NoticeStream { receiver: self.nsp.handlers.notice_stream() }
     }
