@@ -12,7 +12,9 @@ mod qemu;
 mod riscv;
 mod run;
 mod scenarios;
+mod secure;
 mod servers;
+mod size;
 mod suite;
 mod tools;
 
@@ -22,6 +24,7 @@ const HELP: &str = "\
 cargo xtask test [--list] [--part NAME]...   every test of the project; ends with `N passed, M failed`
 cargo xtask lint [--list] [--part NAME]...   format, clippy and docs, warnings denied
 cargo xtask bench [OPTIONS]                  what an event costs, beside other clients; `--help` lists the options
+cargo xtask size [--symbols]                 flash, RAM, stack and instructions of the client on a chip, held against budgets
 cargo xtask servers                          installs the packages of the scenario servers, for running single interop tests
 ";
 
@@ -32,6 +35,7 @@ fn main() -> ExitCode {
         Some((&"test", rest)) => part::main(suite::PARTS, rest),
         Some((&"lint", rest)) => part::main(lint::PARTS, rest),
         Some((&"bench", rest)) => end(bench::run(rest)),
+        Some((&"size", rest)) => end(size::run(rest)),
         Some((&"servers", [])) => end(servers::install()),
         None | Some((&("help" | "--help" | "-h"), _)) => {
             print!("{HELP}");

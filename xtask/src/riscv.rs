@@ -242,6 +242,38 @@ pub(crate) struct Sizes {
     pub(crate) ram: u32,
 }
 
+/// The named pieces of flash and their sizes, as the compiler calls them.
+pub(crate) fn symbols(image: &Path) -> Result<Vec<(String, u32)>, String> {
+    let bytes =
+        fs::read(image).map_err(|error| format!("cannot read {}: {error}", image.display()))?;
+    elf_symbols(&bytes).ok_or_else(|| format!("{} has no table of symbols", image.display()))
+}
+
+fn elf_symbols(elf: &[u8]) -> Option<Vec<(String, u32)>> {
+    const TABLE: u32 = 2;
+    const FLASH_END: u32 = 0x8020_0000;
+    let word = |at: usize| Some(u32::from_le_bytes(elf.get(at..at + 4)?.try_into().ok()?));
+    let half = |at: usize| Some(u16::from_le_bytes(elf.get(at..at + 2)?.try_into().ok()?));
+    let sections = word(0x20)? as usize;
+    let (entry, count) = (half(0x2e)? as usize, half(0x30)? as usize);
+    let section = |index: usize| sections + index * entry;
+    let table = (0..count)
+        .map(section)
+        .find(|at| word(at + 4) == Some(TABLE))?;
+    let (at, len) = (word(table + 0x10)? as usize, word(table + 0x14)? as usize);
+    let names = word(section(word(table + 0x18)? as usize) + 0x10)? as usize;
+    let mut symbols = Vec::new();
+    for symbol in (at..at + len).step_by(16) {
+        let (name, value, size) = (word(symbol)?, word(symbol + 4)?, word(symbol + 8)?);
+        if size > 0 && value < FLASH_END {
+            let name = elf.get(names + name as usize..)?.split(|byte| *byte == 0);
+            let name = String::from_utf8_lossy(name.into_iter().next()?).into_owned();
+            symbols.push((name, size));
+        }
+    }
+    Some(symbols)
+}
+
 /// Reads the sizes from the section table of an image.
 pub(crate) fn sizes(image: &Path) -> Result<Sizes, String> {
     let bytes =
