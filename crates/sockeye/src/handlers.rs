@@ -341,7 +341,13 @@ impl Table {
         match guard(delivery.name, || (entry.call)(delivery)) {
             Some(Ok(future)) => future,
             Some(Err(error)) => {
-                tracing::warn!(event = delivery.name, %error, "the arguments do not fit the handler, which is not called");
+                // The error quotes the arguments, which are nobody's business above debug level.
+                let argument = match &error {
+                    ArgsError::Missing { index } | ArgsError::Invalid { index, .. } => Some(*index),
+                    _ => None,
+                };
+                tracing::warn!(event = delivery.name, argument, "the arguments do not fit the handler, which is not called");
+                tracing::debug!(event = delivery.name, %error, "the arguments do not fit");
                 None
             }
             None => None,
