@@ -9,6 +9,7 @@ mod errors;
 mod handlers;
 mod hostile;
 mod lifetime;
+mod logging;
 mod namespaces;
 mod options;
 mod pressure;
