@@ -113,6 +113,8 @@ fn malformed() -> DecodeError {
 pub(crate) struct JsonDe<'de> {
     json: &'de str,
     at: usize,
+    /// The string read last had no escape in it.
+    plain: bool,
     attachments: Attachments<'de>,
 }
 
@@ -122,6 +124,7 @@ impl<'de> JsonDe<'de> {
         Self {
             json,
             at,
+            plain: true,
             attachments,
         }
     }
@@ -149,24 +152,74 @@ impl<'de> JsonDe<'de> {
     /// The string here, whose opening quote has been seen.
     #[inline]
     fn string(&mut self) -> Result<Raw<'de>> {
-        let mut plain = true;
-        match self.string_text(&mut plain) {
-            Some(text) => Ok(Raw { text, plain }),
+        match self.string_text(self.at + 1) {
+            Some(text) => Ok(self.raw_string(text)),
             None => Err(malformed()),
         }
     }
 
-    /// What is between the quotes; `plain` becomes false if something in it is escaped.
-    fn string_text(&mut self, plain: &mut bool) -> Option<&'de str> {
+    #[inline]
+    const fn raw_string(&self, text: &'de str) -> Raw<'de> {
+        let plain = self.plain;
+        Raw { text, plain }
+    }
+
+    /// What is between the quotes, from `start` on; notes whether something in it is escaped.
+    fn string_text(&mut self, start: usize) -> Option<&'de str> {
         let b = self.json.as_bytes();
-        let start = self.at + 1;
-        let mut end = json::find_special(b, start);
+        let mut end = start + json::short_string(b.get(start..)?).unwrap_or(0);
+        self.plain = true;
         if b.get(end) != Some(&b'"') {
-            *plain = false;
-            end = json::skip_string(b, end)? - 1;
+            end = json::find_special(b, start);
+            if b.get(end) != Some(&b'"') {
+                self.plain = false;
+                end = json::skip_string(b, end)? - 1;
+            }
         }
         self.at = end + 1;
         self.json.get(start..end)
+    }
+
+    /// The next member's key, from the comma in front of it (unless it is the `first`) to the colon behind. `None` at anything else.
+    fn key(&mut self, first: bool) -> Option<&'de str> {
+        let (front, rest) = self.json.as_bytes().get(self.at..)?.split_first()?;
+        let left = match (first, front, rest) {
+            (true, b'"', left) | (false, b',', [b'"', left @ ..]) => left,
+            (_, b'}', _) => return None,
+            _ => return self.far_key(first),
+        };
+        let start = self.json.len() - left.len();
+        let Some(end) = json::short_string(left) else {
+            return self.far_key(first);
+        };
+        let Some([b'"', b':', ..]) = left.get(end..) else {
+            return self.far_key(first);
+        };
+        self.plain = true;
+        self.at = start + end + 2;
+        self.json.get(start..)?.get(..end)
+    }
+
+    /// As [`key`], for every one.
+    #[inline(never)]
+    fn far_key(&mut self, first: bool) -> Option<&'de str> {
+        if !first {
+            if self.peek() != b',' {
+                return None;
+            }
+            self.at += 1;
+        }
+        if self.peek() != b'"' {
+            // Not taken for the end of the object.
+            self.at -= usize::from(!first);
+            return None;
+        }
+        let text = self.string_text(self.at + 1)?;
+        if self.peek() != b':' {
+            return None;
+        }
+        self.at += 1;
+        Some(text)
     }
 
     #[inline]
@@ -203,21 +256,20 @@ impl<'de> JsonDe<'de> {
         let mut at = start + usize::from(negative);
         // Up to nine digits fit 32 bits, and are all that is common.
         let mut short = 0u32;
-        let limit = at + 9;
-        while let Some(digit @ 0..=9) = b.get(at).map(|c| c.wrapping_sub(b'0'))
-            && at < limit
-        {
-            short = short * 10 + u32::from(digit);
+        let digits = at;
+        while let Some(digit @ 0..=9) = b.get(at).map(|c| c.wrapping_sub(b'0')) {
+            short = short.wrapping_mul(10).wrapping_add(u32::from(digit));
             at += 1;
         }
         match b.get(at) {
+            _ if at - digits > 9 => return self.long_number::<V, FLOATS>(visitor, negative),
             Some(b'.') if FLOATS => {
                 if let Some(value) = self.fraction(at + 1, short) {
                     return visitor.visit_f64(if negative { -value } else { value });
                 }
                 return self.long_number::<V, FLOATS>(visitor, negative);
             }
-            Some(b'0'..=b'9' | b'.' | b'e' | b'E') => return self.long_number::<V, FLOATS>(visitor, negative),
+            Some(b'.' | b'e' | b'E') => return self.long_number::<V, FLOATS>(visitor, negative),
             _ => self.at = at,
         }
         if negative && short != 0 {

@@ -12,7 +12,7 @@ pub(crate) use fields::{
     ArrayItems, array_items, as_str, as_u64, canonical_placeholder, check_placeholders, field,
 };
 use scan::Fault;
-pub(crate) use scan::is_plain;
+pub(crate) use scan::{is_plain, short_string};
 
 /// How deep arrays and objects may nest in a received payload; deeper ones are refused as a parse error.
 pub(crate) const MAX_DEPTH: u32 = 64;

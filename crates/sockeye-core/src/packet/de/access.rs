@@ -48,22 +48,16 @@ impl<'de> de::MapAccess<'de> for Items<'_, 'de> {
 
     #[inline]
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>> {
-        if !self.advance(b'}')? {
-            return Ok(None);
+        let first = core::mem::replace(&mut self.first, false);
+        match self.de.key(first) {
+            Some(text) => seed.deserialize(Key(self.de.raw_string(text))).map(Some),
+            None if self.de.peek() == b'}' => Ok(None),
+            None => Err(malformed()),
         }
-        if self.de.peek() != b'"' {
-            return Err(malformed());
-        }
-        let raw = self.de.string()?;
-        seed.deserialize(Key(raw)).map(Some)
     }
 
     #[inline]
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value> {
-        if self.de.peek() != b':' {
-            return Err(malformed());
-        }
-        self.de.at += 1;
         seed.deserialize(&mut *self.de)
     }
 }

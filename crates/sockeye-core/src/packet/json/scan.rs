@@ -173,7 +173,7 @@ pub(crate) fn is_plain(text: &[u8]) -> bool {
 
 /// Where the quote is that ends a string of less than a word, if nothing odd comes first. Characters beyond ASCII may count as odd.
 #[inline(always)]
-fn short_string(left: &[u8]) -> Option<usize> {
+pub(crate) fn short_string(left: &[u8]) -> Option<usize> {
     let w = usize::from_le_bytes(*left.first_chunk()?);
     let low = (w ^ (ONES * 2)).wrapping_sub(ONES * 0x21);
     let slash = (w ^ (ONES * b'\\' as usize)).wrapping_sub(ONES);
