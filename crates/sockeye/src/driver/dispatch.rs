@@ -1,5 +1,8 @@
 //! The dispatcher: runs user code, one event after another, in a task of its own.
 
+use std::future::Future;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::task::Poll;
 
@@ -103,6 +106,8 @@ pub(super) struct Outlet {
     dispatcher: AtomicWaker,
     /// Woken when the dispatcher has taken a batch that had held the driver up.
     pub(super) driver: AtomicWaker,
+    /// The driver is gone.
+    ended: AtomicBool,
 }
 
 impl Outlet {
@@ -111,7 +116,27 @@ impl Outlet {
             waiting: Mutex::new(Batch { items: Vec::new(), text: String::new(), records: Vec::new() }),
             dispatcher: AtomicWaker::new(),
             driver: AtomicWaker::new(),
+            ended: AtomicBool::new(false),
         }
+    }
+
+    /// The last batch has been handed over.
+    pub(super) fn end(&self) {
+        self.ended.store(true, Ordering::Release);
+        self.dispatcher.wake();
+    }
+
+    /// Awaits `future` unless the driver ends before: whether it came to its end.
+    async fn unless_ended(&self, future: impl Future<Output = ()>) -> bool {
+        let mut future = pin!(future);
+        std::future::poll_fn(|cx| {
+            if future.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(true);
+            }
+            self.dispatcher.register(cx.waker());
+            if self.ended.load(Ordering::Acquire) { Poll::Ready(false) } else { Poll::Pending }
+        })
+        .await
     }
 
     /// Hands a batch over, and empties it; whether the dispatcher is too far behind.
@@ -217,7 +242,11 @@ pub(super) async fn run(outlet: Arc<Outlet>, shared: Weak<Shared>) {
                     };
                     let table = &cached.table;
                     if table.has_any() {
-                        table.any_event(&nsp.handlers, &delivery).await;
+                        let told = table.any_event(&nsp.handlers, &delivery);
+                        // A full stream that nobody reads does not keep this task when the last handle is gone.
+                        if !outlet.unless_ended(told).await {
+                            return;
+                        }
                     }
                     let mut from = 0;
                     while let Some((i, future)) = table.event(&nsp.handlers, &delivery, from) {

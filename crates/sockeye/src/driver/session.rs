@@ -470,6 +470,7 @@ impl Driver {
         self.shared.transport.store(0, Ordering::Relaxed);
         self.batch.items.push(Item::End);
         self.outlet.hand_over(&mut self.batch);
+        self.outlet.end();
         tracing::debug!("closed");
     }
 }
