@@ -124,3 +124,26 @@ async fn the_upgrade_and_pings_are_told() {
     .await;
     assert_eq!(socket.transport(), Some(Transport::WebSocket));
 }
+
+#[tokio::test]
+async fn a_full_stream_that_is_never_read_keeps_no_task() {
+    let host = Host::start();
+    let socket = within("connect", client(&host).connect()).await.unwrap();
+    let mut events = socket.events();
+    for n in 0..600 {
+        host.emit("/", &format!("[\"n\",{n}]"));
+    }
+    let answer = socket.emit_with_ack::<(String,), _>("behind them", ());
+    within("answer", answer).await.unwrap();
+    drop(socket);
+    let metrics = tokio::runtime::Handle::current().metrics();
+    crate::support::eventually("no task", || metrics.num_alive_tasks() == 0).await;
+    host.empty().await;
+    // What it holds can still be read, in order.
+    let mut n = 0u32;
+    while let Some(event) = within("the end", events.next()).await {
+        assert_eq!(event.parse::<(u32,)>().unwrap(), (n,));
+        n += 1;
+    }
+    assert!((256..600).contains(&n), "{n}");
+}
