@@ -4,6 +4,8 @@ mod bench;
 mod board;
 mod certificates;
 mod count;
+mod device;
+mod fuzz;
 mod lint;
 mod node;
 mod part;
@@ -24,6 +26,7 @@ const HELP: &str = "\
 cargo xtask test [--list] [--part NAME]...   every test of the project; ends with `N passed, M failed`
 cargo xtask lint [--list] [--part NAME]...   format, clippy and docs, warnings denied
 cargo xtask bench [OPTIONS]                  what an event costs, beside other clients; `--help` lists the options
+cargo xtask device [OPTIONS]                 an emulated board as one more device of the demo; `--help` lists the options
 cargo xtask size [--symbols]                 flash, RAM, stack and instructions of the client on a chip, held against budgets
 cargo xtask servers                          installs the packages of the scenario servers, for running single interop tests
 ";
@@ -35,6 +38,7 @@ fn main() -> ExitCode {
         Some((&"test", rest)) => part::main(suite::PARTS, rest),
         Some((&"lint", rest)) => part::main(lint::PARTS, rest),
         Some((&"bench", rest)) => end(bench::run(rest)),
+        Some((&"device", rest)) => end(device::run(rest)),
         Some((&"size", rest)) => end(size::run(rest)),
         Some((&"servers", [])) => end(servers::install()),
         None | Some((&("help" | "--help" | "-h"), _)) => {

@@ -1,6 +1,8 @@
 //! The parts of `cargo xtask test`.
 
 use crate::board;
+use crate::device;
+use crate::fuzz;
 use crate::part::{Part, Report};
 use crate::riscv::{Firmware, Target};
 use crate::run::cargo;
@@ -30,6 +32,11 @@ pub(crate) const PARTS: &[Part] = &[
         run: interop,
     },
     Part {
+        name: "fuzz",
+        about: "every fuzz target for a few seconds, with coverage feedback",
+        run: fuzz::checks,
+    },
+    Part {
         name: "demo",
         about: "the demo, without a browser: boards, a server, a link that is cut",
         run: demo,
@@ -43,6 +50,11 @@ pub(crate) const PARTS: &[Part] = &[
         name: "board-client",
         about: "the client on the emulated RISC-V board against the official Node server",
         run: scenarios::checks,
+    },
+    Part {
+        name: "board-device",
+        about: "the emulated board as a device of the demo: telemetry, LED, console",
+        run: device::checks,
     },
 ];
 
