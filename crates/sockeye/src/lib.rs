@@ -68,3 +68,8 @@ pub use responder::Responder;
 pub use socket::{EventStream, NamespaceBuilder, NoticeStream, Socket, Volatile};
 pub use sockeye_core::packet::{ArgsError, Bin, EmitArgs, EncodeError, FromArgs, RawArgs};
 pub use sockeye_core::{Cause, DisconnectReason, EmitError, Limits, Reconnection, Transport};
+
+/// The README's examples are compiled with the documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
