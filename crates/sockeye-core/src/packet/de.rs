@@ -2,112 +2,28 @@
 //!
 //! It is ours, and the same in every tier, because placeholders must turn into borrowed bytes at any depth, and because a second
 //! validation of what the scanner has accepted is time that a microcontroller notices. Malformed text still ends in an error, never a panic.
-use core::fmt;
-
 #[cfg(feature = "alloc")]
-use alloc::{boxed::Box, string::String};
+use alloc::string::String;
 
-use serde::de::{self, Deserializer, Error as _, Expected, Unexpected, Visitor};
+use serde::de::{Deserializer, Error as _, Expected, Unexpected, Visitor};
 
 use super::attachments::Attachments;
 use super::json;
-use super::text::{Reason, Text};
+use super::text::Text;
 
 mod access;
+mod error;
+mod number;
 
 use access::{Items, RAW_VALUE, RawValue, UnitVariant, Variant};
+pub(crate) use error::DecodeError;
+use error::malformed;
 
 /// Without `alloc`, the longest unescaped string that a type gets which does not borrow it.
 #[cfg(not(feature = "alloc"))]
 const SCRATCH: usize = 256;
 
-/// Why a value is not of the type asked for. Thin where it can be: every value passes one of these up, or might.
-#[derive(Debug)]
-#[cfg(feature = "alloc")]
-pub(crate) struct DecodeError(Box<Reason>);
-
-/// Why a value is not of the type asked for.
-#[derive(Debug)]
-#[cfg(not(feature = "alloc"))]
-pub(crate) struct DecodeError(Reason);
-
-impl DecodeError {
-    pub(crate) fn into_reason(self) -> Reason {
-        #[cfg(feature = "alloc")]
-        return *self.0;
-        #[cfg(not(feature = "alloc"))]
-        return self.0;
-    }
-}
-
-impl fmt::Display for DecodeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl de::StdError for DecodeError {}
-
-// What was expected comes first: the tier without `alloc` cuts the end off.
-/// As serde shows it, except that writing floats, which is a lot of code, is left to those who use floats.
-struct Found<'a>(Unexpected<'a>);
-
-impl fmt::Display for Found<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.0 {
-            Unexpected::Unit => "null",
-            Unexpected::Unsigned(n) => return write!(f, "integer `{n}`"),
-            Unexpected::Signed(n) => return write!(f, "integer `{n}`"),
-            Unexpected::Bool(b) => return write!(f, "boolean `{b}`"),
-            Unexpected::Str(text) => return write!(f, "string {text:?}"),
-            Unexpected::Other(what) => what,
-            Unexpected::Float(_) => "floating point",
-            Unexpected::Char(_) => "character",
-            Unexpected::Bytes(_) => "byte array",
-            Unexpected::Option => "Option value",
-            Unexpected::NewtypeStruct => "newtype struct",
-            Unexpected::Seq => "sequence",
-            Unexpected::Map => "map",
-            Unexpected::Enum => "enum",
-            Unexpected::UnitVariant => "unit variant",
-            Unexpected::NewtypeVariant => "newtype variant",
-            Unexpected::TupleVariant => "tuple variant",
-            Unexpected::StructVariant => "struct variant",
-        })
-    }
-}
-
-impl de::Error for DecodeError {
-    #[cold]
-    fn custom<T: fmt::Display>(message: T) -> Self {
-        #[cfg(feature = "alloc")]
-        return Self(Box::new(Reason::new(message)));
-        #[cfg(not(feature = "alloc"))]
-        return Self(Reason::new(message));
-    }
-
-    #[cold]
-    fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::custom(format_args!("expected {expected}, found {}", Found(unexpected)))
-    }
-
-    #[cold]
-    fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::invalid_type(unexpected, expected)
-    }
-
-    #[cold]
-    fn invalid_length(len: usize, expected: &dyn Expected) -> Self {
-        Self::custom(format_args!("expected {expected}, found {len} elements"))
-    }
-}
-
 type Result<T> = core::result::Result<T, DecodeError>;
-
-#[cold]
-fn malformed() -> DecodeError {
-    DecodeError::custom("malformed JSON")
-}
 
 /// Decodes one value that begins at a given place of a valid JSON text.
 pub(crate) struct JsonDe<'de> {
@@ -234,123 +150,6 @@ impl<'de> JsonDe<'de> {
     #[inline]
     fn visit_string<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value> {
         self.string()?.visit(visitor)
-    }
-
-    /// A number, at whose first byte we are.
-    #[inline]
-    fn number<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value> {
-        self.any_number::<V, true>(visitor)
-    }
-
-    /// A number without fraction. Kept apart so that reading floats is code only of those who read floats.
-    #[inline]
-    fn integer<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value> {
-        self.any_number::<V, false>(visitor)
-    }
-
-    #[inline]
-    fn any_number<V: Visitor<'de>, const FLOATS: bool>(&mut self, visitor: V) -> Result<V::Value> {
-        let b = self.json.as_bytes();
-        let start = self.at;
-        let negative = b[start] == b'-';
-        let mut at = start + usize::from(negative);
-        // Up to nine digits fit 32 bits, and are all that is common.
-        let mut short = 0u32;
-        let digits = at;
-        while let Some(digit @ 0..=9) = b.get(at).map(|c| c.wrapping_sub(b'0')) {
-            short = short.wrapping_mul(10).wrapping_add(u32::from(digit));
-            at += 1;
-        }
-        match b.get(at) {
-            _ if at - digits > 9 => return self.long_number::<V, FLOATS>(visitor, negative),
-            Some(b'.') if FLOATS => {
-                if let Some(value) = self.fraction(at + 1, short) {
-                    return visitor.visit_f64(if negative { -value } else { value });
-                }
-                return self.long_number::<V, FLOATS>(visitor, negative);
-            }
-            Some(b'.' | b'e' | b'E') => return self.long_number::<V, FLOATS>(visitor, negative),
-            _ => self.at = at,
-        }
-        if negative && short != 0 {
-            return visitor.visit_i64(-i64::from(short));
-        }
-        if negative {
-            // As serde_json does, so that the sign survives.
-            return visitor.visit_f64(-0.0);
-        }
-        visitor.visit_u64(u64::from(short))
-    }
-
-    /// A number whose digits after the point begin at `at`, if it is short enough that one division gives the nearest float.
-    fn fraction(&mut self, mut at: usize, whole: u32) -> Option<f64> {
-        const POWERS: [f64; 16] = [
-            1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
-        ];
-        let b = self.json.as_bytes();
-        let start = at;
-        let mut digits = u64::from(whole);
-        while let Some(c @ b'0'..=b'9') = b.get(at) {
-            digits = digits * 10 + u64::from(c - b'0');
-            at += 1;
-            // Whole numbers below 2^53 are exact.
-            if digits >= 1 << 53 {
-                return None;
-            }
-        }
-        if let Some(b'e' | b'E') = b.get(at) {
-            return None;
-        }
-        let power = POWERS.get(at - start)?;
-        self.at = at;
-        Some(digits as f64 / power)
-    }
-
-    /// A number that is long, or has an exponent.
-    fn long_number<V: Visitor<'de>, const FLOATS: bool>(&mut self, visitor: V, negative: bool) -> Result<V::Value> {
-        let start = self.at;
-        let text = self.number_text()?;
-        if let Some(magnitude) = json::as_u64(&text[usize::from(negative)..]) {
-            if !negative {
-                return visitor.visit_u64(magnitude);
-            }
-            if let Some(value) = 0i64.checked_sub_unsigned(magnitude) {
-                return visitor.visit_i64(value);
-            }
-        }
-        if !FLOATS {
-            self.at = start;
-            return self.mismatch(&visitor);
-        }
-        match text.parse() {
-            Ok(value) => visitor.visit_f64(value),
-            Err(_) => Err(malformed()),
-        }
-    }
-
-    /// The text of the number at whose first byte we are.
-    #[inline]
-    fn number_text(&mut self) -> Result<&'de str> {
-        let start = self.at;
-        self.skip()?;
-        self.json.get(start..self.at).ok_or_else(malformed)
-    }
-
-    /// Numbers of 128 bits, which the 64 bits of the usual way would round.
-    fn wide<V: Visitor<'de>, N: core::str::FromStr>(
-        &mut self,
-        visitor: V,
-        visit: impl FnOnce(V, N) -> Result<V::Value>,
-    ) -> Result<V::Value> {
-        if !matches!(self.peek(), b'-' | b'0'..=b'9') {
-            return self.mismatch(&visitor);
-        }
-        let start = self.at;
-        if let Ok(value) = self.number_text()?.parse() {
-            return visit(visitor, value);
-        }
-        self.at = start;
-        self.number(visitor)
     }
 
     /// Says what is here instead of what was expected.

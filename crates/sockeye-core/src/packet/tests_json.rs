@@ -485,6 +485,27 @@ mod generated {
             })
         }
 
+        /// A complaint is about the first byte that cannot stand where it does: the text before it can go on, and what follows it does
+        /// not matter. Nor does it matter how near the end of the text is, which decides between the quick ways and the others.
+        fn first_wrong_byte(text: &str) -> Result<(), TestCaseError> {
+            let verdict = check_value(text.as_bytes());
+            let spaced = format!("{text}                 ");
+            match verdict {
+                Ok(_) => prop_assert_eq!(check_value(spaced.as_bytes()), verdict),
+                Err(JsonError::End { at }) => prop_assert_eq!(at as usize, text.len()),
+                Err(error) => {
+                    let at = error.offset() as usize;
+                    prop_assert_eq!(check_value(spaced.as_bytes()), verdict, "{}", text);
+                    prop_assert_eq!(check_value(&text.as_bytes()[..=at]), verdict, "{}", text);
+                    match check_value(&text.as_bytes()[..at]) {
+                        Ok(_) => {}
+                        Err(before) => prop_assert_eq!(before, JsonError::End { at: at as u32 }, "{}", text),
+                    }
+                }
+            }
+            Ok(())
+        }
+
         fn same_verdict(text: &str) -> Result<(), TestCaseError> {
             let theirs = serde_json::from_str::<IgnoredAny>(text);
             prop_assert_eq!(
@@ -493,7 +514,7 @@ mod generated {
                 "{}",
                 text
             );
-            Ok(())
+            first_wrong_byte(text)
         }
 
         proptest! {
@@ -512,6 +533,55 @@ mod generated {
                 let to = text.ceil_char_boundary((from + cut).min(text.len()));
                 text.replace_range(from..to, &put[..put.ceil_char_boundary(put.len().min(2))]);
                 same_verdict(&text)?;
+            }
+        }
+
+        proptest! {
+            #![proptest_config(ProptestConfig::with_cases(200))]
+
+            #[test]
+            fn on_every_front_of_a_document(value in document()) {
+                let text = serde_json::to_string(&value).unwrap();
+                for end in (0..text.len()).filter(|end| text.is_char_boundary(*end)) {
+                    same_verdict(&text[..end])?;
+                }
+            }
+
+            #[test]
+            fn on_every_byte_changed(value in document(), put in 0u8..128) {
+                let text = serde_json::to_string(&value).unwrap();
+                for at in (0..text.len().min(200)).filter(|at| text.as_bytes()[*at].is_ascii()) {
+                    let mut bytes = text.clone().into_bytes();
+                    bytes[at] = put;
+                    same_verdict(core::str::from_utf8(&bytes).unwrap())?;
+                }
+            }
+
+            #[test]
+            fn on_nesting_near_the_limit(
+                levels in prop::collection::vec(any::<bool>(), 60..70),
+                inner in prop::sample::select(std::vec!["", "1", "\"a\"", "[]", "{}", " ", "null"]),
+                spaced: bool,
+            ) {
+                let (mut text, space) = (String::new(), if spaced { " " } else { "" });
+                for object in &levels {
+                    text += if *object { "{\"k\":" } else { "[" };
+                    text += space;
+                }
+                // An object without a value is wrong at any depth.
+                text += inner;
+                for object in levels.iter().rev() {
+                    text += space;
+                    text += if *object { "}" } else { "]" };
+                }
+                let deep = levels.len() + usize::from(inner.len() == 2);
+                let empty = inner.trim().is_empty() && levels.last() == Some(&true);
+                let verdict = check_value(text.as_bytes());
+                prop_assert_eq!(verdict.is_ok(), deep <= MAX_DEPTH as usize && !empty, "{}", text);
+                if deep > MAX_DEPTH as usize {
+                    prop_assert!(matches!(verdict, Err(JsonError::TooDeep { .. })), "{}", text);
+                }
+                first_wrong_byte(&text)?;
             }
         }
     }

@@ -43,7 +43,8 @@ impl<'a> Text<'a> {
 
     #[inline]
     fn is_escaped(&self) -> bool {
-        self.raw.as_bytes().contains(&b'\\')
+        // Between the quotes of a valid string a byte that is not plain is a backslash: mostly this answers for a word at a time.
+        !super::json::is_plain(self.raw.as_bytes()) && self.raw.as_bytes().contains(&b'\\')
     }
 
     /// Whether the text is the empty string.

@@ -258,13 +258,14 @@ fn need_digits<'a>(left: &'a [u8], fault: &mut Fault) -> Left<'a> {
 fn skip_number<'a>(c: u8, left: &'a [u8], fault: &mut Fault) -> Left<'a> {
     let (first, mut left) = match left {
         [first, tail @ ..] if c == b'-' => (*first, tail),
+        [] if c == b'-' => return fault.set(Why::End, left),
         _ => (c, left),
     };
     match (first, left) {
         (b'1'..=b'9', _) => left = skip_digits(left),
         (b'0', [b'0'..=b'9', ..]) => return fault.set(Why::BadNumber, left),
         (b'0', _) => {}
-        _ => return no_number(c, first, left, fault),
+        _ => return no_number(c, left, fault),
     }
     if let [b'.', tail @ ..] = left {
         let [b'0'..=b'9', tail @ ..] = tail else {
@@ -283,11 +284,11 @@ fn skip_number<'a>(c: u8, left: &'a [u8], fault: &mut Fault) -> Left<'a> {
 
 #[cold]
 #[inline(never)]
-fn no_number<'a>(c: u8, first: u8, left: &'a [u8], fault: &mut Fault) -> Left<'a> {
-    match (c, first) {
-        (b'-', b'-') if left.is_empty() => fault.set(Why::End, left),
-        (b'-', _) => fault.set_before(Why::BadNumber, left),
-        _ => fault.before(c, left),
+fn no_number<'a>(c: u8, left: &'a [u8], fault: &mut Fault) -> Left<'a> {
+    if c == b'-' {
+        fault.set_before(Why::BadNumber, left)
+    } else {
+        fault.before(c, left)
     }
 }
 
