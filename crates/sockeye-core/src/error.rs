@@ -224,6 +224,8 @@ pub enum EmitError {
     TooManyAttachments,
     /// The namespace handle is not of this client, or was forgotten.
     UnknownNamespace,
+    /// The client has ended: its driver, or the runtime under it, is gone.
+    Closed,
     /// An answer for a connection that is gone, or for an event that wanted none (A7 item 89).
     Stale,
     /// A volatile packet, and the connection is not ready to take it at once (A7 item 84).
@@ -245,6 +247,7 @@ impl fmt::Display for EmitError {
                 f.write_str("more attachments than the limit: official servers accept 10 in one packet")
             }
             Self::UnknownNamespace => f.write_str("the namespace is not known to this client"),
+            Self::Closed => f.write_str("the client has ended: nothing can be sent any more"),
             Self::Stale => f.write_str("the event to answer came over a connection that is gone"),
             Self::NotWritable => f.write_str("the connection is not ready, so that the volatile packet was dropped"),
             Self::Auth => f.write_str("the auth payload is not a JSON object: give one, or nothing"),

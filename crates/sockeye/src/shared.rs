@@ -222,7 +222,7 @@ impl Shared {
         }
         let mut inbox = lock(&self.inbox);
         if inbox.closed {
-            return Err(EmitError::UnknownNamespace);
+            return Err(EmitError::Closed);
         }
         let bytes = inbox.size + self.queued.load(Ordering::Relaxed);
         let packets = inbox.packets + self.queued_packets.load(Ordering::Relaxed);

@@ -211,7 +211,7 @@ fn runtime() -> Runtime {
 
 fn assert_dead(socket: &Socket) {
     assert!(!socket.connected() && !socket.active() && socket.id().is_none() && socket.transport().is_none());
-    assert_eq!(socket.emit("x", ()), Err(EmitError::UnknownNamespace));
+    assert_eq!(socket.emit("x", ()), Err(EmitError::Closed));
     let other = runtime();
     other.block_on(async {
         let error = within("ack", socket.emit_with_ack::<(), _>("x", ())).await.unwrap_err();
