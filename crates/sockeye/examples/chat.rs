@@ -5,7 +5,9 @@ use std::time::Duration;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let url = std::env::args().nth(1).unwrap_or("http://localhost:3000".into());
+    let url = std::env::args()
+        .nth(1)
+        .unwrap_or("http://localhost:3000".into());
     let socket = Client::builder(url)
         .on("message", |(text,): (String,), reply: Responder| {
             println!("< {text}");

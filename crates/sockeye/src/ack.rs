@@ -35,8 +35,12 @@ impl fmt::Display for AckError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Timeout => f.write_str("no acknowledgement within the timeout"),
-            Self::Disconnected => f.write_str("the socket has been disconnected before the acknowledgement"),
-            Self::Dropped => f.write_str("the packet was dropped, so that no acknowledgement can come"),
+            Self::Disconnected => {
+                f.write_str("the socket has been disconnected before the acknowledgement")
+            }
+            Self::Dropped => {
+                f.write_str("the packet was dropped, so that no acknowledgement can come")
+            }
             Self::NotSent(error) => error.fmt(f),
             Self::Answer(error) => write!(f, "the acknowledgement is not as expected: {error}"),
         }
@@ -57,7 +61,13 @@ impl From<Missing> for AckError {
 
 enum State {
     /// The encoded packet, not handed over yet.
-    Unsent { json: Vec<u8>, records: Vec<u8>, attachments: usize, timeout: Option<Duration>, volatile: bool },
+    Unsent {
+        json: Vec<u8>,
+        records: Vec<u8>,
+        attachments: usize,
+        timeout: Option<Duration>,
+        volatile: bool,
+    },
     Waiting(oneshot::Receiver<Result<Args, AckError>>),
     Failed(Option<EmitError>),
 }
@@ -79,10 +89,20 @@ impl<T> AckFuture<T> {
         volatile: bool,
     ) -> Self {
         let state = match packet {
-            Ok((json, records, attachments)) => State::Unsent { json, records, attachments, timeout, volatile },
+            Ok((json, records, attachments)) => State::Unsent {
+                json,
+                records,
+                attachments,
+                timeout,
+                volatile,
+            },
             Err(error) => State::Failed(Some(error)),
         };
-        Self { socket, state, answer: PhantomData }
+        Self {
+            socket,
+            state,
+            answer: PhantomData,
+        }
     }
 
     /// How long to wait for the answer, instead of the socket's `ack_timeout`. It runs from the emit on, also while
@@ -102,11 +122,29 @@ impl<T: for<'a> FromArgs<'a>> Future for AckFuture<T> {
         let this = &mut *self;
         loop {
             match &mut this.state {
-                State::Unsent { json, records, attachments, timeout, volatile } => {
+                State::Unsent {
+                    json,
+                    records,
+                    attachments,
+                    timeout,
+                    volatile,
+                } => {
                     let (sender, receiver) = oneshot::channel();
                     let nsp = this.socket.nsp().index as u32;
-                    let head = Head::Emit { nsp, ack: true, volatile: *volatile, timeout: *timeout };
-                    let sent = this.socket.shared().packet(this.socket.nsp(), head, json, records, *attachments, Some(sender));
+                    let head = Head::Emit {
+                        nsp,
+                        ack: true,
+                        volatile: *volatile,
+                        timeout: *timeout,
+                    };
+                    let sent = this.socket.shared().packet(
+                        this.socket.nsp(),
+                        head,
+                        json,
+                        records,
+                        *attachments,
+                        Some(sender),
+                    );
                     this.state = match sent {
                         Ok(()) => State::Waiting(receiver),
                         Err(error) => State::Failed(Some(error)),

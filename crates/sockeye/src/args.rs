@@ -69,15 +69,23 @@ impl Args {
 
     /// The attachments, in the order of their placeholders' numbers. Cheap clones of one buffer.
     pub fn attachments(&self) -> Vec<Bytes> {
-        let attachments = Attachments::from_records(&self.records, self.count).unwrap_or(Attachments::EMPTY);
-        attachments.iter().map(|bytes| self.records.slice_ref(bytes)).collect()
+        let attachments =
+            Attachments::from_records(&self.records, self.count).unwrap_or(Attachments::EMPTY);
+        attachments
+            .iter()
+            .map(|bytes| self.records.slice_ref(bytes))
+            .collect()
     }
 }
 
 impl fmt::Debug for Args {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.json)?;
-        if self.count > 0 { write!(f, " + {} attachments", self.count) } else { Ok(()) }
+        if self.count > 0 {
+            write!(f, " + {} attachments", self.count)
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -137,6 +145,9 @@ impl Event {
 
 impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Event").field("name", &self.name).field("args", &self.args).finish_non_exhaustive()
+        f.debug_struct("Event")
+            .field("name", &self.name)
+            .field("args", &self.args)
+            .finish_non_exhaustive()
     }
 }

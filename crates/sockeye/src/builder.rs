@@ -38,7 +38,11 @@ pub(crate) enum AuthSource {
 impl AuthSource {
     pub(crate) fn value(auth: &impl Serialize) -> Result<Self, ConnectError> {
         let json = auth_json(auth).map_err(|error| ConnectError::config(error.to_string()))?;
-        Ok(if json.is_empty() { Self::None } else { Self::Value(json.into()) })
+        Ok(if json.is_empty() {
+            Self::None
+        } else {
+            Self::Value(json.into())
+        })
     }
 
     pub(crate) fn function<F, T>(auth: impl Fn() -> F + Send + Sync + 'static) -> Self
@@ -54,7 +58,9 @@ impl AuthSource {
 }
 
 /// Calls and awaits user code; a panic in it is an error.
-pub(crate) async fn caught(source: Arc<dyn Fn() -> PairsFuture + Send + Sync>) -> Result<String, BoxError> {
+pub(crate) async fn caught(
+    source: Arc<dyn Fn() -> PairsFuture + Send + Sync>,
+) -> Result<String, BoxError> {
     let panicked = || BoxError::from("the function panicked");
     let mut future = catch_unwind(AssertUnwindSafe(|| source())).map_err(|_| panicked())?;
     std::future::poll_fn(move |cx| {
@@ -80,7 +86,9 @@ fn auth_json(auth: &impl Serialize) -> Result<String, BoxError> {
     match json.as_bytes().first() {
         Some(b'{') => Ok(json),
         Some(b'n') => Ok(String::new()),
-        _ => Err(format!("auth must be a JSON object such as {{\"token\":\"…\"}}, not {json}").into()),
+        _ => Err(
+            format!("auth must be a JSON object such as {{\"token\":\"…\"}}, not {json}").into(),
+        ),
     }
 }
 
@@ -94,15 +102,26 @@ pub(crate) fn nsp_options() -> NspOptions {
 /// Checks a namespace name, and adds the leading `/`.
 pub(crate) fn check_namespace(name: &str) -> Result<String, ConnectError> {
     if name.contains(',') || name.chars().any(char::is_control) {
-        return Err(ConnectError::config(format!("bad namespace {name:?}: commas and control characters cannot be sent")));
+        return Err(ConnectError::config(format!(
+            "bad namespace {name:?}: commas and control characters cannot be sent"
+        )));
     }
     if name.len() > 4000 {
-        return Err(ConnectError::config(format!("the namespace is too long: {} bytes, 4000 at most", name.len())));
+        return Err(ConnectError::config(format!(
+            "the namespace is too long: {} bytes, 4000 at most",
+            name.len()
+        )));
     }
-    Ok(if name.starts_with('/') { name.to_owned() } else { format!("/{name}") })
+    Ok(if name.starts_with('/') {
+        name.to_owned()
+    } else {
+        format!("/{name}")
+    })
 }
 
-pub(crate) fn encode_query<K: AsRef<str>, V: AsRef<str>>(query: impl IntoIterator<Item = (K, V)>) -> String {
+pub(crate) fn encode_query<K: AsRef<str>, V: AsRef<str>>(
+    query: impl IntoIterator<Item = (K, V)>,
+) -> String {
     let mut out = ::url::form_urlencoded::Serializer::new(String::new());
     for (key, value) in query {
         out.append_pair(key.as_ref(), value.as_ref());
@@ -112,7 +131,10 @@ pub(crate) fn encode_query<K: AsRef<str>, V: AsRef<str>>(query: impl IntoIterato
 
 /// A name as HTTP understands it.
 fn is_token(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+    !name.is_empty()
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
 }
 
 pub(crate) fn encode_headers<K: AsRef<str>, V: AsRef<str>>(
@@ -122,10 +144,14 @@ pub(crate) fn encode_headers<K: AsRef<str>, V: AsRef<str>>(
     for (name, value) in headers {
         let (name, value) = (name.as_ref(), value.as_ref());
         if !is_token(name) {
-            return Err(ConnectError::config(format!("bad header name {name:?}: letters, digits and - only")));
+            return Err(ConnectError::config(format!(
+                "bad header name {name:?}: letters, digits and - only"
+            )));
         }
         if value.bytes().any(|b| b < 0x20 && b != b'\t' || b == 0x7f) {
-            return Err(ConnectError::config(format!("bad value of header {name}: no line breaks or control characters")));
+            return Err(ConnectError::config(format!(
+                "bad value of header {name}: no line breaks or control characters"
+            )));
         }
         const OURS: [&str; 9] = [
             "host",
@@ -139,7 +165,9 @@ pub(crate) fn encode_headers<K: AsRef<str>, V: AsRef<str>>(
             "sec-websocket-protocol",
         ];
         if OURS.iter().any(|ours| name.eq_ignore_ascii_case(ours)) {
-            return Err(ConnectError::config(format!("the header {name} is set by the client itself")));
+            return Err(ConnectError::config(format!(
+                "the header {name} is set by the client itself"
+            )));
         }
         out.push_str(&format!("{name}: {}\r\n", value.trim()));
     }
@@ -149,7 +177,9 @@ pub(crate) fn encode_headers<K: AsRef<str>, V: AsRef<str>>(
 /// Query keys that belong to Engine.IO (A2 item 8).
 fn check_query(key: &str) -> Result<(), ConnectError> {
     if ["EIO", "transport", "sid", "j", "b64"].contains(&key) {
-        return Err(ConnectError::config(format!("the query key {key} is used by Engine.IO itself: choose another")));
+        return Err(ConnectError::config(format!(
+            "the query key {key} is used by Engine.IO itself: choose another"
+        )));
     }
     Ok(())
 }
@@ -189,7 +219,9 @@ pub struct ClientBuilder {
 
 impl fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientBuilder").field("url", &self.url).finish_non_exhaustive()
+        f.debug_struct("ClientBuilder")
+            .field("url", &self.url)
+            .finish_non_exhaustive()
     }
 }
 
@@ -323,7 +355,10 @@ impl ClientBuilder {
 
     /// WebSocket sub-protocols (`Sec-WebSocket-Protocol`).
     pub fn protocols<S: AsRef<str>>(mut self, protocols: impl IntoIterator<Item = S>) -> Self {
-        let list: Vec<String> = protocols.into_iter().map(|p| p.as_ref().to_owned()).collect();
+        let list: Vec<String> = protocols
+            .into_iter()
+            .map(|p| p.as_ref().to_owned())
+            .collect();
         self.config.protocols = list.join(", ").into();
         self.bad_protocol = list.into_iter().find(|protocol| !is_token(protocol));
         self
@@ -503,15 +538,23 @@ impl ClientBuilder {
     /// A bad URL or option, or no tokio runtime.
     pub fn open(mut self) -> Result<Socket, ConnectError> {
         let address = self.url?;
-        let runtime = tokio::runtime::Handle::try_current()
-            .map_err(|_| ConnectError::config("no tokio runtime: call this from within one (#[tokio::main])"))?;
+        let runtime = tokio::runtime::Handle::try_current().map_err(|_| {
+            ConnectError::config("no tokio runtime: call this from within one (#[tokio::main])")
+        })?;
         let name = check_namespace(self.namespace.as_deref().unwrap_or(&address.namespace))?;
         let auth = self.auth?;
         if !self.path.starts_with('/') {
             self.path.insert(0, '/');
         }
-        if self.path.bytes().any(|b| b <= b' ' || b == b'?' || b == b'#' || b >= 0x7f) {
-            return Err(ConnectError::config(format!("bad path {:?}: no spaces, ? or #; percent-encode others", self.path)));
+        if self
+            .path
+            .bytes()
+            .any(|b| b <= b' ' || b == b'?' || b == b'#' || b >= 0x7f)
+        {
+            return Err(ConnectError::config(format!(
+                "bad path {:?}: no spaces, ? or #; percent-encode others",
+                self.path
+            )));
         }
         let path = match (self.path.ends_with('/'), self.trailing_slash) {
             (false, true) => self.path + "/",
@@ -522,15 +565,27 @@ impl ClientBuilder {
             check_query(key)?;
         }
         if let Some(protocol) = self.bad_protocol {
-            return Err(ConnectError::config(format!("bad WebSocket sub-protocol {protocol:?}: letters, digits and - only")));
+            return Err(ConnectError::config(format!(
+                "bad WebSocket sub-protocol {protocol:?}: letters, digits and - only"
+            )));
         }
         let stamp = &*self.config.timestamp_param;
         check_query(stamp)?;
-        if stamp.is_empty() || !stamp.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~".contains(&b)) {
-            return Err(ConnectError::config(format!("bad name of the time stamp {stamp:?}: letters, digits and - only")));
+        if stamp.is_empty()
+            || !stamp
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-._~".contains(&b))
+        {
+            return Err(ConnectError::config(format!(
+                "bad name of the time stamp {stamp:?}: letters, digits and - only"
+            )));
         }
         let transports = match *self.transports.as_slice() {
-            [] => return Err(ConnectError::config("no transport: give polling, websocket or both")),
+            [] => {
+                return Err(ConnectError::config(
+                    "no transport: give polling, websocket or both",
+                ));
+            }
             [Transport::Polling] => Transports::POLLING,
             [Transport::WebSocket] => Transports::WEBSOCKET,
             [Transport::Polling, ..] => Transports::POLLING_FIRST,
@@ -539,7 +594,8 @@ impl ClientBuilder {
         let mut config = self.config;
         config.host = address.authority().into();
         config.path = path.into();
-        config.query = encode_query(address.query.iter().chain(&self.query).map(|(k, v)| (k, v))).into();
+        config.query =
+            encode_query(address.query.iter().chain(&self.query).map(|(k, v)| (k, v))).into();
         config.headers = encode_headers(self.headers.iter().map(|(k, v)| (k, v)))?.into();
         config.transports = transports;
         config.timestamp = match self.timestamp_requests {
@@ -564,7 +620,11 @@ impl ClientBuilder {
         for setup in self.setup {
             setup(&socket);
         }
-        let target = Target { address, query: self.query_with, headers: self.headers_with };
+        let target = Target {
+            address,
+            query: self.query_with,
+            headers: self.headers_with,
+        };
         driver::spawn(&runtime, shared, config, target);
         Ok(socket)
     }

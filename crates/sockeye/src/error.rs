@@ -38,7 +38,13 @@ pub struct ConnectError {
 
 impl ConnectError {
     pub(crate) fn new(kind: ConnectErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), data: None, active: false, cause: None }
+        Self {
+            kind,
+            message: message.into(),
+            data: None,
+            active: false,
+            cause: None,
+        }
     }
 
     pub(crate) fn config(message: impl Into<String>) -> Self {
@@ -46,7 +52,10 @@ impl ConnectError {
     }
 
     pub(crate) fn closed() -> Self {
-        Self::new(ConnectErrorKind::Closed, "disconnected before the namespace was joined")
+        Self::new(
+            ConnectErrorKind::Closed,
+            "disconnected before the namespace was joined",
+        )
     }
 
     /// What kind of trouble it is.

@@ -31,7 +31,11 @@ pub(crate) struct Delivery<'a> {
 
 impl Delivery<'_> {
     pub(crate) fn to_event(&self) -> Event {
-        Event { name: self.name.into(), args: Args::from_ref(&self.args), responder: self.responder.clone() }
+        Event {
+            name: self.name.into(),
+            args: Args::from_ref(&self.args),
+            responder: self.responder.clone(),
+        }
     }
 }
 
@@ -110,7 +114,9 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     fn into_fn(self) -> HandlerFn {
-        HandlerFn(Box::new(move |delivery| Ok(Some(Box::pin(self(delivery.args.parse()?))))))
+        HandlerFn(Box::new(move |delivery| {
+            Ok(Some(Box::pin(self(delivery.args.parse()?))))
+        }))
     }
 }
 
@@ -122,7 +128,10 @@ where
 {
     fn into_fn(self) -> HandlerFn {
         HandlerFn(Box::new(move |delivery| {
-            Ok(Some(Box::pin(self(delivery.args.parse()?, delivery.responder.clone()))))
+            Ok(Some(Box::pin(self(
+                delivery.args.parse()?,
+                delivery.responder.clone(),
+            ))))
         }))
     }
 }
@@ -165,7 +174,10 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 impl Handlers {
     pub(crate) fn new() -> Self {
-        Self { table: Mutex::new(Arc::default()), version: AtomicU64::new(0) }
+        Self {
+            table: Mutex::new(Arc::default()),
+            version: AtomicU64::new(0),
+        }
     }
 
     fn change<R>(&self, change: impl FnOnce(&mut Table) -> R) -> R {
@@ -182,10 +194,20 @@ impl Handlers {
 
     pub(crate) fn on(&self, event: &str, handler: HandlerFn, once: bool) -> HandlerId {
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        let entry = Arc::new(EventEntry { id, once, spent: AtomicBool::new(false), call: handler.0 });
-        self.change(|table| match table.events.binary_search_by(|(name, _)| (**name).cmp(event)) {
-            Ok(i) => table.events[i].1.push(entry),
-            Err(i) => table.events.insert(i, (event.into(), vec![entry])),
+        let entry = Arc::new(EventEntry {
+            id,
+            once,
+            spent: AtomicBool::new(false),
+            call: handler.0,
+        });
+        self.change(|table| {
+            match table
+                .events
+                .binary_search_by(|(name, _)| (**name).cmp(event))
+            {
+                Ok(i) => table.events[i].1.push(entry),
+                Err(i) => table.events.insert(i, (event.into(), vec![entry])),
+            }
         });
         HandlerId(id)
     }
@@ -193,7 +215,11 @@ impl Handlers {
     pub(crate) fn on_any(&self, outgoing: bool, prepend: bool, call: Box<AnyFn>) -> HandlerId {
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         self.change(|table| {
-            let list = if outgoing { &mut table.any_outgoing } else { &mut table.any };
+            let list = if outgoing {
+                &mut table.any_outgoing
+            } else {
+                &mut table.any
+            };
             let at = if prepend { 0 } else { list.len() };
             list.insert(at, Arc::new(AnyEntry { id, call }));
         });
@@ -244,7 +270,8 @@ impl Handlers {
             table.events.retain(|(name, list)| {
                 let keep = **name != *event;
                 if !keep {
-                    list.iter().for_each(|entry| entry.spent.store(true, Ordering::Release));
+                    list.iter()
+                        .for_each(|entry| entry.spent.store(true, Ordering::Release));
                 }
                 keep
             });
@@ -255,19 +282,29 @@ impl Handlers {
     pub(crate) fn clear(&self) {
         self.change(|table| {
             for (_, list) in &table.events {
-                list.iter().for_each(|entry| entry.spent.store(true, Ordering::Release));
+                list.iter()
+                    .for_each(|entry| entry.spent.store(true, Ordering::Release));
             }
             *table = Table::default();
         });
     }
 
     pub(crate) fn off_any(&self, outgoing: bool) {
-        self.change(|table| if outgoing { table.any_outgoing.clear() } else { table.any.clear() });
+        self.change(|table| {
+            if outgoing {
+                table.any_outgoing.clear()
+            } else {
+                table.any.clear()
+            }
+        });
     }
 
     pub(crate) fn has(&self, event: &str) -> bool {
         let table = Arc::clone(&lock(&self.table));
-        table.events.binary_search_by(|(name, _)| (**name).cmp(event)).is_ok()
+        table
+            .events
+            .binary_search_by(|(name, _)| (**name).cmp(event))
+            .is_ok()
     }
 
     pub(crate) fn has_outgoing(&self) -> bool {
@@ -286,14 +323,20 @@ impl Handlers {
 
 impl Table {
     fn size(&self) -> usize {
-        self.events.iter().map(|(_, list)| list.len()).sum::<usize>()
+        self.events
+            .iter()
+            .map(|(_, list)| list.len())
+            .sum::<usize>()
             + self.any.len()
             + self.any_outgoing.len()
             + self.notices.len()
     }
 
     fn find(&self, event: &str) -> &[Arc<EventEntry>] {
-        match self.events.binary_search_by(|(name, _)| (**name).cmp(event)) {
+        match self
+            .events
+            .binary_search_by(|(name, _)| (**name).cmp(event))
+        {
             Ok(i) => &self.events[i].1,
             Err(_) => &[],
         }
@@ -320,7 +363,12 @@ impl Table {
     }
 
     /// Runs the handlers of an event from number `from` on, up to one that has to be awaited: its number and future.
-    pub(crate) fn event(&self, owner: &Handlers, delivery: &Delivery<'_>, from: usize) -> Option<(usize, BoxFuture)> {
+    pub(crate) fn event(
+        &self,
+        owner: &Handlers,
+        delivery: &Delivery<'_>,
+        from: usize,
+    ) -> Option<(usize, BoxFuture)> {
         for (i, entry) in self.find(delivery.name).iter().enumerate().skip(from) {
             if let Some(future) = self.call(owner, entry, delivery) {
                 return Some((i, future));
@@ -329,7 +377,12 @@ impl Table {
         None
     }
 
-    fn call(&self, owner: &Handlers, entry: &Arc<EventEntry>, delivery: &Delivery<'_>) -> Option<BoxFuture> {
+    fn call(
+        &self,
+        owner: &Handlers,
+        entry: &Arc<EventEntry>,
+        delivery: &Delivery<'_>,
+    ) -> Option<BoxFuture> {
         if entry.once {
             if entry.spent.swap(true, Ordering::AcqRel) {
                 return None;
@@ -346,7 +399,11 @@ impl Table {
                     ArgsError::Missing { index } | ArgsError::Invalid { index, .. } => Some(*index),
                     _ => None,
                 };
-                tracing::warn!(event = delivery.name, argument, "the arguments do not fit the handler, which is not called");
+                tracing::warn!(
+                    event = delivery.name,
+                    argument,
+                    "the arguments do not fit the handler, which is not called"
+                );
                 tracing::debug!(event = delivery.name, %error, "the arguments do not fit");
                 None
             }
@@ -399,7 +456,11 @@ fn guard<R>(name: &str, call: impl FnOnce() -> R) -> Option<R> {
 fn report(name: &str, panic: &(dyn Any + Send)) {
     let words = panic.downcast_ref::<&str>().copied();
     let words = words.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    tracing::error!(event = name, panic = words.unwrap_or("(no message)"), "a handler panicked");
+    tracing::error!(
+        event = name,
+        panic = words.unwrap_or("(no message)"),
+        "a handler panicked"
+    );
 }
 
 /// A handler's future; a panic in it ends it.

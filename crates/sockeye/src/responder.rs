@@ -32,11 +32,20 @@ impl Responder {
     /// As [`Socket::emit`]. An answer after the connection was lost is dropped without a word: it would mean nothing
     /// on another one.
     pub fn ack<A: EmitArgs>(self, args: A) -> Result<(), EmitError> {
-        let Some(request) = self.request else { return Ok(()) };
-        let Some(shared) = self.shared.upgrade() else { return Err(EmitError::Stale) };
-        encode(None, &args, shared.limits.attachments, |json, records, count| {
-            shared.packet(&self.nsp, Head::Ack(request), json, records, count, None)
-        })
+        let Some(request) = self.request else {
+            return Ok(());
+        };
+        let Some(shared) = self.shared.upgrade() else {
+            return Err(EmitError::Stale);
+        };
+        encode(
+            None,
+            &args,
+            shared.limits.attachments,
+            |json, records, count| {
+                shared.packet(&self.nsp, Head::Ack(request), json, records, count, None)
+            },
+        )
     }
 
     /// The ack id on the wire, if the server asked for an answer.
@@ -53,6 +62,9 @@ impl Responder {
 
 impl fmt::Debug for Responder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Responder").field("namespace", &self.nsp.name).field("ack_id", &self.ack_id()).finish()
+        f.debug_struct("Responder")
+            .field("namespace", &self.nsp.name)
+            .field("ack_id", &self.ack_id())
+            .finish()
     }
 }

@@ -12,12 +12,12 @@ use sockeye_core::{AckRequest, EmitError, Limits, NspOptions, Reconnection};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::oneshot;
 
+use crate::Transport;
 use crate::ack::AckError;
 use crate::args::Args;
 use crate::builder::AuthSource;
 use crate::error::ConnectError;
 use crate::handlers::Handlers;
-use crate::Transport;
 
 /// A poisoned lock still guards sound data here: no user code runs under any of them.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -29,17 +29,30 @@ pub(crate) type Waiter = oneshot::Sender<Result<(), ConnectError>>;
 
 /// Rare requests, in order with the packets.
 pub(crate) enum Command {
-    Connect { nsp: usize, waiter: Option<Waiter> },
-    Disconnect { nsp: usize },
-    Forget { nsp: usize },
+    Connect {
+        nsp: usize,
+        waiter: Option<Waiter>,
+    },
+    Disconnect {
+        nsp: usize,
+    },
+    Forget {
+        nsp: usize,
+    },
     Reconnect,
     /// What the `auth` function came to that was called under this number.
-    Auth { nsp: usize, call: u64, auth: Result<String, String> },
+    Auth {
+        nsp: usize,
+        call: u64,
+        auth: Result<String, String>,
+    },
     Query(String),
     Headers(String),
     Reconnection(Reconnection),
     ReportOutgoing(bool),
-    Clear { nsp: usize },
+    Clear {
+        nsp: usize,
+    },
     /// Told when everything accepted before has been written.
     Flush(oneshot::Sender<()>),
     /// Told when the send buffer has room again.
@@ -50,7 +63,12 @@ pub(crate) enum Command {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Head {
     Command,
-    Emit { nsp: u32, ack: bool, volatile: bool, timeout: Option<Duration> },
+    Emit {
+        nsp: u32,
+        ack: bool,
+        volatile: bool,
+        timeout: Option<Duration>,
+    },
     Ack(AckRequest),
 }
 
@@ -127,7 +145,9 @@ pub(crate) struct Shared {
 
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared").field("transport", &self.transport()).finish_non_exhaustive()
+        f.debug_struct("Shared")
+            .field("transport", &self.transport())
+            .finish_non_exhaustive()
     }
 }
 
@@ -154,7 +174,9 @@ pub(crate) fn encode<A: EmitArgs + ?Sized, R>(
     let mut attach = |bytes: &[u8]| {
         count += 1;
         if count > usize::from(limit) {
-            return Err(EncodeError::TooManyAttachments { limit: limit.into() });
+            return Err(EncodeError::TooManyAttachments {
+                limit: limit.into(),
+            });
         }
         let len = u32::try_from(bytes.len()).map_err(|_| EncodeError::BufferTooSmall)?;
         records.extend_from_slice(&len.to_le_bytes());
@@ -198,7 +220,12 @@ impl Shared {
         if inbox.closed {
             return;
         }
-        inbox.entries.push(Entry { head: Head::Command, json: 0, records: 0, attachments: 0 });
+        inbox.entries.push(Entry {
+            head: Head::Command,
+            json: 0,
+            records: 0,
+            attachments: 0,
+        });
         inbox.commands.push_back(command);
         self.wake(inbox);
     }
@@ -214,10 +241,17 @@ impl Shared {
         ack: Option<AckSender>,
     ) -> Result<(), EmitError> {
         // At least what it will take in the core, so that what is accepted here is accepted there.
-        let binary = if self.base64 { records.len().div_ceil(3) * 4 } else { records.len() };
+        let binary = if self.base64 {
+            records.len().div_ceil(3) * 4
+        } else {
+            records.len()
+        };
         // (The name is there twice when a packet may be sent again.)
         let size = json.len() + binary + 2 * nsp.name.len() + ENTRY * (1 + attachments);
-        if size > self.limits.send || 1 + attachments > self.limits.packets || size > u32::MAX as usize / 2 {
+        if size > self.limits.send
+            || 1 + attachments > self.limits.packets
+            || size > u32::MAX as usize / 2
+        {
             return Err(EmitError::TooLarge);
         }
         let mut inbox = lock(&self.inbox);
@@ -260,7 +294,8 @@ impl Shared {
             inbox.closed = taken.closed;
             // Counted without a gap, until the driver tells what the core really keeps.
             self.queued.fetch_add(taken.size, Ordering::Relaxed);
-            self.queued_packets.fetch_add(taken.packets, Ordering::Relaxed);
+            self.queued_packets
+                .fetch_add(taken.packets, Ordering::Relaxed);
         }
     }
 

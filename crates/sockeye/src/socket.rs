@@ -40,7 +40,9 @@ impl Clone for Socket {
 impl Drop for Socket {
     fn drop(&mut self) {
         if self.nsp.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.shared.command(Command::Forget { nsp: self.nsp.index });
+            self.shared.command(Command::Forget {
+                nsp: self.nsp.index,
+            });
         }
         if self.shared.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.shared.waker.wake();
@@ -59,7 +61,11 @@ impl Socket {
     pub(crate) fn upgrade(shared: &Weak<Shared>, nsp: &Arc<NspShared>) -> Option<Self> {
         let shared = shared.upgrade()?;
         let alive = |count: &AtomicUsize| {
-            count.fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| (n > 0).then_some(n + 1)).is_ok()
+            count
+                .fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| {
+                    (n > 0).then_some(n + 1)
+                })
+                .is_ok()
         };
         if !alive(&shared.handles) {
             return None;
@@ -68,15 +74,29 @@ impl Socket {
             shared.handles.fetch_sub(1, Ordering::AcqRel);
             return None;
         }
-        Some(Self { shared, nsp: Arc::clone(nsp) })
+        Some(Self {
+            shared,
+            nsp: Arc::clone(nsp),
+        })
     }
 
-    pub(crate) fn new(shared: Arc<Shared>, name: &str, options: NspOptions, auth: AuthSource) -> Self {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        name: &str,
+        options: NspOptions,
+        auth: AuthSource,
+    ) -> Self {
         let mut nsps = lock(&shared.nsps);
-        let existing = nsps.iter().find(|nsp| *nsp.name == *name && !nsp.gone.load(Ordering::Acquire)).cloned();
+        let existing = nsps
+            .iter()
+            .find(|nsp| *nsp.name == *name && !nsp.gone.load(Ordering::Acquire))
+            .cloned();
         let nsp = existing.unwrap_or_else(|| {
             // The place of a namespace that has been left for good is taken again.
-            let index = nsps.iter().position(|nsp| nsp.gone.load(Ordering::Acquire)).unwrap_or(nsps.len());
+            let index = nsps
+                .iter()
+                .position(|nsp| nsp.gone.load(Ordering::Acquire))
+                .unwrap_or(nsps.len());
             let nsp = Arc::new(NspShared {
                 index,
                 name: name.into(),
@@ -172,12 +192,28 @@ impl Socket {
         self.emit("message", args)
     }
 
-    fn send_packet<A: EmitArgs>(&self, event: &str, args: &A, volatile: bool) -> Result<(), EmitError> {
+    fn send_packet<A: EmitArgs>(
+        &self,
+        event: &str,
+        args: &A,
+        volatile: bool,
+    ) -> Result<(), EmitError> {
         check_event(event)?;
-        let head = Head::Emit { nsp: self.nsp.index as u32, ack: false, volatile, timeout: None };
-        encode(Some(event), args, self.shared.limits.attachments, |json, records, count| {
-            self.shared.packet(&self.nsp, head, json, records, count, None)
-        })
+        let head = Head::Emit {
+            nsp: self.nsp.index as u32,
+            ack: false,
+            volatile,
+            timeout: None,
+        };
+        encode(
+            Some(event),
+            args,
+            self.shared.limits.attachments,
+            |json, records, count| {
+                self.shared
+                    .packet(&self.nsp, head, json, records, count, None)
+            },
+        )
     }
 
     /// Emits an event and gives a future of the server's answer, decoded as the tuple `T`:
@@ -189,11 +225,20 @@ impl Socket {
         self.ask(event, &args, None, false)
     }
 
-    fn ask<T, A: EmitArgs>(&self, event: &str, args: &A, timeout: Option<Duration>, volatile: bool) -> AckFuture<T> {
+    fn ask<T, A: EmitArgs>(
+        &self,
+        event: &str,
+        args: &A,
+        timeout: Option<Duration>,
+        volatile: bool,
+    ) -> AckFuture<T> {
         let packet = check_event(event).and_then(|()| {
-            encode(Some(event), args, self.shared.limits.attachments, |json, records, count| {
-                Ok((json.to_vec(), records.to_vec(), count))
-            })
+            encode(
+                Some(event),
+                args,
+                self.shared.limits.attachments,
+                |json, records, count| Ok((json.to_vec(), records.to_vec(), count)),
+            )
         });
         AckFuture::new(self.clone(), packet, timeout, volatile)
     }
@@ -232,7 +277,9 @@ impl Socket {
     /// Drops what was emitted on this namespace and has not been sent (after a long time offline, say).
     /// Acknowledgements that waited for it fail.
     pub fn clear_send_buffer(&self) {
-        self.shared.command(Command::Clear { nsp: self.nsp.index });
+        self.shared.command(Command::Clear {
+            nsp: self.nsp.index,
+        });
     }
 
     // ---- connection ----
@@ -245,7 +292,9 @@ impl Socket {
     pub async fn connect(&self) -> Result<(), ConnectError> {
         let (sender, receiver) = oneshot::channel();
         self.begin_connect(Some(sender));
-        receiver.await.unwrap_or_else(|_| Err(ConnectError::closed()))
+        receiver
+            .await
+            .unwrap_or_else(|_| Err(ConnectError::closed()))
     }
 
     /// Connects the namespace (again) in the background.
@@ -254,8 +303,14 @@ impl Socket {
     }
 
     fn begin_connect(&self, waiter: Option<crate::shared::Waiter>) {
-        let _ = self.nsp.state.compare_exchange(IDLE, ACTIVE, Ordering::AcqRel, Ordering::Acquire);
-        self.shared.command(Command::Connect { nsp: self.nsp.index, waiter });
+        let _ = self
+            .nsp
+            .state
+            .compare_exchange(IDLE, ACTIVE, Ordering::AcqRel, Ordering::Acquire);
+        self.shared.command(Command::Connect {
+            nsp: self.nsp.index,
+            waiter,
+        });
     }
 
     /// Leaves the namespace, after what was emitted before has been sent; there is no reconnection until
@@ -264,7 +319,9 @@ impl Socket {
     pub fn disconnect(&self) {
         self.nsp.state.store(IDLE, Ordering::Release);
         *lock(&self.nsp.id) = None;
-        self.shared.command(Command::Disconnect { nsp: self.nsp.index });
+        self.shared.command(Command::Disconnect {
+            nsp: self.nsp.index,
+        });
     }
 
     /// Drops the connection of all namespaces and makes a new one at once (reason `forced close`). A running wait for
@@ -312,7 +369,8 @@ impl Socket {
         &self,
         headers: impl IntoIterator<Item = (K, V)>,
     ) -> Result<(), ConnectError> {
-        self.shared.command(Command::Headers(encode_headers(headers)?));
+        self.shared
+            .command(Command::Headers(encode_headers(headers)?));
         Ok(())
     }
 
@@ -389,8 +447,16 @@ impl Socket {
     }
 
     fn sync_outgoing(&self) {
-        let any = lock(&self.shared.nsps).iter().any(|nsp| nsp.handlers.has_outgoing());
-        if any != (self.shared.outgoing.swap(usize::from(any), Ordering::AcqRel) > 0) {
+        let any = lock(&self.shared.nsps)
+            .iter()
+            .any(|nsp| nsp.handlers.has_outgoing());
+        if any
+            != (self
+                .shared
+                .outgoing
+                .swap(usize::from(any), Ordering::AcqRel)
+                > 0)
+        {
             self.shared.command(Command::ReportOutgoing(any));
         }
     }
@@ -399,7 +465,9 @@ impl Socket {
     /// connection's last handle. It holds up to 256 events: a stream that is not read holds all later events of the
     /// connection up (never heartbeats).
     pub fn events(&self) -> EventStream {
-        EventStream { receiver: self.nsp.handlers.event_stream(256) }
+        EventStream {
+            receiver: self.nsp.handlers.event_stream(256),
+        }
     }
 
     /// What happens to the connection, as a stream, from now on. It is not bounded: read it, or drop it.
@@ -419,10 +487,15 @@ impl Socket {
     /// # }
     /// ```
     pub fn notices(&self) -> NoticeStream {
-        NoticeStream { receiver: self.nsp.handlers.notice_stream() }
+        NoticeStream {
+            receiver: self.nsp.handlers.notice_stream(),
+        }
     }
 
-    fn on_notice(&self, pick: impl Fn(&Notice, &crate::Responder) + Send + Sync + 'static) -> HandlerId {
+    fn on_notice(
+        &self,
+        pick: impl Fn(&Notice, &crate::Responder) + Send + Sync + 'static,
+    ) -> HandlerId {
         self.nsp.handlers.on_notice(Box::new(pick))
     }
 
@@ -436,7 +509,10 @@ impl Socket {
     }
 
     /// Called each time the namespace, which was joined, has been left.
-    pub fn on_disconnect(&self, handler: impl Fn(Disconnected) + Send + Sync + 'static) -> HandlerId {
+    pub fn on_disconnect(
+        &self,
+        handler: impl Fn(Disconnected) + Send + Sync + 'static,
+    ) -> HandlerId {
         self.on_notice(move |notice, _| {
             if let Notice::Disconnected(disconnected) = notice {
                 handler(disconnected.clone());
@@ -445,7 +521,10 @@ impl Socket {
     }
 
     /// Called each time an attempt to join has failed; [`ConnectError::active`] tells whether it is tried again.
-    pub fn on_connect_error(&self, handler: impl Fn(ConnectError) + Send + Sync + 'static) -> HandlerId {
+    pub fn on_connect_error(
+        &self,
+        handler: impl Fn(ConnectError) + Send + Sync + 'static,
+    ) -> HandlerId {
         self.on_notice(move |notice, _| {
             if let Notice::ConnectError(error) = notice {
                 handler(error.clone());
@@ -483,12 +562,19 @@ impl Socket {
 
 /// Reserved names are refused before anything is encoded (A7 item 78).
 fn check_event(event: &str) -> Result<(), EmitError> {
-    if sockeye_core::packet::is_reserved_event(event) { Err(EmitError::Reserved) } else { Ok(()) }
+    if sockeye_core::packet::is_reserved_event(event) {
+        Err(EmitError::Reserved)
+    } else {
+        Ok(())
+    }
 }
 
 impl fmt::Debug for Socket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Socket").field("namespace", &self.nsp.name).field("connected", &self.connected()).finish()
+        f.debug_struct("Socket")
+            .field("namespace", &self.nsp.name)
+            .field("connected", &self.connected())
+            .finish()
     }
 }
 

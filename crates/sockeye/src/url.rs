@@ -20,7 +20,9 @@ pub(crate) struct Address {
 impl Address {
     pub(crate) fn parse(text: &str) -> Result<Self, ConnectError> {
         let bad = |why: &str| {
-            ConnectError::config(format!("bad URL {text:?}: {why}; it should look like http://localhost:3000/namespace"))
+            ConnectError::config(format!(
+                "bad URL {text:?}: {why}; it should look like http://localhost:3000/namespace"
+            ))
         };
         let text_trimmed = text.trim();
         if text_trimmed.is_empty() {
@@ -38,10 +40,16 @@ impl Address {
                     "TLS is not built into this version: use http:// or ws://, or a TLS-terminating proxy next to the client",
                 ));
             }
-            other => return Err(bad(&format!("the scheme {other} is unknown: use http or ws"))),
+            other => {
+                return Err(bad(&format!(
+                    "the scheme {other} is unknown: use http or ws"
+                )));
+            }
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(bad("user name and password cannot be sent this way: use the header Authorization or auth"));
+            return Err(bad(
+                "user name and password cannot be sent this way: use the header Authorization or auth",
+            ));
         }
         let (host, ipv6) = match url.host() {
             Some(Host::Domain(name)) if !name.is_empty() => (name.to_owned(), false),
@@ -49,22 +57,40 @@ impl Address {
             Some(Host::Ipv6(ip)) => (ip.to_string(), true),
             _ => return Err(bad("it has no host")),
         };
-        let port = url.port_or_known_default().filter(|port| *port != 0).ok_or_else(|| bad("it has no port"))?;
+        let port = url
+            .port_or_known_default()
+            .filter(|port| *port != 0)
+            .ok_or_else(|| bad("it has no port"))?;
         let path = url.path();
         Ok(Self {
             host,
             port,
             explicit_port: url.port().is_some(),
             ipv6,
-            namespace: if path.is_empty() { "/".into() } else { decode(path) },
-            query: url.query_pairs().map(|(k, v)| (k.into_owned(), v.into_owned())).collect(),
+            namespace: if path.is_empty() {
+                "/".into()
+            } else {
+                decode(path)
+            },
+            query: url
+                .query_pairs()
+                .map(|(k, v)| (k.into_owned(), v.into_owned()))
+                .collect(),
         })
     }
 
     /// The `Host` header.
     pub(crate) fn authority(&self) -> String {
-        let host = if self.ipv6 { format!("[{}]", self.host) } else { self.host.clone() };
-        if self.explicit_port { format!("{host}:{}", self.port) } else { host }
+        let host = if self.ipv6 {
+            format!("[{}]", self.host)
+        } else {
+            self.host.clone()
+        };
+        if self.explicit_port {
+            format!("{host}:{}", self.port)
+        } else {
+            host
+        }
     }
 }
 
@@ -95,14 +121,27 @@ mod tests {
     #[test]
     fn reads_urls() {
         let a = Address::parse("http://localhost:3000/chat?token=a%20b&x=1").unwrap();
-        assert_eq!((a.host.as_str(), a.port, a.namespace.as_str()), ("localhost", 3000, "/chat"));
-        assert_eq!(a.query, [("token".into(), "a b".into()), ("x".into(), "1".into())]);
+        assert_eq!(
+            (a.host.as_str(), a.port, a.namespace.as_str()),
+            ("localhost", 3000, "/chat")
+        );
+        assert_eq!(
+            a.query,
+            [("token".into(), "a b".into()), ("x".into(), "1".into())]
+        );
         assert_eq!(a.authority(), "localhost:3000");
         assert_eq!(Address::parse("ws://h").unwrap().authority(), "h");
         assert_eq!(Address::parse("ws://h").unwrap().namespace, "/");
         assert_eq!(Address::parse("http://h:80/").unwrap().port, 80);
         let six = Address::parse("http://[::1]:8080/é").unwrap();
-        assert_eq!((six.host.as_str(), six.authority().as_str(), six.namespace.as_str()), ("::1", "[::1]:8080", "/é"));
+        assert_eq!(
+            (
+                six.host.as_str(),
+                six.authority().as_str(),
+                six.namespace.as_str()
+            ),
+            ("::1", "[::1]:8080", "/é")
+        );
     }
 
     #[test]
@@ -118,7 +157,10 @@ mod tests {
             ("http://u:p@h", "user name"),
         ] {
             let error = Address::parse(url).unwrap_err().to_string();
-            assert!(error.contains(words) && !error.contains('\n'), "{url}: {error}");
+            assert!(
+                error.contains(words) && !error.contains('\n'),
+                "{url}: {error}"
+            );
         }
     }
 }

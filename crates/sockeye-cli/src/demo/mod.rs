@@ -421,10 +421,7 @@ fn summary_lines(summary: &Summary, hub: Option<&Hub>, elapsed: Duration) -> Vec
         );
         row(
             "reconnections",
-            format!(
-                "{} (links cut: {})",
-                summary.reconnections, summary.cuts
-            ),
+            format!("{} (links cut: {})", summary.reconnections, summary.cuts),
         );
         row(
             "round trip",

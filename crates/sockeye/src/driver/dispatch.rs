@@ -32,9 +32,22 @@ pub(super) struct Batch {
 }
 
 pub(super) enum Item {
-    Message { nsp: Arc<NspShared>, name: u32, args: u32, records: u32, count: u16, ack: Option<AckRequest> },
-    Outgoing { nsp: Arc<NspShared>, event: Box<(Box<str>, Args)> },
-    Notice { nsp: Arc<NspShared>, notice: Box<Notice> },
+    Message {
+        nsp: Arc<NspShared>,
+        name: u32,
+        args: u32,
+        records: u32,
+        count: u16,
+        ack: Option<AckRequest>,
+    },
+    Outgoing {
+        nsp: Arc<NspShared>,
+        event: Box<(Box<str>, Args)>,
+    },
+    Notice {
+        nsp: Arc<NspShared>,
+        notice: Box<Notice>,
+    },
     End,
 }
 
@@ -70,19 +83,27 @@ impl Batch {
             count += 1;
         }
         let attachments = Attachments::from_records(&records, count).unwrap_or(Attachments::EMPTY);
-        let Ok(mut all) = ArgsRef::new(outgoing.data(), attachments) else { return };
+        let Ok(mut all) = ArgsRef::new(outgoing.data(), attachments) else {
+            return;
+        };
         let Ok(name) = all.next_text() else { return };
         let name: Box<str> = name.to_cow().into();
         let rest: Vec<&str> = all.iter_raw().skip(1).collect();
         let json = format!("[{}]", rest.join(","));
         if let Ok(args) = ArgsRef::new(&json, attachments) {
             let event = Box::new((name, Args::from_ref(&args)));
-            self.items.push(Item::Outgoing { nsp: Arc::clone(nsp), event });
+            self.items.push(Item::Outgoing {
+                nsp: Arc::clone(nsp),
+                event,
+            });
         }
     }
 
     pub(super) fn notice(&mut self, nsp: &Arc<NspShared>, notice: Notice) {
-        self.items.push(Item::Notice { nsp: Arc::clone(nsp), notice: Box::new(notice) });
+        self.items.push(Item::Notice {
+            nsp: Arc::clone(nsp),
+            notice: Box::new(notice),
+        });
     }
 
     fn is_large(&self) -> bool {
@@ -113,7 +134,11 @@ pub(super) struct Outlet {
 impl Outlet {
     pub(super) const fn new() -> Self {
         Self {
-            waiting: Mutex::new(Batch { items: Vec::new(), text: String::new(), records: Vec::new() }),
+            waiting: Mutex::new(Batch {
+                items: Vec::new(),
+                text: String::new(),
+                records: Vec::new(),
+            }),
             dispatcher: AtomicWaker::new(),
             driver: AtomicWaker::new(),
             ended: AtomicBool::new(false),
@@ -134,7 +159,11 @@ impl Outlet {
                 return Poll::Ready(true);
             }
             self.dispatcher.register(cx.waker());
-            if self.ended.load(Ordering::Acquire) { Poll::Ready(false) } else { Poll::Pending }
+            if self.ended.load(Ordering::Acquire) {
+                Poll::Ready(false)
+            } else {
+                Poll::Pending
+            }
         })
         .await
     }
@@ -193,10 +222,17 @@ struct Cached {
 
 impl Cached {
     fn load(&mut self, nsp: &Arc<NspShared>, shared: &Weak<Shared>) {
-        let same = self.nsp.as_ref().is_some_and(|cached| Arc::ptr_eq(cached, nsp));
+        let same = self
+            .nsp
+            .as_ref()
+            .is_some_and(|cached| Arc::ptr_eq(cached, nsp));
         if !same {
             self.nsp = Some(Arc::clone(nsp));
-            self.responder = Some(Responder { shared: Weak::clone(shared), nsp: Arc::clone(nsp), request: None });
+            self.responder = Some(Responder {
+                shared: Weak::clone(shared),
+                nsp: Arc::clone(nsp),
+                request: None,
+            });
         }
         if !same || self.version != nsp.handlers.version() {
             (self.version, self.table) = nsp.handlers.table();
@@ -208,7 +244,12 @@ impl Cached {
 pub(super) async fn run(outlet: Arc<Outlet>, shared: Weak<Shared>) {
     let mut batch = Batch::default();
     let nobody: Arc<Table> = Arc::default();
-    let mut cached = Cached { nsp: None, version: 0, table: Arc::clone(&nobody), responder: None };
+    let mut cached = Cached {
+        nsp: None,
+        version: 0,
+        table: Arc::clone(&nobody),
+        responder: None,
+    };
     loop {
         batch.clear();
         outlet.take(&mut batch).await;
@@ -217,7 +258,14 @@ pub(super) async fn run(outlet: Arc<Outlet>, shared: Weak<Shared>) {
         for item in &batch.items {
             match item {
                 Item::End => return,
-                Item::Message { nsp, name, args, records, count, ack } => {
+                Item::Message {
+                    nsp,
+                    name,
+                    args,
+                    records,
+                    count,
+                    ack,
+                } => {
                     let mut part = |len: u32| {
                         let from = at;
                         at += len as usize;
@@ -233,11 +281,16 @@ pub(super) async fn run(outlet: Arc<Outlet>, shared: Weak<Shared>) {
                         }
                     };
                     cached.load(nsp, &shared);
-                    let Some(responder) = &mut cached.responder else { continue };
+                    let Some(responder) = &mut cached.responder else {
+                        continue;
+                    };
                     responder.request = *ack;
                     let delivery = Delivery {
                         name,
-                        args: ArgsRef::from_checked(args, attachments.unwrap_or(Attachments::EMPTY)),
+                        args: ArgsRef::from_checked(
+                            args,
+                            attachments.unwrap_or(Attachments::EMPTY),
+                        ),
                         responder,
                     };
                     let table = &cached.table;
@@ -250,15 +303,27 @@ pub(super) async fn run(outlet: Arc<Outlet>, shared: Weak<Shared>) {
                     }
                     let mut from = 0;
                     while let Some((i, future)) = table.event(&nsp.handlers, &delivery, from) {
-                        Guarded { name: delivery.name, future }.await;
+                        Guarded {
+                            name: delivery.name,
+                            future,
+                        }
+                        .await;
                         from = i + 1;
                     }
                 }
                 Item::Outgoing { nsp, event } => {
                     cached.load(nsp, &shared);
                     let (name, args) = (event.0.clone(), event.1.clone());
-                    let responder = Responder { shared: Weak::clone(&shared), nsp: Arc::clone(nsp), request: None };
-                    cached.table.outgoing(&Event { name, args, responder });
+                    let responder = Responder {
+                        shared: Weak::clone(&shared),
+                        nsp: Arc::clone(nsp),
+                        request: None,
+                    };
+                    cached.table.outgoing(&Event {
+                        name,
+                        args,
+                        responder,
+                    });
                 }
                 Item::Notice { nsp, notice } => {
                     cached.load(nsp, &shared);

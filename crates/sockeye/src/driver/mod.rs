@@ -100,7 +100,12 @@ struct Driver {
 }
 
 /// Starts the two tasks of a connection.
-pub(crate) fn spawn(runtime: &tokio::runtime::Handle, shared: Arc<Shared>, config: Config<'static>, target: Target) {
+pub(crate) fn spawn(
+    runtime: &tokio::runtime::Handle,
+    shared: Arc<Shared>,
+    config: Config<'static>,
+    target: Target,
+) {
     let span = tracing::debug_span!("sockeye", host = %config.host, path = %config.path);
     // Handles keep to the limits; the core has room to spare for CONNECT packets and the like.
     let mut config = config;
@@ -143,7 +148,9 @@ pub(crate) fn spawn(runtime: &tokio::runtime::Handle, shared: Arc<Shared>, confi
 impl Driver {
     /// Reads the clock.
     fn tick(&mut self) {
-        self.now = Instant::from_micros(u64::try_from(self.origin.elapsed().as_micros()).unwrap_or(u64::MAX));
+        self.now = Instant::from_micros(
+            u64::try_from(self.origin.elapsed().as_micros()).unwrap_or(u64::MAX),
+        );
     }
 
     /// Does what the core asks for until it is idle.
@@ -200,7 +207,9 @@ impl Driver {
     fn dial(&mut self, cx: &mut Context<'_>) -> bool {
         self.dialing = false;
         for link in Link::ALL {
-            let Io::Dialing(future) = &mut self.links[link.index()] else { continue };
+            let Io::Dialing(future) = &mut self.links[link.index()] else {
+                continue;
+            };
             let Poll::Ready(result) = future.as_mut().poll(cx) else {
                 self.dialing = true;
                 continue;
@@ -230,7 +239,9 @@ impl Driver {
     /// Reads what has arrived; whether anything has. What one read brings is worked through before the next.
     fn read(&mut self, cx: &mut Context<'_>) -> bool {
         for link in Link::ALL {
-            let Io::Open(_) = self.links[link.index()] else { continue };
+            let Io::Open(_) = self.links[link.index()] else {
+                continue;
+            };
             // Answers to POSTs bring no events, and without them no pong could follow another.
             if self.paused && link != Link::Post {
                 continue;
@@ -306,7 +317,9 @@ impl Driver {
         if self.armed.is_none_or(|armed| wake < armed) {
             self.armed = Some(wake);
             let at = self.origin + Duration::from_micros(wake.as_micros());
-            self.sleep.as_mut().reset(tokio::time::Instant::from_std(at));
+            self.sleep
+                .as_mut()
+                .reset(tokio::time::Instant::from_std(at));
             self.registered = false;
         }
         // The timer keeps the waker of its last poll.

@@ -36,14 +36,21 @@ pub(super) fn dial(target: &super::Target, fresh: bool) -> DialFuture {
         let query = computed(query, "the query").await?;
         let headers = computed(headers, "the headers").await?;
         let stream = connect(&address).await?;
-        Ok(Dialed { stream, query, headers })
+        Ok(Dialed {
+            stream,
+            query,
+            headers,
+        })
     })
 }
 
 async fn computed(source: Option<PairsFn>, what: &str) -> Result<Option<String>, String> {
     match source {
         None => Ok(None),
-        Some(source) => caught(source).await.map(Some).map_err(|error| format!("{what} could not be computed: {error}")),
+        Some(source) => caught(source)
+            .await
+            .map(Some)
+            .map_err(|error| format!("{what} could not be computed: {error}")),
     }
 }
 
@@ -59,9 +66,13 @@ async fn connect(address: &Address) -> Result<TcpStream, String> {
 /// An error for people.
 fn words(error: &io::Error, place: &str) -> String {
     match error.kind() {
-        io::ErrorKind::ConnectionRefused => format!("connection refused by {place} (is the server running?)"),
+        io::ErrorKind::ConnectionRefused => {
+            format!("connection refused by {place} (is the server running?)")
+        }
         io::ErrorKind::TimedOut => format!("no answer from {place}"),
-        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => format!("{place} cannot be reached"),
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+            format!("{place} cannot be reached")
+        }
         _ => {
             let text = error.to_string();
             if text.contains("lookup") || text.contains("resolve") {
@@ -76,15 +87,29 @@ fn words(error: &io::Error, place: &str) -> String {
 impl Io {
     /// Reads into `buf`; `Ok(0)` is the end of the stream.
     #[inline]
-    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        let Self::Open(stream) = self else { return Poll::Pending };
+    pub(super) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let Self::Open(stream) = self else {
+            return Poll::Pending;
+        };
         let mut buf = ReadBuf::new(buf);
-        Pin::new(stream).poll_read(cx, &mut buf).map_ok(|()| buf.filled().len())
+        Pin::new(stream)
+            .poll_read(cx, &mut buf)
+            .map_ok(|()| buf.filled().len())
     }
 
     #[inline]
-    pub(super) fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let Self::Open(stream) = self else { return Poll::Pending };
+    pub(super) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let Self::Open(stream) = self else {
+            return Poll::Pending;
+        };
         Pin::new(stream).poll_write(cx, bytes)
     }
 }

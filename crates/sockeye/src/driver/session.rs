@@ -39,7 +39,10 @@ pub(super) enum FollowUp {
 impl View<'_> {
     fn space(&mut self, nsp: Nsp) -> Option<&mut Space> {
         let index = *self.by_nsp.get(nsp.index())?;
-        self.spaces.get_mut(index)?.as_mut().filter(|space| space.nsp == nsp)
+        self.spaces
+            .get_mut(index)?
+            .as_mut()
+            .filter(|space| space.nsp == nsp)
     }
 
     /// Tells every namespace that wants to be connected.
@@ -55,7 +58,9 @@ impl View<'_> {
 /// Whether trying again is of no use: the answer came from something that is not a Socket.IO server, or will not have us.
 fn is_definitive(cause: Cause) -> bool {
     match cause {
-        Cause::Http { status, .. } => (400..500).contains(&status) && !matches!(status, 408 | 425 | 429),
+        Cause::Http { status, .. } => {
+            (400..500).contains(&status) && !matches!(status, 408 | 425 | 429)
+        }
         Cause::Redirect(_)
         | Cause::Html(_)
         | Cause::BadHttp(_)
@@ -81,7 +86,11 @@ pub(super) fn event(event: Event<'_>, view: &mut View<'_>) -> Option<FollowUp> {
         Event::Ack { id, result } => {
             if let Some(sender) = view.acks.take(id.get()) {
                 // The receiver may be gone: then nobody cares.
-                let _ = sender.send(result.map(|args| Args::from_ref(&args)).map_err(AckError::from));
+                let _ = sender.send(
+                    result
+                        .map(|args| Args::from_ref(&args))
+                        .map_err(AckError::from),
+                );
             }
         }
         Event::Outgoing(outgoing) => {
@@ -90,7 +99,11 @@ pub(super) fn event(event: Event<'_>, view: &mut View<'_>) -> Option<FollowUp> {
         }
         Event::Opened { transport, sid } => {
             tracing::debug!(transport = transport.name(), sid, "connected to the server");
-            let n = if transport == Transport::Polling { 1 } else { 2 };
+            let n = if transport == Transport::Polling {
+                1
+            } else {
+                2
+            };
             view.shared.transport.store(n, Ordering::Relaxed);
         }
         Event::Upgraded => {
@@ -107,7 +120,9 @@ pub(super) fn event(event: Event<'_>, view: &mut View<'_>) -> Option<FollowUp> {
         Event::ConnectError(refusal) => {
             let message = refusal.message.to_cow().into_owned();
             let mut error = ConnectError::new(ConnectErrorKind::Refused, message);
-            error.data = refusal.data.and_then(|data| serde_json::from_str(data).ok());
+            error.data = refusal
+                .data
+                .and_then(|data| serde_json::from_str(data).ok());
             let space = view.space(refusal.nsp)?;
             tracing::debug!(namespace = %space.shared.name, message = error.message, "the server refused the namespace");
             for waiter in space.waiters.drain(..) {
@@ -117,7 +132,11 @@ pub(super) fn event(event: Event<'_>, view: &mut View<'_>) -> Option<FollowUp> {
             view.batch.notice(&shared, Notice::ConnectError(error));
             return Some(FollowUp::State(refusal.nsp));
         }
-        Event::Disconnected { nsp, reason, details } => {
+        Event::Disconnected {
+            nsp,
+            reason,
+            details,
+        } => {
             let retry = view.shared.transport.load(Ordering::Relaxed) == RETRYING;
             let space = view.space(nsp)?;
             let will_reconnect = reason.reconnects() && retry;
@@ -133,9 +152,16 @@ pub(super) fn event(event: Event<'_>, view: &mut View<'_>) -> Option<FollowUp> {
             view.batch.notice(&shared, notice);
             return Some(FollowUp::State(nsp));
         }
-        Event::Closed { reason, details, opened, retry } => {
+        Event::Closed {
+            reason,
+            details,
+            opened,
+            retry,
+        } => {
             tracing::debug!(%reason, %details, opened, retry, "the connection has ended");
-            view.shared.transport.store(if retry { RETRYING } else { 0 }, Ordering::Relaxed);
+            view.shared
+                .transport
+                .store(if retry { RETRYING } else { 0 }, Ordering::Relaxed);
             let mut error = ConnectError::new(ConnectErrorKind::Transport, details.to_string());
             error.cause = Some(details.cause);
             error.active = retry;
@@ -145,7 +171,8 @@ pub(super) fn event(event: Event<'_>, view: &mut View<'_>) -> Option<FollowUp> {
                 if space.joined || space.shared.state.load(Ordering::Acquire) == IDLE {
                     continue;
                 }
-                view.batch.notice(&space.shared, Notice::ConnectError(error.clone()));
+                view.batch
+                    .notice(&space.shared, Notice::ConnectError(error.clone()));
                 if give_up {
                     for waiter in space.waiters.drain(..) {
                         let _ = waiter.send(Err(error.clone()));
@@ -170,7 +197,11 @@ pub(super) fn event(event: Event<'_>, view: &mut View<'_>) -> Option<FollowUp> {
         }
         Event::Ping => view.tell_active(&Notice::Ping),
         Event::Refused { bytes, limit } => {
-            tracing::warn!(bytes, limit, "a message from the server is larger than the limit and was skipped");
+            tracing::warn!(
+                bytes,
+                limit,
+                "a message from the server is larger than the limit and was skipped"
+            );
             view.tell_active(&Notice::TooLarge { bytes, limit });
         }
         _ => (),
@@ -223,7 +254,12 @@ impl Driver {
                         tracing::debug!(%error, id = request.id(), "an acknowledgement was not sent");
                     }
                 }
-                Head::Emit { nsp, ack, volatile, timeout } => {
+                Head::Emit {
+                    nsp,
+                    ack,
+                    volatile,
+                    timeout,
+                } => {
                     let sender = if ack { inbox.acks.pop_front() } else { None };
                     let mut options = EmitOptions::PLAIN;
                     options.ack = ack;
@@ -285,7 +321,13 @@ impl Driver {
             self.by_nsp.resize(nsp.index() + 1, usize::MAX);
         }
         self.by_nsp[nsp.index()] = index;
-        self.spaces[index] = Some(Space { nsp, shared, waiters: Vec::new(), joined: false, asked: None });
+        self.spaces[index] = Some(Space {
+            nsp,
+            shared,
+            waiters: Vec::new(),
+            joined: false,
+            asked: None,
+        });
         Some(nsp)
     }
 
@@ -295,7 +337,9 @@ impl Driver {
             Command::Connect { nsp: index, waiter } => match self.space(index) {
                 None => {
                     if let Some(waiter) = waiter {
-                        let _ = waiter.send(Err(ConnectError::config("too many namespaces on one connection")));
+                        let _ = waiter.send(Err(ConnectError::config(
+                            "too many namespaces on one connection",
+                        )));
                     }
                 }
                 Some(nsp) => {
@@ -325,9 +369,17 @@ impl Driver {
             }
             Command::Forget { nsp: index } => self.forget(index),
             Command::Reconnect => self.core.reconnect(now),
-            Command::Auth { nsp: index, call, auth } => {
+            Command::Auth {
+                nsp: index,
+                call,
+                auth,
+            } => {
                 // The place may have been taken by another namespace, or the answer by a later call.
-                let asked = self.spaces.get(index).and_then(Option::as_ref).and_then(|space| space.asked.as_ref());
+                let asked = self
+                    .spaces
+                    .get(index)
+                    .and_then(Option::as_ref)
+                    .and_then(|space| space.asked.as_ref());
                 if asked.is_some_and(|asked| asked.call == call) {
                     self.auth(index, auth);
                 }
@@ -348,7 +400,9 @@ impl Driver {
 
     /// The last handle of a namespace is gone.
     fn forget(&mut self, index: usize) {
-        let Some(shared) = lock(&self.shared.nsps).get(index).cloned() else { return };
+        let Some(shared) = lock(&self.shared.nsps).get(index).cloned() else {
+            return;
+        };
         // A handle may have been made again meanwhile.
         if shared.handles.load(Ordering::Acquire) > 0 || shared.gone.swap(true, Ordering::AcqRel) {
             return;
@@ -366,7 +420,9 @@ impl Driver {
     /// The `auth` payload has been computed.
     fn auth(&mut self, index: usize, auth: Result<String, String>) {
         let now = self.now;
-        let Some(Some(space)) = self.spaces.get_mut(index) else { return };
+        let Some(Some(space)) = self.spaces.get_mut(index) else {
+            return;
+        };
         space.asked = None;
         let nsp = space.nsp;
         let error = match auth {
@@ -376,21 +432,29 @@ impl Driver {
             },
             Err(error) => error,
         };
-        let error = ConnectError::new(ConnectErrorKind::Auth, format!("the auth payload could not be had: {error}"));
+        let error = ConnectError::new(
+            ConnectErrorKind::Auth,
+            format!("the auth payload could not be had: {error}"),
+        );
         self.core.refuse_auth(now, nsp);
         space.shared.state.store(IDLE, Ordering::Release);
         for waiter in space.waiters.drain(..) {
             let _ = waiter.send(Err(error.clone()));
         }
-        self.batch.notice(&space.shared, Notice::ConnectError(error));
+        self.batch
+            .notice(&space.shared, Notice::ConnectError(error));
     }
 
     /// Does what an event asked for.
     pub(super) fn follow_up(&mut self, request: FollowUp) {
         match request {
             FollowUp::Auth(nsp) => {
-                let Some(&index) = self.by_nsp.get(nsp.index()) else { return };
-                let Some(Some(space)) = self.spaces.get_mut(index) else { return };
+                let Some(&index) = self.by_nsp.get(nsp.index()) else {
+                    return;
+                };
+                let Some(Some(space)) = self.spaces.get_mut(index) else {
+                    return;
+                };
                 let source = lock(&space.shared.auth).clone();
                 match source {
                     AuthSource::None => self.auth(index, Ok(String::new())),
@@ -403,10 +467,17 @@ impl Driver {
                         let task = tokio::spawn(async move {
                             let auth = caught(function).await.map_err(|error| error.to_string());
                             if let Some(shared) = shared.upgrade() {
-                                shared.command(Command::Auth { nsp: index, call, auth });
+                                shared.command(Command::Auth {
+                                    nsp: index,
+                                    call,
+                                    auth,
+                                });
                             }
                         });
-                        space.asked = Some(Asked { call, task: task.abort_handle() });
+                        space.asked = Some(Asked {
+                            call,
+                            task: task.abort_handle(),
+                        });
                     }
                 }
             }
@@ -418,17 +489,29 @@ impl Driver {
 
     /// Shows handles how a namespace is that is not joined.
     fn show_state(&mut self, nsp: Nsp) {
-        let Some(&index) = self.by_nsp.get(nsp.index()) else { return };
-        let Some(Some(space)) = self.spaces.get_mut(index) else { return };
-        let state = if self.core.is_active(nsp) { ACTIVE } else { IDLE };
+        let Some(&index) = self.by_nsp.get(nsp.index()) else {
+            return;
+        };
+        let Some(Some(space)) = self.spaces.get_mut(index) else {
+            return;
+        };
+        let state = if self.core.is_active(nsp) {
+            ACTIVE
+        } else {
+            IDLE
+        };
         space.shared.state.store(state, Ordering::Release);
         *lock(&space.shared.id) = None;
     }
 
     /// A namespace has been joined; `tell`: it is time to say so.
     fn joined(&mut self, nsp: Nsp, tell: bool) {
-        let Some(&index) = self.by_nsp.get(nsp.index()) else { return };
-        let Some(Some(space)) = self.spaces.get_mut(index) else { return };
+        let Some(&index) = self.by_nsp.get(nsp.index()) else {
+            return;
+        };
+        let Some(Some(space)) = self.spaces.get_mut(index) else {
+            return;
+        };
         let id = self.core.id(nsp).unwrap_or("").to_owned();
         let recovered = self.core.is_recovered(nsp);
         *lock(&space.shared.id) = Some(id.as_str().into());
@@ -440,7 +523,14 @@ impl Driver {
         }
         tracing::debug!(namespace = %space.shared.name, id, recovered, "namespace joined");
         let transport = self.core.transport();
-        self.batch.notice(&space.shared, Notice::Connected { id, recovered, transport });
+        self.batch.notice(
+            &space.shared,
+            Notice::Connected {
+                id,
+                recovered,
+                transport,
+            },
+        );
         for waiter in space.waiters.drain(..) {
             let _ = waiter.send(Ok(()));
         }
@@ -448,7 +538,10 @@ impl Driver {
 
     /// The connection is closed for good.
     pub(super) fn end(&mut self) {
-        let closed = Inbox { closed: true, ..Inbox::default() };
+        let closed = Inbox {
+            closed: true,
+            ..Inbox::default()
+        };
         let rest = std::mem::replace(&mut **lock(&self.shared.inbox), closed);
         if rest.closed {
             return;

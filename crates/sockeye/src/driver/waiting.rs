@@ -21,7 +21,11 @@ impl Waiting {
         let at = self.list.binary_search_by_key(&id, |(id, _)| *id).ok()?;
         let sender = self.list[at].1.take()?;
         self.empty += 1;
-        while self.list.front().is_some_and(|(_, sender)| sender.is_none()) {
+        while self
+            .list
+            .front()
+            .is_some_and(|(_, sender)| sender.is_none())
+        {
             self.list.pop_front();
             self.empty -= 1;
         }

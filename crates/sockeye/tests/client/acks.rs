@@ -11,7 +11,10 @@ use crate::support::{Host, client, eventually, polling, within};
 
 /// The server answers nothing by itself.
 fn silent() -> Host {
-    Host::with(Settings { mute_acks: usize::MAX, ..Settings::default() })
+    Host::with(Settings {
+        mute_acks: usize::MAX,
+        ..Settings::default()
+    })
 }
 
 #[derive(Debug, Deserialize, PartialEq)]
@@ -35,13 +38,28 @@ async fn typed_answers() {
             (one, two, four.json().to_owned(), five)
         }
     });
-    for (n, answer) in ["[7,\"seven\"]", "[{\"ok\":true,\"more\":1}]", "[1,2,3]", "[{\"a\":[]}]", "[5]"].into_iter().enumerate() {
+    for (n, answer) in [
+        "[7,\"seven\"]",
+        "[{\"ok\":true,\"more\":1}]",
+        "[1,2,3]",
+        "[{\"a\":[]}]",
+        "[5]",
+    ]
+    .into_iter()
+    .enumerate()
+    {
         host.received(n + 1).await;
         host.send(&format!("43{n}{answer}"));
     }
     let (one, two, four, five) = within("answers", ask).await.unwrap();
     assert_eq!(one, (7, "seven".into()));
-    assert_eq!(two, Answer { ok: true, note: None });
+    assert_eq!(
+        two,
+        Answer {
+            ok: true,
+            note: None
+        }
+    );
     assert_eq!(four, "[{\"a\":[]}]");
     assert_eq!(five, (Some(5), None));
 }
@@ -50,11 +68,29 @@ async fn typed_answers() {
 async fn a_wrong_type_is_told() {
     let host = Host::start();
     let socket = within("connect", client(&host).connect()).await.unwrap();
-    let error = within("answer", socket.emit_with_ack::<(u32,), _>("text", ())).await.unwrap_err();
-    assert!(matches!(error, AckError::Answer(ArgsError::Invalid { index: 0, .. })), "{error:?}");
-    assert!(error.to_string().starts_with("the acknowledgement is not as expected: argument 0"), "{error}");
-    let error = within("answer", socket.emit_with_ack::<(String, u32), _>("text", ())).await.unwrap_err();
-    assert!(matches!(error, AckError::Answer(ArgsError::Missing { index: 1 })), "{error:?}");
+    let error = within("answer", socket.emit_with_ack::<(u32,), _>("text", ()))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, AckError::Answer(ArgsError::Invalid { index: 0, .. })),
+        "{error:?}"
+    );
+    assert!(
+        error
+            .to_string()
+            .starts_with("the acknowledgement is not as expected: argument 0"),
+        "{error}"
+    );
+    let error = within(
+        "answer",
+        socket.emit_with_ack::<(String, u32), _>("text", ()),
+    )
+    .await
+    .unwrap_err();
+    assert!(
+        matches!(error, AckError::Answer(ArgsError::Missing { index: 1 })),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]
@@ -62,7 +98,9 @@ async fn two_hundred_in_flight_answered_backwards() {
     for builder in [client, polling] {
         let host = silent();
         let socket = within("connect", builder(&host).connect()).await.unwrap();
-        let asks: Vec<_> = (0..200).map(|n: u32| socket.emit_with_ack::<(u32,), _>("n", (n,))).collect();
+        let asks: Vec<_> = (0..200)
+            .map(|n: u32| socket.emit_with_ack::<(u32,), _>("n", (n,)))
+            .collect();
         let all = tokio::spawn(join_all(asks));
         host.received(200).await;
         for n in (0..200).rev() {
@@ -80,7 +118,13 @@ async fn an_answer_with_binary() {
     for builder in [client, polling] {
         let host = Host::start();
         let socket = within("connect", builder(&host).connect()).await.unwrap();
-        let ask = socket.emit_with_ack::<(String, Bin, Vec<Bin>), _>("b", (Bin::from(vec![1, 2]), [Bin::from(vec![]), Bin::from(vec![9; 3000])]));
+        let ask = socket.emit_with_ack::<(String, Bin, Vec<Bin>), _>(
+            "b",
+            (
+                Bin::from(vec![1, 2]),
+                [Bin::from(vec![]), Bin::from(vec![9; 3000])],
+            ),
+        );
         let (name, one, many) = within("answer", ask).await.unwrap();
         assert_eq!(name, "b");
         assert_eq!(&one[..], [1, 2]);
@@ -94,17 +138,35 @@ async fn an_answer_with_binary() {
 #[tokio::test]
 async fn timeouts_of_the_call_and_of_the_socket() {
     let host = silent();
-    let socket = within("connect", client(&host).ack_timeout(Duration::from_millis(20)).connect()).await.unwrap();
-    let error = within("answer", socket.emit_with_ack::<(), _>("a", ())).await.unwrap_err();
+    let socket = within(
+        "connect",
+        client(&host)
+            .ack_timeout(Duration::from_millis(20))
+            .connect(),
+    )
+    .await
+    .unwrap();
+    let error = within("answer", socket.emit_with_ack::<(), _>("a", ()))
+        .await
+        .unwrap_err();
     assert_eq!(error, AckError::Timeout);
-    let ask = socket.emit_with_ack::<(u32,), _>("b", ()).timeout(Duration::from_secs(60));
+    let ask = socket
+        .emit_with_ack::<(u32,), _>("b", ())
+        .timeout(Duration::from_secs(60));
     let ask = tokio::spawn(ask);
     host.received(2).await;
     // The late answer to the first one is for nobody.
     host.send("430[1]");
     host.send("431[2]");
     assert_eq!(within("answer", ask).await.unwrap().unwrap(), (2,));
-    let error = within("answer", socket.emit_with_ack::<(), _>("c", ()).timeout(Duration::ZERO)).await.unwrap_err();
+    let error = within(
+        "answer",
+        socket
+            .emit_with_ack::<(), _>("c", ())
+            .timeout(Duration::ZERO),
+    )
+    .await
+    .unwrap_err();
     assert_eq!(error, AckError::Timeout);
 }
 
@@ -113,7 +175,14 @@ async fn a_packet_that_timed_out_unsent_is_not_sent() {
     let host = Host::start();
     let socket = client(&host).open().unwrap();
     socket.emit("before", ()).unwrap();
-    let error = within("timeout", socket.emit_with_ack::<(), _>("stale", ()).timeout(Duration::from_millis(5))).await.unwrap_err();
+    let error = within(
+        "timeout",
+        socket
+            .emit_with_ack::<(), _>("stale", ())
+            .timeout(Duration::from_millis(5)),
+    )
+    .await
+    .unwrap_err();
     assert_eq!(error, AckError::Timeout);
     socket.emit("after", ()).unwrap();
     within("connect", socket.connect()).await.unwrap();
@@ -123,11 +192,21 @@ async fn a_packet_that_timed_out_unsent_is_not_sent() {
 #[tokio::test]
 async fn lost_connections_fail_what_was_sent_and_keep_what_was_not() {
     let host = silent();
-    let socket = within("connect", client(&host).reconnection_delay(Duration::from_millis(50)).connect()).await.unwrap();
+    let socket = within(
+        "connect",
+        client(&host)
+            .reconnection_delay(Duration::from_millis(50))
+            .connect(),
+    )
+    .await
+    .unwrap();
     let sent = tokio::spawn(socket.emit_with_ack::<(), _>("sent", ()));
     host.received(1).await;
     host.cut();
-    assert_eq!(within("answer", sent).await.unwrap().unwrap_err(), AckError::Disconnected);
+    assert_eq!(
+        within("answer", sent).await.unwrap().unwrap_err(),
+        AckError::Disconnected
+    );
     host.state(|state| state.server.settings.mute_acks = 0);
     // Emitted while there is no connection: it waits for the next one.
     let kept = socket.emit_with_ack::<(String,), _>("kept", ());
@@ -141,13 +220,19 @@ async fn disconnect_fails_what_waits() {
     let ask = tokio::spawn(socket.emit_with_ack::<(), _>("a", ()));
     host.received(1).await;
     socket.disconnect();
-    assert_eq!(within("answer", ask).await.unwrap().unwrap_err(), AckError::Disconnected);
+    assert_eq!(
+        within("answer", ask).await.unwrap().unwrap_err(),
+        AckError::Disconnected
+    );
     // The server throws the client out: the same.
     within("connect", socket.connect()).await.unwrap();
     let ask = tokio::spawn(socket.emit_with_ack::<(), _>("b", ()));
     host.received(2).await;
     host.send("41");
-    assert_eq!(within("answer", ask).await.unwrap().unwrap_err(), AckError::Disconnected);
+    assert_eq!(
+        within("answer", ask).await.unwrap().unwrap_err(),
+        AckError::Disconnected
+    );
 }
 
 #[tokio::test]
@@ -158,7 +243,10 @@ async fn a_cleared_send_buffer_fails_what_waits() {
     tokio::task::yield_now().await;
     socket.emit("b", ()).unwrap();
     socket.clear_send_buffer();
-    assert_eq!(within("answer", ask).await.unwrap().unwrap_err(), AckError::Dropped);
+    assert_eq!(
+        within("answer", ask).await.unwrap().unwrap_err(),
+        AckError::Dropped
+    );
     socket.emit("c", ()).unwrap();
     within("connect", socket.connect()).await.unwrap();
     assert_eq!(host.received(1).await, ["/ [\"c\"]"]);
@@ -188,18 +276,41 @@ async fn packets_that_are_not_accepted() {
     let mut limits = Limits::default();
     limits.send = 4096;
     let socket = client(&host).limits(limits).open().unwrap();
-    for name in ["connect", "disconnect", "connect_error", "disconnecting", "newListener", "removeListener"] {
+    for name in [
+        "connect",
+        "disconnect",
+        "connect_error",
+        "disconnecting",
+        "newListener",
+        "removeListener",
+    ] {
         assert_eq!(socket.emit(name, ()), Err(EmitError::Reserved));
-        let error = within("answer", socket.emit_with_ack::<(), _>(name, ())).await.unwrap_err();
+        let error = within("answer", socket.emit_with_ack::<(), _>(name, ()))
+            .await
+            .unwrap_err();
         assert_eq!(error, AckError::NotSent(EmitError::Reserved));
     }
     let many = vec![Bin::from(vec![0]); 11];
-    assert_eq!(socket.emit("e", (many,)), Err(EmitError::TooManyAttachments));
-    assert_eq!(socket.emit("e", ("x".repeat(5000),)), Err(EmitError::TooLarge));
+    assert_eq!(
+        socket.emit("e", (many,)),
+        Err(EmitError::TooManyAttachments)
+    );
+    assert_eq!(
+        socket.emit("e", ("x".repeat(5000),)),
+        Err(EmitError::TooLarge)
+    );
     let broken = std::collections::HashMap::from([(vec![1], 2)]);
     let error = socket.emit("e", (broken,)).unwrap_err();
-    assert!(matches!(error, EmitError::Encode(_)) && !error.to_string().contains('\n'), "{error}");
-    let error = within("answer", socket.emit_with_ack::<(), _>("e", ("x".repeat(5000),))).await.unwrap_err();
+    assert!(
+        matches!(error, EmitError::Encode(_)) && !error.to_string().contains('\n'),
+        "{error}"
+    );
+    let error = within(
+        "answer",
+        socket.emit_with_ack::<(), _>("e", ("x".repeat(5000),)),
+    )
+    .await
+    .unwrap_err();
     assert_eq!(error, AckError::NotSent(EmitError::TooLarge));
 }
 
@@ -212,11 +323,16 @@ async fn one_that_never_comes_does_not_hold_others_up() {
     host.received(1).await;
     host.state(|state| state.server.settings.mute_acks = 0);
     for n in 0..300u32 {
-        let (_, m): (String, u32) = within("answer", socket.emit_with_ack("n", (n,))).await.unwrap();
+        let (_, m): (String, u32) = within("answer", socket.emit_with_ack("n", (n,)))
+            .await
+            .unwrap();
         assert_eq!(m, n);
     }
     assert!(!never.is_finished());
     socket.disconnect();
-    assert_eq!(within("answer", never).await.unwrap().unwrap_err(), AckError::Disconnected);
+    assert_eq!(
+        within("answer", never).await.unwrap().unwrap_err(),
+        AckError::Disconnected
+    );
     eventually("idle", || !socket.active()).await;
 }

@@ -28,8 +28,15 @@ fn picture() -> Picture {
     Picture {
         name: "a \"quoted\" é".into(),
         data: Bin::from((0..=255).collect::<Vec<u8>>()),
-        tiles: vec![Tile::Raw(Bin::from(vec![1])), Tile::Ref { id: 2 }, Tile::Pair(Bin::from(vec![]), Bin::from(vec![4; 70_000]))],
-        thumbs: BTreeMap::from([("s".into(), Bin::from(vec![5, 6])), ("t".into(), Bin::from(vec![0x1e, 0x62]))]),
+        tiles: vec![
+            Tile::Raw(Bin::from(vec![1])),
+            Tile::Ref { id: 2 },
+            Tile::Pair(Bin::from(vec![]), Bin::from(vec![4; 70_000])),
+        ],
+        thumbs: BTreeMap::from([
+            ("s".into(), Bin::from(vec![5, 6])),
+            ("t".into(), Bin::from(vec![0x1e, 0x62])),
+        ]),
     }
 }
 
@@ -41,9 +48,16 @@ async fn there_and_back_at_any_depth() {
         let (sender, receiver) = tokio::sync::oneshot::channel();
         let sender = std::sync::Mutex::new(Some(sender));
         socket.on("echo", move |(picture, n, last): (Picture, u32, Bytes)| {
-            let _ = sender.lock().unwrap().take().unwrap().send((picture, n, last));
+            let _ = sender
+                .lock()
+                .unwrap()
+                .take()
+                .unwrap()
+                .send((picture, n, last));
         });
-        socket.emit("echo", (picture(), 7, Bytes::from_static(b"last"))).unwrap();
+        socket
+            .emit("echo", (picture(), 7, Bytes::from_static(b"last")))
+            .unwrap();
         let (back, n, last) = within("the echo", receiver).await.unwrap();
         assert_eq!((back, n, &last[..]), (picture(), 7, &b"last"[..]));
         // Placeholders are numbered in the order in which they are met.
@@ -55,26 +69,47 @@ async fn there_and_back_at_any_depth() {
             "{\"s\":{\"_placeholder\":true,\"num\":4},\"t\":{\"_placeholder\":true,\"num\":5}}",
             "7,{\"_placeholder\":true,\"num\":6}]",
         ] {
-            assert!(received.contains(part), "{part} is not in {}", &received[..600]);
+            assert!(
+                received.contains(part),
+                "{part} is not in {}",
+                &received[..600]
+            );
         }
     }
 }
 
 #[tokio::test]
 async fn order_is_kept_around_binary_packets() {
-    for transports in [vec![Transport::Polling], vec![Transport::WebSocket], vec![Transport::Polling, Transport::WebSocket]] {
+    for transports in [
+        vec![Transport::Polling],
+        vec![Transport::WebSocket],
+        vec![Transport::Polling, Transport::WebSocket],
+    ] {
         let host = Host::start();
-        let socket = within("connect", Client::builder(host.url("/")).transports(transports).connect()).await.unwrap();
+        let socket = within(
+            "connect",
+            Client::builder(host.url("/"))
+                .transports(transports)
+                .connect(),
+        )
+        .await
+        .unwrap();
         let log = Log::new();
         let out = log.clone();
         socket.on("echo", move |args: Args| {
-            out.push(format!("{} {}", args.values()[0], args.attachments().iter().map(|a| a[0]).sum::<u8>()));
+            out.push(format!(
+                "{} {}",
+                args.values()[0],
+                args.attachments().iter().map(|a| a[0]).sum::<u8>()
+            ));
         });
         for n in 0..100u8 {
             match n % 3 {
                 0 => socket.emit("echo", (n,)).unwrap(),
                 1 => socket.emit("echo", (n, Bin::from(vec![n]))).unwrap(),
-                _ => socket.emit("echo", (n, Bin::from(vec![1]), [Bin::from(vec![2, 3])])).unwrap(),
+                _ => socket
+                    .emit("echo", (n, Bin::from(vec![1]), [Bin::from(vec![2, 3])]))
+                    .unwrap(),
             }
         }
         let expected: Vec<_> = (0..100u8)
@@ -93,9 +128,17 @@ async fn answers_with_binary() {
     for builder in [client, polling] {
         let host = Host::start();
         let socket = within("connect", builder(&host).connect()).await.unwrap();
-        socket.on("photo", |(wanted, key): (u32, Bin), reply: sockeye::Responder| {
-            reply.ack((wanted, Bin::from(key.iter().rev().copied().collect::<Vec<u8>>()))).unwrap();
-        });
+        socket.on(
+            "photo",
+            |(wanted, key): (u32, Bin), reply: sockeye::Responder| {
+                reply
+                    .ack((
+                        wanted,
+                        Bin::from(key.iter().rev().copied().collect::<Vec<u8>>()),
+                    ))
+                    .unwrap();
+            },
+        );
         host.send("451-8[\"photo\",640,{\"_placeholder\":true,\"num\":0}]");
         // As a frame, or as base64 on polling.
         if socket.transport() == Some(Transport::WebSocket) {
@@ -103,10 +146,19 @@ async fn answers_with_binary() {
         } else {
             host.send("bAQID");
         }
-        assert_eq!(host.received(1).await, ["/ ack 8 [640,{\"_placeholder\":true,\"num\":0}]"]);
+        assert_eq!(
+            host.received(1).await,
+            ["/ ack 8 [640,{\"_placeholder\":true,\"num\":0}]"]
+        );
         host.state(|state| {
-            let frame = state.frames.iter().any(|frame| frame.first == 0x82 && frame.payload == [3, 2, 1]);
-            let body = state.requests.iter().any(|request| request.text().contains("bAwIB"));
+            let frame = state
+                .frames
+                .iter()
+                .any(|frame| frame.first == 0x82 && frame.payload == [3, 2, 1]);
+            let body = state
+                .requests
+                .iter()
+                .any(|request| request.text().contains("bAwIB"));
             assert!(frame || body);
         });
     }
@@ -118,15 +170,30 @@ async fn placeholders_in_any_order_and_args_as_they_are() {
     let socket = within("connect", client(&host).connect()).await.unwrap();
     let log = Log::new();
     let out = log.clone();
-    socket.on("p", move |(a, b): (Bin, Bin)| out.push(format!("{:?} {:?}", &a[..], &b[..])));
+    socket.on("p", move |(a, b): (Bin, Bin)| {
+        out.push(format!("{:?} {:?}", &a[..], &b[..]))
+    });
     let out = log.clone();
-    socket.on("p", move |args: Args| out.push(format!("{:?}", args.attachments())));
-    host.emit_binary("/", "[\"p\",{\"num\":1,\"_placeholder\":true},{\"_placeholder\":true,\"num\":0}]", &[&[1], &[2]]);
+    socket.on("p", move |args: Args| {
+        out.push(format!("{:?}", args.attachments()))
+    });
+    host.emit_binary(
+        "/",
+        "[\"p\",{\"num\":1,\"_placeholder\":true},{\"_placeholder\":true,\"num\":0}]",
+        &[&[1], &[2]],
+    );
     assert_eq!(log.wait(2).await, ["[2] [1]", "[b\"\\x01\", b\"\\x02\"]"]);
     // Received arguments can be passed on with everything that belongs to them.
     let mut events = socket.events();
-    host.emit_binary("/", "[\"q\",{\"a\":[{\"_placeholder\":true,\"num\":0}]}]", &[&[7, 8]]);
+    host.emit_binary(
+        "/",
+        "[\"q\",{\"a\":[{\"_placeholder\":true,\"num\":0}]}]",
+        &[&[7, 8]],
+    );
     let event = within("q", events.next()).await.unwrap();
     socket.emit("on", event.args().clone()).unwrap();
-    assert_eq!(host.received(1).await, ["/ [\"on\",{\"a\":[{\"_placeholder\":true,\"num\":0}]}] <0708>"]);
+    assert_eq!(
+        host.received(1).await,
+        ["/ [\"on\",{\"a\":[{\"_placeholder\":true,\"num\":0}]}] <0708>"]
+    );
 }

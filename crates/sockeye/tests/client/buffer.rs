@@ -24,7 +24,13 @@ async fn full_means_full_and_ok_means_sent() {
     ];
     for (name, limits, pad) in cases {
         let host = Host::start();
-        let socket = client(&host).namespace("/a-rather-long-name-of-a-namespace/that/goes/on/and/on/for/more/than/the/usual").limits(limits).open().unwrap();
+        let socket = client(&host)
+            .namespace(
+                "/a-rather-long-name-of-a-namespace/that/goes/on/and/on/for/more/than/the/usual",
+            )
+            .limits(limits)
+            .open()
+            .unwrap();
         let mut accepted = 0;
         loop {
             match socket.emit("n", (accepted, &pad)) {
@@ -46,7 +52,10 @@ async fn full_means_full_and_ok_means_sent() {
         socket.emit("end", ()).unwrap();
         let received = host.received(accepted + 1).await;
         for (n, line) in received[..accepted].iter().enumerate() {
-            assert!(line.contains(&format!("[\"n\",{n},")), "{name}: {n} of {accepted} is missing");
+            assert!(
+                line.contains(&format!("[\"n\",{n},")),
+                "{name}: {n} of {accepted} is missing"
+            );
         }
     }
 }
@@ -55,7 +64,10 @@ async fn full_means_full_and_ok_means_sent() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn full_means_full_with_many_producers() {
     let host = Host::start();
-    let socket = client(&host).limits(limits(|l| l.send = 4 << 20)).open().unwrap();
+    let socket = client(&host)
+        .limits(limits(|l| l.send = 4 << 20))
+        .open()
+        .unwrap();
     let pad = "x".repeat(2000);
     let producers: Vec<_> = (0..3)
         .map(|producer| {
@@ -69,7 +81,10 @@ async fn full_means_full_with_many_producers() {
             })
         })
         .collect();
-    let accepted: usize = producers.into_iter().map(|producer| producer.join().unwrap()).sum();
+    let accepted: usize = producers
+        .into_iter()
+        .map(|producer| producer.join().unwrap())
+        .sum();
     assert!((1000..3000).contains(&accepted), "{accepted}");
     within("connect", socket.connect()).await.unwrap();
     within("written", socket.flush()).await;
@@ -79,7 +94,11 @@ async fn full_means_full_with_many_producers() {
 #[tokio::test]
 async fn long_names_of_namespaces_count() {
     let host = Host::start();
-    let socket = client(&host).namespace("n".repeat(3000)).limits(limits(|l| l.send = 4 << 20)).open().unwrap();
+    let socket = client(&host)
+        .namespace("n".repeat(3000))
+        .limits(limits(|l| l.send = 4 << 20))
+        .open()
+        .unwrap();
     let mut accepted = 0;
     while socket.emit("n", (accepted,)).is_ok() {
         accepted += 1;
@@ -92,9 +111,15 @@ async fn long_names_of_namespaces_count() {
 #[tokio::test]
 async fn full_with_attachments() {
     let host = Host::start();
-    let socket = client(&host).limits(limits(|l| l.packets = 30)).open().unwrap();
+    let socket = client(&host)
+        .limits(limits(|l| l.packets = 30))
+        .open()
+        .unwrap();
     let mut accepted = 0;
-    while socket.emit("b", (accepted, Bin::from(vec![1]), Bin::from(vec![2]))).is_ok() {
+    while socket
+        .emit("b", (accepted, Bin::from(vec![1]), Bin::from(vec![2])))
+        .is_ok()
+    {
         accepted += 1;
         assert!(accepted < 100, "no bound");
     }
@@ -108,7 +133,9 @@ async fn full_with_attachments() {
 async fn too_many_acknowledgements_are_refused_not_lost() {
     let host = Host::start();
     let socket = client(&host).limits(limits(|l| l.acks = 5)).open().unwrap();
-    let asks: Vec<_> = (0..10).map(|n| tokio::spawn(socket.emit_with_ack::<(String, u32), _>("n", (n,)))).collect();
+    let asks: Vec<_> = (0..10)
+        .map(|n| tokio::spawn(socket.emit_with_ack::<(String, u32), _>("n", (n,))))
+        .collect();
     tokio::task::yield_now().await;
     within("connect", socket.connect()).await.unwrap();
     let mut answered = 0;
@@ -130,7 +157,14 @@ async fn too_many_acknowledgements_are_refused_not_lost() {
 async fn ready_paces_a_producer() {
     for builder in [client, polling] {
         let host = Host::start();
-        let socket = within("connect", builder(&host).limits(limits(|l| l.send = 64 << 10)).connect()).await.unwrap();
+        let socket = within(
+            "connect",
+            builder(&host)
+                .limits(limits(|l| l.send = 64 << 10))
+                .connect(),
+        )
+        .await
+        .unwrap();
         let pad = "x".repeat(1000);
         let mut full = 0;
         for n in 0..1000 {
@@ -143,7 +177,12 @@ async fn ready_paces_a_producer() {
         assert!(full > 3, "{full}");
         within("written", socket.flush()).await;
         let received = host.received(1000).await;
-        assert!(received.iter().enumerate().all(|(n, line)| line.starts_with(&format!("/ [\"n\",{n},"))));
+        assert!(
+            received
+                .iter()
+                .enumerate()
+                .all(|(n, line)| line.starts_with(&format!("/ [\"n\",{n},")))
+        );
     }
 }
 
@@ -170,21 +209,36 @@ async fn volatile_packets_are_dropped_unless_they_can_go_at_once() {
     let host = Host::start();
     let socket = client(&host).open().unwrap();
     socket.volatile().emit("unjoined", ()).unwrap();
-    let error = within("ack", socket.volatile().emit_with_ack::<(), _>("unjoined", ())).await.unwrap_err();
+    let error = within(
+        "ack",
+        socket.volatile().emit_with_ack::<(), _>("unjoined", ()),
+    )
+    .await
+    .unwrap_err();
     assert_eq!(error, AckError::Dropped);
-    assert_eq!(socket.volatile().emit("disconnect", ()), Err(EmitError::Reserved));
+    assert_eq!(
+        socket.volatile().emit("disconnect", ()),
+        Err(EmitError::Reserved)
+    );
     within("connect", socket.connect()).await.unwrap();
     within("written", socket.flush()).await;
     socket.volatile().emit("now", (1,)).unwrap();
     assert_eq!(host.received(1).await, ["/ [\"now\",1]"]);
-    let (_, n): (String, u8) = within("ack", socket.volatile().emit_with_ack("asked", (2,))).await.unwrap();
+    let (_, n): (String, u8) = within("ack", socket.volatile().emit_with_ack("asked", (2,)))
+        .await
+        .unwrap();
     assert_eq!(n, 2);
     // A server that does not read: the link fills up.
     host.state(|state| state.stalled = true);
     socket.emit("large", ("x".repeat(24 << 20),)).unwrap();
     within("a round", socket.ready()).await;
     socket.volatile().emit("dropped", ()).unwrap();
-    let error = within("ack", socket.volatile().emit_with_ack::<(), _>("dropped", ())).await.unwrap_err();
+    let error = within(
+        "ack",
+        socket.volatile().emit_with_ack::<(), _>("dropped", ()),
+    )
+    .await
+    .unwrap_err();
     assert_eq!(error, AckError::Dropped);
     host.state(|state| state.stalled = false);
     within("written", socket.flush()).await;
@@ -196,31 +250,68 @@ async fn volatile_packets_are_dropped_unless_they_can_go_at_once() {
 
 #[tokio::test]
 async fn retries_keep_order_and_try_again() {
-    let host = Host::with(Settings { mute_acks: 2, ..Settings::default() });
-    let builder = client(&host).retries(2).ack_timeout(Duration::from_millis(20));
+    let host = Host::with(Settings {
+        mute_acks: 2,
+        ..Settings::default()
+    });
+    let builder = client(&host)
+        .retries(2)
+        .ack_timeout(Duration::from_millis(20));
     let socket = within("connect", builder.connect()).await.unwrap();
     socket.emit("one", ()).unwrap();
     let two = socket.emit_with_ack::<(String, u32), _>("two", (2,));
     assert_eq!(within("ack", two).await.unwrap(), ("two".into(), 2));
     // The first one was sent three times before it was answered; nothing overtook it.
-    assert_eq!(host.received(4).await, ["/ [\"one\"]", "/ [\"one\"]", "/ [\"one\"]", "/ [\"two\",2]"]);
+    assert_eq!(
+        host.received(4).await,
+        ["/ [\"one\"]", "/ [\"one\"]", "/ [\"one\"]", "/ [\"two\",2]"]
+    );
     // Each try has a new ack id.
-    let ids: Vec<_> = host.state(|state| state.texts().into_iter().filter(|t| t.starts_with("42")).collect());
-    assert_eq!(ids, ["420[\"one\"]", "421[\"one\"]", "422[\"one\"]", "423[\"two\",2]"]);
+    let ids: Vec<_> = host.state(|state| {
+        state
+            .texts()
+            .into_iter()
+            .filter(|t| t.starts_with("42"))
+            .collect()
+    });
+    assert_eq!(
+        ids,
+        [
+            "420[\"one\"]",
+            "421[\"one\"]",
+            "422[\"one\"]",
+            "423[\"two\",2]"
+        ]
+    );
 }
 
 #[tokio::test]
 async fn retries_used_up_and_over_a_reconnection() {
-    let host = Host::with(Settings { mute_acks: 3, ..Settings::default() });
-    let builder = client(&host).retries(1).ack_timeout(Duration::from_millis(10));
+    let host = Host::with(Settings {
+        mute_acks: 3,
+        ..Settings::default()
+    });
+    let builder = client(&host)
+        .retries(1)
+        .ack_timeout(Duration::from_millis(10));
     let socket = within("connect", builder.connect()).await.unwrap();
     let lost = socket.emit_with_ack::<(), _>("lost", ());
     assert_eq!(within("ack", lost).await.unwrap_err(), AckError::Timeout);
     assert_eq!(host.received(2).await, ["/ [\"lost\"]", "/ [\"lost\"]"]);
     // The head of the queue goes again on the next connection.
-    let kept = tokio::spawn(socket.emit_with_ack::<(String,), _>("kept", ()).timeout(Duration::from_secs(60)));
+    let kept = tokio::spawn(
+        socket
+            .emit_with_ack::<(String,), _>("kept", ())
+            .timeout(Duration::from_secs(60)),
+    );
     host.received(3).await;
     host.cut();
-    assert_eq!(within("ack", kept).await.unwrap().unwrap(), ("kept".into(),));
-    assert_eq!(host.received(4).await[2..], ["/ [\"kept\"]", "/ [\"kept\"]"]);
+    assert_eq!(
+        within("ack", kept).await.unwrap().unwrap(),
+        ("kept".into(),)
+    );
+    assert_eq!(
+        host.received(4).await[2..],
+        ["/ [\"kept\"]", "/ [\"kept\"]"]
+    );
 }

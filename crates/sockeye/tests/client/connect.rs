@@ -11,7 +11,9 @@ use crate::support::{Host, Log, client, closed_port, eventually, polling, quick,
 #[tokio::test]
 async fn joined() {
     let host = Host::start();
-    let socket = within("connect", Client::builder(host.url("/chat")).connect()).await.unwrap();
+    let socket = within("connect", Client::builder(host.url("/chat")).connect())
+        .await
+        .unwrap();
     assert!(socket.connected() && socket.active() && !socket.recovered());
     assert_eq!(socket.id().as_deref(), Some("S1"));
     assert_eq!(socket.name(), "/chat");
@@ -24,7 +26,10 @@ async fn joined() {
 
 #[tokio::test]
 async fn refused_with_message_and_data() {
-    let host = Host::with(Settings { refused: vec!["/admin"], ..Settings::default() });
+    let host = Host::with(Settings {
+        refused: vec!["/admin"],
+        ..Settings::default()
+    });
     for transport in [Transport::Polling, Transport::WebSocket] {
         let builder = Client::builder(host.url("/admin")).transports([transport]);
         let error = within("connect", builder.connect()).await.unwrap_err();
@@ -32,7 +37,10 @@ async fn refused_with_message_and_data() {
         assert_eq!(error.message(), "refused");
         assert_eq!(error.data(), Some(&json!({"code": 7})));
         assert!(!error.active());
-        assert_eq!(error.to_string(), "the server refused the connection: refused ({\"code\":7})");
+        assert_eq!(
+            error.to_string(),
+            "the server refused the connection: refused ({\"code\":7})"
+        );
     }
     // It is over: no other attempt is made.
     host.empty().await;
@@ -41,7 +49,10 @@ async fn refused_with_message_and_data() {
 
 #[tokio::test]
 async fn refused_and_then_let_in() {
-    let host = Host::with(Settings { refused: vec!["/"], ..Settings::default() });
+    let host = Host::with(Settings {
+        refused: vec!["/"],
+        ..Settings::default()
+    });
     let socket = client(&host).open().unwrap();
     assert!(!socket.active());
     within("connect", socket.connect()).await.unwrap_err();
@@ -54,31 +65,67 @@ async fn refused_and_then_let_in() {
 /// Errors that trying again cannot mend end `connect`, though reconnection is on.
 #[tokio::test]
 async fn definitive_errors() {
-    let html = || response("200 OK", "Content-Type: text/html\r\n", b"<!DOCTYPE html><html><body>Hi</body></html>");
-    let old = || response("200 OK", "", b"96:0{\"sid\":\"x\",\"upgrades\":[\"websocket\"],\"pingInterval\":25000,\"pingTimeout\":5000}2:40");
+    let html = || {
+        response(
+            "200 OK",
+            "Content-Type: text/html\r\n",
+            b"<!DOCTYPE html><html><body>Hi</body></html>",
+        )
+    };
+    let old = || {
+        response("200 OK", "", b"96:0{\"sid\":\"x\",\"upgrades\":[\"websocket\"],\"pingInterval\":25000,\"pingTimeout\":5000}2:40")
+    };
     type Case = (&'static str, Vec<u8>, &'static str, fn(Cause) -> bool);
     let cases: [Case; 7] = [
-        ("html", html(), "web page", |cause| matches!(cause, Cause::Html(200))),
-        ("404", response("404 Not Found", "", b"Cannot GET"), "check the path", |cause| {
-            matches!(cause, Cause::Http { status: 404, .. })
+        ("html", html(), "web page", |cause| {
+            matches!(cause, Cause::Html(200))
         }),
-        ("401", response("401 Unauthorized", "", b"who are you?"), "who are you?", |cause| {
-            matches!(cause, Cause::Http { status: 401, .. })
+        (
+            "404",
+            response("404 Not Found", "", b"Cannot GET"),
+            "check the path",
+            |cause| matches!(cause, Cause::Http { status: 404, .. }),
+        ),
+        (
+            "401",
+            response("401 Unauthorized", "", b"who are you?"),
+            "who are you?",
+            |cause| matches!(cause, Cause::Http { status: 401, .. }),
+        ),
+        ("v2", old(), "Socket.IO 2", |cause| {
+            cause == Cause::OldServer
         }),
-        ("v2", old(), "Socket.IO 2", |cause| cause == Cause::OldServer),
-        ("redirect", response("301 Moved", "Location: https://elsewhere/\r\n", b""), "https://elsewhere/", |cause| {
-            cause == Cause::Redirect(301)
-        }),
-        ("text", response("200 OK", "", b"hello"), "not an Engine.IO handshake", |cause| cause == Cause::NotEngineIo),
-        ("ssh", b"SSH-2.0-OpenSSH_9.6\r\nfoo\r\n\r\n".to_vec(), "does not speak HTTP", |cause| matches!(cause, Cause::BadHttp(_))),
+        (
+            "redirect",
+            response("301 Moved", "Location: https://elsewhere/\r\n", b""),
+            "https://elsewhere/",
+            |cause| cause == Cause::Redirect(301),
+        ),
+        (
+            "text",
+            response("200 OK", "", b"hello"),
+            "not an Engine.IO handshake",
+            |cause| cause == Cause::NotEngineIo,
+        ),
+        (
+            "ssh",
+            b"SSH-2.0-OpenSSH_9.6\r\nfoo\r\n\r\n".to_vec(),
+            "does not speak HTTP",
+            |cause| matches!(cause, Cause::BadHttp(_)),
+        ),
     ];
     for (name, answer, words, is) in cases {
         let host = Host::start();
         host.answer_with(move |_| Some(answer.clone()));
-        let error = within(name, polling(&host).connect()).await.expect_err(name);
+        let error = within(name, polling(&host).connect())
+            .await
+            .expect_err(name);
         let line = error.to_string();
         assert_eq!(error.kind(), ConnectErrorKind::Transport, "{name}");
-        assert!(line.contains(words) && !line.contains('\n'), "{name}: {line}");
+        assert!(
+            line.contains(words) && !line.contains('\n'),
+            "{name}: {line}"
+        );
         assert!(error.cause().is_some_and(is), "{name}: {:?}", error.cause());
         host.empty().await;
     }
@@ -110,11 +157,17 @@ async fn a_server_that_is_busy_is_tried_again() {
     });
     let log = Log::new();
     let errors = log.clone();
-    let builder = polling(&host).on_connect_error(move |error| errors.push(format!("{} {}", error.active(), error)));
+    let builder = polling(&host)
+        .on_connect_error(move |error| errors.push(format!("{} {}", error.active(), error)));
     let _socket = within("connect", builder.connect()).await.unwrap();
     let lines = log.wait(3).await;
     assert_eq!(lines.len(), 3);
-    assert!(lines.iter().all(|line| line.starts_with("true the server answered HTTP 503: busy")), "{lines:?}");
+    assert!(
+        lines
+            .iter()
+            .all(|line| line.starts_with("true the server answered HTTP 503: busy")),
+        "{lines:?}"
+    );
 }
 
 #[tokio::test]
@@ -122,22 +175,33 @@ async fn a_closed_port() {
     let address = closed_port();
     let builder = Client::builder(format!("http://{address}")).reconnection(false);
     let error = within("connect", builder.connect()).await.unwrap_err();
-    assert_eq!((error.kind(), error.cause()), (ConnectErrorKind::Transport, Some(Cause::Dial)));
+    assert_eq!(
+        (error.kind(), error.cause()),
+        (ConnectErrorKind::Transport, Some(Cause::Dial))
+    );
     assert!(!error.active());
     let line = error.to_string();
-    assert!(line.contains("connection refused by 127.0.0.1 port") && line.contains("is the server running?"), "{line}");
+    assert!(
+        line.contains("connection refused by 127.0.0.1 port")
+            && line.contains("is the server running?"),
+        "{line}"
+    );
 }
 
 #[tokio::test]
 async fn a_host_name_that_is_not_known() {
     let builder = Client::builder("http://no-such-host.invalid:1").reconnection(false);
     let error = within("connect", builder.connect()).await.unwrap_err();
-    assert!(error.to_string().contains("no-such-host.invalid"), "{error}");
+    assert!(
+        error.to_string().contains("no-such-host.invalid"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
 async fn attempts_used_up() {
-    let builder = quick(Client::builder(format!("http://{}", closed_port()))).reconnection_attempts(Some(2));
+    let builder =
+        quick(Client::builder(format!("http://{}", closed_port()))).reconnection_attempts(Some(2));
     let log = Log::new();
     let socket = builder.open().unwrap();
     let mut notices = socket.notices();
@@ -153,22 +217,38 @@ async fn attempts_used_up() {
     while !matches!(seen.last(), Some(Notice::ReconnectFailed)) {
         seen.push(within("a notice", notices.next()).await.unwrap());
     }
-    let words: Vec<_> = seen.iter().map(|notice| match notice {
-        Notice::ConnectError(error) => format!("error {}", error.active()),
-        Notice::Reconnecting { attempt, delay } => {
-            assert!(*delay <= Duration::from_millis(10), "{delay:?}");
-            format!("wait {attempt}")
-        }
-        Notice::ReconnectAttempt(n) => format!("attempt {n}"),
-        Notice::ReconnectFailed => "failed".into(),
-        other => format!("{other:?}"),
-    }).collect();
-    assert_eq!(words, ["error true", "wait 1", "attempt 1", "error true", "wait 2", "attempt 2", "error false", "failed"]);
+    let words: Vec<_> = seen
+        .iter()
+        .map(|notice| match notice {
+            Notice::ConnectError(error) => format!("error {}", error.active()),
+            Notice::Reconnecting { attempt, delay } => {
+                assert!(*delay <= Duration::from_millis(10), "{delay:?}");
+                format!("wait {attempt}")
+            }
+            Notice::ReconnectAttempt(n) => format!("attempt {n}"),
+            Notice::ReconnectFailed => "failed".into(),
+            other => format!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(
+        words,
+        [
+            "error true",
+            "wait 1",
+            "attempt 1",
+            "error true",
+            "wait 2",
+            "attempt 2",
+            "error false",
+            "failed"
+        ]
+    );
 }
 
 #[tokio::test]
 async fn no_attempts_at_all() {
-    let builder = Client::builder(format!("http://{}", closed_port())).reconnection_attempts(Some(0));
+    let builder =
+        Client::builder(format!("http://{}", closed_port())).reconnection_attempts(Some(0));
     within("connect", builder.connect()).await.unwrap_err();
 }
 
@@ -176,7 +256,9 @@ async fn no_attempts_at_all() {
 async fn a_server_that_says_nothing() {
     let host = Host::start();
     host.state(|state| state.mute = true);
-    let builder = client(&host).timeout(Duration::from_millis(30)).reconnection(false);
+    let builder = client(&host)
+        .timeout(Duration::from_millis(30))
+        .reconnection(false);
     let error = within("connect", builder.connect()).await.unwrap_err();
     assert_eq!(error.cause(), Some(Cause::ConnectTimeout));
     host.empty().await;
@@ -184,8 +266,13 @@ async fn a_server_that_says_nothing() {
 
 #[tokio::test]
 async fn a_server_that_does_not_answer_connect() {
-    let host = Host::with(Settings { mute_connects: 1, ..Settings::default() });
-    let builder = client(&host).join_timeout(Duration::from_millis(30)).reconnection(false);
+    let host = Host::with(Settings {
+        mute_connects: 1,
+        ..Settings::default()
+    });
+    let builder = client(&host)
+        .join_timeout(Duration::from_millis(30))
+        .reconnection(false);
     let error = within("connect", builder.connect()).await.unwrap_err();
     assert_eq!(error.cause(), Some(Cause::JoinTimeout));
     assert!(error.to_string().contains("CONNECT"), "{error}");
@@ -200,7 +287,8 @@ async fn connect_in_the_background() {
     let host = Host::start();
     let log = Log::new();
     let connected = log.clone();
-    let builder = client(&host).on_connect(move |socket| connected.push(format!("connected {:?}", socket.id())));
+    let builder = client(&host)
+        .on_connect(move |socket| connected.push(format!("connected {:?}", socket.id())));
     let socket = builder.connect_background().unwrap();
     assert!(socket.active());
     assert_eq!(log.wait(1).await, ["connected Some(\"S1\")"]);
@@ -211,7 +299,12 @@ async fn connect_in_the_background() {
 async fn open_then_connect() {
     let host = Host::start();
     let socket = client(&host).open().unwrap();
-    assert!(!socket.active() && !socket.connected() && socket.id().is_none() && socket.transport().is_none());
+    assert!(
+        !socket.active()
+            && !socket.connected()
+            && socket.id().is_none()
+            && socket.transport().is_none()
+    );
     let log = Log::new();
     let seen = log.clone();
     socket.on("hi", move |(n,): (u32,)| seen.push(n.to_string()));
@@ -226,7 +319,10 @@ async fn open_then_connect() {
 async fn emits_before_the_join_are_kept_in_order() {
     for transport in [Transport::Polling, Transport::WebSocket] {
         let host = Host::start();
-        let socket = Client::builder(host.url("/early")).transports([transport]).open().unwrap();
+        let socket = Client::builder(host.url("/early"))
+            .transports([transport])
+            .open()
+            .unwrap();
         for n in 0..50 {
             socket.emit("n", (n,)).unwrap();
         }
@@ -250,7 +346,10 @@ async fn disconnect_while_connecting_ends_connect() {
         let socket = socket.clone();
         async move { socket.connect().await }
     });
-    host.until("a request", |state| (!state.requests.is_empty()).then_some(())).await;
+    host.until("a request", |state| {
+        (!state.requests.is_empty()).then_some(())
+    })
+    .await;
     socket.disconnect();
     let error = within("connect", waiting).await.unwrap().unwrap_err();
     assert_eq!(error.kind(), ConnectErrorKind::Closed);

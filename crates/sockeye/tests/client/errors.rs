@@ -13,8 +13,14 @@ async fn bad_urls_and_options() {
         (Client::builder(""), "it is empty"),
         (Client::builder("localhost:3000"), "no scheme"),
         (Client::builder("ftp://h"), "scheme ftp is unknown"),
-        (Client::builder("https://h"), "TLS is not built into this version"),
-        (Client::builder("wss://h"), "TLS is not built into this version"),
+        (
+            Client::builder("https://h"),
+            "TLS is not built into this version",
+        ),
+        (
+            Client::builder("wss://h"),
+            "TLS is not built into this version",
+        ),
         (Client::builder("http://"), "bad URL"),
         (Client::builder("http://[::1"), "bad URL"),
         (Client::builder("http://h:99999"), "bad URL"),
@@ -29,14 +35,35 @@ async fn bad_urls_and_options() {
         (Client::builder(format!("{URL}/?EIO=3")), "query key EIO"),
         (Client::builder(URL).header("a b", "c"), "bad header name"),
         (Client::builder(URL).header("", "c"), "bad header name"),
-        (Client::builder(URL).header("A", "b\r\nEvil: 1"), "no line breaks"),
-        (Client::builder(URL).header("Host", "h"), "set by the client itself"),
-        (Client::builder(URL).header("sec-websocket-KEY", "h"), "set by the client itself"),
+        (
+            Client::builder(URL).header("A", "b\r\nEvil: 1"),
+            "no line breaks",
+        ),
+        (
+            Client::builder(URL).header("Host", "h"),
+            "set by the client itself",
+        ),
+        (
+            Client::builder(URL).header("sec-websocket-KEY", "h"),
+            "set by the client itself",
+        ),
         (Client::builder(URL).transports([]), "no transport"),
-        (Client::builder(URL).transports([Transport::Polling, Transport::Polling]), ""),
-        (Client::builder(URL).auth(json!("text")), "must be a JSON object"),
-        (Client::builder(URL).auth(json!([1])), "must be a JSON object"),
-        (Client::builder(URL).auth(std::collections::HashMap::from([(vec![0], 1)])), "key must be a string"),
+        (
+            Client::builder(URL).transports([Transport::Polling, Transport::Polling]),
+            "",
+        ),
+        (
+            Client::builder(URL).auth(json!("text")),
+            "must be a JSON object",
+        ),
+        (
+            Client::builder(URL).auth(json!([1])),
+            "must be a JSON object",
+        ),
+        (
+            Client::builder(URL).auth(std::collections::HashMap::from([(vec![0], 1)])),
+            "key must be a string",
+        ),
     ];
     for (builder, words) in cases {
         if words.is_empty() {
@@ -47,17 +74,28 @@ async fn bad_urls_and_options() {
         let error = builder.open().expect_err(&what);
         let line = error.to_string();
         assert_eq!(error.kind(), ConnectErrorKind::Config, "{what}");
-        assert!(line.contains(words) && !line.contains('\n'), "{what}: {line}");
+        assert!(
+            line.contains(words) && !line.contains('\n'),
+            "{what}: {line}"
+        );
         assert!(!error.active() && error.data().is_none() && error.cause().is_none());
     }
 }
 
 #[tokio::test]
 async fn secrets_are_not_shown() {
-    let builder = Client::builder(URL).auth(json!({"token": "s3cret"})).header("Authorization", "s3cret");
+    let builder = Client::builder(URL)
+        .auth(json!({"token": "s3cret"}))
+        .header("Authorization", "s3cret");
     assert!(!format!("{builder:?}").contains("s3cret"));
     let socket = builder.open().unwrap();
-    assert!(!format!("{socket:?} {:?}", socket.namespace("/x").auth(json!({"t": "s3cret"}))).contains("s3cret"));
+    assert!(
+        !format!(
+            "{socket:?} {:?}",
+            socket.namespace("/x").auth(json!({"t": "s3cret"}))
+        )
+        .contains("s3cret")
+    );
 }
 
 #[tokio::test]
@@ -80,11 +118,20 @@ async fn bad_sub_protocols_and_time_stamp_names() {
 async fn bad_namespaces_of_a_live_connection() {
     let host = Host::start();
     let socket = within("connect", client(&host).connect()).await.unwrap();
-    let error = within("connect", socket.namespace("/a,b").connect()).await.unwrap_err();
+    let error = within("connect", socket.namespace("/a,b").connect())
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains("commas"), "{error}");
-    let error = within("connect", socket.namespace("/a").auth(json!(1)).connect()).await.unwrap_err();
-    assert!(error.to_string().contains("must be a JSON object"), "{error}");
-    let error = within("connect", socket.namespace(&"x".repeat(5000)).connect()).await.unwrap_err();
+    let error = within("connect", socket.namespace("/a").auth(json!(1)).connect())
+        .await
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("must be a JSON object"),
+        "{error}"
+    );
+    let error = within("connect", socket.namespace(&"x".repeat(5000)).connect())
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), ConnectErrorKind::Config);
     assert!(error.to_string().contains("too long"), "{error}");
     assert!(socket.connected());

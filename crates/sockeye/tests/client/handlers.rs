@@ -37,7 +37,9 @@ async fn typed_arguments_sync_and_async() {
     let socket = joined(&host).await;
     let log = Log::new();
     let out = log.clone();
-    socket.on("pair", move |(name, n): (String, u32)| out.push(format!("{name} {n}")));
+    socket.on("pair", move |(name, n): (String, u32)| {
+        out.push(format!("{name} {n}"))
+    });
     let out = log.clone();
     socket.on("pair", move |(name, n): (String, u32)| {
         let out = out.clone();
@@ -53,11 +55,23 @@ async fn typed_arguments_sync_and_async() {
     let out = log.clone();
     socket.on("nothing", move |()| out.push("nothing"));
     let out = log.clone();
-    socket.on("args", move |args: Args| out.push(format!("{} {:?} {}", args.len(), args.values(), args.json())));
+    socket.on("args", move |args: Args| {
+        out.push(format!(
+            "{} {:?} {}",
+            args.len(),
+            args.values(),
+            args.json()
+        ))
+    });
     let out = log.clone();
-    socket.on("maybe", move |(a, b): (u8, Option<String>)| out.push(format!("{a} {b:?}")));
+    socket.on("maybe", move |(a, b): (u8, Option<String>)| {
+        out.push(format!("{a} {b:?}"))
+    });
     host.emit("/", "[\"pair\",\"a\\n\\u00e9\",7]");
-    host.emit("/", "[\"reading\",{\"sensor\":\"roof\",\"celsius\":21.5,\"more\":[]}]");
+    host.emit(
+        "/",
+        "[\"reading\",{\"sensor\":\"roof\",\"celsius\":21.5,\"more\":[]}]",
+    );
     host.emit("/", "[\"nothing\",1,2]");
     host.emit("/", "[\"args\",1,{\"a\":null}]");
     host.emit("/", "[\"maybe\",3]");
@@ -87,7 +101,9 @@ async fn responders_sync_async_and_later() {
         });
         let kept = Arc::new(Mutex::new(None));
         let keep = Arc::clone(&kept);
-        socket.on("later", move |_: Args, reply: Responder| *keep.lock().unwrap() = Some(reply));
+        socket.on("later", move |_: Args, reply: Responder| {
+            *keep.lock().unwrap() = Some(reply)
+        });
         let log = Log::new();
         let out = log.clone();
         socket.on("unasked", move |(): (), reply: Responder| {
@@ -104,7 +120,14 @@ async fn responders_sync_async_and_later() {
         assert_eq!(reply.socket().unwrap().id(), socket.id());
         reply.ack(()).unwrap();
         let received = host.received(3).await;
-        assert_eq!(received, ["/ ack 0 [2,\"now\"]", "/ ack 17 [6]", "/ ack 9007199254740993 []"]);
+        assert_eq!(
+            received,
+            [
+                "/ ack 0 [2,\"now\"]",
+                "/ ack 17 [6]",
+                "/ ack 9007199254740993 []"
+            ]
+        );
     }
 }
 
@@ -124,7 +147,10 @@ async fn once_off_off_event_off_all() {
     assert!(socket.has_handlers("e") && !socket.has_handlers("g"));
     host.emit("/", "[\"e\"]");
     host.emit("/", "[\"e\"]");
-    assert_eq!(log.wait(5).await, ["once", "first", "second", "first", "second"]);
+    assert_eq!(
+        log.wait(5).await,
+        ["once", "first", "second", "first", "second"]
+    );
     assert!(socket.off(first));
     assert!(!socket.off(first));
     host.emit("/", "[\"e\"]");
@@ -139,7 +165,11 @@ async fn once_off_off_event_off_all() {
     let mut stream = socket.events();
     socket.off_all();
     assert!(!socket.has_handlers("f"));
-    assert!(within("the end of the stream", stream.next()).await.is_none());
+    assert!(
+        within("the end of the stream", stream.next())
+            .await
+            .is_none()
+    );
     host.emit("/", "[\"f\"]");
     settled(&host, &socket).await;
     assert_eq!(log.lines().len(), 7);
@@ -185,10 +215,16 @@ async fn any_listeners_come_first_and_in_order() {
     socket.on_any(say("two"));
     socket.prepend_any(say("zero"));
     host.emit("/", "[\"e\",1]");
-    assert_eq!(log.wait(4).await, ["zero e [1]", "one e [1]", "two e [1]", "own 1"]);
+    assert_eq!(
+        log.wait(4).await,
+        ["zero e [1]", "one e [1]", "two e [1]", "own 1"]
+    );
     assert!(socket.off(one));
     host.emit("/", "[\"unhandled\"]");
-    assert_eq!(log.wait(6).await[4..], ["zero unhandled []", "two unhandled []"]);
+    assert_eq!(
+        log.wait(6).await[4..],
+        ["zero unhandled []", "two unhandled []"]
+    );
     socket.off_any();
     host.emit("/", "[\"e\",2]");
     assert_eq!(log.wait(7).await[6..], ["own 2"]);
@@ -213,18 +249,30 @@ async fn outgoing_events_are_seen_when_they_are_sent() {
     let log = Log::new();
     let out = log.clone();
     let id = socket.on_any_outgoing(move |event| {
-        out.push(format!("{} {} +{}", event.name(), event.args().json(), event.args().attachments().len()));
+        out.push(format!(
+            "{} {} +{}",
+            event.name(),
+            event.args().json(),
+            event.args().attachments().len()
+        ));
     });
-    socket.on("ask", |(): (), reply: Responder| reply.ack(("an answer",)).unwrap());
+    socket.on("ask", |(): (), reply: Responder| {
+        reply.ack(("an answer",)).unwrap()
+    });
     let out = log.clone();
     socket.on_connect(move |socket| {
         out.push("connected");
         socket.emit("inside", ()).unwrap();
     });
     socket.emit("early", (1, "two")).unwrap();
-    socket.emit("binary", (sockeye::Bin::from(vec![1, 2]),)).unwrap();
+    socket
+        .emit("binary", (sockeye::Bin::from(vec![1, 2]),))
+        .unwrap();
     tokio::task::yield_now().await;
-    assert!(log.lines().is_empty(), "reported although it was only buffered");
+    assert!(
+        log.lines().is_empty(),
+        "reported although it was only buffered"
+    );
     within("connect", socket.connect()).await.unwrap();
     host.send("421[\"ask\"]");
     host.received(4).await;
@@ -235,10 +283,24 @@ async fn outgoing_events_are_seen_when_they_are_sent() {
     sorted.sort();
     assert_eq!(
         sorted,
-        ["acked [true] +0", "binary [{\"_placeholder\":true,\"num\":0}] +1", "connected", "early [1,\"two\"] +0", "inside [] +0"]
+        [
+            "acked [true] +0",
+            "binary [{\"_placeholder\":true,\"num\":0}] +1",
+            "connected",
+            "early [1,\"two\"] +0",
+            "inside [] +0"
+        ]
     );
-    let at = |start: &str| lines.iter().position(|line| line.starts_with(start)).unwrap();
-    assert!(at("early") < at("binary") && at("binary") < at("inside") && at("inside") < at("acked"), "{lines:?}");
+    let at = |start: &str| {
+        lines
+            .iter()
+            .position(|line| line.starts_with(start))
+            .unwrap()
+    };
+    assert!(
+        at("early") < at("binary") && at("binary") < at("inside") && at("inside") < at("acked"),
+        "{lines:?}"
+    );
     socket.off(id);
     socket.emit("unseen", ()).unwrap();
     host.received(6).await;
@@ -256,7 +318,10 @@ async fn registering_and_removing_inside_handlers() {
     socket.on("grow", move |(): (), reply: Responder| {
         out.push("grow");
         let out = out.clone();
-        reply.socket().unwrap().on("grow", move |()| out.push("grown"));
+        reply
+            .socket()
+            .unwrap()
+            .on("grow", move |()| out.push("grown"));
     });
     host.emit("/", "[\"grow\"]");
     log.wait(1).await;
@@ -303,7 +368,15 @@ async fn emitting_and_awaiting_an_answer_inside_a_handler() {
     host.emit("/", "[\"go\",1]");
     host.emit("/", "[\"go\",2]");
     assert_eq!(log.wait(2).await, ["ask 1", "ask 2"]);
-    assert_eq!(host.received(4).await, ["/ [\"sync\",1]", "/ [\"ask\",1]", "/ [\"sync\",2]", "/ [\"ask\",2]"]);
+    assert_eq!(
+        host.received(4).await,
+        [
+            "/ [\"sync\",1]",
+            "/ [\"ask\",1]",
+            "/ [\"sync\",2]",
+            "/ [\"ask\",2]"
+        ]
+    );
 }
 
 #[tokio::test]
@@ -395,7 +468,10 @@ async fn arguments_that_do_not_fit_skip_only_that_handler() {
     host.emit("/", "[\"e\",-1]");
     host.emit("/", "[\"e\"]");
     host.emit("/", "[\"e\",7]");
-    assert_eq!(log.wait(4).await, ["text word", "async -1", "number 7", "async 7"]);
+    assert_eq!(
+        log.wait(4).await,
+        ["text word", "async -1", "number 7", "async 7"]
+    );
 }
 
 #[tokio::test]
@@ -405,11 +481,16 @@ async fn events_before_the_reply_are_delivered_as_connected_and_before_connect()
     let (one, two) = (log.clone(), log.clone());
     let builder = Client::builder(host.url("/"))
         .transports([sockeye::Transport::WebSocket])
-        .on("early", move |(): (), reply: Responder| one.push(format!("early {}", reply.socket().unwrap().connected())))
+        .on("early", move |(): (), reply: Responder| {
+            one.push(format!("early {}", reply.socket().unwrap().connected()))
+        })
         .on_connect(move |_| two.push("connect"));
     host.state(|state| state.server.settings.mute_connects = 1);
     let socket = builder.connect_background().unwrap();
-    host.until("CONNECT", |state| state.texts().contains(&"40".to_owned()).then_some(())).await;
+    host.until("CONNECT", |state| {
+        state.texts().contains(&"40".to_owned()).then_some(())
+    })
+    .await;
     host.send("42[\"early\"]");
     host.send("40{\"sid\":\"by hand\"}");
     assert_eq!(log.wait(2).await, ["early true", "connect"]);
@@ -421,7 +502,9 @@ async fn events_before_the_reply_are_delivered_as_connected_and_before_connect()
 async fn handlers_of_one_connection_run_in_the_order_of_the_events() {
     let host = Host::start();
     let socket = joined(&host).await;
-    let chat = within("connect", socket.namespace("/chat").connect()).await.unwrap();
+    let chat = within("connect", socket.namespace("/chat").connect())
+        .await
+        .unwrap();
     let log = Log::new();
     let out = log.clone();
     socket.on("n", move |(n,): (u32,)| {
@@ -436,7 +519,10 @@ async fn handlers_of_one_connection_run_in_the_order_of_the_events() {
     let out = log.clone();
     chat.on("n", move |(n,): (u32,)| out.push(n.to_string()));
     for n in 0..500 {
-        host.emit(if n % 3 == 0 { "/chat" } else { "/" }, &format!("[\"n\",{n}]"));
+        host.emit(
+            if n % 3 == 0 { "/chat" } else { "/" },
+            &format!("[\"n\",{n}]"),
+        );
     }
     let expected: Vec<_> = (0..500).map(|n: u32| n.to_string()).collect();
     assert_eq!(log.wait(500).await, expected);

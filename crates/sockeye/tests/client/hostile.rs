@@ -27,9 +27,17 @@ where
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         for n in 0.. {
-            let Ok((stream, _)) = listener.accept().await else { return };
+            let Ok((stream, _)) = listener.accept().await else {
+                return;
+            };
             stream.set_nodelay(true).unwrap();
-            tokio::spawn(serve(n, Peer { stream, buffer: Vec::new() }));
+            tokio::spawn(serve(
+                n,
+                Peer {
+                    stream,
+                    buffer: Vec::new(),
+                },
+            ));
         }
     });
     address
@@ -140,7 +148,9 @@ async fn connected(builder: ClientBuilder) -> Socket {
 #[tokio::test]
 async fn one_byte_at_a_time() {
     let address = listen(0, |_, mut peer| async move {
-        let Some(hello) = peer.hello().await else { return };
+        let Some(hello) = peer.hello().await else {
+            return;
+        };
         peer.drip(&hello).await;
         assert_eq!(peer.text().await.as_deref(), Some("40"));
         let mut bytes = frame(0x81, b"40{\"sid\":\"S\"}");
@@ -151,7 +161,10 @@ async fn one_byte_at_a_time() {
         bytes.extend(frame(0x01, &text[..split]));
         bytes.extend(frame(0x89, b""));
         bytes.extend(frame(0x80, &text[split..]));
-        bytes.extend(frame(0x81, b"451-[\"b\",{\"_placeholder\":true,\"num\":0}]"));
+        bytes.extend(frame(
+            0x81,
+            b"451-[\"b\",{\"_placeholder\":true,\"num\":0}]",
+        ));
         bytes.extend(frame(0x81, b"2"));
         bytes.extend(frame(0x02, &[1]));
         bytes.extend(frame(0x00, &[]));
@@ -165,9 +178,15 @@ async fn one_byte_at_a_time() {
             }
         }
         // The WebSocket pongs, and the Engine.IO pong.
-        assert!(answers.contains(&(0x8a, b"are you there?".to_vec())), "{answers:?}");
+        assert!(
+            answers.contains(&(0x8a, b"are you there?".to_vec())),
+            "{answers:?}"
+        );
         assert!(answers.contains(&(0x81, b"3".to_vec())), "{answers:?}");
-        assert!(answers.contains(&(0x81, b"42[\"seen\"]".to_vec())), "{answers:?}");
+        assert!(
+            answers.contains(&(0x81, b"42[\"seen\"]".to_vec())),
+            "{answers:?}"
+        );
         peer.say("42[\"done\"]").await;
         peer.linger().await;
     });
@@ -214,7 +233,9 @@ async fn short_writes_and_a_slow_reader() {
     let socket = connected(ws(address)).await;
     for n in 0..300u32 {
         if n % 10 == 0 {
-            socket.emit("b", (n, Bin::from(vec![n as u8; 3000]))).unwrap();
+            socket
+                .emit("b", (n, Bin::from(vec![n as u8; 3000])))
+                .unwrap();
         } else {
             socket.emit("e", (n, "y".repeat(n as usize * 5))).unwrap();
         }
@@ -228,7 +249,10 @@ async fn short_writes_and_a_slow_reader() {
             let (first, payload) = within("an attachment", lines.recv()).await.unwrap();
             assert_eq!((first, payload), (0x82, vec![n as u8; 3000]));
         } else {
-            assert_eq!(text, format!("42[\"e\",{n},\"{}\"]", "y".repeat(n as usize * 5)));
+            assert_eq!(
+                text,
+                format!("42[\"e\",{n},\"{}\"]", "y".repeat(n as usize * 5))
+            );
         }
     }
 }
@@ -262,14 +286,21 @@ async fn reset_and_end_at_every_place_of_a_message() {
     let log = Log::new();
     let (one, two) = (log.clone(), log.clone());
     let builder = ws(address)
-        .on("b", move |(bin,): (Bin,)| one.push(format!("whole {}", bin.len())))
+        .on("b", move |(bin,): (Bin,)| {
+            one.push(format!("whole {}", bin.len()))
+        })
         .on_disconnect(move |why| two.push(why.reason.to_string()));
     let _socket = builder.connect_background().unwrap();
     log.wait_for("whole 300").await;
     let lines = log.lines();
     // A reset may overtake the join; nothing is delivered but the whole message, once.
     assert!(lines.len() <= last + 1);
-    assert!(lines[..lines.len() - 1].iter().all(|line| line.starts_with("transport ")), "{lines:?}");
+    assert!(
+        lines[..lines.len() - 1]
+            .iter()
+            .all(|line| line.starts_with("transport ")),
+        "{lines:?}"
+    );
 }
 
 #[tokio::test]
@@ -288,12 +319,16 @@ async fn resets_during_the_handshake() {
                 peer.write(head.as_bytes()).await;
             }
             4 => {
-                let Some(hello) = peer.hello().await else { return };
+                let Some(hello) = peer.hello().await else {
+                    return;
+                };
                 peer.write(&hello[..hello.len() - 10]).await;
                 peer.reset();
             }
             5 => {
-                let Some(hello) = peer.hello().await else { return };
+                let Some(hello) = peer.hello().await else {
+                    return;
+                };
                 peer.write(&hello).await;
                 let _ = peer.text().await;
                 peer.reset();
@@ -329,14 +364,16 @@ async fn polling_answers_that_break_off() {
                 }
                 1 => {
                     let _ = peer.request().await;
-                    peer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n0{\"si").await;
+                    peer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n0{\"si")
+                        .await;
                     peer.reset();
                 }
                 2 => {
                     let _ = peer.request().await;
                     peer.write(b"HTTP/1.1 200 OK\r\n").await;
                     for _ in 0..3000 {
-                        peer.write(b"X-More: and more and more and more and more\r\n").await;
+                        peer.write(b"X-More: and more and more and more and more\r\n")
+                            .await;
                     }
                     peer.linger().await;
                 }
@@ -349,7 +386,10 @@ async fn polling_answers_that_break_off() {
                             _ => "ok".to_owned(),
                         };
                         let (a, b) = body.split_at(1);
-                        let chunked = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{a}\r\n{:x};ext=1\r\n{b}\r\n0\r\nTrailer: x\r\n\r\n", b.len());
+                        let chunked = format!(
+                            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{a}\r\n{:x};ext=1\r\n{b}\r\n0\r\nTrailer: x\r\n\r\n",
+                            b.len()
+                        );
                         peer.drip(chunked.as_bytes()).await;
                         if body.starts_with("40") {
                             peer.linger().await;
@@ -359,7 +399,8 @@ async fn polling_answers_that_break_off() {
             }
         }
     });
-    let builder = quick(Client::builder(format!("http://{address}")).transports([Transport::Polling]));
+    let builder =
+        quick(Client::builder(format!("http://{address}")).transports([Transport::Polling]));
     let socket = builder.open().unwrap();
     let log = Log::new();
     let errors = log.clone();
@@ -375,7 +416,8 @@ async fn polling_answers_that_break_off() {
 async fn messages_over_the_limit_are_skipped() {
     let address = listen(0, |_, mut peer| async move {
         let Some(()) = peer.join().await else { return };
-        peer.say(&format!("42[\"large\",\"{}\"]", "x".repeat(300_000))).await;
+        peer.say(&format!("42[\"large\",\"{}\"]", "x".repeat(300_000)))
+            .await;
         peer.say("42[\"small\"]").await;
         peer.linger().await;
     });
@@ -385,10 +427,17 @@ async fn messages_over_the_limit_are_skipped() {
     let mut notices = socket.notices();
     let mut events = socket.events();
     within("connect", socket.connect()).await.unwrap();
-    assert_eq!(within("an event", events.next()).await.unwrap().name(), "small");
+    assert_eq!(
+        within("an event", events.next()).await.unwrap().name(),
+        "small"
+    );
     loop {
-        if let Notice::TooLarge { bytes, limit } = within("a notice", notices.next()).await.unwrap() {
-            assert!(bytes >= 300_000 && (100_000..200_000).contains(&limit), "{bytes} {limit}");
+        if let Notice::TooLarge { bytes, limit } = within("a notice", notices.next()).await.unwrap()
+        {
+            assert!(
+                bytes >= 300_000 && (100_000..200_000).contains(&limit),
+                "{bytes} {limit}"
+            );
             break;
         }
     }
@@ -425,12 +474,17 @@ async fn a_failed_upgrade_stays_on_polling() {
     let address = listen(0, |_, mut peer| async move {
         while let Some(request) = peer.request().await {
             let open = OPEN.replace("[]", "[\"websocket\"]");
-            let body = match (request.method(), request.query("transport"), request.query("sid")) {
+            let body = match (
+                request.method(),
+                request.query("transport"),
+                request.query("sid"),
+            ) {
                 (_, Some("websocket"), _) => return peer.reset(),
                 ("GET", _, None) => open,
                 ("GET", ..) if request.query("t").is_some() => {
                     // The first GET brings the reply, later ones wait.
-                    static FIRST: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(true);
+                    static FIRST: std::sync::atomic::AtomicBool =
+                        std::sync::atomic::AtomicBool::new(true);
                     if FIRST.swap(false, std::sync::atomic::Ordering::SeqCst) {
                         "40{\"sid\":\"S\"}".into()
                     } else {
@@ -442,7 +496,9 @@ async fn a_failed_upgrade_stays_on_polling() {
             peer.write(&response("200 OK", "", body.as_bytes())).await;
         }
     });
-    let socket = quick(Client::builder(format!("http://{address}"))).open().unwrap();
+    let socket = quick(Client::builder(format!("http://{address}")))
+        .open()
+        .unwrap();
     let mut notices = socket.notices();
     within("connect", socket.connect()).await.unwrap();
     let words = within("the failure", async {

@@ -49,7 +49,12 @@ async fn on_polling_too() {
     host.empty().await;
     host.state(|state| {
         assert_eq!(state.server.received, ["/ [\"last\"]"]);
-        let posts: Vec<_> = state.requests.iter().filter(|r| r.method() == "POST").map(|r| r.text().to_owned()).collect();
+        let posts: Vec<_> = state
+            .requests
+            .iter()
+            .filter(|r| r.method() == "POST")
+            .map(|r| r.text().to_owned())
+            .collect();
         assert!(posts.join("\u{1e}").ends_with("41\u{1e}1"), "{posts:?}");
         assert!(!state.server.has_session());
     });
@@ -69,7 +74,10 @@ async fn dropped_while_connecting() {
         let host = Host::start();
         host.state(|state| state.mute = true);
         let socket = builder(&host).connect_background().unwrap();
-        host.until("a request", |state| (!state.requests.is_empty()).then_some(())).await;
+        host.until("a request", |state| {
+            (!state.requests.is_empty()).then_some(())
+        })
+        .await;
         drop(socket);
         no_tasks().await;
         host.empty().await;
@@ -78,9 +86,15 @@ async fn dropped_while_connecting() {
 
 #[tokio::test]
 async fn dropped_while_joining() {
-    let host = Host::with(sockeye_testkit::Settings { mute_connects: 1, ..Default::default() });
+    let host = Host::with(sockeye_testkit::Settings {
+        mute_connects: 1,
+        ..Default::default()
+    });
     let socket = client(&host).connect_background().unwrap();
-    host.until("CONNECT", |state| (!state.server.auths.is_empty()).then_some(())).await;
+    host.until("CONNECT", |state| {
+        (!state.server.auths.is_empty()).then_some(())
+    })
+    .await;
     drop(socket);
     no_tasks().await;
     host.empty().await;
@@ -147,7 +161,10 @@ async fn a_cancelled_connect_leaves_no_task() {
     let host = Host::start();
     host.state(|state| state.mute = true);
     let connecting = tokio::spawn(client(&host).connect());
-    host.until("a request", |state| (!state.requests.is_empty()).then_some(())).await;
+    host.until("a request", |state| {
+        (!state.requests.is_empty()).then_some(())
+    })
+    .await;
     connecting.abort();
     no_tasks().await;
     host.empty().await;
@@ -155,8 +172,13 @@ async fn a_cancelled_connect_leaves_no_task() {
 
 #[tokio::test]
 async fn a_refused_connect_leaves_no_task() {
-    let host = Host::with(sockeye_testkit::Settings { refused: vec!["/"], ..Default::default() });
-    within("connect", client(&host).connect()).await.unwrap_err();
+    let host = Host::with(sockeye_testkit::Settings {
+        refused: vec!["/"],
+        ..Default::default()
+    });
+    within("connect", client(&host).connect())
+        .await
+        .unwrap_err();
     no_tasks().await;
     host.empty().await;
 }
@@ -210,13 +232,29 @@ fn runtime() -> Runtime {
 }
 
 fn assert_dead(socket: &Socket) {
-    assert!(!socket.connected() && !socket.active() && socket.id().is_none() && socket.transport().is_none());
+    assert!(
+        !socket.connected()
+            && !socket.active()
+            && socket.id().is_none()
+            && socket.transport().is_none()
+    );
     assert_eq!(socket.emit("x", ()), Err(EmitError::Closed));
     let other = runtime();
     other.block_on(async {
-        let error = within("ack", socket.emit_with_ack::<(), _>("x", ())).await.unwrap_err();
-        assert!(matches!(error, AckError::NotSent(_) | AckError::Dropped), "{error:?}");
-        assert_eq!(within("connect", socket.connect()).await.unwrap_err().kind(), ConnectErrorKind::Closed);
+        let error = within("ack", socket.emit_with_ack::<(), _>("x", ()))
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(error, AckError::NotSent(_) | AckError::Dropped),
+            "{error:?}"
+        );
+        assert_eq!(
+            within("connect", socket.connect())
+                .await
+                .unwrap_err()
+                .kind(),
+            ConnectErrorKind::Closed
+        );
         within("ready", socket.ready()).await;
         within("flush", socket.flush()).await;
     });
@@ -224,7 +262,10 @@ fn assert_dead(socket: &Socket) {
 
 #[test]
 fn the_end_of_the_runtime_fails_acks_and_waiters() {
-    let host = Host::with(sockeye_testkit::Settings { mute_acks: usize::MAX, ..Default::default() });
+    let host = Host::with(sockeye_testkit::Settings {
+        mute_acks: usize::MAX,
+        ..Default::default()
+    });
     let own = runtime();
     let (socket, ask) = own.block_on(async {
         let socket = within("connect", client(&host).connect()).await.unwrap();
@@ -244,8 +285,14 @@ fn the_end_of_the_runtime_fails_acks_and_waiters() {
     drop(own);
     let other = runtime();
     other.block_on(async {
-        assert_eq!(within("ack", ask).await.unwrap_err(), AckError::Disconnected);
-        assert_eq!(within("connect", joining).await.unwrap_err().kind(), ConnectErrorKind::Closed);
+        assert_eq!(
+            within("ack", ask).await.unwrap_err(),
+            AckError::Disconnected
+        );
+        assert_eq!(
+            within("connect", joining).await.unwrap_err().kind(),
+            ConnectErrorKind::Closed
+        );
     });
     assert_dead(&socket);
 }
@@ -272,8 +319,14 @@ fn the_end_of_the_runtime_fails_what_the_driver_never_took() {
     let other = runtime();
     other.block_on(async {
         let error = within("ack", ask).await.unwrap_err();
-        assert!(matches!(error, AckError::Dropped | AckError::Disconnected), "{error:?}");
-        assert_eq!(within("connect", connecting).await.unwrap_err().kind(), ConnectErrorKind::Closed);
+        assert!(
+            matches!(error, AckError::Dropped | AckError::Disconnected),
+            "{error:?}"
+        );
+        assert_eq!(
+            within("connect", connecting).await.unwrap_err().kind(),
+            ConnectErrorKind::Closed
+        );
     });
     assert_dead(&socket);
 }
@@ -289,7 +342,9 @@ fn no_runtime_is_an_error() {
 fn handles_work_from_threads_without_a_runtime() {
     let host = Host::start();
     let own = Runtime::new().unwrap();
-    let socket = own.block_on(within("connect", async { client(&host).connect().await.unwrap() }));
+    let socket = own.block_on(within("connect", async {
+        client(&host).connect().await.unwrap()
+    }));
     std::thread::scope(|scope| {
         for thread in 0..4 {
             let socket = socket.clone();
@@ -303,8 +358,13 @@ fn handles_work_from_threads_without_a_runtime() {
     drop(socket);
     let received = own.block_on(host.received(400));
     for thread in 0..4 {
-        let own: Vec<_> = received.iter().filter(|line| line.starts_with(&format!("/ [\"n\",{thread},"))).collect();
-        let expected: Vec<_> = (0..100).map(|n| format!("/ [\"n\",{thread},{n}]")).collect();
+        let own: Vec<_> = received
+            .iter()
+            .filter(|line| line.starts_with(&format!("/ [\"n\",{thread},")))
+            .collect();
+        let expected: Vec<_> = (0..100)
+            .map(|n| format!("/ [\"n\",{thread},{n}]"))
+            .collect();
         assert_eq!(own, expected.iter().collect::<Vec<_>>());
     }
 }
@@ -313,7 +373,9 @@ fn handles_work_from_threads_without_a_runtime() {
 async fn many_connections_come_and_go() {
     let host = Host::start();
     for _ in 0..20 {
-        let socket = within("connect", quick(Client::builder(host.url("/"))).connect()).await.unwrap();
+        let socket = within("connect", quick(Client::builder(host.url("/"))).connect())
+            .await
+            .unwrap();
         drop(socket);
         no_tasks().await;
     }

@@ -51,7 +51,10 @@ async fn events_are_logged_without_their_payloads() {
     let log = Log::new();
     let _default = tracing::subscriber::set_default(Lines(log.clone()));
     let host = Host::start();
-    let builder = client(&host).auth(json!({"token": "s3cret"})).header("Authorization", "s3cret").query("key", "s3cret");
+    let builder = client(&host)
+        .auth(json!({"token": "s3cret"}))
+        .header("Authorization", "s3cret")
+        .query("key", "s3cret");
     let socket = within("connect", builder.connect()).await.unwrap();
     let seen = Log::new();
     let out = seen.clone();
@@ -61,9 +64,13 @@ async fn events_are_logged_without_their_payloads() {
     });
     socket.on("e", |(_,): (u32,)| ());
     socket.emit("said", ("s3cret",)).unwrap();
-    let (_, answer): (String, String) = within("ack", socket.emit_with_ack("ask", ("s3cret",))).await.unwrap();
+    let (_, answer): (String, String) = within("ack", socket.emit_with_ack("ask", ("s3cret",)))
+        .await
+        .unwrap();
     assert_eq!(answer, "s3cret");
-    within("ack", socket.emit_with_ack::<(u32,), _>("ask", ("s3cret",))).await.unwrap_err();
+    within("ack", socket.emit_with_ack::<(u32,), _>("ask", ("s3cret",)))
+        .await
+        .unwrap_err();
     host.send("421[\"e\",\"s3cret\"]");
     seen.wait(1).await;
     host.received(4).await;
@@ -74,11 +81,21 @@ async fn events_are_logged_without_their_payloads() {
     host.empty().await;
     let lines = log.lines();
     let said = |words: &str| lines.iter().any(|line| line.contains(words));
-    assert!(said("namespace joined") && said("disconnected") && said("host="), "{lines:#?}");
+    assert!(
+        said("namespace joined") && said("disconnected") && said("host="),
+        "{lines:#?}"
+    );
     assert!(said("WARN") && said("do not fit the handler"), "{lines:#?}");
     let above_debug = [Level::ERROR, Level::WARN, Level::INFO].map(|level| level.to_string());
-    let loud = |line: &&String| above_debug.iter().any(|level| line.starts_with(level.as_str()));
-    let leak = lines.iter().filter(loud).find(|line| line.contains("s3cret"));
+    let loud = |line: &&String| {
+        above_debug
+            .iter()
+            .any(|level| line.starts_with(level.as_str()))
+    };
+    let leak = lines
+        .iter()
+        .filter(loud)
+        .find(|line| line.contains("s3cret"));
     assert_eq!(leak, None);
     // A connection that does as it should is silent above debug.
     assert_eq!(lines.iter().filter(loud).count(), 1, "{lines:#?}");

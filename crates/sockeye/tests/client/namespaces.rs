@@ -12,8 +12,15 @@ use crate::support::{Host, Log, client, eventually, polling, within};
 async fn one_connection_for_all() {
     let host = Host::start();
     let socket = within("connect", client(&host).connect()).await.unwrap();
-    let chat = within("connect", socket.namespace("/chat").auth(json!({"room": 1})).connect()).await.unwrap();
-    let news = within("connect", socket.namespace("news").connect()).await.unwrap();
+    let chat = within(
+        "connect",
+        socket.namespace("/chat").auth(json!({"room": 1})).connect(),
+    )
+    .await
+    .unwrap();
+    let news = within("connect", socket.namespace("news").connect())
+        .await
+        .unwrap();
     assert_eq!((chat.name(), news.name()), ("/chat", "/news"));
     host.joined(&["/", "/chat", "/news"]).await;
     host.state(|state| {
@@ -21,7 +28,10 @@ async fn one_connection_for_all() {
         assert_eq!(state.server.auths, ["", "{\"room\":1}", ""]);
     });
     let ids = [socket.id(), chat.id(), news.id()];
-    assert_eq!(ids, [Some("S1".into()), Some("S2".into()), Some("S3".into())]);
+    assert_eq!(
+        ids,
+        [Some("S1".into()), Some("S2".into()), Some("S3".into())]
+    );
     // Each has handlers, events and acknowledgements of its own.
     let log = Log::new();
     for (name, socket) in [("main", &socket), ("chat", &chat), ("news", &news)] {
@@ -34,23 +44,35 @@ async fn one_connection_for_all() {
     host.emit("/unknown", "[\"e\",4]");
     host.emit("/news", "[\"e\",5]");
     assert_eq!(log.wait(4).await, ["news 1", "main 2", "chat 3", "news 5"]);
-    let (a, b) = tokio::join!(chat.emit_with_ack::<(String, u8), _>("x", (1,)), news.emit_with_ack::<(String, u8), _>("y", (2,)));
+    let (a, b) = tokio::join!(
+        chat.emit_with_ack::<(String, u8), _>("x", (1,)),
+        news.emit_with_ack::<(String, u8), _>("y", (2,))
+    );
     assert_eq!((a.unwrap(), b.unwrap()), (("x".into(), 1), ("y".into(), 2)));
-    assert_eq!(host.received(2).await, ["/chat [\"x\",1]", "/news [\"y\",2]"]);
+    assert_eq!(
+        host.received(2).await,
+        ["/chat [\"x\",1]", "/news [\"y\",2]"]
+    );
 }
 
 #[tokio::test]
 async fn the_same_name_gives_the_same_socket() {
     let host = Host::start();
     let socket = within("connect", client(&host).connect()).await.unwrap();
-    let one = within("connect", socket.namespace("/chat").connect()).await.unwrap();
+    let one = within("connect", socket.namespace("/chat").connect())
+        .await
+        .unwrap();
     let log = Log::new();
     let out = log.clone();
     one.on("e", move |()| out.push("e"));
-    let two = within("connect", one.namespace("chat").connect()).await.unwrap();
+    let two = within("connect", one.namespace("chat").connect())
+        .await
+        .unwrap();
     assert_eq!(one.id(), two.id());
     assert!(two.has_handlers("e"));
-    let main = within("connect", two.namespace("/").connect()).await.unwrap();
+    let main = within("connect", two.namespace("/").connect())
+        .await
+        .unwrap();
     assert_eq!(main.id(), socket.id());
     assert_eq!(host.state(|state| state.server.auths.len()), 2);
     // One of two handles: the namespace stays.
@@ -65,7 +87,9 @@ async fn dropping_the_last_handle_leaves_only_that_namespace() {
     for builder in [client, polling] {
         let host = Host::start();
         let socket = within("connect", builder(&host).connect()).await.unwrap();
-        let chat = within("connect", socket.namespace("/chat").connect()).await.unwrap();
+        let chat = within("connect", socket.namespace("/chat").connect())
+            .await
+            .unwrap();
         chat.emit("last", ()).unwrap();
         drop(chat);
         host.joined(&["/"]).await;
@@ -74,10 +98,15 @@ async fn dropping_the_last_handle_leaves_only_that_namespace() {
         assert_eq!(within("answer", answer).await.unwrap().0, "alive");
         // And again, as a new one with options of its own.
         host.state(|state| state.server.settings.mute_acks = 1);
-        let again = socket.namespace("/chat").ack_timeout(Duration::from_millis(5)).connect();
+        let again = socket
+            .namespace("/chat")
+            .ack_timeout(Duration::from_millis(5))
+            .connect();
         let again = within("connect", again).await.unwrap();
         assert!(!again.has_handlers("e"));
-        let error = within("answer", again.emit_with_ack::<(), _>("x", ())).await.unwrap_err();
+        let error = within("answer", again.emit_with_ack::<(), _>("x", ()))
+            .await
+            .unwrap_err();
         assert_eq!(error, AckError::Timeout);
         host.joined(&["/", "/chat"]).await;
         // The main namespace may go first.
@@ -95,7 +124,12 @@ async fn places_are_taken_again() {
     let socket = within("connect", client(&host).connect()).await.unwrap();
     for round in 0..5 {
         for name in ["/a", "/b"] {
-            let nsp = within("connect", socket.namespace(name).auth(json!({"r": round})).connect()).await.unwrap();
+            let nsp = within(
+                "connect",
+                socket.namespace(name).auth(json!({"r": round})).connect(),
+            )
+            .await
+            .unwrap();
             assert_eq!(nsp.name(), name);
             let log = Log::new();
             let out = log.clone();
@@ -141,18 +175,32 @@ async fn a_late_auth_is_for_nobody_else() {
     socket.flush().await;
     sender.send(true).unwrap();
     eventually("joined", || other.connected()).await;
-    assert_eq!(host.state(|state| state.server.auths.clone()), ["", "{\"other\":true}"]);
+    assert_eq!(
+        host.state(|state| state.server.auths.clone()),
+        ["", "{\"other\":true}"]
+    );
 }
 
 #[tokio::test]
 async fn a_refused_one_leaves_the_others_alone() {
-    let host = Host::with(Settings { refused: vec!["/admin"], ..Settings::default() });
+    let host = Host::with(Settings {
+        refused: vec!["/admin"],
+        ..Settings::default()
+    });
     let socket = within("connect", client(&host).connect()).await.unwrap();
-    let error = within("connect", socket.namespace("/admin").connect()).await.unwrap_err();
-    assert_eq!((error.kind(), error.message()), (ConnectErrorKind::Refused, "refused"));
+    let error = within("connect", socket.namespace("/admin").connect())
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (error.kind(), error.message()),
+        (ConnectErrorKind::Refused, "refused")
+    );
     assert!(socket.connected());
     // The first one refused, another let in, on one connection.
-    let host = Host::with(Settings { refused: vec!["/"], ..Settings::default() });
+    let host = Host::with(Settings {
+        refused: vec!["/"],
+        ..Settings::default()
+    });
     let socket = client(&host).open().unwrap();
     let chat = socket.namespace("/chat").open().unwrap();
     let (main, chat_joined) = tokio::join!(socket.connect(), chat.connect());
@@ -166,7 +214,9 @@ async fn a_refused_one_leaves_the_others_alone() {
 async fn the_server_throws_one_out() {
     let host = Host::start();
     let socket = within("connect", client(&host).connect()).await.unwrap();
-    let chat = within("connect", socket.namespace("/chat").connect()).await.unwrap();
+    let chat = within("connect", socket.namespace("/chat").connect())
+        .await
+        .unwrap();
     let log = Log::new();
     let out = log.clone();
     chat.on_disconnect(move |why| out.push(format!("{} {}", why.reason, why.will_reconnect)));
@@ -175,16 +225,24 @@ async fn the_server_throws_one_out() {
     assert!(!chat.active() && chat.id().is_none() && socket.connected());
     // Only by hand it comes back.
     host.state(|state| state.lenient = true);
-    assert_eq!(DisconnectReason::IoServerDisconnect.as_str(), "io server disconnect");
+    assert_eq!(
+        DisconnectReason::IoServerDisconnect.as_str(),
+        "io server disconnect"
+    );
     chat.connect_background();
-    host.until("CONNECT", |state| (state.server.auths.len() == 3).then_some(())).await;
+    host.until("CONNECT", |state| {
+        (state.server.auths.len() == 3).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn the_connection_ends_with_its_last_namespace_and_comes_back() {
     let host = Host::start();
     let socket = within("connect", client(&host).connect()).await.unwrap();
-    let chat = within("connect", socket.namespace("/chat").connect()).await.unwrap();
+    let chat = within("connect", socket.namespace("/chat").connect())
+        .await
+        .unwrap();
     socket.disconnect();
     host.joined(&["/chat"]).await;
     chat.disconnect();
@@ -201,9 +259,15 @@ async fn too_many() {
     let host = Host::start();
     let mut limits = sockeye::Limits::default();
     limits.namespaces = 2;
-    let socket = within("connect", client(&host).limits(limits).connect()).await.unwrap();
-    let _two = within("connect", socket.namespace("/2").connect()).await.unwrap();
-    let error = within("connect", socket.namespace("/3").connect()).await.unwrap_err();
+    let socket = within("connect", client(&host).limits(limits).connect())
+        .await
+        .unwrap();
+    let _two = within("connect", socket.namespace("/2").connect())
+        .await
+        .unwrap();
+    let error = within("connect", socket.namespace("/3").connect())
+        .await
+        .unwrap_err();
     assert_eq!(error.to_string(), "too many namespaces on one connection");
 }
 
@@ -212,10 +276,14 @@ async fn names_come_and_go_without_end() {
     let host = Host::start();
     let mut limits = sockeye::Limits::default();
     limits.namespaces = 4;
-    let socket = within("connect", client(&host).limits(limits).connect()).await.unwrap();
+    let socket = within("connect", client(&host).limits(limits).connect())
+        .await
+        .unwrap();
     for n in 0..20 {
         let name = format!("/{n}");
-        let nsp = within("connect", socket.namespace(&name).connect()).await.unwrap();
+        let nsp = within("connect", socket.namespace(&name).connect())
+            .await
+            .unwrap();
         nsp.emit("hello", (n,)).unwrap();
         drop(nsp);
         host.joined(&["/"]).await;
@@ -246,7 +314,9 @@ async fn what_a_dropped_namespace_kept_is_void() {
     ask.abort();
     // Nobody waits for these packets, and a later handle does not send them.
     within("written", socket.flush()).await;
-    let chat = within("connect", socket.namespace("/chat").connect()).await.unwrap();
+    let chat = within("connect", socket.namespace("/chat").connect())
+        .await
+        .unwrap();
     chat.emit("new", ()).unwrap();
     assert_eq!(host.received(1).await, ["/chat [\"new\"]"]);
 }

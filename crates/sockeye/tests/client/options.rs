@@ -22,9 +22,21 @@ async fn path_and_slash() {
         ("/a%20b/", true, "/a%20b/"),
     ] {
         let host = Host::start();
-        let _socket = within("connect", client(&host).path(given).add_trailing_slash(slash).connect()).await.unwrap();
+        let _socket = within(
+            "connect",
+            client(&host)
+                .path(given)
+                .add_trailing_slash(slash)
+                .connect(),
+        )
+        .await
+        .unwrap();
         let requests = host.state(|state| state.requests.clone());
-        assert_eq!(requests.iter().map(path).collect::<Vec<_>>(), [sent], "path {given:?}");
+        assert_eq!(
+            requests.iter().map(path).collect::<Vec<_>>(),
+            [sent],
+            "path {given:?}"
+        );
     }
 }
 
@@ -32,7 +44,10 @@ async fn path_and_slash() {
 async fn query_is_merged_and_encoded() {
     let host = Host::start();
     let url = host.url("/?room=a%20b&x=1");
-    let builder = Client::builder(url).query("key", "v&v=é").query("empty", "").transports([Transport::Polling]);
+    let builder = Client::builder(url)
+        .query("key", "v&v=é")
+        .query("empty", "")
+        .transports([Transport::Polling]);
     let socket = within("connect", builder.connect()).await.unwrap();
     socket.emit("tell", (1,)).unwrap();
     host.received(1).await;
@@ -52,16 +67,37 @@ async fn query_is_merged_and_encoded() {
 #[tokio::test]
 async fn headers_on_polling_and_on_the_upgrade() {
     let host = Host::start();
-    let builder = Client::builder(host.url("/")).header("X-Device", "board 7").header("Authorization", "Bearer t");
+    let builder = Client::builder(host.url("/"))
+        .header("X-Device", "board 7")
+        .header("Authorization", "Bearer t");
     let socket = within("connect", builder.connect()).await.unwrap();
-    host.until("the upgrade", |state| state.texts().contains(&"5".to_owned()).then_some(())).await;
+    host.until("the upgrade", |state| {
+        state.texts().contains(&"5".to_owned()).then_some(())
+    })
+    .await;
     host.state(|state| {
-        let seen: Vec<_> = state.requests.iter().map(|r| (r.method().to_owned(), r.query("transport").unwrap())).collect();
-        assert!(seen.contains(&("POST".into(), "polling")) && seen.contains(&("GET".into(), "websocket")), "{seen:?}");
+        let seen: Vec<_> = state
+            .requests
+            .iter()
+            .map(|r| (r.method().to_owned(), r.query("transport").unwrap()))
+            .collect();
+        assert!(
+            seen.contains(&("POST".into(), "polling"))
+                && seen.contains(&("GET".into(), "websocket")),
+            "{seen:?}"
+        );
         for request in &state.requests {
-            assert_eq!(request.header("x-device"), Some("board 7"), "{}", request.head);
+            assert_eq!(
+                request.header("x-device"),
+                Some("board 7"),
+                "{}",
+                request.head
+            );
             assert_eq!(request.header("authorization"), Some("Bearer t"));
-            assert_eq!(request.header("host"), Some(host.address().to_string().as_str()));
+            assert_eq!(
+                request.header("host"),
+                Some(host.address().to_string().as_str())
+            );
         }
     });
     within("transport", async {
@@ -75,11 +111,14 @@ async fn headers_on_polling_and_on_the_upgrade() {
 #[tokio::test]
 async fn namespace_from_the_path_or_by_option() {
     let host = Host::start();
-    let socket = within("connect", client(&host).namespace("chat").connect()).await.unwrap();
+    let socket = within("connect", client(&host).namespace("chat").connect())
+        .await
+        .unwrap();
     assert_eq!(socket.name(), "/chat");
     host.joined(&["/chat"]).await;
     let other = Host::start();
-    let builder = Client::builder(other.url("/r%C3%A4ume/1?x=1")).transports([Transport::WebSocket]);
+    let builder =
+        Client::builder(other.url("/r%C3%A4ume/1?x=1")).transports([Transport::WebSocket]);
     let socket = within("connect", builder.connect()).await.unwrap();
     assert_eq!(socket.name(), "/räume/1");
     other.joined(&["/räume/1"]).await;
@@ -91,7 +130,12 @@ async fn no_auth_fixed_auth_and_auth_of_a_function() {
     let none = within("connect", client(&host).connect()).await.unwrap();
     drop(none);
     host.empty().await;
-    let fixed = within("connect", client(&host).auth(json!({"token": "x", "n": 1})).connect()).await.unwrap();
+    let fixed = within(
+        "connect",
+        client(&host).auth(json!({"token": "x", "n": 1})).connect(),
+    )
+    .await
+    .unwrap();
     drop(fixed);
     host.empty().await;
     let count = Arc::new(AtomicU32::new(0));
@@ -106,7 +150,10 @@ async fn no_auth_fixed_auth_and_auth_of_a_function() {
     let socket = within("connect", builder.connect()).await.unwrap();
     // Anew after a cut, and after disconnect and connect.
     host.cut();
-    host.until("a reconnection", |state| (state.server.auths.len() == 4).then_some(())).await;
+    host.until("a reconnection", |state| {
+        (state.server.auths.len() == 4).then_some(())
+    })
+    .await;
     within("joined", async {
         while !socket.connected() {
             tokio::task::yield_now().await;
@@ -125,24 +172,39 @@ async fn no_auth_fixed_auth_and_auth_of_a_function() {
 #[tokio::test]
 async fn auth_can_be_changed_for_the_next_connect() {
     let host = Host::start();
-    let socket = within("connect", client(&host).auth(json!({"t": 1})).connect()).await.unwrap();
+    let socket = within("connect", client(&host).auth(json!({"t": 1})).connect())
+        .await
+        .unwrap();
     socket.set_auth(json!({"t": 2})).unwrap();
-    assert!(socket.set_auth(json!([1])).unwrap_err().to_string().contains("must be a JSON object"));
+    assert!(
+        socket
+            .set_auth(json!([1]))
+            .unwrap_err()
+            .to_string()
+            .contains("must be a JSON object")
+    );
     socket.disconnect();
     within("connect", socket.connect()).await.unwrap();
-    assert_eq!(host.state(|state| state.server.auths.clone()), ["{\"t\":1}", "{\"t\":2}"]);
+    assert_eq!(
+        host.state(|state| state.server.auths.clone()),
+        ["{\"t\":1}", "{\"t\":2}"]
+    );
 }
 
 #[tokio::test]
 async fn an_auth_function_that_fails_is_told() {
     let host = Host::start();
-    let builder = client(&host).auth_with(|| async { Err::<(), BoxError>("the vault is shut".into()) });
+    let builder =
+        client(&host).auth_with(|| async { Err::<(), BoxError>("the vault is shut".into()) });
     let error = within("connect", builder.connect()).await.unwrap_err();
     assert_eq!(error.kind(), sockeye::ConnectErrorKind::Auth);
     assert!(error.to_string().contains("the vault is shut"), "{error}");
     let builder = client(&host).auth_with(|| async { Ok(json!("a string")) });
     let error = within("connect", builder.connect()).await.unwrap_err();
-    assert!(error.to_string().contains("must be a JSON object"), "{error}");
+    assert!(
+        error.to_string().contains("must be a JSON object"),
+        "{error}"
+    );
     assert!(host.state(|state| state.server.auths.is_empty()));
 }
 
@@ -203,8 +265,18 @@ async fn query_and_headers_are_refreshed_for_every_connection() {
         assert!(requests.len() >= 3);
         for request in requests {
             // All requests of a session carry the same.
-            assert_eq!(request.query("n"), Some(session.to_string().as_str()), "{}", request.head);
-            assert_eq!(request.header("x-n"), Some(session.to_string().as_str()), "{}", request.head);
+            assert_eq!(
+                request.query("n"),
+                Some(session.to_string().as_str()),
+                "{}",
+                request.head
+            );
+            assert_eq!(
+                request.header("x-n"),
+                Some(session.to_string().as_str()),
+                "{}",
+                request.head
+            );
         }
         host.cut();
     }
@@ -213,12 +285,20 @@ async fn query_and_headers_are_refreshed_for_every_connection() {
 #[tokio::test]
 async fn query_and_headers_can_be_set_for_the_next_connection() {
     let host = Host::start();
-    let socket = within("connect", client(&host).query("v", "1").header("X-V", "1").connect()).await.unwrap();
+    let socket = within(
+        "connect",
+        client(&host).query("v", "1").header("X-V", "1").connect(),
+    )
+    .await
+    .unwrap();
     socket.set_query([("v", "2 3")]);
     socket.set_headers([("X-V", "2")]).unwrap();
     assert!(socket.set_headers([("X-V", "2\r\nX-Evil: 1")]).is_err());
     socket.reconnect();
-    host.until("a second session", |state| (state.requests.len() == 2).then_some(())).await;
+    host.until("a second session", |state| {
+        (state.requests.len() == 2).then_some(())
+    })
+    .await;
     host.state(|state| {
         assert_eq!(state.queries("v"), ["1", "2+3"]);
         assert_eq!(state.requests[1].header("x-v"), Some("2"));
@@ -233,7 +313,10 @@ async fn time_stamps() {
     drop(socket);
     host.empty().await;
     let stamps = host.state(|state| state.queries("t"));
-    assert!(stamps.len() >= 3 && stamps.iter().all(|t| t != "-"), "{stamps:?}");
+    assert!(
+        stamps.len() >= 3 && stamps.iter().all(|t| t != "-"),
+        "{stamps:?}"
+    );
     for (i, stamp) in stamps.iter().enumerate() {
         assert!(!stamps[..i].contains(stamp), "a stamp twice: {stamps:?}");
     }
@@ -241,11 +324,28 @@ async fn time_stamps() {
     let _socket = within("connect", client(&host).connect()).await.unwrap();
     assert_eq!(host.state(|state| state.queries("t")), ["-"]);
     let host = Host::start();
-    let _socket = within("connect", client(&host).timestamp_requests(true).timestamp_param("ts").connect()).await.unwrap();
+    let _socket = within(
+        "connect",
+        client(&host)
+            .timestamp_requests(true)
+            .timestamp_param("ts")
+            .connect(),
+    )
+    .await
+    .unwrap();
     assert_ne!(host.state(|state| state.queries("ts")), ["-"]);
     let host = Host::start();
-    let _socket = within("connect", polling(&host).timestamp_requests(false).connect()).await.unwrap();
-    assert!(host.state(|state| state.queries("t")).iter().all(|t| t == "-"));
+    let _socket = within(
+        "connect",
+        polling(&host).timestamp_requests(false).connect(),
+    )
+    .await
+    .unwrap();
+    assert!(
+        host.state(|state| state.queries("t"))
+            .iter()
+            .all(|t| t == "-")
+    );
 }
 
 #[tokio::test]
@@ -253,10 +353,18 @@ async fn sub_protocols_and_base64_are_asked_for() {
     let host = Host::start();
     let builder = client(&host).protocols(["one", "two"]).force_base64(true);
     let socket = within("connect", builder.connect()).await.unwrap();
-    socket.emit("bin", (sockeye::Bin::from(vec![1, 2, 3]),)).unwrap();
-    host.until("binary as text", |state| state.texts().contains(&"bAQID".to_owned()).then_some(())).await;
+    socket
+        .emit("bin", (sockeye::Bin::from(vec![1, 2, 3]),))
+        .unwrap();
+    host.until("binary as text", |state| {
+        state.texts().contains(&"bAQID".to_owned()).then_some(())
+    })
+    .await;
     host.state(|state| {
-        assert_eq!(state.requests[0].header("sec-websocket-protocol"), Some("one, two"));
+        assert_eq!(
+            state.requests[0].header("sec-websocket-protocol"),
+            Some("one, two")
+        );
         assert_eq!(state.queries("b64"), ["1"]);
         assert!(state.frames.iter().all(|frame| frame.first != 0x82));
         // The scripted server does not know base64 on a WebSocket.
@@ -274,11 +382,22 @@ async fn cookies_of_the_server_come_back_unless_switched_off() {
             let answer = response("503 Busy", "Set-Cookie: route=a7; Path=/\r\n", b"later");
             std::mem::take(&mut first).then_some(answer)
         });
-        let _socket = within("connect", polling(&host).cookies(on).connect()).await.unwrap();
-        let cookies: Vec<_> = host.state(|state| state.requests.iter().map(|r| r.header("cookie").map(str::to_owned)).collect());
+        let _socket = within("connect", polling(&host).cookies(on).connect())
+            .await
+            .unwrap();
+        let cookies: Vec<_> = host.state(|state| {
+            state
+                .requests
+                .iter()
+                .map(|r| r.header("cookie").map(str::to_owned))
+                .collect()
+        });
         assert_eq!(cookies[0], None);
         let expected = on.then(|| "route=a7".to_owned());
-        assert!(cookies.len() >= 3 && cookies[1..].iter().all(|c| *c == expected), "{on}: {cookies:?}");
+        assert!(
+            cookies.len() >= 3 && cookies[1..].iter().all(|c| *c == expected),
+            "{on}: {cookies:?}"
+        );
     }
 }
 
@@ -287,18 +406,38 @@ async fn transports_in_order() {
     // WebSocket refused: polling at once, if all are to be tried.
     let host = Host::start();
     host.answer_with(|request| {
-        (request.query("transport") == Some("websocket")).then(|| response("400 Bad Request", "", b"{\"code\":0,\"message\":\"Transport unknown\"}"))
+        (request.query("transport") == Some("websocket")).then(|| {
+            response(
+                "400 Bad Request",
+                "",
+                b"{\"code\":0,\"message\":\"Transport unknown\"}",
+            )
+        })
     });
-    let builder = Client::builder(host.url("/")).transports([Transport::WebSocket, Transport::Polling]).try_all_transports(true);
+    let builder = Client::builder(host.url("/"))
+        .transports([Transport::WebSocket, Transport::Polling])
+        .try_all_transports(true);
     let socket = within("connect", builder.connect()).await.unwrap();
     assert_eq!(socket.transport(), Some(Transport::Polling));
-    assert_eq!(host.state(|state| state.queries("transport"))[..2], ["websocket", "polling"]);
+    assert_eq!(
+        host.state(|state| state.queries("transport"))[..2],
+        ["websocket", "polling"]
+    );
     // No upgrade when switched off.
     let host = Host::start();
-    let socket = within("connect", Client::builder(host.url("/")).upgrade(false).connect()).await.unwrap();
+    let socket = within(
+        "connect",
+        Client::builder(host.url("/")).upgrade(false).connect(),
+    )
+    .await
+    .unwrap();
     socket.emit("x", ()).unwrap();
     host.received(1).await;
-    assert!(host.state(|state| state.queries("transport")).iter().all(|t| t == "polling"));
+    assert!(
+        host.state(|state| state.queries("transport"))
+            .iter()
+            .all(|t| t == "polling")
+    );
 }
 
 #[tokio::test]
@@ -306,11 +445,20 @@ async fn a_remembered_upgrade_starts_on_websocket() {
     let host = Host::start();
     let builder = quick(Client::builder(host.url("/"))).remember_upgrade(true);
     let socket = within("connect", builder.connect()).await.unwrap();
-    host.until("the upgrade", |state| state.texts().contains(&"5".to_owned()).then_some(())).await;
-    crate::support::eventually("upgraded", || socket.transport() == Some(Transport::WebSocket)).await;
+    host.until("the upgrade", |state| {
+        state.texts().contains(&"5".to_owned()).then_some(())
+    })
+    .await;
+    crate::support::eventually("upgraded", || {
+        socket.transport() == Some(Transport::WebSocket)
+    })
+    .await;
     socket.disconnect();
     host.empty().await;
     host.state(|state| state.requests.clear());
     within("connect", socket.connect()).await.unwrap();
-    assert_eq!(host.state(|state| state.queries("transport")), ["websocket"]);
+    assert_eq!(
+        host.state(|state| state.queries("transport")),
+        ["websocket"]
+    );
 }

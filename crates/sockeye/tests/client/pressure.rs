@@ -16,12 +16,21 @@ const EVENT: usize = 32 << 10;
 const BOUND: usize = 24 << 20;
 
 fn short_pings() -> Host {
-    Host::with(Settings { ping_interval: 40, ping_timeout: 1600, ..Settings::default() })
+    Host::with(Settings {
+        ping_interval: 40,
+        ping_timeout: 1600,
+        ..Settings::default()
+    })
 }
 
 fn pongs(state: &State) -> usize {
-    let posted = state.requests.iter().filter(|r| r.method() == "POST").flat_map(|r| r.text().split('\u{1e}'));
-    posted.filter(|packet| *packet == "3").count() + state.texts().iter().filter(|text| *text == "3").count()
+    let posted = state
+        .requests
+        .iter()
+        .filter(|r| r.method() == "POST")
+        .flat_map(|r| r.text().split('\u{1e}'));
+    posted.filter(|packet| *packet == "3").count()
+        + state.texts().iter().filter(|text| *text == "3").count()
 }
 
 async fn more_pongs(host: &Host, more: usize) {
@@ -54,7 +63,10 @@ async fn held_up(host: &Host) {
         written = now;
     }
     assert!(written > 4 << 20, "held up too early: {written} bytes");
-    assert_eq!(host.state(|state| (state.server.sessions(), state.server.has_session())), (1, true));
+    assert_eq!(
+        host.state(|state| (state.server.sessions(), state.server.has_session())),
+        (1, true)
+    );
 }
 
 #[tokio::test]
@@ -114,7 +126,13 @@ async fn polling_is_held_up_too() {
             host.emit("/", &format!("[\"n\",{emitted},\"{pad}\"]"));
             emitted += 1;
         }
-        let now = host.state(|state| state.requests.iter().filter(|r| r.method() == "GET").count());
+        let now = host.state(|state| {
+            state
+                .requests
+                .iter()
+                .filter(|r| r.method() == "GET")
+                .count()
+        });
         if now == gets {
             tokio::task::yield_now().await;
         }
@@ -142,7 +160,10 @@ async fn a_sync_handler_that_blocks_its_thread() {
         // What a handler emits before it blocks goes out all the same.
         reply.ack(("blocking",)).unwrap();
         out.push("blocked");
-        let _ = blocked.lock().unwrap().recv_timeout(crate::support::PATIENCE);
+        let _ = blocked
+            .lock()
+            .unwrap()
+            .recv_timeout(crate::support::PATIENCE);
         out.push("released");
     });
     host.send("427[\"block\"]");
@@ -175,7 +196,13 @@ async fn disconnecting_and_dropping_while_held_up() {
     assert!(!socket.active());
     drop(socket);
     gate.close();
-    eventually("no task", || tokio::runtime::Handle::current().metrics().num_alive_tasks() == 0).await;
+    eventually("no task", || {
+        tokio::runtime::Handle::current()
+            .metrics()
+            .num_alive_tasks()
+            == 0
+    })
+    .await;
 }
 
 /// Acknowledgements of the server get through although a handler is slow, as long as the server is still read.
@@ -195,7 +222,9 @@ async fn acks_pass_slow_handlers() {
         host.emit("/", "[\"slow\"]");
     }
     for n in 0..10u32 {
-        let (_, m): (String, u32) = within("ack", socket.emit_with_ack("n", (n,))).await.unwrap();
+        let (_, m): (String, u32) = within("ack", socket.emit_with_ack("n", (n,)))
+            .await
+            .unwrap();
         assert_eq!(m, n);
     }
     gate.close();

@@ -14,14 +14,28 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 #[tokio::test]
 async fn handlers_namespaces_and_packets_survive_a_cut() {
-    for builder in [client, polling, |host: &Host| quick(Client::builder(host.url("/")))] {
+    for builder in [client, polling, |host: &Host| {
+        quick(Client::builder(host.url("/")))
+    }] {
         let host = Host::start();
         let count = Arc::new(AtomicU32::new(0));
-        let socket = within("connect", builder(&host).auth_with(move || {
-            let n = count.fetch_add(1, Ordering::Relaxed);
-            async move { Ok(json!({ "n": n })) }
-        }).connect()).await.unwrap();
-        let chat = within("connect", socket.namespace("/chat").auth(json!({"c": 1})).connect()).await.unwrap();
+        let socket = within(
+            "connect",
+            builder(&host)
+                .auth_with(move || {
+                    let n = count.fetch_add(1, Ordering::Relaxed);
+                    async move { Ok(json!({ "n": n })) }
+                })
+                .connect(),
+        )
+        .await
+        .unwrap();
+        let chat = within(
+            "connect",
+            socket.namespace("/chat").auth(json!({"c": 1})).connect(),
+        )
+        .await
+        .unwrap();
         let log = Log::new();
         let (one, two) = (log.clone(), log.clone());
         socket.on("e", move |(n,): (u32,)| one.push(format!("main {n}")));
@@ -34,16 +48,25 @@ async fn handlers_namespaces_and_packets_survive_a_cut() {
             // Before the client knows of the cut, what it writes is lost: nobody can tell.
             cuts.wait(round as usize).await;
             socket.emit("kept", (round,)).unwrap();
-            host.until("a new session", |state| (state.server.sessions() == round + 1).then_some(())).await;
+            host.until("a new session", |state| {
+                (state.server.sessions() == round + 1).then_some(())
+            })
+            .await;
             host.joined(&["/", "/chat"]).await;
             host.emit("/", &format!("[\"e\",{round}]"));
             host.emit("/chat", &format!("[\"e\",{round}]"));
             let lines = log.wait(2 * round as usize).await;
-            assert_eq!(lines[2 * round as usize - 2..], [format!("main {round}"), format!("chat {round}")]);
+            assert_eq!(
+                lines[2 * round as usize - 2..],
+                [format!("main {round}"), format!("chat {round}")]
+            );
             assert!(socket.connected() && chat.connected());
             let received = host.received(round as usize).await;
             assert_eq!(received.len(), round as usize);
-            assert_eq!(received[round as usize - 1], format!("/ [\"kept\",{round}]"));
+            assert_eq!(
+                received[round as usize - 1],
+                format!("/ [\"kept\",{round}]")
+            );
         }
         let auths = host.state(|state| state.server.auths.clone());
         assert_eq!(auths.len(), 8);
@@ -57,7 +80,9 @@ async fn handlers_namespaces_and_packets_survive_a_cut() {
 #[tokio::test]
 async fn the_session_is_new_unless_recovered() {
     let host = Host::start();
-    let socket = within("connect", client(&host).auth(json!({"t": 2})).connect()).await.unwrap();
+    let socket = within("connect", client(&host).auth(json!({"t": 2})).connect())
+        .await
+        .unwrap();
     assert_eq!(socket.id().as_deref(), Some("S1"));
     host.cut();
     host.joined(&["/"]).await;
@@ -67,43 +92,114 @@ async fn the_session_is_new_unless_recovered() {
 
 #[tokio::test]
 async fn connection_state_recovery() {
-    let host = Host::with(Settings { mute_connects: 2, ..Settings::default() });
+    let host = Host::with(Settings {
+        mute_connects: 2,
+        ..Settings::default()
+    });
     host.state(|state| state.lenient = true);
     let log = Log::new();
     let (one, two) = (log.clone(), log.clone());
     let socket = client(&host)
         .auth(json!({"t": 2}))
-        .on("e", move |(n, offset): (u32, String)| one.push(format!("e {n} {offset}")))
-        .on_connect(move |socket| two.push(format!("connect {} {}", socket.id().unwrap(), socket.recovered())))
+        .on("e", move |(n, offset): (u32, String)| {
+            one.push(format!("e {n} {offset}"))
+        })
+        .on_connect(move |socket| {
+            two.push(format!(
+                "connect {} {}",
+                socket.id().unwrap(),
+                socket.recovered()
+            ))
+        })
         .connect_background()
         .unwrap();
-    host.until("CONNECT", |state| (state.server.auths.len() == 1).then_some(())).await;
+    host.until("CONNECT", |state| {
+        (state.server.auths.len() == 1).then_some(())
+    })
+    .await;
     host.send("40{\"sid\":\"A\",\"pid\":\"P1\"}");
     host.send("42[\"e\",1,\"off1\"]");
     log.wait(2).await;
     host.cut();
-    host.until("CONNECT", |state| (state.server.auths.len() == 2).then_some(())).await;
-    assert_eq!(host.state(|state| state.server.auths[1].clone()), "{\"pid\":\"P1\",\"offset\":\"off1\",\"t\":2}");
+    host.until("CONNECT", |state| {
+        (state.server.auths.len() == 2).then_some(())
+    })
+    .await;
+    assert_eq!(
+        host.state(|state| state.server.auths[1].clone()),
+        "{\"pid\":\"P1\",\"offset\":\"off1\",\"t\":2}"
+    );
     host.send("40{\"sid\":\"A\",\"pid\":\"P1\"}");
     host.send("42[\"e\",2,\"off2\"]");
-    assert_eq!(log.wait(4).await, ["connect A false", "e 1 off1", "connect A true", "e 2 off2"]);
+    assert_eq!(
+        log.wait(4).await,
+        ["connect A false", "e 1 off1", "connect A true", "e 2 off2"]
+    );
     assert!(socket.recovered());
 }
 
 #[tokio::test]
 async fn reasons() {
-    type Case = (&'static str, fn(&Host), DisconnectReason, fn(Cause) -> bool, bool);
+    type Case = (
+        &'static str,
+        fn(&Host),
+        DisconnectReason,
+        fn(Cause) -> bool,
+        bool,
+    );
     let cases: [Case; 7] = [
-        ("cut", Host::cut, DisconnectReason::TransportClose, |cause| cause == Cause::Eof, true),
-        ("engine close", |host| host.send("1"), DisconnectReason::TransportClose, |cause| cause == Cause::EngineClose, true),
-        ("bad packet", |host| host.send("42{"), DisconnectReason::ParseError, |cause| matches!(cause, Cause::Packet(_)), true),
-        ("text for binary", |host| {
-            host.send("451-[\"e\",{\"_placeholder\":true,\"num\":0}]");
-            host.send("42[\"e\"]");
-        }, DisconnectReason::ParseError, |cause| matches!(cause, Cause::Packet(_)), true),
-        ("masked frame", |host| host.frame(0x91, b"x"), DisconnectReason::TransportError, |cause| matches!(cause, Cause::WebSocketProtocol(_)), true),
-        ("close frame", |host| host.frame(0x88, b"\x03\xf1too big"), DisconnectReason::TransportClose, |cause| cause == Cause::WebSocketClose(1009), true),
-        ("thrown out", |host| host.send("41"), DisconnectReason::IoServerDisconnect, |cause| cause == Cause::ServerDisconnect, false),
+        (
+            "cut",
+            Host::cut,
+            DisconnectReason::TransportClose,
+            |cause| cause == Cause::Eof,
+            true,
+        ),
+        (
+            "engine close",
+            |host| host.send("1"),
+            DisconnectReason::TransportClose,
+            |cause| cause == Cause::EngineClose,
+            true,
+        ),
+        (
+            "bad packet",
+            |host| host.send("42{"),
+            DisconnectReason::ParseError,
+            |cause| matches!(cause, Cause::Packet(_)),
+            true,
+        ),
+        (
+            "text for binary",
+            |host| {
+                host.send("451-[\"e\",{\"_placeholder\":true,\"num\":0}]");
+                host.send("42[\"e\"]");
+            },
+            DisconnectReason::ParseError,
+            |cause| matches!(cause, Cause::Packet(_)),
+            true,
+        ),
+        (
+            "masked frame",
+            |host| host.frame(0x91, b"x"),
+            DisconnectReason::TransportError,
+            |cause| matches!(cause, Cause::WebSocketProtocol(_)),
+            true,
+        ),
+        (
+            "close frame",
+            |host| host.frame(0x88, b"\x03\xf1too big"),
+            DisconnectReason::TransportClose,
+            |cause| cause == Cause::WebSocketClose(1009),
+            true,
+        ),
+        (
+            "thrown out",
+            |host| host.send("41"),
+            DisconnectReason::IoServerDisconnect,
+            |cause| cause == Cause::ServerDisconnect,
+            false,
+        ),
     ];
     for (name, act, reason, is, again) in cases {
         let host = Host::start();
@@ -117,11 +213,18 @@ async fn reasons() {
                 _ => continue,
             }
         };
-        assert_eq!((told.reason, told.will_reconnect), (reason, again), "{name}: {told:?}");
+        assert_eq!(
+            (told.reason, told.will_reconnect),
+            (reason, again),
+            "{name}: {told:?}"
+        );
         assert!(is(told.cause), "{name}: {told:?}");
         assert!(!told.to_string().contains('\n'));
         if again {
-            host.until("a new session", |state| (state.server.sessions() >= 2).then_some(())).await;
+            host.until("a new session", |state| {
+                (state.server.sessions() >= 2).then_some(())
+            })
+            .await;
             eventually("joined", || socket.connected()).await;
         } else {
             assert!(!socket.active());
@@ -133,7 +236,11 @@ async fn reasons() {
 
 #[tokio::test]
 async fn ping_timeout() {
-    let host = Host::with(Settings { ping_interval: 40, ping_timeout: 40, ..Settings::default() });
+    let host = Host::with(Settings {
+        ping_interval: 40,
+        ping_timeout: 40,
+        ..Settings::default()
+    });
     let log = Log::new();
     let out = log.clone();
     let builder = client(&host).on_disconnect(move |why| out.push(why.reason.to_string()));
@@ -141,17 +248,25 @@ async fn ping_timeout() {
     // After the first one no ping comes any more.
     host.state(|state| state.server.settings.ping_interval = 3_600_000);
     assert_eq!(log.wait(1).await, ["ping timeout"]);
-    host.until("a new session", |state| (state.server.sessions() == 2).then_some(())).await;
+    host.until("a new session", |state| {
+        (state.server.sessions() == 2).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn disconnect_stops_the_wait() {
     let host = Host::start();
-    let builder = client(&host).reconnection_delay(HOUR).reconnection_delay_max(HOUR);
+    let builder = client(&host)
+        .reconnection_delay(HOUR)
+        .reconnection_delay_max(HOUR);
     let socket = within("connect", builder.connect()).await.unwrap();
     let mut notices = socket.notices();
     host.cut();
-    while !matches!(within("the wait", notices.next()).await.unwrap(), Notice::Reconnecting { .. }) {}
+    while !matches!(
+        within("the wait", notices.next()).await.unwrap(),
+        Notice::Reconnecting { .. }
+    ) {}
     assert!(socket.active() && !socket.connected());
     socket.disconnect();
     assert!(!socket.active());
@@ -165,23 +280,34 @@ async fn disconnect_stops_the_wait() {
 #[tokio::test]
 async fn reconnect_by_hand_ends_the_wait() {
     let host = Host::start();
-    let builder = client(&host).reconnection_delay(HOUR).reconnection_delay_max(HOUR);
+    let builder = client(&host)
+        .reconnection_delay(HOUR)
+        .reconnection_delay_max(HOUR);
     let socket = within("connect", builder.connect()).await.unwrap();
     let mut notices = socket.notices();
     host.cut();
-    while !matches!(within("the wait", notices.next()).await.unwrap(), Notice::Reconnecting { .. }) {}
+    while !matches!(
+        within("the wait", notices.next()).await.unwrap(),
+        Notice::Reconnecting { .. }
+    ) {}
     socket.reconnect();
     eventually("joined", || socket.connected()).await;
     // And on a live connection: a forced close, then a new one.
     socket.reconnect();
     loop {
         if let Notice::Disconnected(why) = within("notice", notices.next()).await.unwrap() {
-            assert_eq!((why.reason, why.will_reconnect), (DisconnectReason::ForcedClose, true));
+            assert_eq!(
+                (why.reason, why.will_reconnect),
+                (DisconnectReason::ForcedClose, true)
+            );
             break;
         }
     }
     eventually("joined", || socket.id().as_deref() == Some("S3")).await;
-    host.until("the old one is gone", |state| (state.open == 1).then_some(())).await;
+    host.until("the old one is gone", |state| {
+        (state.open == 1).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -199,7 +325,10 @@ async fn disconnect_then_connect_at_once() {
         let id = format!("S{}", round + 1);
         assert_eq!(socket.id(), Some(id.clone()));
         log.wait(2 * round).await;
-        assert_eq!(log.lines()[2 * round - 2..], ["io client disconnect".to_owned(), id]);
+        assert_eq!(
+            log.lines()[2 * round - 2..],
+            ["io client disconnect".to_owned(), id]
+        );
     }
     // Twice in a row does no harm, nor without a connection.
     socket.disconnect();
@@ -213,10 +342,14 @@ async fn disconnect_then_connect_at_once() {
 #[tokio::test]
 async fn without_reconnection_a_cut_is_the_end() {
     let host = Host::start();
-    let socket = within("connect", client(&host).reconnection(false).connect()).await.unwrap();
+    let socket = within("connect", client(&host).reconnection(false).connect())
+        .await
+        .unwrap();
     let mut notices = socket.notices();
     host.cut();
-    let Notice::Disconnected(why) = within("notice", notices.next()).await.unwrap() else { panic!() };
+    let Notice::Disconnected(why) = within("notice", notices.next()).await.unwrap() else {
+        panic!()
+    };
     assert!(!why.will_reconnect);
     assert!(!socket.active());
     within("connect", socket.connect()).await.unwrap();
@@ -232,7 +365,9 @@ async fn the_policy_can_be_changed_while_connected() {
     socket.set_reconnection(policy);
     socket.flush().await;
     host.cut();
-    let Notice::Disconnected(why) = within("notice", notices.next()).await.unwrap() else { panic!() };
+    let Notice::Disconnected(why) = within("notice", notices.next()).await.unwrap() else {
+        panic!()
+    };
     assert!(!why.will_reconnect && !socket.active());
 }
 
@@ -259,6 +394,15 @@ async fn errors_between_attempts_are_told_in_order() {
     host.cut();
     assert_eq!(
         log.wait(8).await,
-        ["disconnect", "attempt 1", "error true", "attempt 2", "error true", "attempt 3", "reconnect 3", "connect"]
+        [
+            "disconnect",
+            "attempt 1",
+            "error true",
+            "attempt 2",
+            "error true",
+            "attempt 3",
+            "reconnect 3",
+            "connect"
+        ]
     );
 }

@@ -14,7 +14,14 @@ async fn events_as_a_stream() {
     host.emit("/", "[\"one\",1]");
     host.send("425[\"ask\",2]");
     let one = within("one", events.next()).await.unwrap();
-    assert_eq!((one.name(), one.args().json(), one.responder().is_requested()), ("one", "[1]", false));
+    assert_eq!(
+        (
+            one.name(),
+            one.args().json(),
+            one.responder().is_requested()
+        ),
+        ("one", "[1]", false)
+    );
     assert_eq!(one.parse::<(u32,)>().unwrap(), (1,));
     let ask = within("ask", events.next()).await.unwrap();
     let (n,): (u32,) = ask.parse().unwrap();
@@ -36,7 +43,13 @@ async fn events_as_a_stream() {
     assert!(two.args().is_empty());
     drop(socket);
     assert!(within("the end", events.next()).await.is_none());
-    let names: Vec<_> = within("all", second.map(|event| event.name().to_owned()).collect::<Vec<_>>()).await;
+    let names: Vec<_> = within(
+        "all",
+        second
+            .map(|event| event.name().to_owned())
+            .collect::<Vec<_>>(),
+    )
+    .await;
     assert_eq!(names, ["one", "ask", "two"]);
 }
 
@@ -44,7 +57,9 @@ async fn events_as_a_stream() {
 async fn a_stream_of_a_namespace_ends_with_its_last_handle() {
     let host = Host::start();
     let socket = within("connect", client(&host).connect()).await.unwrap();
-    let chat = within("connect", socket.namespace("/chat").connect()).await.unwrap();
+    let chat = within("connect", socket.namespace("/chat").connect())
+        .await
+        .unwrap();
     let mut events = chat.events();
     let mut notices = chat.notices();
     host.emit("/chat", "[\"hi\"]");
@@ -67,7 +82,14 @@ async fn a_dropped_stream_is_forgotten() {
         host.emit("/", &format!("[\"n\",{n}]"));
         if n % 100 == 99 {
             for m in n - 99..=n {
-                assert_eq!(within("n", kept.next()).await.unwrap().parse::<(u32,)>().unwrap(), (m,));
+                assert_eq!(
+                    within("n", kept.next())
+                        .await
+                        .unwrap()
+                        .parse::<(u32,)>()
+                        .unwrap(),
+                    (m,)
+                );
             }
         }
     }
@@ -80,7 +102,10 @@ async fn notices_of_a_whole_life() {
     let mut notices = socket.notices();
     within("connect", socket.connect()).await.unwrap();
     host.cut();
-    host.until("a second session", |state| (state.server.joined() == ["/"] && state.server.sessions() == 2).then_some(())).await;
+    host.until("a second session", |state| {
+        (state.server.joined() == ["/"] && state.server.sessions() == 2).then_some(())
+    })
+    .await;
     crate::support::eventually("joined", || socket.id().as_deref() == Some("S2")).await;
     socket.disconnect();
     let mut seen = Vec::new();
@@ -88,7 +113,11 @@ async fn notices_of_a_whole_life() {
         seen.push(within("a notice", notices.next()).await.unwrap());
     }
     let [
-        Notice::Connected { id: first, recovered: false, transport: Some(Transport::WebSocket) },
+        Notice::Connected {
+            id: first,
+            recovered: false,
+            transport: Some(Transport::WebSocket),
+        },
         Notice::Disconnected(cut),
         Notice::Reconnecting { attempt: 1, .. },
         Notice::ReconnectAttempt(1),
@@ -100,14 +129,27 @@ async fn notices_of_a_whole_life() {
         panic!("{seen:?}");
     };
     assert_eq!((first.as_str(), second.as_str()), ("S1", "S2"));
-    assert_eq!((cut.reason, cut.will_reconnect), (DisconnectReason::TransportClose, true));
-    assert_eq!(cut.to_string(), "transport close: the connection was closed by the other side");
-    assert_eq!((left.reason, left.will_reconnect), (DisconnectReason::IoClientDisconnect, false));
+    assert_eq!(
+        (cut.reason, cut.will_reconnect),
+        (DisconnectReason::TransportClose, true)
+    );
+    assert_eq!(
+        cut.to_string(),
+        "transport close: the connection was closed by the other side"
+    );
+    assert_eq!(
+        (left.reason, left.will_reconnect),
+        (DisconnectReason::IoClientDisconnect, false)
+    );
 }
 
 #[tokio::test]
 async fn the_upgrade_and_pings_are_told() {
-    let host = Host::with(sockeye_testkit::Settings { ping_interval: 20, ping_timeout: 5000, ..Default::default() });
+    let host = Host::with(sockeye_testkit::Settings {
+        ping_interval: 20,
+        ping_timeout: 5000,
+        ..Default::default()
+    });
     let socket = sockeye::Client::builder(host.url("/")).open().unwrap();
     let mut notices = socket.notices();
     within("connect", socket.connect()).await.unwrap();

@@ -16,8 +16,13 @@ use tokio::task::AbortHandle;
 
 use super::PATIENCE;
 
-static RUNTIME: LazyLock<Runtime> =
-    LazyLock::new(|| Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime"));
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
+    Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime")
+});
 
 enum Out {
     Bytes(Vec<u8>),
@@ -66,26 +71,45 @@ impl State {
 
     /// The value of a query parameter in every request, `-` where it is missing.
     pub(crate) fn queries(&self, key: &str) -> Vec<String> {
-        self.requests.iter().map(|request| request.query(key).unwrap_or("-").to_owned()).collect()
+        self.requests
+            .iter()
+            .map(|request| request.query(key).unwrap_or("-").to_owned())
+            .collect()
     }
 
     /// What the client has sent, for messages of failed tests.
     fn dump(&self) -> String {
-        let requests: Vec<_> = self.requests.iter().map(|r| format!("{} {} {}", r.method(), r.target(), r.text())).collect();
-        let mut dump = format!("session {} {}, written {}, requests {requests:?}, texts {:?}, violations {:?}", self.server.sessions(), self.server.has_session(), self.written, self.texts(), self.server.violations);
+        let requests: Vec<_> = self
+            .requests
+            .iter()
+            .map(|r| format!("{} {} {}", r.method(), r.target(), r.text()))
+            .collect();
+        let mut dump = format!(
+            "session {} {}, written {}, requests {requests:?}, texts {:?}, violations {:?}",
+            self.server.sessions(),
+            self.server.has_session(),
+            self.written,
+            self.texts(),
+            self.server.violations
+        );
         dump.truncate(dump.floor_char_boundary(6000));
         dump
     }
 
     /// Whether the client has said goodbye on the WebSocket.
     pub(crate) fn close_frames(&self) -> usize {
-        self.frames.iter().filter(|frame| frame.first == 0x88).count()
+        self.frames
+            .iter()
+            .filter(|frame| frame.first == 0x88)
+            .count()
     }
 
     /// The text frames of the client.
     pub(crate) fn texts(&self) -> Vec<String> {
         let texts = self.frames.iter().filter(|frame| frame.first == 0x81);
-        texts.map(|frame| String::from_utf8_lossy(&frame.payload).into_owned()).collect()
+        texts
+            .map(|frame| String::from_utf8_lossy(&frame.payload).into_owned())
+            .collect()
     }
 }
 
@@ -101,7 +125,12 @@ impl Inner {
     }
 
     fn with<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
-        let result = change(&mut self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+        let result = change(
+            &mut self
+                .state
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner),
+        );
         self.changed.send_replace(());
         result
     }
@@ -137,11 +166,22 @@ impl Host {
             links: [None, None, None],
             tasks: Vec::new(),
         };
-        let inner = Inner { state: Mutex::new(state), changed: watch::Sender::new(()), origin: std::time::Instant::now() };
+        let inner = Inner {
+            state: Mutex::new(state),
+            changed: watch::Sender::new(()),
+            origin: std::time::Instant::now(),
+        };
         let inner = Arc::new(inner);
-        let accept = RUNTIME.spawn(accept(Arc::clone(&inner), TcpListener::from_std(listener).expect("a listener")));
+        let accept = RUNTIME.spawn(accept(
+            Arc::clone(&inner),
+            TcpListener::from_std(listener).expect("a listener"),
+        ));
         let clock = RUNTIME.spawn(clock(Arc::clone(&inner)));
-        inner.with(|state| state.tasks.extend([accept.abort_handle(), clock.abort_handle()]));
+        inner.with(|state| {
+            state
+                .tasks
+                .extend([accept.abort_handle(), clock.abort_handle()])
+        });
         Self { address, inner }
     }
 
@@ -160,12 +200,22 @@ impl Host {
     }
 
     /// Waits until `look` finds something.
-    pub(crate) async fn until<T>(&self, what: &str, mut look: impl FnMut(&mut State) -> Option<T>) -> T {
+    pub(crate) async fn until<T>(
+        &self,
+        what: &str,
+        mut look: impl FnMut(&mut State) -> Option<T>,
+    ) -> T {
         let mut changed = self.inner.changed.subscribe();
         let found = async {
             loop {
                 changed.mark_unchanged();
-                if let Some(found) = look(&mut self.inner.state.lock().expect("no test fails under the lock")) {
+                if let Some(found) = look(
+                    &mut self
+                        .inner
+                        .state
+                        .lock()
+                        .expect("no test fails under the lock"),
+                ) {
                     return found;
                 }
                 let _ = changed.changed().await;
@@ -173,13 +223,22 @@ impl Host {
         };
         match tokio::time::timeout(PATIENCE, found).await {
             Ok(found) => found,
-            Err(_) => self.state(|state| panic!("{what}: not within {PATIENCE:?}; received {:?}; {}", state.server.received, state.dump())),
+            Err(_) => self.state(|state| {
+                panic!(
+                    "{what}: not within {PATIENCE:?}; received {:?}; {}",
+                    state.server.received,
+                    state.dump()
+                )
+            }),
         }
     }
 
     /// Waits until so many events have been received, and gives all.
     pub(crate) async fn received(&self, count: usize) -> Vec<String> {
-        self.until("events", |state| (state.server.received.len() >= count).then(|| state.server.received.clone())).await
+        self.until("events", |state| {
+            (state.server.received.len() >= count).then(|| state.server.received.clone())
+        })
+        .await
     }
 
     /// Waits until these namespaces and no others are joined.
@@ -194,7 +253,8 @@ impl Host {
 
     /// Waits until no TCP connection is open.
     pub(crate) async fn empty(&self) {
-        self.until("no connection", |state| (state.open == 0).then_some(())).await;
+        self.until("no connection", |state| (state.open == 0).then_some(()))
+            .await;
     }
 
     pub(crate) fn emit(&self, nsp: &str, json: &str) {
@@ -218,7 +278,12 @@ impl Host {
 
     /// One WebSocket frame as it is.
     pub(crate) fn frame(&self, first: u8, payload: &[u8]) {
-        self.state(|state| state.perform(vec![Act::Bytes(Link::WebSocket, sockeye_testkit::frame(first, payload))]));
+        self.state(|state| {
+            state.perform(vec![Act::Bytes(
+                Link::WebSocket,
+                sockeye_testkit::frame(first, payload),
+            )])
+        });
     }
 
     /// Cuts every connection without a word.
@@ -232,7 +297,10 @@ impl Host {
     }
 
     /// Every request is answered with this from now on.
-    pub(crate) fn answer_with(&self, mut hook: impl FnMut(&Request) -> Option<Vec<u8>> + Send + 'static) {
+    pub(crate) fn answer_with(
+        &self,
+        mut hook: impl FnMut(&Request) -> Option<Vec<u8>> + Send + 'static,
+    ) {
         self.state(|state| state.hook = Some(Box::new(move |request| hook(request))));
     }
 }
@@ -244,7 +312,10 @@ impl Drop for Host {
             (std::mem::take(&mut state.server.violations), state.lenient)
         });
         if !std::thread::panicking() && !lenient {
-            assert!(violations.is_empty(), "the client broke the protocol: {violations:?}");
+            assert!(
+                violations.is_empty(),
+                "the client broke the protocol: {violations:?}"
+            );
         }
     }
 }
@@ -273,7 +344,9 @@ async fn clock(inner: Arc<Inner>) {
             state.perform(acts);
             state.server.wake()
         };
-        let pause = wake.map_or(Duration::from_secs(3600), |at| Duration::from_micros(at.as_micros().saturating_sub(now.as_micros())));
+        let pause = wake.map_or(Duration::from_secs(3600), |at| {
+            Duration::from_micros(at.as_micros().saturating_sub(now.as_micros()))
+        });
         tokio::select! {
             _ = changed.changed() => (),
             () = tokio::time::sleep(pause) => (),
@@ -313,7 +386,9 @@ async fn connection(inner: Arc<Inner>, stream: TcpStream, number: usize) {
             }
             loop {
                 if upgraded {
-                    let Some((frame, len)) = Frame::parse(&buffer) else { break };
+                    let Some((frame, len)) = Frame::parse(&buffer) else {
+                        break;
+                    };
                     buffer.drain(..len);
                     inner.with(|state| {
                         assert!(frame.mask.is_some(), "a client masks its frames");
@@ -322,7 +397,9 @@ async fn connection(inner: Arc<Inner>, stream: TcpStream, number: usize) {
                         state.perform(acts);
                     });
                 } else {
-                    let Some((request, len)) = Request::parse(&buffer) else { break };
+                    let Some((request, len)) = Request::parse(&buffer) else {
+                        break;
+                    };
                     buffer.drain(..len);
                     let this = match (request.method(), request.query("transport")) {
                         ("POST", _) => Link::Post,
@@ -357,7 +434,10 @@ async fn connection(inner: Arc<Inner>, stream: TcpStream, number: usize) {
     inner.with(|state| {
         state.open -= 1;
         let Some(link) = link else { return };
-        if state.links[link.index()].as_ref().is_some_and(|(current, _)| *current == number) {
+        if state.links[link.index()]
+            .as_ref()
+            .is_some_and(|(current, _)| *current == number)
+        {
             state.links[link.index()] = None;
             state.server.lost(link);
         }

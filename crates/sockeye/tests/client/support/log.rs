@@ -15,7 +15,10 @@ pub(crate) struct Log {
 
 impl Log {
     pub(crate) fn new() -> Self {
-        Self { lines: Arc::default(), changed: watch::Sender::new(()) }
+        Self {
+            lines: Arc::default(),
+            changed: watch::Sender::new(()),
+        }
     }
 
     pub(crate) fn push(&self, line: impl Into<String>) {

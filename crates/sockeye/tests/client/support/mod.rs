@@ -44,10 +44,14 @@ pub(crate) fn polling(host: &Host) -> ClientBuilder {
 
 /// Reconnects after a few milliseconds.
 pub(crate) const fn quick(builder: ClientBuilder) -> ClientBuilder {
-    builder.reconnection_delay(Duration::from_millis(5)).reconnection_delay_max(Duration::from_millis(10))
+    builder
+        .reconnection_delay(Duration::from_millis(5))
+        .reconnection_delay_max(Duration::from_millis(10))
 }
 
 /// An address where nobody listens.
 pub(crate) fn closed_port() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port")
+    TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("a free port")
 }
