@@ -2,12 +2,9 @@
 
 use std::fmt;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize};
-use std::task::Poll;
 use std::time::Duration;
 
 use atomic_waker::AtomicWaker;
@@ -18,171 +15,13 @@ use crate::args::Event;
 use crate::driver::{self, Target};
 use crate::error::{BoxError, ConnectError, Disconnected};
 use crate::handlers::Handler;
+use crate::options::{
+    AuthSource, PairsFn, check_namespace, check_query, encode_headers, encode_query, is_token,
+    nsp_options,
+};
 use crate::shared::{Inbox, Shared};
 use crate::url::Address;
 use crate::{Socket, Transport};
-
-type AuthFuture = Pin<Box<dyn Future<Output = Result<String, BoxError>> + Send>>;
-type PairsFuture = Pin<Box<dyn Future<Output = Result<String, BoxError>> + Send>>;
-pub(crate) type PairsFn = Arc<dyn Fn() -> PairsFuture + Send + Sync>;
-
-/// Where the `auth` payload comes from.
-#[derive(Clone)]
-pub(crate) enum AuthSource {
-    None,
-    /// A JSON object.
-    Value(Arc<str>),
-    Function(Arc<dyn Fn() -> AuthFuture + Send + Sync>),
-}
-
-impl AuthSource {
-    pub(crate) fn value(auth: &impl Serialize) -> Result<Self, ConnectError> {
-        let json = auth_json(auth).map_err(|error| ConnectError::config(error.to_string()))?;
-        Ok(if json.is_empty() {
-            Self::None
-        } else {
-            Self::Value(json.into())
-        })
-    }
-
-    pub(crate) fn function<F, T>(auth: impl Fn() -> F + Send + Sync + 'static) -> Self
-    where
-        F: Future<Output = Result<T, BoxError>> + Send + 'static,
-        T: Serialize,
-    {
-        Self::Function(Arc::new(move || {
-            let value = auth();
-            Box::pin(async move { auth_json(&value.await?) })
-        }))
-    }
-}
-
-/// Calls and awaits user code; a panic in it is an error.
-pub(crate) async fn caught(
-    source: Arc<dyn Fn() -> PairsFuture + Send + Sync>,
-) -> Result<String, BoxError> {
-    let panicked = || BoxError::from("the function panicked");
-    let mut future = catch_unwind(AssertUnwindSafe(|| source())).map_err(|_| panicked())?;
-    std::future::poll_fn(move |cx| {
-        let poll = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
-        poll.unwrap_or_else(|_| Poll::Ready(Err(panicked())))
-    })
-    .await
-}
-
-impl fmt::Debug for AuthSource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Never the payload: it is a secret more often than not.
-        f.write_str(match self {
-            Self::None => "none",
-            Self::Value(_) => "value",
-            Self::Function(_) => "function",
-        })
-    }
-}
-
-fn auth_json(auth: &impl Serialize) -> Result<String, BoxError> {
-    let json = serde_json::to_string(auth)?;
-    match json.as_bytes().first() {
-        Some(b'{') => Ok(json),
-        Some(b'n') => Ok(String::new()),
-        _ => Err(
-            format!("auth must be a JSON object such as {{\"token\":\"…\"}}, not {json}").into(),
-        ),
-    }
-}
-
-/// The default options of a namespace: `auth` is always asked for, so that it may change at any time.
-pub(crate) fn nsp_options() -> NspOptions {
-    let mut options = NspOptions::default();
-    options.auth = true;
-    options
-}
-
-/// Checks a namespace name, and adds the leading `/`.
-pub(crate) fn check_namespace(name: &str) -> Result<String, ConnectError> {
-    if name.contains(',') || name.chars().any(char::is_control) {
-        return Err(ConnectError::config(format!(
-            "bad namespace {name:?}: commas and control characters cannot be sent"
-        )));
-    }
-    if name.len() > 4000 {
-        return Err(ConnectError::config(format!(
-            "the namespace is too long: {} bytes, 4000 at most",
-            name.len()
-        )));
-    }
-    Ok(if name.starts_with('/') {
-        name.to_owned()
-    } else {
-        format!("/{name}")
-    })
-}
-
-pub(crate) fn encode_query<K: AsRef<str>, V: AsRef<str>>(
-    query: impl IntoIterator<Item = (K, V)>,
-) -> String {
-    let mut out = ::url::form_urlencoded::Serializer::new(String::new());
-    for (key, value) in query {
-        out.append_pair(key.as_ref(), value.as_ref());
-    }
-    out.finish()
-}
-
-/// A name as HTTP understands it.
-fn is_token(name: &str) -> bool {
-    !name.is_empty()
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
-}
-
-pub(crate) fn encode_headers<K: AsRef<str>, V: AsRef<str>>(
-    headers: impl IntoIterator<Item = (K, V)>,
-) -> Result<String, ConnectError> {
-    let mut out = String::new();
-    for (name, value) in headers {
-        let (name, value) = (name.as_ref(), value.as_ref());
-        if !is_token(name) {
-            return Err(ConnectError::config(format!(
-                "bad header name {name:?}: letters, digits and - only"
-            )));
-        }
-        if value.bytes().any(|b| b < 0x20 && b != b'\t' || b == 0x7f) {
-            return Err(ConnectError::config(format!(
-                "bad value of header {name}: no line breaks or control characters"
-            )));
-        }
-        const OURS: [&str; 9] = [
-            "host",
-            "connection",
-            "upgrade",
-            "content-length",
-            "transfer-encoding",
-            "sec-websocket-key",
-            "sec-websocket-version",
-            "sec-websocket-extensions",
-            "sec-websocket-protocol",
-        ];
-        if OURS.iter().any(|ours| name.eq_ignore_ascii_case(ours)) {
-            return Err(ConnectError::config(format!(
-                "the header {name} is set by the client itself"
-            )));
-        }
-        out.push_str(&format!("{name}: {}\r\n", value.trim()));
-    }
-    Ok(out)
-}
-
-/// Query keys that belong to Engine.IO (A2 item 8).
-fn check_query(key: &str) -> Result<(), ConnectError> {
-    if ["EIO", "transport", "sid", "j", "b64"].contains(&key) {
-        return Err(ConnectError::config(format!(
-            "the query key {key} is used by Engine.IO itself: choose another"
-        )));
-    }
-    Ok(())
-}
 
 /// Makes clients.
 #[derive(Debug)]

@@ -54,9 +54,12 @@ mod builder;
 mod driver;
 mod error;
 mod handlers;
+mod namespace;
+mod options;
 mod responder;
 mod shared;
 mod socket;
+mod streams;
 mod url;
 
 pub use ack::{AckError, AckFuture};
@@ -64,10 +67,12 @@ pub use args::{Args, Event};
 pub use builder::{Client, ClientBuilder};
 pub use error::{BoxError, ConnectError, ConnectErrorKind, Disconnected, Notice};
 pub use handlers::{Handler, HandlerId};
+pub use namespace::NamespaceBuilder;
 pub use responder::Responder;
-pub use socket::{EventStream, NamespaceBuilder, NoticeStream, Socket, Volatile};
+pub use socket::{Socket, Volatile};
 pub use sockeye_core::packet::{ArgsError, Bin, EmitArgs, EncodeError, FromArgs, RawArgs};
 pub use sockeye_core::{Cause, DisconnectReason, EmitError, Limits, Reconnection, Transport};
+pub use streams::{EventStream, NoticeStream};
 
 /// The README's examples are compiled with the documentation tests.
 #[cfg(doctest)]

@@ -15,9 +15,9 @@ use tokio::sync::oneshot;
 use crate::Transport;
 use crate::ack::AckError;
 use crate::args::Args;
-use crate::builder::AuthSource;
 use crate::error::ConnectError;
 use crate::handlers::Handlers;
+use crate::options::AuthSource;
 
 /// A poisoned lock still guards sound data here: no user code runs under any of them.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

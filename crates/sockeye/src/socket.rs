@@ -1,25 +1,24 @@
 //! The socket: what applications hold.
 
 use std::fmt;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_core::Stream;
 use serde::Serialize;
 use sockeye_core::packet::EmitArgs;
 use sockeye_core::{EmitError, NspOptions, Reconnection};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use crate::Transport;
 use crate::ack::AckFuture;
 use crate::args::Event;
-use crate::builder::{AuthSource, check_namespace, encode_headers, encode_query};
-use crate::error::{BoxError, ConnectError, Disconnected, Notice};
+use crate::error::{ConnectError, Disconnected, Notice};
 use crate::handlers::{Handler, HandlerId, Handlers};
+use crate::namespace::NamespaceBuilder;
+use crate::options::{AuthSource, encode_headers, encode_query};
 use crate::shared::{ACTIVE, Command, Head, IDLE, NspShared, Shared, encode, lock};
+use crate::streams::{EventStream, NoticeStream};
 
 /// A namespace on a connection to a Socket.IO server: a cheap clone of a handle.
 ///
@@ -344,7 +343,7 @@ impl Socket {
             shared: Arc::clone(&self.shared),
             _keep: self.clone(),
             name: name.to_owned(),
-            options: crate::builder::nsp_options(),
+            options: crate::options::nsp_options(),
             auth: AuthSource::None,
             error: None,
         }
@@ -602,125 +601,5 @@ impl Volatile<'_> {
     /// As [`Socket::emit_with_ack`]; a dropped packet fails with [`AckError::Dropped`](crate::AckError::Dropped).
     pub fn emit_with_ack<T, A: EmitArgs>(&self, event: &str, args: A) -> AckFuture<T> {
         self.socket.ask(event, &args, None, true)
-    }
-}
-
-/// Joins another namespace: see [`Socket::namespace`].
-#[derive(Debug)]
-#[must_use = "call `connect`, `connect_background` or `open`"]
-pub struct NamespaceBuilder {
-    shared: Arc<Shared>,
-    /// The connection stays at least until the namespace has a handle of its own.
-    _keep: Socket,
-    name: String,
-    options: NspOptions,
-    auth: AuthSource,
-    error: Option<ConnectError>,
-}
-
-impl NamespaceBuilder {
-    /// The `auth` payload of every CONNECT: anything that serialises to a JSON object.
-    pub fn auth(mut self, auth: impl Serialize) -> Self {
-        match AuthSource::value(&auth) {
-            Ok(source) => self.auth = source,
-            Err(error) => self.error = Some(error),
-        }
-        self
-    }
-
-    /// Computes the `auth` payload anew for every CONNECT: fresh tokens after every reconnection.
-    pub fn auth_with<F, T>(mut self, auth: impl Fn() -> F + Send + Sync + 'static) -> Self
-    where
-        F: Future<Output = Result<T, BoxError>> + Send + 'static,
-        T: Serialize,
-    {
-        self.auth = AuthSource::function(auth);
-        self
-    }
-
-    /// Timeout of acknowledgements that have none of their own.
-    pub const fn ack_timeout(mut self, timeout: Duration) -> Self {
-        self.options.ack_timeout = Some(timeout);
-        self
-    }
-
-    /// The `retries` queue: see [`ClientBuilder::retries`](crate::ClientBuilder::retries).
-    pub const fn retries(mut self, retries: u32) -> Self {
-        self.options.retries = Some(retries);
-        self
-    }
-
-    /// The socket, not connected: register handlers, then [`Socket::connect`].
-    ///
-    /// # Errors
-    /// A bad name or `auth`.
-    pub fn open(self) -> Result<Socket, ConnectError> {
-        if let Some(error) = self.error {
-            return Err(error);
-        }
-        let name = check_namespace(&self.name)?;
-        Ok(Socket::new(self.shared, &name, self.options, self.auth))
-    }
-
-    /// Connects and waits until the namespace is joined.
-    ///
-    /// # Errors
-    /// As [`Socket::connect`].
-    pub async fn connect(self) -> Result<Socket, ConnectError> {
-        let socket = self.open()?;
-        socket.connect().await?;
-        Ok(socket)
-    }
-
-    /// Connects in the background.
-    ///
-    /// # Errors
-    /// A bad name or `auth`.
-    pub fn connect_background(self) -> Result<Socket, ConnectError> {
-        let socket = self.open()?;
-        socket.connect_background();
-        Ok(socket)
-    }
-}
-
-/// Events as a stream: see [`Socket::events`].
-#[derive(Debug)]
-pub struct EventStream {
-    receiver: mpsc::Receiver<Event>,
-}
-
-impl EventStream {
-    /// The next event; `None` at the end.
-    pub async fn next(&mut self) -> Option<Event> {
-        self.receiver.recv().await
-    }
-}
-
-impl Stream for EventStream {
-    type Item = Event;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
-        self.receiver.poll_recv(cx)
-    }
-}
-
-/// Connection events as a stream: see [`Socket::notices`].
-#[derive(Debug)]
-pub struct NoticeStream {
-    receiver: mpsc::UnboundedReceiver<Notice>,
-}
-
-impl NoticeStream {
-    /// The next one; `None` at the end.
-    pub async fn next(&mut self) -> Option<Notice> {
-        self.receiver.recv().await
-    }
-}
-
-impl Stream for NoticeStream {
-    type Item = Notice;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Notice>> {
-        self.receiver.poll_recv(cx)
     }
 }

@@ -24,7 +24,7 @@ use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 use tokio::time::Sleep;
 
-use crate::builder::PairsFn;
+use crate::options::PairsFn;
 use crate::shared::{Inbox, NspShared, Shared, Waiter};
 use crate::url::Address;
 use dispatch::Outlet;

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::builder::{PairsFn, caught};
+use crate::options::{PairsFn, caught};
 use crate::url::Address;
 
 /// What a finished dial brings: the stream, and query and headers if they were computed for it.

@@ -13,8 +13,8 @@ use super::{Asked, Driver, Space};
 use crate::Transport;
 use crate::ack::AckError;
 use crate::args::Args;
-use crate::builder::{AuthSource, caught};
 use crate::error::{ConnectError, ConnectErrorKind, Disconnected, Notice};
+use crate::options::{AuthSource, caught};
 use crate::shared::{ACTIVE, Command, Head, IDLE, Inbox, JOINED, Shared, lock};
 
 /// What an event needs from the driver, beside the core that it borrows.
