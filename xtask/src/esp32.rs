@@ -16,11 +16,6 @@ const IMAGES: &[(&str, Target, &[&str])] = &[
         &["esp32c3", "unconfigured", "tls"],
     ),
     ("ESP32-C6", Target::Imac, &["esp32c6", "unconfigured"]),
-    (
-        "ESP32-C6 with TLS",
-        Target::Imac,
-        &["esp32c6", "unconfigured", "tls"],
-    ),
 ];
 
 /// Builds every image and prints what it takes of flash.

@@ -1,6 +1,7 @@
 //! The parts of `cargo xtask lint`.
 
 use crate::board;
+use crate::esp32;
 use crate::part::{Part, Report};
 use crate::run::{cargo, root};
 use crate::tools::works;
@@ -25,6 +26,11 @@ pub(crate) const PARTS: &[Part] = &[
         name: "firmware",
         about: "clippy on the firmware of the emulated board",
         run: board::lint,
+    },
+    Part {
+        name: "esp32",
+        about: "clippy on the firmware of ESP32 boards",
+        run: esp32::lint,
     },
 ];
 

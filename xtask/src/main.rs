@@ -5,6 +5,7 @@ mod board;
 mod certificates;
 mod count;
 mod device;
+mod esp32;
 mod fuzz;
 mod lint;
 mod node;

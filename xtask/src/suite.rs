@@ -2,6 +2,7 @@
 
 use crate::board;
 use crate::device;
+use crate::esp32;
 use crate::fuzz;
 use crate::part::{Part, Report};
 use crate::riscv::{Firmware, Target};
@@ -55,6 +56,11 @@ pub(crate) const PARTS: &[Part] = &[
         name: "board-device",
         about: "the emulated board as a device of the demo: telemetry, LED, console",
         run: device::checks,
+    },
+    Part {
+        name: "esp32",
+        about: "the images for ESP32-C3 and ESP32-C6 build",
+        run: esp32::checks,
     },
 ];
 
