@@ -156,12 +156,12 @@ impl Shared {
         }
         let mut state = self.state();
         // Every fifth is cut during its handshake.
-        let bytes = if draw(&mut state.random) % 5 == 0 {
+        let bytes = if draw(&mut state.random).is_multiple_of(5) {
             draw(&mut state.random) % 500
         } else {
             400 + draw(&mut state.random) % 1600
         };
-        (bytes as i64, draw(&mut state.random) % 8 == 0)
+        (bytes as i64, draw(&mut state.random).is_multiple_of(8))
     }
 
     /// Passes bytes in one direction until either side ends or the connection's fate is reached.
@@ -265,7 +265,7 @@ impl Splitter {
             let pieces = payload.len().div_ceil(self.size);
             for (at, piece) in payload.chunks(self.size).enumerate() {
                 self.count += 1;
-                if self.count % 4 == 0 {
+                if self.count.is_multiple_of(4) {
                     out.extend(b"\x89\x02hi");
                 }
                 let opcode = if at == 0 { first & 0x0f } else { 0 };
