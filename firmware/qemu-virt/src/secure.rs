@@ -32,7 +32,9 @@ impl Connect for Secure {
 
     async fn connect(&self, target: Target) -> Result<Encrypted<'_>, ConnectError> {
         if !target.tls {
-            return Err(ConnectError::Other("this connector has TLS only: use an https URL"));
+            return Err(ConnectError::Other(
+                "this connector has TLS only: use an https URL",
+            ));
         }
         let socket = Socket(self.tcp.connect_tcp(target.host, target.port).await?);
         let session = self.tls.connect(socket, self.name).await;

@@ -17,7 +17,8 @@ use embassy_net::Stack;
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 
 static STORAGE: ConstStaticCell<Storage<2048, 1024>> = ConstStaticCell::new(Storage::new());
-static BUFFERS: ConstStaticCell<SocketBuffers<1, 1024, 1024>> = ConstStaticCell::new(SocketBuffers::new());
+static BUFFERS: ConstStaticCell<SocketBuffers<1, 1024, 1024>> =
+    ConstStaticCell::new(SocketBuffers::new());
 
 #[derive(Serialize)]
 struct Telemetry {
@@ -32,11 +33,15 @@ async fn main(spawner: Spawner) {
     // A device has its URL from its configuration; the port of this one is known at the start only.
     let mut config = Config::new("http://10.0.2.2/", entropy::fill).expect("a good URL");
     config.port = net::port();
-    let (socket, runner) = sockeye_embedded::new(config, STORAGE.take()).expect("room for one namespace");
+    let (socket, runner) =
+        sockeye_embedded::new(config, STORAGE.take()).expect("room for one namespace");
     spawner.spawn(run(runner, network).expect("started once"));
     socket.ready().await;
     for counter in 0..5_u32 {
-        let telemetry = Telemetry { uptime: embassy_time::Instant::now().as_secs(), counter };
+        let telemetry = Telemetry {
+            uptime: embassy_time::Instant::now().as_secs(),
+            counter,
+        };
         match socket.emit_with_ack::<_, ()>("ack", (&telemetry,)).await {
             Ok(()) => println!("telemetry {counter} acknowledged"),
             Err(error) => println!("telemetry {counter}: {error}"),
@@ -58,5 +63,7 @@ async fn run(mut runner: Runner<NoopRawMutex, EmbassyClock, 1>, network: Stack<'
         })
         .on_connect(|_, _| println!("joined"))
         .on_disconnect(|_, reason, _| println!("left: {}", reason.as_str()));
-    runner.run(EmbassyNet::new(network, BUFFERS.take()), handlers).await;
+    runner
+        .run(EmbassyNet::new(network, BUFFERS.take()), handlers)
+        .await;
 }

@@ -17,7 +17,9 @@ use qemu_virt::board::{self, counters::Instructions, entropy, stack};
 use qemu_virt::{metric, println};
 use serde::{Deserialize, Serialize};
 use sha1::{Digest, Sha1};
-use sockeye_embedded::{Config, Connect, ConnectError, Connection, EmitOptions, Event, Socket, Storage, Target};
+use sockeye_embedded::{
+    Config, Connect, ConnectError, Connection, EmitOptions, Event, Socket, Storage, Target,
+};
 use static_cell::ConstStaticCell;
 
 const TIMES: u32 = 1000;
@@ -36,7 +38,10 @@ struct Queue {
 }
 
 impl Queue {
-    const EMPTY: Self = Self { bytes: [0; 1024], len: 0 };
+    const EMPTY: Self = Self {
+        bytes: [0; 1024],
+        len: 0,
+    };
 
     fn put(&mut self, bytes: &[u8]) {
         self.bytes[self.len..self.len + bytes.len()].copy_from_slice(bytes);
@@ -79,11 +84,16 @@ impl Wire {
         {
             let queue = self.to_server.borrow();
             let head = core::str::from_utf8(&queue.bytes[..end]).expect("a request is ASCII");
-            let key = head.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).expect("a key");
+            let key = head
+                .lines()
+                .find_map(|line| line.strip_prefix("Sec-WebSocket-Key: "))
+                .expect("a key");
             let mut sha = Sha1::new();
             sha.update(key.trim());
             sha.update("258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
-            STANDARD.encode_slice(sha.finalize(), &mut answer).expect("28 characters");
+            STANDARD
+                .encode_slice(sha.finalize(), &mut answer)
+                .expect("28 characters");
         }
         self.hear();
         let mut queue = self.to_client.borrow_mut();
@@ -181,9 +191,13 @@ async fn measure(times: u32, mut turn: impl AsyncFnMut(u32)) -> u64 {
 #[embassy_executor::main]
 async fn main(_spawner: Spawner) {
     board::init();
-    let wire = Wire { to_client: RefCell::new(Queue::EMPTY), to_server: RefCell::new(Queue::EMPTY) };
+    let wire = Wire {
+        to_client: RefCell::new(Queue::EMPTY),
+        to_server: RefCell::new(Queue::EMPTY),
+    };
     let config = Config::new("http://board.test/", entropy::fill).expect("a good URL");
-    let (socket, mut runner) = sockeye_embedded::new(config, STORAGE.take()).expect("room for one namespace");
+    let (socket, mut runner) =
+        sockeye_embedded::new(config, STORAGE.take()).expect("room for one namespace");
     let (led, readings, acks) = (Cell::new(0), Cell::new(0), Cell::new(0));
     let handler = |socket: &Socket, event: &Event<'_>| match event {
         Event::Message(message) if message.name == "led" => {
@@ -193,7 +207,12 @@ async fn main(_spawner: Spawner) {
             let _ = socket.reply(message, (true,));
         }
         Event::Message(message) => {
-            if let Ok((Reading { sensor: "greenhouse", counter: 7, .. },)) = message.args.parse() {
+            if let Ok((Reading {
+                sensor: "greenhouse",
+                counter: 7,
+                ..
+            },)) = message.args.parse()
+            {
                 readings.set(readings.get() + 1);
             }
         }
@@ -229,9 +248,15 @@ async fn main(_spawner: Spawner) {
         .await;
         metric!("struct_event_instructions", reading - waiting - other_side);
 
-        let reading = Reading { sensor: "greenhouse", celsius: 21.5, counter: 7 };
+        let reading = Reading {
+            sensor: "greenhouse",
+            celsius: 21.5,
+            counter: 7,
+        };
         let emit = measure(TIMES, async |_| {
-            socket.emit("reading", (&reading,)).expect("room in the send buffer");
+            socket
+                .emit("reading", (&reading,))
+                .expect("room in the send buffer");
             while !wire.hear() {
                 yield_now().await;
             }
@@ -239,7 +264,9 @@ async fn main(_spawner: Spawner) {
         .await;
         metric!("emit_instructions", emit - waiting);
         let ack = measure(TIMES, async |number| {
-            socket.emit_with("reading", &(&reading,), EmitOptions::ACK).expect("room in the send buffer");
+            socket
+                .emit_with("reading", &(&reading,), EmitOptions::ACK)
+                .expect("room in the send buffer");
             while !wire.hear() {
                 yield_now().await;
             }

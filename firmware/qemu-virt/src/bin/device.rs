@@ -21,7 +21,8 @@ use sockeye_embedded::{Config, Event, Message, Socket, Storage};
 use static_cell::ConstStaticCell;
 
 static STORAGE: ConstStaticCell<Storage<2048, 2048>> = ConstStaticCell::new(Storage::new());
-static BUFFERS: ConstStaticCell<SocketBuffers<1, 1024, 1024>> = ConstStaticCell::new(SocketBuffers::new());
+static BUFFERS: ConstStaticCell<SocketBuffers<1, 1024, 1024>> =
+    ConstStaticCell::new(SocketBuffers::new());
 
 #[derive(Serialize)]
 struct Login<'a> {
@@ -72,7 +73,10 @@ impl Write for Line {
 /// Prints a line on the UART and sends it to the demo; while there is no connection it is only printed.
 fn say(socket: &Socket, what: core::fmt::Arguments<'_>) {
     println!("{what}");
-    let mut line = Line { bytes: [0; 120], len: 0 };
+    let mut line = Line {
+        bytes: [0; 120],
+        len: 0,
+    };
     let ms = Instant::now().as_millis();
     let _ = write!(line, "[{:5}.{:03}] {what}", ms / 1000, ms % 1000);
     if socket.connected() {
@@ -106,7 +110,12 @@ async fn main(spawner: Spawner) {
         }
     };
 
-    let (led, acked, joins, refused) = (Cell::new(false), Cell::new(0_u32), Cell::new(0_u32), Cell::new(false));
+    let (led, acked, joins, refused) = (
+        Cell::new(false),
+        Cell::new(0_u32),
+        Cell::new(0_u32),
+        Cell::new(false),
+    );
     let handler = |socket: &Socket, event: &Event<'_>| match event {
         Event::Auth(_) => {
             if let Err(error) = socket.provide_auth_value(&Login { name }) {
@@ -124,7 +133,10 @@ async fn main(spawner: Spawner) {
                 led: led.get(),
             };
             let told = socket.emit("hello", (&hello,));
-            say(socket, format_args!("joined as {name}, recovered: {recovered}"));
+            say(
+                socket,
+                format_args!("joined as {name}, recovered: {recovered}"),
+            );
             if let Err(error) = told {
                 println!("hello: {error}");
             }
@@ -135,8 +147,12 @@ async fn main(spawner: Spawner) {
             refused.set(true);
         }
         Event::Disconnected { reason, .. } => println!("disconnected: {reason}"),
-        Event::Closed { details, retry, .. } => println!("closed: {details}; another attempt: {retry}"),
-        Event::Reconnecting { attempt, delay } => println!("attempt {attempt} in {} ms", delay.as_millis()),
+        Event::Closed { details, retry, .. } => {
+            println!("closed: {details}; another attempt: {retry}")
+        }
+        Event::Reconnecting { attempt, delay } => {
+            println!("attempt {attempt} in {} ms", delay.as_millis())
+        }
         _ => (),
     };
     let telemetry = async {
@@ -158,7 +174,10 @@ async fn main(spawner: Spawner) {
                     acked.set(acked.get() + 1);
                     rtt_ms = Some(took as f32 / 1000.0);
                     if counter % 5 == 1 {
-                        say(&socket, format_args!("telemetry {counter} acknowledged after {took} us"));
+                        say(
+                            &socket,
+                            format_args!("telemetry {counter} acknowledged after {took} us"),
+                        );
                     }
                 }
                 Err(error) => println!("telemetry {counter}: {error}"),
@@ -171,7 +190,13 @@ async fn main(spawner: Spawner) {
             None => pending().await,
         }
     };
-    let given_up = poll_fn(|_| if refused.get() { Poll::Ready(()) } else { Poll::Pending });
+    let given_up = poll_fn(|_| {
+        if refused.get() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    });
     let script = async {
         select(select(telemetry, end), given_up).await;
         say(&socket, format_args!("goodbye"));
@@ -180,12 +205,21 @@ async fn main(spawner: Spawner) {
         socket.stop();
         pending::<()>().await;
     };
-    let run = select(runner.run(EmbassyNet::new(network, BUFFERS.take()), handler), script);
-    let Either::First(()) = run.await else { board::exit(1) };
+    let run = select(
+        runner.run(EmbassyNet::new(network, BUFFERS.take()), handler),
+        script,
+    );
+    let Either::First(()) = run.await else {
+        board::exit(1)
+    };
     metric!("telemetry_acknowledged", acked.get());
     metric!("joins", joins.get());
     metric!("stack_bytes", stack::high_water());
-    board::exit(if acked.get() > 0 && !refused.get() { 0 } else { 1 });
+    board::exit(if acked.get() > 0 && !refused.get() {
+        0
+    } else {
+        1
+    });
 }
 
 fn obey(socket: &Socket, message: &Message<'_>, led: &Cell<bool>) {
@@ -195,7 +229,10 @@ fn obey(socket: &Socket, message: &Message<'_>, led: &Cell<bool>) {
     match message.args.parse() {
         Ok((on,)) => {
             led.set(on);
-            say(socket, format_args!("LED {}", if on { "on" } else { "off" }));
+            say(
+                socket,
+                format_args!("LED {}", if on { "on" } else { "off" }),
+            );
             if let Err(error) = socket.reply(message, (on,)) {
                 println!("led: {error}");
             }

@@ -24,7 +24,8 @@ use static_cell::{ConstStaticCell, StaticCell};
 type Memory = Storage<4096, 4096>;
 
 static STORAGE: ConstStaticCell<Memory> = ConstStaticCell::new(Memory::new());
-static BUFFERS: ConstStaticCell<SocketBuffers<1, 4096, 2048>> = ConstStaticCell::new(SocketBuffers::new());
+static BUFFERS: ConstStaticCell<SocketBuffers<1, 4096, 2048>> =
+    ConstStaticCell::new(SocketBuffers::new());
 static DATA: ConstStaticCell<[u8; 2048]> = ConstStaticCell::new([0x5a; 2048]);
 
 /// A line that is built at run time and lives for ever.
@@ -35,7 +36,10 @@ struct Line {
 
 impl Write for Line {
     fn write_str(&mut self, text: &str) -> core::fmt::Result {
-        let room = self.bytes.get_mut(self.len..self.len + text.len()).ok_or(core::fmt::Error)?;
+        let room = self
+            .bytes
+            .get_mut(self.len..self.len + text.len())
+            .ok_or(core::fmt::Error)?;
         room.copy_from_slice(text.as_bytes());
         self.len += text.len();
         Ok(())
@@ -44,9 +48,15 @@ impl Write for Line {
 
 fn line(text: core::fmt::Arguments<'_>) -> &'static [u8] {
     static LINES: [StaticCell<Line>; 2] = [const { StaticCell::new() }; 2];
-    let free = LINES.iter().find_map(|cell| cell.try_init(Line { bytes: [0; 300], len: 0 }));
+    let free = LINES.iter().find_map(|cell| {
+        cell.try_init(Line {
+            bytes: [0; 300],
+            len: 0,
+        })
+    });
     let line = free.expect("two lines are needed");
-    line.write_fmt(text).expect("URL and name are shorter than 300 bytes");
+    line.write_fmt(text)
+        .expect("URL and name are shorter than 300 bytes");
     &line.bytes[..line.len]
 }
 
@@ -55,13 +65,17 @@ async fn main(spawner: Spawner) {
     let nic = board::init();
     let network = net::up(spawner, nic).await;
     let url = line(format_args!("https://{}:{}/", net::HOST, net::port()));
-    let name = line(format_args!("{}\0", args::get("host").unwrap_or("sockeye.test")));
+    let name = line(format_args!(
+        "{}\0",
+        args::get("host").unwrap_or("sockeye.test")
+    ));
     let name = CStr::from_bytes_with_nul(name).expect("a host name without NUL");
 
     let url = core::str::from_utf8(url).expect("ASCII");
     let mut config = Config::new(url, entropy::fill).expect("a good URL");
     config.core.reconnection.attempts = Some(0);
-    let (socket, mut runner) = sockeye_embedded::new(config, STORAGE.take()).expect("room for one namespace");
+    let (socket, mut runner) =
+        sockeye_embedded::new(config, STORAGE.take()).expect("room for one namespace");
     let chat = socket.namespace("/chat").expect("room for two namespaces");
     let tls = match Tls::new(args::blob()) {
         Ok(tls) => tls,
@@ -76,7 +90,9 @@ async fn main(spawner: Spawner) {
     let data = DATA.take();
     let (echoed, start) = (Cell::new(false), Instant::now());
     let handler = |_: &Socket, event: &Event<'_>| match event {
-        Event::Closed { details, opened, .. } => {
+        Event::Closed {
+            details, opened, ..
+        } => {
             println!("closed: {details}");
             refused.set(!opened);
         }
@@ -91,13 +107,28 @@ async fn main(spawner: Spawner) {
         metric!("join_us", start.elapsed().as_micros());
         metric!("heap_steady", heap::used());
         let start = Instant::now();
-        let back = chat.emit_with_ack::<_, (u32, bool)>("ack", (7_u32, true)).await;
+        let back = chat
+            .emit_with_ack::<_, (u32, bool)>("ack", (7_u32, true))
+            .await;
         metric!("ack_us", start.elapsed().as_micros());
         let sent = socket.emit("echo", (BinRef(data),));
-        core::future::poll_fn(|_| if echoed.get() { core::task::Poll::Ready(()) } else { core::task::Poll::Pending }).await;
+        core::future::poll_fn(|_| {
+            if echoed.get() {
+                core::task::Poll::Ready(())
+            } else {
+                core::task::Poll::Pending
+            }
+        })
+        .await;
         back == Ok((7, true)) && sent.is_ok()
     };
-    let given_up = core::future::poll_fn(|_| if refused.get() { core::task::Poll::Ready(()) } else { core::task::Poll::Pending });
+    let given_up = core::future::poll_fn(|_| {
+        if refused.get() {
+            core::task::Poll::Ready(())
+        } else {
+            core::task::Poll::Pending
+        }
+    });
     let run = select(runner.run(connector, handler), select(script, given_up));
     let code = match with_timeout(Duration::from_secs(30), run).await {
         Ok(Either::Second(Either::First(true))) => 0,

@@ -8,7 +8,9 @@ use qemu_virt::{metric, println};
 use serde::{Deserialize, Serialize};
 use sockeye_embedded::{AckError, AnswerError, Event, Handlers, Socket, Storage};
 
-use crate::stage::{LIMIT, Text, check, client, config, connector, expect, fail, play, report, until};
+use crate::stage::{
+    LIMIT, Text, check, client, config, connector, expect, fail, play, report, until,
+};
 
 type Small = Storage<2048, 1024>;
 type Network = Stack<'static>;
@@ -23,7 +25,10 @@ pub(crate) async fn namespaces(network: Network) {
     let handler = Handlers::new()
         .on("welcome", |socket: &Socket, event| {
             let (name,): (&str,) = event.args.parse()?;
-            check!(socket.name(|own| own == name), "{name} was welcomed elsewhere");
+            check!(
+                socket.name(|own| own == name),
+                "{name} was welcomed elsewhere"
+            );
             welcomes.set(welcomes.get() + 1);
             Ok(())
         })
@@ -39,7 +44,10 @@ pub(crate) async fn namespaces(network: Network) {
         until(|| welcomes.get() == 2).await;
         let id = root.id(|id| id.map(Text::<64>::of));
         check!(id.is_some(), "joined without an id");
-        check!(chat.id(|other| other.map(Text::of)) != id, "both namespaces have one id");
+        check!(
+            chat.id(|other| other.map(Text::of)) != id,
+            "both namespaces have one id"
+        );
 
         #[derive(Deserialize)]
         struct Described {
@@ -52,14 +60,23 @@ pub(crate) async fn namespaces(network: Network) {
             Websocket,
         }
         let (seen,): (Described,) = expect(chat.emit_with_ack("describe", ()).await, "describe");
-        check!(seen.transport == Kind::Websocket, "the server sees another transport");
+        check!(
+            seen.transport == Kind::Websocket,
+            "the server sees another transport"
+        );
 
         chat.disconnect();
         until(|| disconnects.get() == 1).await;
-        check!(root.connected() && !chat.connected(), "leaving one namespace ended the other");
+        check!(
+            root.connected() && !chat.connected(),
+            "leaving one namespace ended the other"
+        );
         chat.connect();
         until(|| welcomes.get() == 3).await;
-        check!(root.id(|now| now.map(Text::of)) == id, "the first namespace was joined anew");
+        check!(
+            root.id(|now| now.map(Text::of)) == id,
+            "the first namespace was joined anew"
+        );
     };
     play((&mut runner, connector(network)), handler, LIMIT, script).await;
 }
@@ -90,36 +107,55 @@ pub(crate) async fn events(network: Network) {
     let (echoes, next) = (Cell::new(0), Cell::new(0));
     let handler = Handlers::new()
         .on("echo", |_: &Socket, event| {
-            let (reading, escaped, nothing): (Reading<'_>, sockeye_embedded::Text<'_>, Option<u8>) = event.args.parse()?;
+            let (reading, escaped, nothing): (Reading<'_>, sockeye_embedded::Text<'_>, Option<u8>) =
+                event.args.parse()?;
             check!(reading == READING, "another reading came back: {reading:?}");
-            check!(escaped == "a \"quoted\"\n\\line", "another text came back: {escaped}");
+            check!(
+                escaped == "a \"quoted\"\n\\line",
+                "another text came back: {escaped}"
+            );
             check!(nothing.is_none(), "null became something");
             echoes.set(echoes.get() + 1);
             Ok(())
         })
         .on("burst", |_, event| {
             let (number,): (u32,) = event.args.parse()?;
-            check!(number == next.get(), "event {number} came where {} was due", next.get());
+            check!(
+                number == next.get(),
+                "event {number} came where {} was due",
+                next.get()
+            );
             next.set(number + 1);
             Ok(())
         })
         .on_any(|_, event| report(event));
     let script = async {
         // Emitted before there is a connection: it waits in the send buffer.
-        expect(socket.emit("echo", (&READING, "a \"quoted\"\n\\line", None::<u8>)), "emit");
+        expect(
+            socket.emit("echo", (&READING, "a \"quoted\"\n\\line", None::<u8>)),
+            "emit",
+        );
         until(|| echoes.get() == 1).await;
         for number in 0..50_u32 {
             if socket.emit("count", (number,)).is_err() {
                 socket.flush().await;
-                expect(socket.emit("count", (number,)), "emit after the buffer was flushed");
+                expect(
+                    socket.emit("count", (number,)),
+                    "emit after the buffer was flushed",
+                );
             }
         }
         let counted = socket.emit_with_ack_read("counted", (), |mut args| {
             let numbers = args.next_raw().unwrap_or_default();
             let in_order = numbers.trim_matches(['[', ']']).split(',').enumerate();
-            Ok(in_order.filter(|(at, number)| number.parse() == Ok(*at)).count())
+            Ok(in_order
+                .filter(|(at, number)| number.parse() == Ok(*at))
+                .count())
         });
-        check!(expect(counted.await, "counted") == 50, "not all of 50 events arrived in order");
+        check!(
+            expect(counted.await, "counted") == 50,
+            "not all of 50 events arrived in order"
+        );
         expect(socket.emit("burst", (100,)), "emit");
         until(|| next.get() == 100).await;
     };
@@ -138,7 +174,10 @@ pub(crate) async fn acks(network: Network) {
         })
         .on("answered", |_, event| {
             let (number, text): (u32, &str) = event.args.parse()?;
-            check!((number, text) == (84, "answer"), "the server got another answer: {number} {text}");
+            check!(
+                (number, text) == (84, "answer"),
+                "the server got another answer: {number} {text}"
+            );
             answered.set(answered.get() + 1);
             Ok(())
         })
@@ -155,18 +194,36 @@ pub(crate) async fn acks(network: Network) {
 
         // Answers out of order find their tasks.
         let later = |ms: u32, value: u32| socket.emit_with_ack::<_, (u32,)>("later", (ms, value));
-        let (a, b, c) = embassy_futures::join::join3(later(120, 1), later(60, 2), later(1, 3)).await;
-        check!((a, b, c) == (Ok((1,)), Ok((2,)), Ok((3,))), "answers were mixed up");
+        let (a, b, c) =
+            embassy_futures::join::join3(later(120, 1), later(60, 2), later(1, 3)).await;
+        check!(
+            (a, b, c) == (Ok((1,)), Ok((2,)), Ok((3,))),
+            "answers were mixed up"
+        );
 
-        let silence = socket.emit_with_ack::<_, ()>("silence", ()).timeout(core::time::Duration::from_millis(200));
-        check!(silence.await == Err(AnswerError::Ack(AckError::Timeout)), "silence was answered");
+        let silence = socket
+            .emit_with_ack::<_, ()>("silence", ())
+            .timeout(core::time::Duration::from_millis(200));
+        check!(
+            silence.await == Err(AnswerError::Ack(AckError::Timeout)),
+            "silence was answered"
+        );
         // A late answer to what has timed out is nobody's.
         let late = later(300, 9).timeout(core::time::Duration::from_millis(20));
-        check!(late.await == Err(AnswerError::Ack(AckError::Timeout)), "an answer before its time");
-        check!(later(600, 10).await == Ok((10,)), "a late answer went to another task");
+        check!(
+            late.await == Err(AnswerError::Ack(AckError::Timeout)),
+            "an answer before its time"
+        );
+        check!(
+            later(600, 10).await == Ok((10,)),
+            "a late answer went to another task"
+        );
 
         let long = socket.emit_with_ack::<_, ()>("text", (400,)).await;
-        check!(matches!(long, Err(AnswerError::NoRoom(_))), "an answer beyond ANSWERS was not refused: {long:?}");
+        check!(
+            matches!(long, Err(AnswerError::NoRoom(_))),
+            "an answer beyond ANSWERS was not refused: {long:?}"
+        );
     };
     play((&mut runner, connector(network)), handler, LIMIT, script).await;
 }
@@ -174,7 +231,8 @@ pub(crate) async fn acks(network: Network) {
 /// The server's middleware refuses, with its own data, until the auth payload is right; an unknown namespace is
 /// refused too; what is joined stays.
 pub(crate) async fn admin(network: Network) {
-    let (root, mut runner) = client!(Storage<2048, 1024, crate::stage::Noop, 4, 256, 16, 3>, config("/"));
+    let (root, mut runner) =
+        client!(Storage<2048, 1024, crate::stage::Noop, 4, 256, 16, 3>, config("/"));
     let admin = expect(root.namespace("/admin"), "namespace");
     let unknown = expect(root.namespace("/unknown"), "namespace");
     let (refused, missing, token) = (Cell::new(0), Cell::new(0), RefCell::new("wrong"));
@@ -186,17 +244,30 @@ pub(crate) async fn admin(network: Network) {
                 struct Login<'a> {
                     token: &'a str,
                 }
-                let given = socket.provide_auth_value(&Login { token: *token.borrow() });
+                let given = socket.provide_auth_value(&Login {
+                    token: *token.borrow(),
+                });
                 expect(given, "auth");
             }
             Event::Auth(_) => expect(socket.provide_auth(""), "auth"),
             Event::ConnectError(refusal) if refusal.nsp == admin.nsp() => {
-                check!(refusal.message == "not authorized", "refused by {}", refusal.message);
-                check!(refusal.data == Some("{\"code\":401}"), "refused with {:?}", refusal.data);
+                check!(
+                    refusal.message == "not authorized",
+                    "refused by {}",
+                    refusal.message
+                );
+                check!(
+                    refusal.data == Some("{\"code\":401}"),
+                    "refused with {:?}",
+                    refusal.data
+                );
                 refused.set(refused.get() + 1);
             }
             Event::ConnectError(refusal) => {
-                check!(refusal.nsp == unknown.nsp() && refusal.message == "Invalid namespace", "an unexpected refusal");
+                check!(
+                    refusal.nsp == unknown.nsp() && refusal.message == "Invalid namespace",
+                    "an unexpected refusal"
+                );
                 missing.set(missing.get() + 1);
             }
             Event::Disconnected { reason, .. } => fail!("disconnected: {reason}"),
@@ -206,11 +277,17 @@ pub(crate) async fn admin(network: Network) {
     let script = async {
         until(|| refused.get() == 1 && missing.get() == 1).await;
         root.ready().await;
-        check!(!admin.active() && !unknown.active(), "a refused namespace is still tried");
+        check!(
+            !admin.active() && !unknown.active(),
+            "a refused namespace is still tried"
+        );
         *token.borrow_mut() = "secret";
         admin.connect();
         admin.ready().await;
-        check!((refused.get(), root.connected()) == (1, true), "refused again, or the first namespace was lost");
+        check!(
+            (refused.get(), root.connected()) == (1, true),
+            "refused again, or the first namespace was lost"
+        );
     };
     play((&mut runner, connector(network)), handler, LIMIT, script).await;
 }
@@ -224,7 +301,10 @@ pub(crate) async fn heartbeat(network: Network) {
         match event {
             Event::Ping => pings.set(pings.get() + 1),
             Event::Disconnected { reason, .. } => {
-                check!(*reason == sockeye_embedded::DisconnectReason::PingTimeout, "lost by {reason}");
+                check!(
+                    *reason == sockeye_embedded::DisconnectReason::PingTimeout,
+                    "lost by {reason}"
+                );
                 lost.set(lost.get() + 1);
             }
             _ => (),

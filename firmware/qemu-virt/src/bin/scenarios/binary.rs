@@ -7,7 +7,9 @@ use embassy_time::Instant;
 use qemu_virt::{metric, println};
 use sockeye_embedded::{AckId, BinRef, EmitOptions, Event, Socket, Storage};
 
-use crate::stage::{LIMIT, Noop, Text, check, client, config, connector, expect, fail, host, play, report, until};
+use crate::stage::{
+    LIMIT, Noop, Text, check, client, config, connector, expect, fail, host, play, report, until,
+};
 
 const LARGE: usize = 64 * 1024;
 
@@ -36,27 +38,46 @@ pub(crate) async fn both_ways(network: Stack<'static>) {
         match event {
             Event::Message(message) if message.name == "echo" => match message.args.parse() {
                 Ok((BinRef(bytes), tail)) => {
-                    check!(whole(bytes), "the echo is not what was sent: {} bytes", bytes.len());
-                    check!(Some("tail") == tail, "the argument behind the attachment is lost");
+                    check!(
+                        whole(bytes),
+                        "the echo is not what was sent: {} bytes",
+                        bytes.len()
+                    );
+                    check!(
+                        Some("tail") == tail,
+                        "the argument behind the attachment is lost"
+                    );
                     echoed.set(echoed.get() + 1);
                 }
                 Err(error) => fail!("echo: {error}"),
             },
-            Event::Ack { id, result: Ok(args) } if Some(*id) == asked.get() => match args.parse() {
+            Event::Ack {
+                id,
+                result: Ok(args),
+            } if Some(*id) == asked.get() => match args.parse() {
                 Ok((BinRef(bytes),)) => {
-                    check!(whole(bytes), "the answer is not what was asked for: {} bytes", bytes.len());
+                    check!(
+                        whole(bytes),
+                        "the answer is not what was asked for: {} bytes",
+                        bytes.len()
+                    );
                     answered.set(answered.get() + 1);
                 }
                 Err(error) => fail!("blob: {error}"),
             },
-            Event::Ack { result: Err(error), .. } => fail!("no answer: {error}"),
+            Event::Ack {
+                result: Err(error), ..
+            } => fail!("no answer: {error}"),
             _ => (),
         }
     };
     let script = async {
         socket.ready().await;
         let start = Instant::now();
-        expect(socket.emit("echo", (BinRef(data), "tail")), "emit of 64 KiB");
+        expect(
+            socket.emit("echo", (BinRef(data), "tail")),
+            "emit of 64 KiB",
+        );
         until(|| echoed.get() == 1).await;
         metric!("echo_64k_us", start.elapsed().as_micros());
 
@@ -64,9 +85,13 @@ pub(crate) async fn both_ways(network: Stack<'static>) {
         asked.set(expect(id, "emit"));
         until(|| answered.get() == 1).await;
 
-        let (len, sum): (usize, usize) = expect(socket.emit_with_ack("size", (BinRef(data),)).await, "size");
+        let (len, sum): (usize, usize) =
+            expect(socket.emit_with_ack("size", (BinRef(data),)).await, "size");
         let expected: usize = data.iter().map(|byte| usize::from(*byte)).sum();
-        check!((len, sum) == (LARGE, expected), "the server received {len} bytes with the sum {sum}");
+        check!(
+            (len, sum) == (LARGE, expected),
+            "the server received {len} bytes with the sum {sum}"
+        );
 
         let several = socket.emit_with_ack_read("binary", (), |args| {
             let lengths = args.attachments().iter().map(<[u8]>::len);
@@ -90,7 +115,9 @@ pub(crate) async fn too_large(network: Stack<'static>) {
                 refused.set(refused.get() + 1);
                 sizes.set((*bytes, *limit));
             }
-            Event::Message(message) if message.name == "large" => fail!("8 KiB were delivered in 2 KiB"),
+            Event::Message(message) if message.name == "large" => {
+                fail!("8 KiB were delivered in 2 KiB")
+            }
             Event::Message(message) if message.name == "small" => wanted.set(wanted.get() + 1),
             Event::Disconnected { reason, .. } => fail!("disconnected: {reason}"),
             _ => (),
@@ -103,21 +130,42 @@ pub(crate) async fn too_large(network: Stack<'static>) {
         host("emit-large");
         until(|| refused.get() == 1 && wanted.get() == 1).await;
         let (bytes, limit) = sizes.get();
-        check!(bytes >= 8192 && limit <= 2048, "refused {bytes} bytes with the limit {limit}");
+        check!(
+            bytes >= 8192 && limit <= 2048,
+            "refused {bytes} bytes with the limit {limit}"
+        );
         println!("refused {bytes} bytes, the limit is {limit}");
 
         // An answer that is too large is reported, and its task is told when its time is up.
-        let answer = socket.emit_with_ack::<_, ()>("blob", (8192,)).timeout(core::time::Duration::from_millis(500));
-        check!(answer.await.is_err(), "an answer of 8 KiB came through 2 KiB");
-        check!(refused.get() == 2, "the binary answer was not reported: {} reports", refused.get());
+        let answer = socket
+            .emit_with_ack::<_, ()>("blob", (8192,))
+            .timeout(core::time::Duration::from_millis(500));
+        check!(
+            answer.await.is_err(),
+            "an answer of 8 KiB came through 2 KiB"
+        );
+        check!(
+            refused.get() == 2,
+            "the binary answer was not reported: {} reports",
+            refused.get()
+        );
 
         let big = [b'x'; 1500];
         let sent = socket.emit("echo", (BinRef(&big),));
-        check!(sent == Err(sockeye_embedded::EmitError::TooLarge), "1500 bytes were accepted for 1 KiB: {sent:?}");
+        check!(
+            sent == Err(sockeye_embedded::EmitError::TooLarge),
+            "1500 bytes were accepted for 1 KiB: {sent:?}"
+        );
 
-        let back: (u32,) = expect(socket.emit_with_ack("ack", (5_u32,)).await, "ack after refusals");
+        let back: (u32,) = expect(
+            socket.emit_with_ack("ack", (5_u32,)).await,
+            "ack after refusals",
+        );
         check!(back == (5,), "another answer");
-        check!(socket.id(|now| now.map(Text::of)) == id, "the connection was made anew");
+        check!(
+            socket.id(|now| now.map(Text::of)) == id,
+            "the connection was made anew"
+        );
     };
     play((&mut runner, connector(network)), handler, LIMIT, script).await;
 }

@@ -27,15 +27,32 @@ pub(crate) async fn cuts(network: Stack<'static>) {
     config.core.join_timeout = Some(Duration::from_secs(6));
     // The server sends what was missed in front of its consent to the CONNECT: all of it has to fit the receive buffer.
     let (socket, mut runner) = client!(Storage<4096, 1024, Noop, 8>, config);
-    let (emitted, acked, joins, recovered) = (Cell::new(0_u32), Cell::new(0_u32), Cell::new(0), Cell::new(0));
-    let (first, last, ticks) = (Cell::new(None::<u32>), Cell::new(None::<u32>), Cell::new(0_u32));
+    let (emitted, acked, joins, recovered) = (
+        Cell::new(0_u32),
+        Cell::new(0_u32),
+        Cell::new(0),
+        Cell::new(0),
+    );
+    let (first, last, ticks) = (
+        Cell::new(None::<u32>),
+        Cell::new(None::<u32>),
+        Cell::new(0_u32),
+    );
     let handler = |socket: &Socket, event: &Event<'_>| match event {
-        Event::Ack { result: Ok(args), .. } => {
+        Event::Ack {
+            result: Ok(args), ..
+        } => {
             let (number,): (u32,) = expect(args.parse(), "answer");
-            check!(number == acked.get(), "answer to {number} where {} was due", acked.get());
+            check!(
+                number == acked.get(),
+                "answer to {number} where {} was due",
+                acked.get()
+            );
             acked.set(number + 1);
         }
-        Event::Ack { result: Err(error), .. } => fail!("put {} failed: {error}", acked.get()),
+        Event::Ack {
+            result: Err(error), ..
+        } => fail!("put {} failed: {error}", acked.get()),
         Event::Message(message) if message.name == "tick" => {
             let (number,): (u32,) = expect(message.args.parse(), "tick");
             if let Some(last) = last.get() {
@@ -45,14 +62,22 @@ pub(crate) async fn cuts(network: Stack<'static>) {
             last.set(Some(number));
             ticks.set(ticks.get() + 1);
         }
-        Event::Connected { recovered: again, .. } => {
+        Event::Connected {
+            recovered: again, ..
+        } => {
             joins.set(joins.get() + 1);
             if *again {
                 recovered.set(recovered.get() + 1);
             } else {
-                check!(last.get().is_none(), "the server has not recovered the session");
+                check!(
+                    last.get().is_none(),
+                    "the server has not recovered the session"
+                );
             }
-            check!(socket.id(|id| id.map(Text::<64>::of)).is_some(), "joined without an id");
+            check!(
+                socket.id(|id| id.map(Text::<64>::of)).is_some(),
+                "joined without an id"
+            );
         }
         Event::Refused { bytes, .. } => fail!("a message of {bytes} bytes was skipped"),
         _ => (),
@@ -74,7 +99,19 @@ pub(crate) async fn cuts(network: Stack<'static>) {
         metric!("joins", joins.get());
         metric!("recovered", recovered.get());
         metric!("ticks", ticks.get());
-        check!(first.get().zip(last.get()).is_some_and(|(first, last)| last - first + 1 == ticks.get()), "ticks are missing");
+        check!(
+            first
+                .get()
+                .zip(last.get())
+                .is_some_and(|(first, last)| last - first + 1 == ticks.get()),
+            "ticks are missing"
+        );
     };
-    play((&mut runner, connector(network)), handler, TIME + Ticks::from_secs(120), script).await;
+    play(
+        (&mut runner, connector(network)),
+        handler,
+        TIME + Ticks::from_secs(120),
+        script,
+    )
+    .await;
 }

@@ -8,7 +8,9 @@ use embassy_time::Instant;
 use qemu_virt::metric;
 use sockeye_embedded::{Event, Socket, Storage};
 
-use crate::stage::{LIMIT, Text, check, client, config, connector, expect, fail, host, play, report, until};
+use crate::stage::{
+    LIMIT, Text, check, client, config, connector, expect, fail, host, play, report, until,
+};
 
 type Small = Storage<2048, 1024>;
 
@@ -46,9 +48,15 @@ pub(crate) async fn restart(network: Stack<'static>) {
         chat.ready().await;
         metric!("rejoin_ms", start.elapsed().as_millis());
         until(|| echoes.get() == 1).await;
-        check!(root.id(|now| now.map(Text::of)) != id, "the new server knows the old id");
+        check!(
+            root.id(|now| now.map(Text::of)) != id,
+            "the new server knows the old id"
+        );
         check!(lost.get() == 2, "more was lost than the two namespaces");
-        let back: (u32,) = expect(root.emit_with_ack("ack", (5_u32,)).await, "ack after the restart");
+        let back: (u32,) = expect(
+            root.emit_with_ack("ack", (5_u32,)).await,
+            "ack after the restart",
+        );
         check!(back == (5,), "another answer");
     };
     play((&mut runner, connector(network)), handler, LIMIT, script).await;
@@ -65,10 +73,16 @@ pub(crate) async fn recovery(network: Stack<'static>) {
         report(event);
         match event {
             Event::Disconnected { .. } => lost.set(lost.get() + 1),
-            Event::Connected { recovered: true, .. } => recovered.set(recovered.get() + 1),
+            Event::Connected {
+                recovered: true, ..
+            } => recovered.set(recovered.get() + 1),
             Event::Message(message) if message.name == "news" => {
                 let (number,): (u32,) = expect(message.args.parse(), "news");
-                check!(number == next.get(), "news {number} came where {} was due", next.get());
+                check!(
+                    number == next.get(),
+                    "news {number} came where {} was due",
+                    next.get()
+                );
                 next.set(number + 1);
             }
             _ => (),
@@ -87,8 +101,14 @@ pub(crate) async fn recovery(network: Stack<'static>) {
         host("release");
         until(|| next.get() == 8).await;
         check!(recovered.get() == 1, "the session was not recovered");
-        check!(socket.recovered(), "the socket does not know that it was recovered");
-        check!(socket.id(|now| now.map(Text::of)) == id, "recovered with another id");
+        check!(
+            socket.recovered(),
+            "the socket does not know that it was recovered"
+        );
+        check!(
+            socket.id(|now| now.map(Text::of)) == id,
+            "recovered with another id"
+        );
         host("emit-news 8 10");
         until(|| next.get() == 10).await;
     };
@@ -111,13 +131,19 @@ pub(crate) async fn wrong_server(network: Stack<'static>) {
             Event::Closed { .. } => closed.set(closed.get() + 1),
             Event::ConnectError(_) => refused.set(refused.get() + 1),
             Event::ReconnectFailed => failed.set(true),
-            Event::Connected { .. } => fail!("joined a namespace of something that is no Socket.IO server"),
+            Event::Connected { .. } => {
+                fail!("joined a namespace of something that is no Socket.IO server")
+            }
             _ => (),
         }
     };
     let script = async {
         until(|| failed.get() || refused.get() > 0).await;
-        check!(refused.get() == 1 || closed.get() == 3, "{} attempts instead of 3", closed.get());
+        check!(
+            refused.get() == 1 || closed.get() == 3,
+            "{} attempts instead of 3",
+            closed.get()
+        );
         check!(!socket.connected(), "connected");
     };
     play((&mut runner, connector(network)), handler, LIMIT, script).await;

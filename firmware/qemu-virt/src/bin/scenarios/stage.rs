@@ -38,7 +38,8 @@ pub(crate) use check;
 /// A client in static memory of the type of storage that is named.
 macro_rules! client {
     ($storage:ty, $config:expr) => {{
-        static STORAGE: static_cell::ConstStaticCell<$storage> = static_cell::ConstStaticCell::new(<$storage>::new());
+        static STORAGE: static_cell::ConstStaticCell<$storage> =
+            static_cell::ConstStaticCell::new(<$storage>::new());
         match sockeye_embedded::new($config, STORAGE.take()) {
             Ok(client) => client,
             Err(error) => crate::stage::fail!("no client: {error}"),
@@ -65,7 +66,8 @@ pub(crate) fn config(namespace: &str) -> Config {
 
 /// A connector on the board's network with one socket.
 pub(crate) fn connector(network: Stack<'static>) -> EmbassyNet<'static, 1> {
-    static BUFFERS: ConstStaticCell<SocketBuffers<1, 1024, 1024>> = ConstStaticCell::new(SocketBuffers::new());
+    static BUFFERS: ConstStaticCell<SocketBuffers<1, 1024, 1024>> =
+        ConstStaticCell::new(SocketBuffers::new());
     EmbassyNet::new(network, BUFFERS.take())
 }
 
@@ -127,7 +129,10 @@ pub(crate) struct Text<const N: usize> {
 
 impl<const N: usize> Text<N> {
     pub(crate) const fn new() -> Self {
-        Self { bytes: [0; N], len: 0 }
+        Self {
+            bytes: [0; N],
+            len: 0,
+        }
     }
 
     pub(crate) fn of(text: &str) -> Self {
@@ -143,7 +148,10 @@ impl<const N: usize> Text<N> {
 
 impl<const N: usize> Write for Text<N> {
     fn write_str(&mut self, text: &str) -> core::fmt::Result {
-        let room = self.bytes.get_mut(self.len..self.len + text.len()).ok_or(core::fmt::Error)?;
+        let room = self
+            .bytes
+            .get_mut(self.len..self.len + text.len())
+            .ok_or(core::fmt::Error)?;
         room.copy_from_slice(text.as_bytes());
         self.len += text.len();
         Ok(())
