@@ -467,3 +467,46 @@ fn volatile_packets_die_with_their_connection() {
         },
     );
 }
+
+#[test]
+fn clearing_and_forgetting_finish_what_is_under_way() {
+    for forget in [false, true] {
+        for written in [0, 1, 20, 50, 58] {
+            both(
+                || config(Transports::WEBSOCKET),
+                |rig| {
+                    let main = rig.joined_ws();
+                    let chat = rig.connect("/chat");
+                    rig.ws("40/chat,{\"sid\":\"S2\"}");
+                    rig.take_log();
+                    // A frame of 51 bytes and one of 8 for the attachment: the write stops somewhere.
+                    rig.write[Link::WebSocket.index()] = 0;
+                    rig.emit(chat, "b", &(BinRef(&[1, 2]),), EmitOptions::PLAIN).unwrap();
+                    rig.emit(chat, "later", &(), EmitOptions::PLAIN).unwrap();
+                    if written > 0 {
+                        rig.client.handle_writable(rig.now(), Link::WebSocket);
+                        let all = rig.client.transmit(Link::WebSocket).to_vec();
+                        rig.client.transmitted(Link::WebSocket, written);
+                        rig.wrote(Link::WebSocket, &all[..written]);
+                    }
+                    if forget {
+                        rig.client.forget(rig.now(), chat);
+                    } else {
+                        rig.client.clear_send_buffer(chat);
+                    }
+                    rig.writable(Link::WebSocket, usize::MAX);
+                    rig.emit(main, "on", &(), EmitOptions::PLAIN).unwrap();
+                    let log = rig.take_log();
+                    let sent: Vec<&str> = log.lines().filter(|line| line.starts_with("ws> ")).collect();
+                    let mut expected = vec!["ws> 451-/chat,[\"b\",{\"_placeholder\":true,\"num\":0}]", "ws> <0102>"];
+                    if forget {
+                        // What this connection can still send it sends.
+                        expected.extend(["ws> 42/chat,[\"later\"]", "ws> 41/chat,"]);
+                    }
+                    expected.push("ws> 42[\"on\"]");
+                    assert_eq!(sent, expected, "{written}");
+                },
+            );
+        }
+    }
+}

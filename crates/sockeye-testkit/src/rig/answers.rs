@@ -88,6 +88,12 @@ impl Rig<'_> {
         }
     }
 
+    /// The test has taken these bytes from the client by hand.
+    pub fn wrote(&mut self, link: Link, bytes: &[u8]) {
+        self.conns[link.index()].out.extend_from_slice(bytes);
+        self.decode(link);
+    }
+
     /// The link takes bytes again, at most `most` at a time.
     pub fn writable(&mut self, link: Link, most: usize) {
         self.write[link.index()] = most;
