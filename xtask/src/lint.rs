@@ -9,7 +9,7 @@ use crate::tools::works;
 pub(crate) const PARTS: &[Part] = &[
     Part {
         name: "format",
-        about: "rustfmt in every workspace",
+        about: "rustfmt everywhere; names the files that differ",
         run: format,
     },
     Part {
@@ -34,29 +34,21 @@ pub(crate) const PARTS: &[Part] = &[
     },
 ];
 
-/// Workspaces of their own, as far as they are there.
-fn workspaces() -> Vec<String> {
-    let mut found = vec!["Cargo.toml".to_owned()];
+/// The packages that are not in the workspace of the root.
+fn outer_packages() -> Vec<String> {
+    let mut manifests = Vec::new();
     for folder in ["fuzz", "benches", "firmware"] {
-        let mut manifests = vec![format!("{folder}/Cargo.toml")];
-        let inner = std::fs::read_dir(root().join(folder))
-            .into_iter()
+        manifests.push(format!("{folder}/Cargo.toml"));
+        let inner = std::fs::read_dir(root().join(folder)).into_iter().flatten();
+        let names = inner
             .flatten()
-            .flatten();
-        manifests.extend(inner.map(|entry| {
-            format!(
-                "{folder}/{}/Cargo.toml",
-                entry.file_name().to_string_lossy()
-            )
-        }));
-        manifests.retain(|manifest| {
-            std::fs::read_to_string(root().join(manifest))
-                .is_ok_and(|text| text.contains("[workspace]"))
-        });
-        manifests.sort();
-        found.extend(manifests);
+            .map(|entry| entry.file_name().to_string_lossy().into_owned());
+        manifests.extend(names.map(|name| format!("{folder}/{name}/Cargo.toml")));
     }
-    found
+    let is_package = |text: String| text.contains("[package]");
+    manifests.retain(|path| std::fs::read_to_string(root().join(path)).is_ok_and(is_package));
+    manifests.sort();
+    manifests
 }
 
 /// A component of the toolchain, which rustup can add.
@@ -69,9 +61,10 @@ fn component(name: &str, probe: &[&str]) -> Result<(), String> {
 
 fn format(report: &mut Report) -> Result<(), String> {
     component("rustfmt", &["cargo", "fmt", "--version"])?;
-    for manifest in workspaces() {
+    report.check(&mut cargo("fmt --all --check -- -l"))?;
+    for manifest in outer_packages() {
         report.check(&mut cargo(&format!(
-            "fmt --all --check --manifest-path {manifest}"
+            "fmt --check --manifest-path {manifest} -- -l"
         )))?;
     }
     Ok(())
