@@ -4,7 +4,7 @@
 use allocation_counter::measure;
 use sockeye_core::packet::{BinRef, Text};
 use sockeye_core::{
-    Client, Config, EmitOptions, Entropy, Event, Instant, Link, Memory, Nsp, NspOptions, Output, Storage, Timestamp,
+    Client, Config, EmitOptions, Entropy, Event, Instant, Link, Nsp, NspOptions, Output, Storage, Timestamp,
     Transports, text,
 };
 use sockeye_testkit::{Request, accept_key, frame};
@@ -134,7 +134,7 @@ fn none_in_fixed_memory() {
 #[test]
 fn none_in_growable_memory() {
     let config = config(Transports::WEBSOCKET);
-    let memory = Memory::growable(&config.limits);
+    let memory = sockeye_core::Memory::growable(&config.limits);
     assert_eq!(run(Client::new(config, memory)), 0);
 }
 
@@ -146,7 +146,7 @@ fn memory_stays_within_the_limits_and_comes_back() {
     config.limits.send = 50_000;
     config.limits.packets = 1_000;
     config.limits.acks = 100;
-    let memory = Memory::growable(&config.limits);
+    let memory = sockeye_core::Memory::growable(&config.limits);
     let mut client = Client::new(config, memory);
     let mut nsp = None;
     let idle = measure(|| nsp = Some(joined(&mut client))).bytes_current;
