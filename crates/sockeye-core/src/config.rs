@@ -49,13 +49,25 @@ pub struct Transports {
 
 impl Transports {
     /// Start on polling, upgrade to WebSocket: what the official client does.
-    pub const POLLING_FIRST: Self = Self { first: Transport::Polling, second: true };
+    pub const POLLING_FIRST: Self = Self {
+        first: Transport::Polling,
+        second: true,
+    };
     /// Start on WebSocket; polling is tried when WebSocket fails, if [`Config::try_all_transports`].
-    pub const WEBSOCKET_FIRST: Self = Self { first: Transport::WebSocket, second: true };
+    pub const WEBSOCKET_FIRST: Self = Self {
+        first: Transport::WebSocket,
+        second: true,
+    };
     /// Polling alone.
-    pub const POLLING: Self = Self { first: Transport::Polling, second: false };
+    pub const POLLING: Self = Self {
+        first: Transport::Polling,
+        second: false,
+    };
     /// WebSocket alone: one socket, no sticky sessions needed, the smallest choice for devices.
-    pub const WEBSOCKET: Self = Self { first: Transport::WebSocket, second: false };
+    pub const WEBSOCKET: Self = Self {
+        first: Transport::WebSocket,
+        second: false,
+    };
 
     /// The transport tried first.
     pub const fn first(self) -> Transport {

@@ -109,10 +109,14 @@ pub enum Cause {
 impl From<HttpError> for Cause {
     fn from(error: HttpError) -> Self {
         Self::BadHttp(match error {
-            HttpError::StatusLine => "the server does not speak HTTP/1.1 (is the port right? is it TLS?)",
+            HttpError::StatusLine => {
+                "the server does not speak HTTP/1.1 (is the port right? is it TLS?)"
+            }
             HttpError::Head => "the HTTP response head is too long",
             HttpError::Length => "bad Content-Length in the HTTP response",
-            HttpError::Coding => "unsupported Transfer-Encoding or Content-Encoding in the HTTP response",
+            HttpError::Coding => {
+                "unsupported Transfer-Encoding or Content-Encoding in the HTTP response"
+            }
             HttpError::Chunk => "malformed chunk in the HTTP response",
         })
     }
@@ -121,7 +125,9 @@ impl From<HttpError> for Cause {
 impl From<WsError> for Cause {
     fn from(error: WsError) -> Self {
         Self::WebSocketProtocol(match error {
-            WsError::Reserved => "frame with reserved bits or opcode, though no extension was offered",
+            WsError::Reserved => {
+                "frame with reserved bits or opcode, though no extension was offered"
+            }
             WsError::Masked => "masked frame from the server",
             WsError::Control => "fragmented or over-long control frame",
             WsError::Fragment => "fragments out of order",
@@ -239,18 +245,30 @@ pub enum EmitError {
 impl fmt::Display for EmitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Full => f.write_str("the send buffer is full: wait until packets have been written"),
-            Self::TooLarge => f.write_str("the packet is larger than the whole send buffer: raise the limit or send less"),
-            Self::TooManyAcks => f.write_str("too many acknowledgements are being waited for: raise the limit"),
-            Self::Reserved => f.write_str("the event name is reserved by Socket.IO: choose another"),
-            Self::TooManyAttachments => {
-                f.write_str("more attachments than the limit: official servers accept 10 in one packet")
+            Self::Full => {
+                f.write_str("the send buffer is full: wait until packets have been written")
             }
+            Self::TooLarge => f.write_str(
+                "the packet is larger than the whole send buffer: raise the limit or send less",
+            ),
+            Self::TooManyAcks => {
+                f.write_str("too many acknowledgements are being waited for: raise the limit")
+            }
+            Self::Reserved => {
+                f.write_str("the event name is reserved by Socket.IO: choose another")
+            }
+            Self::TooManyAttachments => f.write_str(
+                "more attachments than the limit: official servers accept 10 in one packet",
+            ),
             Self::UnknownNamespace => f.write_str("the namespace is not known to this client"),
             Self::Closed => f.write_str("the client has ended: nothing can be sent any more"),
             Self::Stale => f.write_str("the event to answer came over a connection that is gone"),
-            Self::NotWritable => f.write_str("the connection is not ready, so that the volatile packet was dropped"),
-            Self::Auth => f.write_str("the auth payload is not a JSON object: give one, or nothing"),
+            Self::NotWritable => {
+                f.write_str("the connection is not ready, so that the volatile packet was dropped")
+            }
+            Self::Auth => {
+                f.write_str("the auth payload is not a JSON object: give one, or nothing")
+            }
             Self::Encode(error) => error.fmt(f),
         }
     }

@@ -13,7 +13,11 @@ pub(crate) struct Rng {
 
 impl Rng {
     pub(crate) const fn new(source: Entropy) -> Self {
-        Self { source, pool: [0; POOL], used: POOL }
+        Self {
+            source,
+            pool: [0; POOL],
+            used: POOL,
+        }
     }
 
     fn refill(&mut self) {

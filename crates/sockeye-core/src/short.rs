@@ -10,7 +10,10 @@ pub(crate) struct Short<const N: usize> {
 }
 
 impl<const N: usize> Short<N> {
-    pub(crate) const EMPTY: Self = Self { len: 0, bytes: [0; N] };
+    pub(crate) const EMPTY: Self = Self {
+        len: 0,
+        bytes: [0; N],
+    };
 
     /// The longest prefix of `text` that fits and ends at a character boundary.
     pub(crate) fn cut(text: &str) -> Self {

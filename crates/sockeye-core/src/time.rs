@@ -63,7 +63,10 @@ impl Sub<Duration> for Instant {
 // Without 128-bit arithmetic, and once: it is added in many places.
 #[inline(never)]
 pub(crate) fn micros(duration: Duration) -> u64 {
-    duration.as_secs().saturating_mul(1_000_000).saturating_add(u64::from(duration.subsec_micros()))
+    duration
+        .as_secs()
+        .saturating_mul(1_000_000)
+        .saturating_add(u64::from(duration.subsec_micros()))
 }
 
 /// The earlier of two optional deadlines.
@@ -80,9 +83,15 @@ mod tests {
 
     #[test]
     fn arithmetic_saturates() {
-        assert_eq!(Instant::from_micros(u64::MAX) + Duration::MAX, Instant::from_micros(u64::MAX));
+        assert_eq!(
+            Instant::from_micros(u64::MAX) + Duration::MAX,
+            Instant::from_micros(u64::MAX)
+        );
         assert_eq!(Instant::ZERO - Duration::from_secs(1), Instant::ZERO);
-        assert_eq!(Instant::ZERO.duration_since(Instant::from_millis(3)), Duration::ZERO);
+        assert_eq!(
+            Instant::ZERO.duration_since(Instant::from_millis(3)),
+            Duration::ZERO
+        );
         assert_eq!(earliest(None, Some(Instant::ZERO)), Some(Instant::ZERO));
     }
 }

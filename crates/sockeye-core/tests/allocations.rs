@@ -4,8 +4,8 @@
 use allocation_counter::measure;
 use sockeye_core::packet::{BinRef, Text};
 use sockeye_core::{
-    Client, Config, EmitOptions, Entropy, Event, Instant, Link, Nsp, NspOptions, Output, Storage, Timestamp,
-    Transports, text,
+    Client, Config, EmitOptions, Entropy, Event, Instant, Link, Nsp, NspOptions, Output, Storage,
+    Timestamp, Transports, text,
 };
 use sockeye_testkit::{Request, accept_key, frame};
 
@@ -57,7 +57,11 @@ fn joined(client: &mut Client<'_>) -> Nsp {
     let answer = format!(
         "HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
     );
-    for bytes in [answer.into_bytes(), frame(0x81, b"0{\"sid\":\"E1\"}"), frame(0x81, b"40{\"sid\":\"S1\"}")] {
+    for bytes in [
+        answer.into_bytes(),
+        frame(0x81, b"0{\"sid\":\"E1\"}"),
+        frame(0x81, b"40{\"sid\":\"S1\"}"),
+    ] {
         feed(client, &bytes, |_| ());
     }
     assert!(client.is_connected(nsp));
@@ -82,12 +86,32 @@ fn steady(client: &mut Client<'_>, nsp: Nsp, frames: &[Vec<u8>], ack: &mut [u8],
             }
         });
     }
-    client.emit(Instant::ZERO, nsp, "plain", &(1, "two", 3.5), EmitOptions::PLAIN).unwrap();
-    client.emit(Instant::ZERO, nsp, "binary", &(BinRef(&[5; 100]), 1), EmitOptions::PLAIN).unwrap();
-    client.emit(Instant::ZERO, nsp, "asks", &("x",), EmitOptions::ACK).unwrap();
+    client
+        .emit(
+            Instant::ZERO,
+            nsp,
+            "plain",
+            &(1, "two", 3.5),
+            EmitOptions::PLAIN,
+        )
+        .unwrap();
+    client
+        .emit(
+            Instant::ZERO,
+            nsp,
+            "binary",
+            &(BinRef(&[5; 100]), 1),
+            EmitOptions::PLAIN,
+        )
+        .unwrap();
+    client
+        .emit(Instant::ZERO, nsp, "asks", &("x",), EmitOptions::ACK)
+        .unwrap();
     drain(client, &mut Vec::new(), |_| ());
     let before = *seen;
-    feed(client, ack, |event| *seen += usize::from(matches!(event, Event::Ack { result: Ok(_), .. })));
+    feed(client, ack, |event| {
+        *seen += usize::from(matches!(event, Event::Ack { result: Ok(_), .. }))
+    });
     assert_eq!(*seen, before + 1);
     // The next answer has the next id: four digits, so that the frame keeps its length.
     for i in (0..4).rev() {
@@ -102,9 +126,17 @@ fn steady(client: &mut Client<'_>, nsp: Nsp, frames: &[Vec<u8>], ack: &mut [u8],
 
 fn run(mut client: Client<'_>) -> u64 {
     let nsp = joined(&mut client);
-    let mut binary = frame(0x81, b"451-[\"binary\",{\"_placeholder\":true,\"num\":0},\"a\\n\"]");
+    let mut binary = frame(
+        0x81,
+        b"451-[\"binary\",{\"_placeholder\":true,\"num\":0},\"a\\n\"]",
+    );
     binary.extend(frame(0x82, &[9; 200]));
-    let frames = vec![frame(0x81, b"42[\"text\",7,\"word\"]"), binary, frame(0x81, b"2"), frame(0x89, b"ping")];
+    let frames = vec![
+        frame(0x81, b"42[\"text\",7,\"word\"]"),
+        binary,
+        frame(0x81, b"2"),
+        frame(0x89, b"ping"),
+    ];
     let mut ack = frame(0x81, b"430000[\"answer\"]");
     let mut seen = 0;
     for _ in 0..20 {
@@ -127,7 +159,10 @@ fn none_in_fixed_memory() {
         assert_eq!(client.send_queue_len(), 0);
     });
     assert_eq!(counted.count_total, 0, "a new client");
-    assert_eq!(run(Client::new(config(Transports::WEBSOCKET), storage.memory())), 0);
+    assert_eq!(
+        run(Client::new(config(Transports::WEBSOCKET), storage.memory())),
+        0
+    );
 }
 
 #[cfg(feature = "alloc")]
@@ -165,13 +200,24 @@ fn memory_stays_within_the_limits_and_comes_back() {
     assert_eq!(events, 6);
     // The area itself, and the one it was moved from.
     let peak = receiving.bytes_max;
-    assert!(peak > 40_000 && peak <= 2 * (100_000 + (64 << 10)), "receiving took {peak} bytes");
+    assert!(
+        peak > 40_000 && peak <= 2 * (100_000 + (64 << 10)),
+        "receiving took {peak} bytes"
+    );
 
     let args = (BinRef(&large[..900]),);
-    let sending = measure(|| while client.emit(Instant::ZERO, nsp, "b", &args, EmitOptions::PLAIN).is_ok() {});
+    let sending = measure(|| {
+        while client
+            .emit(Instant::ZERO, nsp, "b", &args, EmitOptions::PLAIN)
+            .is_ok()
+        {}
+    });
     // The area, the one it was moved from, the table of packets, and what is encoded just now.
     let peak = sending.bytes_max;
-    assert!(peak > 40_000 && peak <= 2 * 50_000 + 80 * 64 + 8_000, "sending took {peak} bytes");
+    assert!(
+        peak > 40_000 && peak <= 2 * 50_000 + 80 * 64 + 8_000,
+        "sending took {peak} bytes"
+    );
 
     let resting = measure(|| {
         drain(&mut client, &mut Vec::new(), |_| ());
@@ -180,5 +226,8 @@ fn memory_stays_within_the_limits_and_comes_back() {
         feed(&mut client, &frame(0x81, b"2"), |_| ());
     });
     let kept = receiving.bytes_current + sending.bytes_current + resting.bytes_current;
-    assert!(kept <= 8_192, "{kept} bytes more are kept while idle than the {idle} at first");
+    assert!(
+        kept <= 8_192,
+        "{kept} bytes more are kept while idle than the {idle} at first"
+    );
 }

@@ -12,7 +12,10 @@ use sockeye_testkit::{Rig, config};
 
 fn main() {
     let args: Vec<String> = std::env::args().collect();
-    let (Some(port), Some(kind)) = (args.get(1).and_then(|port| port.parse::<u16>().ok()), args.get(2)) else {
+    let (Some(port), Some(kind)) = (
+        args.get(1).and_then(|port| port.parse::<u16>().ok()),
+        args.get(2),
+    ) else {
         eprintln!("usage: record PORT websocket|polling|upgrade");
         std::process::exit(2);
     };
@@ -31,7 +34,11 @@ fn main() {
     app.start(&mut rig);
     app.act(&mut rig);
     while !rig.client.is_down() {
-        assert!(start.elapsed() < Duration::from_secs(30), "the session does not end: {}", transcript.print());
+        assert!(
+            start.elapsed() < Duration::from_secs(30),
+            "the session does not end: {}",
+            transcript.print()
+        );
         for link in Link::ALL {
             let i = link.index();
             let (epoch, socket) = &mut sockets[i];
@@ -39,7 +46,9 @@ fn main() {
                 *epoch = rig.epoch(link);
                 *socket = rig.is_open(link).then(|| {
                     let socket = TcpStream::connect(("127.0.0.1", port)).expect("the server");
-                    socket.set_read_timeout(Some(Duration::from_millis(1))).expect("a timeout");
+                    socket
+                        .set_read_timeout(Some(Duration::from_millis(1)))
+                        .expect("a timeout");
                     socket
                 });
             }

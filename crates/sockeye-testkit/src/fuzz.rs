@@ -35,7 +35,10 @@ fn memories(config: &Config<'static>, mut test: impl FnMut(Rig<'_>)) {
     let mut tiny = Box::new(Tiny::new());
     test(lenient(Rig::new(config.clone(), tiny.memory())));
     #[cfg(feature = "alloc")]
-    test(lenient(Rig::new(config.clone(), Memory::growable(&config.limits))));
+    test(lenient(Rig::new(
+        config.clone(),
+        Memory::growable(&config.limits),
+    )));
     #[cfg(not(feature = "alloc"))]
     let _: fn(Memory<'_>) = |_| ();
 }
@@ -130,9 +133,16 @@ pub fn polling(data: &[u8]) {
         rig.pieces = pieces.clone();
         for (i, record) in data.split(|b| *b == 0x1e).enumerate() {
             if i == 3 {
-                rig.feed(Link::WebSocket, &frame(0x81, b"40{\"sid\":\"S1\",\"pid\":\"P\"}"));
+                rig.feed(
+                    Link::WebSocket,
+                    &frame(0x81, b"40{\"sid\":\"S1\",\"pid\":\"P\"}"),
+                );
             }
-            let first = if record.first() == Some(&b'b') { 0x82 } else { 0x81 };
+            let first = if record.first() == Some(&b'b') {
+                0x82
+            } else {
+                0x81
+            };
             rig.feed(Link::WebSocket, &frame(first, record));
         }
         rig.pass(60_000);
@@ -141,10 +151,16 @@ pub fn polling(data: &[u8]) {
 
 /// The packet parser and the arguments by themselves.
 pub fn packets(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else { return };
-    let Ok(packet) = Packet::parse(text, 10) else { return };
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let Ok(packet) = Packet::parse(text, 10) else {
+        return;
+    };
     assert!(text.contains(packet.data));
-    let Ok(args) = Args::new(packet.data, Attachments::EMPTY) else { return };
+    let Ok(args) = Args::new(packet.data, Attachments::EMPTY) else {
+        return;
+    };
     let count = args.len();
     assert_eq!(args.iter_raw().count(), count);
     let mut one_by_one = args;
@@ -218,7 +234,12 @@ fn link(n: u8) -> Link {
 /// Plays the script, then ends everything, and checks what must hold in the end.
 fn play(rig: &mut Rig<'_>, mut script: Script<'_>) {
     const NAMES: [&str; 2] = ["/", "/chat"];
-    let settings = Settings { ping_interval: 3_000, ping_timeout: 2_000, max_payload: 400, ..Settings::default() };
+    let settings = Settings {
+        ping_interval: 3_000,
+        ping_timeout: 2_000,
+        max_payload: 400,
+        ..Settings::default()
+    };
     rig.server = Some(Server::new(settings));
     rig.latency = Duration::from_millis(u64::from(script.next() % 4) * 7);
     // Every ack that was given out, and how often it has been resolved.
@@ -246,7 +267,11 @@ fn play(rig: &mut Rig<'_>, mut script: Script<'_>) {
             }
             3..=6 => {
                 if let Some(nsp) = nsps[which] {
-                    let mut options = if arg & 2 > 0 { EmitOptions::ACK } else { EmitOptions::PLAIN };
+                    let mut options = if arg & 2 > 0 {
+                        EmitOptions::ACK
+                    } else {
+                        EmitOptions::PLAIN
+                    };
                     options.volatile = arg & 0x1c == 0x1c;
                     if arg & 32 > 0 {
                         options = options.timeout(Duration::from_millis(u64::from(arg) * 10));
@@ -255,8 +280,20 @@ fn play(rig: &mut Rig<'_>, mut script: Script<'_>) {
                     let bytes = script.take(usize::from(arg >> 3));
                     let result = match op % 24 {
                         3 => rig.client.emit(now, nsp, name, &(arg,), options),
-                        4 => rig.client.emit(now, nsp, name, &(BinRef(bytes), 1, BinRef(b"x")), options),
-                        5 => rig.client.emit(now, nsp, name, &(String::from_utf8_lossy(bytes).as_ref(),), options),
+                        4 => rig.client.emit(
+                            now,
+                            nsp,
+                            name,
+                            &(BinRef(bytes), 1, BinRef(b"x")),
+                            options,
+                        ),
+                        5 => rig.client.emit(
+                            now,
+                            nsp,
+                            name,
+                            &(String::from_utf8_lossy(bytes).as_ref(),),
+                            options,
+                        ),
                         _ => rig.client.emit(now, nsp, name, &[BinRef(b"y"); 3], options),
                     };
                     if let Ok(Some(id)) = result {
@@ -272,7 +309,12 @@ fn play(rig: &mut Rig<'_>, mut script: Script<'_>) {
             12 => rig.break_link(link(arg), "gone"),
             13 => rig.feed(link(arg), script.take(usize::from(arg >> 2))),
             14 => {
-                rig.opening = [Opening::Accept, Opening::Refuse, Opening::Hold, Opening::Accept][usize::from(arg % 4)];
+                rig.opening = [
+                    Opening::Accept,
+                    Opening::Refuse,
+                    Opening::Hold,
+                    Opening::Accept,
+                ][usize::from(arg % 4)];
                 if arg & 16 > 0 {
                     rig.opened(link(arg >> 5));
                 } else {
@@ -289,7 +331,16 @@ fn play(rig: &mut Rig<'_>, mut script: Script<'_>) {
             }
             16 => {
                 let raw = String::from_utf8_lossy(script.take(usize::from(arg >> 3))).into_owned();
-                let valid = ["42[\"s\",1]", "420[\"q\"]", "6", "2", "1", "41", "41/chat,", "42/chat,[\"c\"]"];
+                let valid = [
+                    "42[\"s\",1]",
+                    "420[\"q\"]",
+                    "6",
+                    "2",
+                    "1",
+                    "41",
+                    "41/chat,",
+                    "42/chat,[\"c\"]",
+                ];
                 match arg % 9 {
                     8 => rig.serve(|server| server.send_raw(&raw)),
                     n => rig.serve(|server| server.send_raw(valid[usize::from(n)])),
@@ -298,7 +349,11 @@ fn play(rig: &mut Rig<'_>, mut script: Script<'_>) {
             17 => {
                 let bytes = script.take(usize::from(arg >> 3));
                 rig.serve(|server| {
-                    server.emit(NAMES[which], "[\"b\",{\"_placeholder\":true,\"num\":0}]", &[bytes])
+                    server.emit(
+                        NAMES[which],
+                        "[\"b\",{\"_placeholder\":true,\"num\":0}]",
+                        &[bytes],
+                    )
                 });
             }
             18 => {
@@ -332,7 +387,8 @@ fn play(rig: &mut Rig<'_>, mut script: Script<'_>) {
                 if let Some(nsp) = nsps[which] {
                     let mut options = NspOptions::default();
                     options.retries = (arg & 2 > 0).then_some(u32::from(arg >> 5));
-                    options.ack_timeout = (arg & 4 > 0).then_some(Duration::from_millis(u64::from(arg)));
+                    options.ack_timeout =
+                        (arg & 4 > 0).then_some(Duration::from_millis(u64::from(arg)));
                     options.auth = arg & 8 > 0;
                     rig.client.set_options(nsp, options);
                     rig.auth = (arg & 16 > 0).then(|| "{\"a\":1}".to_owned());
@@ -371,14 +427,21 @@ fn play(rig: &mut Rig<'_>, mut script: Script<'_>) {
         }
     }
     assert!(rig.client.is_down(), "nothing is wanted any more");
-    assert_eq!((rig.client.send_queue_len(), rig.client.send_queue_bytes()), (0, 0), "nothing is kept");
+    assert_eq!(
+        (rig.client.send_queue_len(), rig.client.send_queue_bytes()),
+        (0, 0),
+        "nothing is kept"
+    );
 }
 
 fn count(rig: &mut Rig<'_>, acks: &mut BTreeMap<u64, u32>) {
     acks.extend(rig.meddled.drain(..).map(|id| (id.get(), 0)));
     let log = rig.take_log();
     for line in log.lines() {
-        let id = line.strip_prefix("ack #").and_then(|rest| rest.split(' ').next()).and_then(|id| id.parse().ok());
+        let id = line
+            .strip_prefix("ack #")
+            .and_then(|rest| rest.split(' ').next())
+            .and_then(|id| id.parse().ok());
         if let Some(times) = id.and_then(|id: u64| acks.get_mut(&id)) {
             *times += 1;
         }

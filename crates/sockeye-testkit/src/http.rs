@@ -17,9 +17,16 @@ impl Request {
     /// The first request in `bytes` and its length, once it is complete.
     pub fn parse(bytes: &[u8]) -> Option<(Self, usize)> {
         let end = bytes.windows(4).position(|w| w == b"\r\n\r\n")? + 4;
-        let head = std::str::from_utf8(&bytes[..end]).expect("request heads are ASCII").to_owned();
-        let mut request = Self { head, body: Vec::new() };
-        let len = request.header("content-length").map_or(0, |n| n.parse().expect("a Content-Length"));
+        let head = std::str::from_utf8(&bytes[..end])
+            .expect("request heads are ASCII")
+            .to_owned();
+        let mut request = Self {
+            head,
+            body: Vec::new(),
+        };
+        let len = request
+            .header("content-length")
+            .map_or(0, |n| n.parse().expect("a Content-Length"));
         let body = bytes.get(end..end + len)?;
         request.body = body.to_vec();
         Some((request, end + len))
@@ -38,13 +45,22 @@ impl Request {
     /// A parameter of the query.
     pub fn query(&self, name: &str) -> Option<&str> {
         let (_, query) = self.target().split_once('?')?;
-        query.split('&').find_map(|pair| pair.split_once('=').filter(|(key, _)| *key == name)).map(|(_, value)| value)
+        query
+            .split('&')
+            .find_map(|pair| pair.split_once('=').filter(|(key, _)| *key == name))
+            .map(|(_, value)| value)
     }
 
     /// The value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
-        let mut lines = self.head.lines().skip(1).filter_map(|line| line.split_once(':'));
-        lines.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
+        let mut lines = self
+            .head
+            .lines()
+            .skip(1)
+            .filter_map(|line| line.split_once(':'));
+        lines
+            .find(|(key, _)| key.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.trim())
     }
 
     /// The body as text.
@@ -55,7 +71,11 @@ impl Request {
 
 /// A response with `Content-Length`.
 pub fn response(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
-    let mut out = format!("HTTP/1.1 {status}\r\n{headers}Content-Length: {}\r\n\r\n", body.len()).into_bytes();
+    let mut out = format!(
+        "HTTP/1.1 {status}\r\n{headers}Content-Length: {}\r\n\r\n",
+        body.len()
+    )
+    .into_bytes();
     out.extend_from_slice(body);
     out
 }

@@ -42,6 +42,10 @@ impl Seeded {
 
     /// A number below `n` (0 if `n` is 0).
     pub const fn below(&mut self, n: usize) -> usize {
-        if n == 0 { 0 } else { (self.next() % n as u64) as usize }
+        if n == 0 {
+            0
+        } else {
+            (self.next() % n as u64) as usize
+        }
     }
 }

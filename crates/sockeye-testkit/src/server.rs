@@ -113,7 +113,10 @@ pub struct Server {
 impl Server {
     /// A server with these settings.
     pub fn new(settings: Settings) -> Self {
-        Self { settings, ..Self::default() }
+        Self {
+            settings,
+            ..Self::default()
+        }
     }
 
     /// How many sessions there have been.
@@ -128,7 +131,10 @@ impl Server {
 
     /// Namespaces that are joined now.
     pub fn joined(&self) -> Vec<&str> {
-        self.session.iter().flat_map(|s| s.joined.iter().map(String::as_str)).collect()
+        self.session
+            .iter()
+            .flat_map(|s| s.joined.iter().map(String::as_str))
+            .collect()
     }
 
     fn wrong(&mut self, what: String) {
@@ -140,13 +146,18 @@ impl Server {
     /// The next time at which something happens by itself.
     pub fn wake(&self) -> Option<Instant> {
         let session = self.session.as_ref()?;
-        [session.ping_at, session.pong_by].into_iter().flatten().min()
+        [session.ping_at, session.pong_by]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Time has passed: pings, and sessions that did not answer them.
     pub fn tick(&mut self, now: Instant) -> Vec<Act> {
         let (interval, timeout) = (self.settings.ping_interval, self.settings.ping_timeout);
-        let Some(session) = &mut self.session else { return Vec::new() };
+        let Some(session) = &mut self.session else {
+            return Vec::new();
+        };
         if session.pong_by.is_some_and(|at| now >= at) {
             return self.drop_session();
         }
@@ -162,7 +173,9 @@ impl Server {
 
     /// The client has closed a link.
     pub fn lost(&mut self, link: Link) {
-        let Some(session) = &mut self.session else { return };
+        let Some(session) = &mut self.session else {
+            return;
+        };
         match link {
             Link::WebSocket if session.ws == Ws::Active => self.session = None,
             Link::WebSocket => session.ws = Ws::None,
@@ -182,9 +195,20 @@ impl Server {
 
     /// Sends an event to a namespace; `json` is the array.
     pub fn emit(&mut self, nsp: &str, json: &str, attachments: &[&[u8]]) -> Vec<Act> {
-        let prefix = if nsp == "/" { String::new() } else { format!("{nsp},") };
-        let head = if attachments.is_empty() { "42".to_owned() } else { format!("45{}-", attachments.len()) };
-        self.send(format!("{head}{prefix}{json}"), attachments.iter().map(|a| a.to_vec()).collect())
+        let prefix = if nsp == "/" {
+            String::new()
+        } else {
+            format!("{nsp},")
+        };
+        let head = if attachments.is_empty() {
+            "42".to_owned()
+        } else {
+            format!("45{}-", attachments.len())
+        };
+        self.send(
+            format!("{head}{prefix}{json}"),
+            attachments.iter().map(|a| a.to_vec()).collect(),
+        )
     }
 
     /// Sends one Engine.IO packet as it is.
@@ -193,29 +217,48 @@ impl Server {
     }
 
     fn send(&mut self, packet: String, attachments: Vec<Vec<u8>>) -> Vec<Act> {
-        let Some(session) = &mut self.session else { return Vec::new() };
+        let Some(session) = &mut self.session else {
+            return Vec::new();
+        };
         session.queue.push_back(Message::Text(packet));
-        session.queue.extend(attachments.into_iter().map(Message::Binary));
+        session
+            .queue
+            .extend(attachments.into_iter().map(Message::Binary));
         self.flush()
     }
 
     fn flush(&mut self) -> Vec<Act> {
-        let Some(session) = &mut self.session else { return Vec::new() };
+        let Some(session) = &mut self.session else {
+            return Vec::new();
+        };
         if session.ws == Ws::Active {
             let frames = session.queue.drain(..).map(|message| match message {
                 Message::Text(text) => frame(0x81, text.as_bytes()),
                 Message::Binary(bytes) => frame(0x82, &bytes),
             });
-            return frames.map(|bytes| Act::Bytes(Link::WebSocket, bytes)).collect();
+            return frames
+                .map(|bytes| Act::Bytes(Link::WebSocket, bytes))
+                .collect();
         }
         if session.get_waits && (!session.queue.is_empty() || session.ws == Ws::Probed) {
             session.get_waits = false;
-            let packets: Vec<String> = session.queue.drain(..).map(|message| match message {
-                Message::Text(text) => text,
-                Message::Binary(bytes) => format!("b{}", base64(&bytes)),
-            }).collect();
-            let body = if packets.is_empty() { "6".to_owned() } else { packets.join("\u{1e}") };
-            return vec![Act::Bytes(Link::Poll, response("200 OK", "", body.as_bytes()))];
+            let packets: Vec<String> = session
+                .queue
+                .drain(..)
+                .map(|message| match message {
+                    Message::Text(text) => text,
+                    Message::Binary(bytes) => format!("b{}", base64(&bytes)),
+                })
+                .collect();
+            let body = if packets.is_empty() {
+                "6".to_owned()
+            } else {
+                packets.join("\u{1e}")
+            };
+            return vec![Act::Bytes(
+                Link::Poll,
+                response("200 OK", "", body.as_bytes()),
+            )];
         }
         Vec::new()
     }
@@ -223,8 +266,17 @@ impl Server {
     fn open(&mut self, now: Instant, ws: Ws) -> String {
         self.sessions += 1;
         let sid = format!("E{}", self.sessions);
-        let upgrades = if self.settings.upgrades && ws == Ws::None { "[\"websocket\"]" } else { "[]" };
-        let Settings { ping_interval, ping_timeout, max_payload, .. } = self.settings;
+        let upgrades = if self.settings.upgrades && ws == Ws::None {
+            "[\"websocket\"]"
+        } else {
+            "[]"
+        };
+        let Settings {
+            ping_interval,
+            ping_timeout,
+            max_payload,
+            ..
+        } = self.settings;
         self.session = Some(Session {
             sid: sid.clone(),
             ws,
@@ -246,11 +298,21 @@ impl Server {
             self.wrong(format!("no EIO=4 in {}", request.target()));
         }
         let sid = request.query("sid");
-        let ours = sid.is_some() && self.session.as_ref().is_some_and(|s| Some(s.sid.as_str()) == sid);
+        let ours = sid.is_some()
+            && self
+                .session
+                .as_ref()
+                .is_some_and(|s| Some(s.sid.as_str()) == sid);
         self.unknown += u32::from(sid.is_some() && !ours);
         let refuse = |code: u8, message: &str| {
             let body = format!("{{\"code\":{code},\"message\":\"{message}\"}}");
-            (vec![Act::Bytes(link, response("400 Bad Request", "", body.as_bytes()))], false)
+            (
+                vec![Act::Bytes(
+                    link,
+                    response("400 Bad Request", "", body.as_bytes()),
+                )],
+                false,
+            )
         };
         match link {
             Link::WebSocket => {
@@ -275,11 +337,17 @@ impl Server {
             }
             Link::Poll if sid.is_none() => {
                 let open = self.open(now, Ws::None);
-                (vec![Act::Bytes(link, response("200 OK", "", open.as_bytes()))], false)
+                (
+                    vec![Act::Bytes(link, response("200 OK", "", open.as_bytes()))],
+                    false,
+                )
             }
             _ if !ours => refuse(1, "Session ID unknown"),
             Link::Poll => {
-                let overlap = self.session.as_mut().is_some_and(|s| std::mem::replace(&mut s.get_waits, true));
+                let overlap = self
+                    .session
+                    .as_mut()
+                    .is_some_and(|s| std::mem::replace(&mut s.get_waits, true));
                 if overlap {
                     self.wrong("a second GET".into());
                 }
@@ -326,7 +394,10 @@ impl Server {
                 if ws == Ws::Active {
                     self.session = None;
                 }
-                vec![Act::Bytes(Link::WebSocket, frame(0x88, &received.payload)), Act::Close(Link::WebSocket)]
+                vec![
+                    Act::Bytes(Link::WebSocket, frame(0x88, &received.payload)),
+                    Act::Close(Link::WebSocket),
+                ]
             }
             (0x8a, ..) => Vec::new(),
             (0x81, Ws::Active, Ok(text)) => self.packet(now, &text),
@@ -361,12 +432,18 @@ impl Server {
     // ---- packets ----
 
     fn packet(&mut self, now: Instant, packet: &str) -> Vec<Act> {
-        let Some(session) = &mut self.session else { return Vec::new() };
+        let Some(session) = &mut self.session else {
+            return Vec::new();
+        };
         match packet.split_at_checked(1) {
             Some(("1", "")) => {
                 let waits = session.get_waits;
                 self.session = None;
-                if waits { vec![Act::Bytes(Link::Poll, response("200 OK", "", b"6"))] } else { Vec::new() }
+                if waits {
+                    vec![Act::Bytes(Link::Poll, response("200 OK", "", b"6"))]
+                } else {
+                    Vec::new()
+                }
             }
             Some(("3", _)) => {
                 session.pong_by = None;
@@ -399,7 +476,14 @@ impl Server {
         if self.session.as_ref().is_some_and(|s| s.partial.is_some()) {
             self.wrong(format!("text {text:?} while attachments are missing"));
         }
-        let packet = Partial { kind, count, nsp: nsp.into(), id: id.into(), data: data.into(), attachments: Vec::new() };
+        let packet = Partial {
+            kind,
+            count,
+            nsp: nsp.into(),
+            id: id.into(),
+            data: data.into(),
+            attachments: Vec::new(),
+        };
         if count > 0 {
             if let Some(session) = &mut self.session {
                 session.partial = Some(packet);
@@ -426,9 +510,22 @@ impl Server {
     }
 
     fn whole(&mut self, packet: Partial) -> Vec<Act> {
-        let Partial { kind, nsp, id, data, attachments, .. } = packet;
-        let prefix = if nsp == "/" { String::new() } else { format!("{nsp},") };
-        let Some(session) = &mut self.session else { return Vec::new() };
+        let Partial {
+            kind,
+            nsp,
+            id,
+            data,
+            attachments,
+            ..
+        } = packet;
+        let prefix = if nsp == "/" {
+            String::new()
+        } else {
+            format!("{nsp},")
+        };
+        let Some(session) = &mut self.session else {
+            return Vec::new();
+        };
         let joined = session.joined.contains(&nsp);
         match kind {
             '0' => {
@@ -442,11 +539,17 @@ impl Server {
                     return Vec::new();
                 }
                 if self.settings.refused.contains(&nsp.as_str()) {
-                    return self.send(format!("44{prefix}{{\"message\":\"refused\",\"data\":{{\"code\":7}}}}"), Vec::new());
+                    return self.send(
+                        format!("44{prefix}{{\"message\":\"refused\",\"data\":{{\"code\":7}}}}"),
+                        Vec::new(),
+                    );
                 }
                 session.joined.push(nsp);
                 self.sockets += 1;
-                self.send(format!("40{prefix}{{\"sid\":\"S{}\"}}", self.sockets), Vec::new())
+                self.send(
+                    format!("40{prefix}{{\"sid\":\"S{}\"}}", self.sockets),
+                    Vec::new(),
+                )
             }
             _ if !joined => {
                 self.wrong(format!("packet {kind} for {nsp}, which is not joined"));
@@ -464,14 +567,22 @@ impl Server {
                 self.received.push(line);
                 let mut acts = Vec::new();
                 if data.starts_with("[\"echo\"") {
-                    let head = if attachments.is_empty() { "42".into() } else { format!("45{}-", attachments.len()) };
+                    let head = if attachments.is_empty() {
+                        "42".into()
+                    } else {
+                        format!("45{}-", attachments.len())
+                    };
                     acts.extend(self.send(format!("{head}{prefix}{data}"), attachments.clone()));
                 }
                 if !id.is_empty() {
                     if self.settings.mute_acks > 0 {
                         self.settings.mute_acks -= 1;
                     } else {
-                        let head = if attachments.is_empty() { "43".into() } else { format!("46{}-", attachments.len()) };
+                        let head = if attachments.is_empty() {
+                            "43".into()
+                        } else {
+                            format!("46{}-", attachments.len())
+                        };
                         acts.extend(self.send(format!("{head}{prefix}{id}{data}"), attachments));
                     }
                 }

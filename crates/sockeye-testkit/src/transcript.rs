@@ -48,10 +48,20 @@ impl App {
         let ack = EmitOptions::ACK;
         let is = |start: &str| line.starts_with(start);
         if is("connected / ") {
-            let _ = rig.emit(main, "inspect", &(1, "æøå", BinRef(&[1, 2, 255]), [true, false]), ack);
+            let _ = rig.emit(
+                main,
+                "inspect",
+                &(1, "æøå", BinRef(&[1, 2, 255]), [true, false]),
+                ack,
+            );
             let _ = rig.emit(main, "binary", &(), ack);
             let _ = rig.emit(main, "burst", &(20,), EmitOptions::PLAIN);
-            let _ = rig.emit(main, "ask", &("how much", BinRef(&[7; 200])), EmitOptions::PLAIN);
+            let _ = rig.emit(
+                main,
+                "ask",
+                &("how much", BinRef(&[7; 200])),
+                EmitOptions::PLAIN,
+            );
         } else if is("message / question ") {
             let _ = rig.answer(&("that much", BinRef(&[9, 8])));
         } else if is("message / answered ") {
@@ -109,13 +119,20 @@ pub struct Transcript {
 impl Transcript {
     /// An empty one.
     pub fn new(kind: &str) -> Self {
-        Self { kind: kind.into(), ..Self::default() }
+        Self {
+            kind: kind.into(),
+            ..Self::default()
+        }
     }
 
     /// Something has come from the server (`None`: the end of the stream): notes it, and gives it to the client.
     pub fn input(&mut self, rig: &mut Rig<'_>, app: &mut App, link: Link, bytes: Option<&[u8]>) {
         let ms = rig.now().as_millis();
-        self.inputs.push(Input { ms, link, bytes: bytes.map(<[u8]>::to_vec) });
+        self.inputs.push(Input {
+            ms,
+            link,
+            bytes: bytes.map(<[u8]>::to_vec),
+        });
         give(rig, app, link, bytes);
     }
 
@@ -143,7 +160,12 @@ impl Transcript {
         assert_eq!(app.events, self.events);
         for link in Link::ALL {
             let (now, then) = (&rig.raw[link.index()], &self.written[link.index()]);
-            assert!(now == then, "other bytes on {link:?}:\n{}\n{}", now.escape_ascii(), then.escape_ascii());
+            assert!(
+                now == then,
+                "other bytes on {link:?}:\n{}\n{}",
+                now.escape_ascii(),
+                then.escape_ascii()
+            );
         }
         assert!(rig.client.is_down());
     }
@@ -172,7 +194,11 @@ impl Transcript {
     pub fn parse(text: &str) -> Option<Self> {
         let (kind, rest) = text.split_once('\n')?;
         let mut transcript = Self::new(kind);
-        let link = |word: &str| Link::ALL.into_iter().find(|link| WORD[link.index()] == word);
+        let link = |word: &str| {
+            Link::ALL
+                .into_iter()
+                .find(|link| WORD[link.index()] == word)
+        };
         for line in rest.lines() {
             if let Some(event) = line.strip_prefix("= ") {
                 transcript.events.push_str(event);
@@ -180,8 +206,16 @@ impl Transcript {
             } else if let Some(input) = line.strip_prefix('@') {
                 let (head, bytes) = input.split_once("< ")?;
                 let (ms, word) = head.split_once(' ')?;
-                let bytes = if bytes == "\\end" { None } else { Some(unescape(bytes)?) };
-                transcript.inputs.push(Input { ms: ms.parse().ok()?, link: link(word)?, bytes });
+                let bytes = if bytes == "\\end" {
+                    None
+                } else {
+                    Some(unescape(bytes)?)
+                };
+                transcript.inputs.push(Input {
+                    ms: ms.parse().ok()?,
+                    link: link(word)?,
+                    bytes,
+                });
             } else {
                 let (word, bytes) = line.split_once("> ")?;
                 transcript.written[link(word)?.index()] = unescape(bytes)?;

@@ -29,7 +29,9 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
         let _ = write!(out, "{byte:02x}");
     }
     if bytes.len() > 24 {
-        let sum = bytes.iter().fold(0u32, |sum, b| sum.wrapping_mul(31).wrapping_add(u32::from(*b)));
+        let sum = bytes.iter().fold(0u32, |sum, b| {
+            sum.wrapping_mul(31).wrapping_add(u32::from(*b))
+        });
         let _ = write!(out, "…({} bytes, sum {sum:08x})", bytes.len());
     }
     out
@@ -40,7 +42,9 @@ fn cut(text: String) -> String {
     if len <= 400 {
         return text;
     }
-    let sum = text.bytes().fold(0u32, |sum, b| sum.wrapping_mul(31).wrapping_add(u32::from(b)));
+    let sum = text.bytes().fold(0u32, |sum, b| {
+        sum.wrapping_mul(31).wrapping_add(u32::from(b))
+    });
     let head: String = text.chars().take(60).collect();
     format!("{head}…({len} characters, sum {sum:08x})")
 }
@@ -48,7 +52,10 @@ fn cut(text: String) -> String {
 fn details(details: &Details<'_>) -> String {
     // The Display form must work for every cause: one line, not empty.
     let shown = details.to_string();
-    assert!(!shown.is_empty() && !shown.contains('\n'), "details must be one line: {shown:?}");
+    assert!(
+        !shown.is_empty() && !shown.contains('\n'),
+        "details must be one line: {shown:?}"
+    );
     if details.text.is_empty() {
         format!("[{:?}]", details.cause)
     } else {
@@ -64,17 +71,30 @@ pub(crate) fn event<'n>(event: &Event<'_>, name: impl Fn(Nsp) -> &'n str) -> Str
         Event::UpgradeFailed(why) => format!("upgrade failed {}", details(why)),
         Event::Auth(nsp) => format!("auth {}", name(*nsp)),
         Event::Connected { nsp, recovered } => {
-            format!("connected {}{}", name(*nsp), if *recovered { " recovered" } else { "" })
+            format!(
+                "connected {}{}",
+                name(*nsp),
+                if *recovered { " recovered" } else { "" }
+            )
         }
         Event::ConnectError(refusal) => {
-            let mut line = format!("connect error {} \"{}\"", name(refusal.nsp), refusal.message);
+            let mut line = format!(
+                "connect error {} \"{}\"",
+                name(refusal.nsp),
+                refusal.message
+            );
             if let Some(data) = refusal.data {
                 let _ = write!(line, " {data}");
             }
             line
         }
         Event::Message(message) => {
-            let mut line = format!("message {} {} {}", name(message.nsp), message.name, printable(message.args.json().as_bytes()));
+            let mut line = format!(
+                "message {} {} {}",
+                name(message.nsp),
+                message.name,
+                printable(message.args.json().as_bytes())
+            );
             for bytes in message.attachments() {
                 let _ = write!(line, " <{}>", hex(bytes));
             }
@@ -100,21 +120,36 @@ pub(crate) fn event<'n>(event: &Event<'_>, name: impl Fn(Nsp) -> &'n str) -> Str
                 format!("ack #{} {word}", id.get())
             }
         },
-        Event::Disconnected { nsp, reason, details: why } => {
+        Event::Disconnected {
+            nsp,
+            reason,
+            details: why,
+        } => {
             format!("disconnected {} {reason} {}", name(*nsp), details(why))
         }
-        Event::Closed { reason, details: why, opened, retry } => {
+        Event::Closed {
+            reason,
+            details: why,
+            opened,
+            retry,
+        } => {
             let opened = if *opened { "" } else { " attempt" };
             let retry = if *retry { ", retry" } else { "" };
             format!("closed{opened} {reason} {}{retry}", details(why))
         }
-        Event::Reconnecting { attempt, delay } => format!("reconnecting #{attempt} in {} ms", delay.as_millis()),
+        Event::Reconnecting { attempt, delay } => {
+            format!("reconnecting #{attempt} in {} ms", delay.as_millis())
+        }
         Event::ReconnectAttempt(n) => format!("attempt #{n}"),
         Event::Reconnected(n) => format!("reconnected #{n}"),
         Event::ReconnectFailed => "reconnect failed".into(),
         Event::Ping => "ping".into(),
         Event::Outgoing(outgoing) => {
-            let mut line = format!("outgoing {} {}", name(outgoing.nsp()), printable(outgoing.data().as_bytes()));
+            let mut line = format!(
+                "outgoing {} {}",
+                name(outgoing.nsp()),
+                printable(outgoing.data().as_bytes())
+            );
             for bytes in outgoing.attachments() {
                 let _ = write!(line, " <{}>", hex(bytes));
             }

@@ -17,12 +17,26 @@ impl Frame {
         let first = *bytes.first()?;
         let second = *bytes.get(1)?;
         let (len, mut at) = match second & 0x7f {
-            126 => (usize::from(bytes.get(2).copied()?) << 8 | usize::from(bytes.get(3).copied()?), 4),
-            127 => (bytes.get(2..10)?.iter().fold(0usize, |n, b| n << 8 | usize::from(*b)), 10),
+            126 => (
+                usize::from(bytes.get(2).copied()?) << 8 | usize::from(bytes.get(3).copied()?),
+                4,
+            ),
+            127 => (
+                bytes
+                    .get(2..10)?
+                    .iter()
+                    .fold(0usize, |n, b| n << 8 | usize::from(*b)),
+                10,
+            ),
             n => (usize::from(n), 2),
         };
         let mask = if second & 0x80 != 0 {
-            let key = [*bytes.get(at)?, *bytes.get(at + 1)?, *bytes.get(at + 2)?, *bytes.get(at + 3)?];
+            let key = [
+                *bytes.get(at)?,
+                *bytes.get(at + 1)?,
+                *bytes.get(at + 2)?,
+                *bytes.get(at + 3)?,
+            ];
             at += 4;
             Some(key)
         } else {
@@ -34,7 +48,14 @@ impl Frame {
                 *byte ^= key[i % 4];
             }
         }
-        Some((Self { first, mask, payload }, at + len))
+        Some((
+            Self {
+                first,
+                mask,
+                payload,
+            },
+            at + len,
+        ))
     }
 }
 

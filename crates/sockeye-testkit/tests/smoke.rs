@@ -72,12 +72,19 @@ fn generate(name: &str, seeded: &mut Seeded) -> Vec<u8> {
 #[test]
 fn generated_inputs() {
     // More rounds by hand: SMOKE_ROUNDS=100000 cargo test -p sockeye-testkit --release
-    let rounds = std::env::var("SMOKE_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(300);
+    let rounds = std::env::var("SMOKE_ROUNDS")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(300);
     for (name, target) in TARGETS {
         for seed in 0..rounds {
             let input = generate(name, &mut Seeded::new(seed));
             let run = std::panic::catch_unwind(|| target(&input));
-            assert!(run.is_ok(), "{name} with seed {seed}: {}", input.escape_ascii());
+            assert!(
+                run.is_ok(),
+                "{name} with seed {seed}: {}",
+                input.escape_ascii()
+            );
         }
     }
 }
@@ -87,7 +94,8 @@ fn the_seeds() {
     let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds");
     let mut files = 0;
     for (name, target) in TARGETS {
-        for entry in std::fs::read_dir(seeds.join(name)).expect("a folder of seeds for each target") {
+        for entry in std::fs::read_dir(seeds.join(name)).expect("a folder of seeds for each target")
+        {
             let path = entry.expect("a directory entry").path();
             let input = std::fs::read(&path).expect("a seed");
             let run = std::panic::catch_unwind(|| target(&input));

@@ -70,7 +70,12 @@ pub(crate) struct Acks<'a> {
 
 impl<'a> Acks<'a> {
     pub(crate) const fn new(table: Table<'a, AckEntry>) -> Self {
-        Self { table, last: 0, wake: None, any_failed: false }
+        Self {
+            table,
+            last: 0,
+            wake: None,
+            any_failed: false,
+        }
     }
 
     pub(crate) fn is_full(&self) -> bool {
@@ -86,12 +91,17 @@ impl<'a> Acks<'a> {
     pub(crate) fn insert(&mut self, entry: AckEntry) {
         self.last += 1;
         self.wake = earliest(self.wake, entry.deadline);
-        let _ = self.table.push(AckEntry { seq: self.last, ..entry });
+        let _ = self.table.push(AckEntry {
+            seq: self.last,
+            ..entry
+        });
     }
 
     /// The entry for an answer. Answers mostly come in the order of the questions: the search begins at the oldest.
     pub(crate) fn find(&self, nsp: u16, id: u64) -> Option<usize> {
-        self.table.iter().position(|entry| entry.id == id && entry.nsp == nsp && entry.failed.is_none())
+        self.table
+            .iter()
+            .position(|entry| entry.id == id && entry.nsp == nsp && entry.failed.is_none())
     }
 
     pub(crate) fn find_seq(&self, seq: u64) -> Option<usize> {
@@ -149,6 +159,9 @@ impl<'a> Acks<'a> {
 
     /// After the expired entries have been dealt with: finds the next wake.
     pub(crate) fn find_wake(&mut self) {
-        self.wake = self.table.iter().fold(None, |wake, entry| earliest(wake, entry.deadline));
+        self.wake = self
+            .table
+            .iter()
+            .fold(None, |wake, entry| earliest(wake, entry.deadline));
     }
 }

@@ -1,9 +1,9 @@
 //! What the application can ask for.
 
+use super::Client;
 use super::acks::{AckEntry, AckId, NO_ID};
 use super::event::{AckRequest, EmitOptions};
 use super::nsp::{Name, Nsp, NspEntry, NspOptions, NspState};
-use super::Client;
 use crate::engine::State;
 use crate::engine::outbox::{Body, Meta, Refused};
 use crate::error::{AckError, Cause, DisconnectReason, EmitError};
@@ -64,12 +64,22 @@ impl<'a> Client<'a> {
             return Err(NamespaceError::Name);
         }
         let stripped = name.strip_prefix('/').unwrap_or(name);
-        let found = self.nsps.iter().position(|entry| entry.used && entry.name().strip_prefix('/') == Some(stripped));
+        let found = self
+            .nsps
+            .iter()
+            .position(|entry| entry.used && entry.name().strip_prefix('/') == Some(stripped));
         if let Some(i) = found {
             // One that was forgotten while its CONNECT was under way comes back as a new one.
             if let Some(entry) = self.nsps.get_mut(i).filter(|entry| entry.forgotten) {
                 let (generation, name) = (entry.generation, core::mem::take(&mut entry.name));
-                *entry = NspEntry { used: true, generation, name, state: NspState::Leaving, options, ..NspEntry::EMPTY };
+                *entry = NspEntry {
+                    used: true,
+                    generation,
+                    name,
+                    state: NspState::Leaving,
+                    options,
+                    ..NspEntry::EMPTY
+                };
             }
             return Ok(self.handle(i as u16));
         }
@@ -91,16 +101,29 @@ impl<'a> Client<'a> {
         let index = match free {
             Some(i) => i,
             None => {
-                self.nsps.push(NspEntry::EMPTY).map_err(|_| NamespaceError::Full)?;
+                self.nsps
+                    .push(NspEntry::EMPTY)
+                    .map_err(|_| NamespaceError::Full)?;
                 self.nsps.len() - 1
             }
         };
-        let Some(entry) = self.nsps.get_mut(index) else { return Err(NamespaceError::Full) };
+        let Some(entry) = self.nsps.get_mut(index) else {
+            return Err(NamespaceError::Full);
+        };
         let generation = entry.generation.wrapping_add(1);
-        *entry = NspEntry { used: true, generation, name: full, options, ..NspEntry::EMPTY };
+        *entry = NspEntry {
+            used: true,
+            generation,
+            name: full,
+            options,
+            ..NspEntry::EMPTY
+        };
         // A bare CONNECT, and one for recovery, must always find room.
         self.engine.outbox.reserve_control(name.len() + 200);
-        Ok(Nsp { index: index as u16, generation })
+        Ok(Nsp {
+            index: index as u16,
+            generation,
+        })
     }
 
     /// Changes the options of a namespace: `auth` and `ack_timeout` at once, `retries` for packets emitted later.
@@ -115,7 +138,9 @@ impl<'a> Client<'a> {
     pub fn forget(&mut self, now: Instant, nsp: Nsp) {
         let joined = self.is_connected(nsp);
         self.disconnect(now, nsp);
-        let Some(entry) = self.nsp_mut(nsp) else { return };
+        let Some(entry) = self.nsp_mut(nsp) else {
+            return;
+        };
         // The server learns of it after its reply to a CONNECT that is under way: until then the entry stays.
         let leaving = entry.state == NspState::Leaving;
         entry.forgotten = leaving;
@@ -132,7 +157,11 @@ impl<'a> Client<'a> {
             self.engine.outbox.remove_namespace(nsp.index);
         }
         for i in 0..self.acks.table.len() {
-            if self.acks.get(i).is_some_and(|entry| entry.nsp == nsp.index && entry.failed.is_none()) {
+            if self
+                .acks
+                .get(i)
+                .is_some_and(|entry| entry.nsp == nsp.index && entry.failed.is_none())
+            {
                 self.acks.fail(i, AckError::Dropped);
                 self.dirty = true;
             }
@@ -143,8 +172,14 @@ impl<'a> Client<'a> {
     /// namespace joins with it. Does nothing if it is connected or connecting.
     pub fn connect(&mut self, now: Instant, nsp: Nsp) {
         self.advance_clock(now);
-        let join_deadline = self.engine.config.join_timeout.map(|patience| self.engine.now + patience);
-        let Some(entry) = self.nsp_mut(nsp) else { return };
+        let join_deadline = self
+            .engine
+            .config
+            .join_timeout
+            .map(|patience| self.engine.now + patience);
+        let Some(entry) = self.nsp_mut(nsp) else {
+            return;
+        };
         match entry.state {
             NspState::Idle => entry.state = NspState::Waiting,
             // The reply to the CONNECT that is under way will do.
@@ -154,7 +189,9 @@ impl<'a> Client<'a> {
             }
             NspState::Waiting | NspState::Asked | NspState::Joining | NspState::Joined => return,
         }
-        if matches!(self.engine.state(), State::Down | State::Closing(_)) && self.backoff.at.is_none() {
+        if matches!(self.engine.state(), State::Down | State::Closing(_))
+            && self.backoff.at.is_none()
+        {
             self.dial = true;
         }
     }
@@ -167,11 +204,15 @@ impl<'a> Client<'a> {
     /// [`EmitError::Auth`]: it is not a JSON object.
     pub fn provide_auth(&mut self, now: Instant, nsp: Nsp, auth: &str) -> Result<(), EmitError> {
         self.advance_clock(now);
-        if self.nsp(nsp).is_none_or(|entry| entry.state != NspState::Asked) {
+        if self
+            .nsp(nsp)
+            .is_none_or(|entry| entry.state != NspState::Asked)
+        {
             return Ok(());
         }
         let auth = auth.trim_ascii();
-        let object = crate::packet::json::check_value(auth.as_bytes()) == Ok(crate::packet::json::Kind::Object);
+        let object = crate::packet::json::check_value(auth.as_bytes())
+            == Ok(crate::packet::json::Kind::Object);
         if !auth.is_empty() && !object {
             return Err(EmitError::Auth);
         }
@@ -179,13 +220,20 @@ impl<'a> Client<'a> {
         if self.send_connect(nsp.index, auth) {
             return Ok(());
         }
-        Err(if room { EmitError::Full } else { EmitError::TooLarge })
+        Err(if room {
+            EmitError::Full
+        } else {
+            EmitError::TooLarge
+        })
     }
 
     /// Gives up on a namespace whose `auth` payload cannot be had.
     pub fn refuse_auth(&mut self, now: Instant, nsp: Nsp) {
         self.advance_clock(now);
-        if let Some(entry) = self.nsp_mut(nsp).filter(|entry| entry.state == NspState::Asked) {
+        if let Some(entry) = self
+            .nsp_mut(nsp)
+            .filter(|entry| entry.state == NspState::Asked)
+        {
             entry.state = NspState::Idle;
             self.close_if_unused();
         }
@@ -195,7 +243,9 @@ impl<'a> Client<'a> {
     /// its last namespace, a wait for reconnection too. Only a joined namespace fires `Disconnected` (A6 item 74).
     pub fn disconnect(&mut self, now: Instant, nsp: Nsp) {
         self.advance_clock(now);
-        let Some(entry) = self.nsp_mut(nsp) else { return };
+        let Some(entry) = self.nsp_mut(nsp) else {
+            return;
+        };
         entry.tell_auth = false;
         entry.deadline = None;
         match entry.state {
@@ -270,9 +320,22 @@ impl<'a> Client<'a> {
 
     /// Queues the DISCONNECT packet of a namespace.
     pub(super) fn send_disconnect(&mut self, nsp: u16) {
-        let Some(entry) = self.nsps.get(nsp as usize) else { return };
-        let prefix = Prefix { kind: Kind::Disconnect, attachments: 0, nsp: entry.name(), id: None };
-        let meta = Meta { nsp, ready: true, transient: true, control: true, ..Meta::default() };
+        let Some(entry) = self.nsps.get(nsp as usize) else {
+            return;
+        };
+        let prefix = Prefix {
+            kind: Kind::Disconnect,
+            attachments: 0,
+            nsp: entry.name(),
+            id: None,
+        };
+        let meta = Meta {
+            nsp,
+            ready: true,
+            transient: true,
+            control: true,
+            ..Meta::default()
+        };
         // If not even the reserve has room, the server notices when the connection ends.
         let _ = self.engine.outbox.push(&prefix, Body::EMPTY, false, meta);
     }
@@ -293,7 +356,11 @@ impl<'a> Client<'a> {
         if !self.any_active() {
             // No reply to a CONNECT is read any more.
             for i in 0..self.nsps.len() {
-                if let Some(entry) = self.nsps.get_mut(i).filter(|entry| entry.state == NspState::Leaving) {
+                if let Some(entry) = self
+                    .nsps
+                    .get_mut(i)
+                    .filter(|entry| entry.state == NspState::Leaving)
+                {
                     entry.state = NspState::Idle;
                     entry.used &= !entry.forgotten;
                 }
@@ -323,15 +390,24 @@ impl<'a> Client<'a> {
         options: EmitOptions,
     ) -> Result<Option<AckId>, EmitError> {
         self.check_name(event)?;
-        self.encoded(nsp, args, Some(event), |client, body| client.send_event(now, nsp, body, options))
+        self.encoded(nsp, args, Some(event), |client, body| {
+            client.send_event(now, nsp, body, options)
+        })
     }
 
     /// Answers an event that asked for it.
     ///
     /// # Errors
     /// [`EmitError::Stale`] when the connection over which the event came is gone (A7 item 89), else as for `emit`.
-    pub fn ack<A: EmitArgs + ?Sized>(&mut self, now: Instant, request: AckRequest, args: &A) -> Result<(), EmitError> {
-        self.encoded(request.nsp, args, None, |client, body| client.send_ack(now, request, body))
+    pub fn ack<A: EmitArgs + ?Sized>(
+        &mut self,
+        now: Instant,
+        request: AckRequest,
+        args: &A,
+    ) -> Result<(), EmitError> {
+        self.encoded(request.nsp, args, None, |client, body| {
+            client.send_ack(now, request, body)
+        })
     }
 
     /// Whether the application may use this event name.
@@ -339,7 +415,11 @@ impl<'a> Client<'a> {
     /// # Errors
     /// [`EmitError::Reserved`].
     pub fn check_name(&self, event: &str) -> Result<(), EmitError> {
-        if is_reserved_event(event) { Err(EmitError::Reserved) } else { Ok(()) }
+        if is_reserved_event(event) {
+            Err(EmitError::Reserved)
+        } else {
+            Ok(())
+        }
     }
 
     /// Encodes arguments, and hands the packet on: in fixed memory at the place where it will lie, else in a scratch.
@@ -379,7 +459,12 @@ impl<'a> Client<'a> {
         packet: RawPacket<'_>,
         options: EmitOptions,
     ) -> Result<Option<AckId>, EmitError> {
-        self.send_event(now, nsp, Body::Bytes(packet.json, packet.attachments), options)
+        self.send_event(
+            now,
+            nsp,
+            Body::Bytes(packet.json, packet.attachments),
+            options,
+        )
     }
 
     fn send_event(
@@ -395,7 +480,11 @@ impl<'a> Client<'a> {
         let next_seq = self.acks.next();
         let acks_full = self.acks.is_full();
         let base64 = self.engine.config.force_base64;
-        let Some(entry) = self.nsps.get_mut(nsp.index()).filter(|e| e.used && e.generation == nsp.generation) else {
+        let Some(entry) = self
+            .nsps
+            .get_mut(nsp.index())
+            .filter(|e| e.used && e.generation == nsp.generation)
+        else {
             return Err(EmitError::UnknownNamespace);
         };
         let joined = entry.state == NspState::Joined;
@@ -412,8 +501,17 @@ impl<'a> Client<'a> {
             return Err(EmitError::TooManyAcks);
         }
         let id = (options.ack && !retry).then_some(entry.next_id);
-        let kind = if attachments > 0 { Kind::BinaryEvent } else { Kind::Event };
-        let prefix = Prefix { kind, attachments, nsp: entry.name(), id };
+        let kind = if attachments > 0 {
+            Kind::BinaryEvent
+        } else {
+            Kind::Event
+        };
+        let prefix = Prefix {
+            kind,
+            attachments,
+            nsp: entry.name(),
+            id,
+        };
         let meta = Meta {
             nsp: nsp.index,
             ack: if wants { next_seq } else { 0 },
@@ -431,10 +529,22 @@ impl<'a> Client<'a> {
             entry.next_id += 1;
         }
         let timeout = options.timeout.or(entry.options.ack_timeout);
-        let deadline = if retry { None } else { timeout.map(|patience| self.engine.now + patience) };
+        let deadline = if retry {
+            None
+        } else {
+            timeout.map(|patience| self.engine.now + patience)
+        };
         let id = id.unwrap_or(NO_ID);
         let silent = !options.ack;
-        self.acks.insert(AckEntry { id, nsp: nsp.index, retry, silent, timeout, deadline, ..AckEntry::EMPTY });
+        self.acks.insert(AckEntry {
+            id,
+            nsp: nsp.index,
+            retry,
+            silent,
+            timeout,
+            deadline,
+            ..AckEntry::EMPTY
+        });
         if retry {
             self.drive_retries(nsp.index);
         }
@@ -445,15 +555,27 @@ impl<'a> Client<'a> {
     ///
     /// # Errors
     /// As [`ack`](Self::ack).
-    pub fn ack_raw(&mut self, now: Instant, request: AckRequest, packet: RawPacket<'_>) -> Result<(), EmitError> {
+    pub fn ack_raw(
+        &mut self,
+        now: Instant,
+        request: AckRequest,
+        packet: RawPacket<'_>,
+    ) -> Result<(), EmitError> {
         self.send_ack(now, request, Body::Bytes(packet.json, packet.attachments))
     }
 
-    fn send_ack(&mut self, now: Instant, request: AckRequest, body: Body<'_>) -> Result<(), EmitError> {
+    fn send_ack(
+        &mut self,
+        now: Instant,
+        request: AckRequest,
+        body: Body<'_>,
+    ) -> Result<(), EmitError> {
         self.advance_clock(now);
         let base64 = self.engine.config.force_base64;
         let limit = usize::from(self.engine.config.limits.attachments);
-        let Some(entry) = self.nsp(request.nsp) else { return Err(EmitError::UnknownNamespace) };
+        let Some(entry) = self.nsp(request.nsp) else {
+            return Err(EmitError::UnknownNamespace);
+        };
         if entry.state != NspState::Joined || request.join != entry.join {
             return Err(EmitError::Stale);
         }
@@ -461,18 +583,36 @@ impl<'a> Client<'a> {
         if attachments > limit {
             return Err(EmitError::TooManyAttachments);
         }
-        let kind = if attachments > 0 { Kind::BinaryAck } else { Kind::Ack };
+        let kind = if attachments > 0 {
+            Kind::BinaryAck
+        } else {
+            Kind::Ack
+        };
         let index = request.nsp.index;
-        let Some(entry) = self.nsps.get(index as usize) else { return Err(EmitError::UnknownNamespace) };
-        let prefix = Prefix { kind, attachments, nsp: entry.name(), id: Some(request.id) };
-        let meta = Meta { nsp: index, ready: true, transient: true, ..Meta::default() };
+        let Some(entry) = self.nsps.get(index as usize) else {
+            return Err(EmitError::UnknownNamespace);
+        };
+        let prefix = Prefix {
+            kind,
+            attachments,
+            nsp: entry.name(),
+            id: Some(request.id),
+        };
+        let meta = Meta {
+            nsp: index,
+            ready: true,
+            transient: true,
+            ..Meta::default()
+        };
         self.engine.outbox.push(&prefix, body, base64, meta)?;
         Ok(())
     }
 
     /// Gives up on an acknowledgement: it will not be told. The packet, if still unsent, is dropped.
     pub fn cancel_ack(&mut self, id: AckId) {
-        let Some(i) = self.acks.find_seq(id.0) else { return };
+        let Some(i) = self.acks.find_seq(id.0) else {
+            return;
+        };
         if self.acks.get(i).is_some_and(|entry| entry.retry) {
             if let Some(entry) = self.acks.get_mut(i) {
                 entry.silent = true;
@@ -493,9 +633,12 @@ impl<'a> Client<'a> {
             return;
         }
         for i in 0..self.acks.table.len() {
-            let Some(entry) = self.acks.get(i).copied() else { break };
+            let Some(entry) = self.acks.get(i).copied() else {
+                break;
+            };
             let slot = self.engine.outbox.find_ack(entry.seq);
-            if entry.nsp == nsp.index && slot.is_some_and(|slot| self.engine.outbox.is_unsent(slot)) {
+            if entry.nsp == nsp.index && slot.is_some_and(|slot| self.engine.outbox.is_unsent(slot))
+            {
                 self.acks.fail(i, AckError::Dropped);
                 self.dirty = true;
             }

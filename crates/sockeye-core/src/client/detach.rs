@@ -19,7 +19,10 @@ use crate::time::Instant;
 /// What [`Client::poll_detached`] says: as [`Output`](crate::Output), with the event taken out.
 #[derive(Debug)]
 #[must_use = "drain until `Idle` before waiting"]
-#[allow(clippy::large_enum_variant, reason = "there is no heap to put it on, and it lives for one match")]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is no heap to put it on, and it lives for one match"
+)]
 pub enum DetachedOutput<'a> {
     /// As [`Output::Open`](crate::Output::Open).
     Open(Link),
@@ -52,9 +55,15 @@ pub struct Detached<'a> {
 impl Detached<'_> {
     /// The event.
     pub fn event(&self) -> Event<'_> {
-        let details = |cause: Cause| Details { cause, text: self.text.as_str() };
+        let details = |cause: Cause| Details {
+            cause,
+            text: self.text.as_str(),
+        };
         match self.ev {
-            Ev::Opened => Event::Opened { transport: self.transport, sid: self.text.as_str() },
+            Ev::Opened => Event::Opened {
+                transport: self.transport,
+                sid: self.text.as_str(),
+            },
             Ev::Upgraded => Event::Upgraded,
             Ev::UpgradeFailed(cause) => Event::UpgradeFailed(details(cause)),
             Ev::Auth(nsp) => Event::Auth(nsp),
@@ -62,24 +71,51 @@ impl Detached<'_> {
             Ev::Refused { nsp, message, data } => {
                 let text = core::str::from_utf8(self.rx.message()).unwrap_or("");
                 let data = (!data.is_empty()).then(|| data.of(text));
-                Event::ConnectError(Refusal { nsp, message: Text::from_raw(message.of(text)), data })
+                Event::ConnectError(Refusal {
+                    nsp,
+                    message: Text::from_raw(message.of(text)),
+                    data,
+                })
             }
             Ev::NoAnswer { nsp } => Event::ConnectError(Refusal::no_answer(nsp)),
             Ev::OldServer { nsp } => Event::ConnectError(Refusal::old_server(nsp)),
-            Ev::Message { nsp, ref arrived } => Event::Message(message_in(&self.rx, nsp, self.join, arrived)),
-            Ev::Ack { id, ref arrived } => Event::Ack { id, result: Ok(args_in(&self.rx, arrived)) },
-            Ev::AckFailed { id, error } => Event::Ack { id, result: Err(error) },
-            Ev::Disconnected { nsp, reason } => Event::Disconnected { nsp, reason, details: details(self.cause) },
-            Ev::Closed { reason, cause, opened, retry } => {
-                Event::Closed { reason, details: details(cause), opened, retry }
+            Ev::Message { nsp, ref arrived } => {
+                Event::Message(message_in(&self.rx, nsp, self.join, arrived))
             }
+            Ev::Ack { id, ref arrived } => Event::Ack {
+                id,
+                result: Ok(args_in(&self.rx, arrived)),
+            },
+            Ev::AckFailed { id, error } => Event::Ack {
+                id,
+                result: Err(error),
+            },
+            Ev::Disconnected { nsp, reason } => Event::Disconnected {
+                nsp,
+                reason,
+                details: details(self.cause),
+            },
+            Ev::Closed {
+                reason,
+                cause,
+                opened,
+                retry,
+            } => Event::Closed {
+                reason,
+                details: details(cause),
+                opened,
+                retry,
+            },
             Ev::Reconnecting { attempt, delay } => Event::Reconnecting { attempt, delay },
             Ev::ReconnectAttempt(n) => Event::ReconnectAttempt(n),
             Ev::Reconnected(n) => Event::Reconnected(n),
             Ev::ReconnectFailed => Event::ReconnectFailed,
             // Outgoing packets lie in the send memory: they are never detached.
             Ev::Ping | Ev::Outgoing { .. } => Event::Ping,
-            Ev::TooLarge { bytes } => Event::Refused { bytes, limit: self.limit },
+            Ev::TooLarge { bytes } => Event::Refused {
+                bytes,
+                limit: self.limit,
+            },
         }
     }
 }
@@ -109,9 +145,22 @@ impl<'a> Client<'a> {
         };
         let transport = self.engine.transport().unwrap_or(Transport::Polling);
         let limit = self.largest();
-        let join = if let Ev::Message { nsp, .. } = ev { self.join_of(nsp) } else { 0 };
+        let join = if let Ev::Message { nsp, .. } = ev {
+            self.join_of(nsp)
+        } else {
+            0
+        };
         let (rx, epoch) = self.engine.lend_main_rx();
-        Detached { rx, epoch, ev, cause: self.cause, join, transport, text, limit }
+        Detached {
+            rx,
+            epoch,
+            ev,
+            cause: self.cause,
+            join,
+            transport,
+            text,
+            limit,
+        }
     }
 
     /// Gives back the receive memory of an event. If its session has been ended meanwhile, what was received is void.

@@ -5,9 +5,9 @@ use core::time::Duration;
 use super::acks::AckId;
 use super::nsp::Nsp;
 use crate::config::Transport;
-use crate::error::{AckError, Details, DisconnectReason};
 use crate::engine::Link;
 use crate::engine::outbox::Outbox;
+use crate::error::{AckError, Details, DisconnectReason};
 use crate::packet::{Args, Attachments, Text};
 use crate::time::Instant;
 
@@ -125,17 +125,31 @@ impl<'c> Refusal<'c> {
     /// A refusal in a driver's own words (no quotes or backslashes): the namespace could not be joined for a reason
     /// on this side.
     pub const fn from_driver(nsp: Nsp, message: &'c str) -> Self {
-        Self { nsp, message: Text::from_raw(message), data: None }
+        Self {
+            nsp,
+            message: Text::from_raw(message),
+            data: None,
+        }
     }
 
     pub(crate) const fn no_answer(nsp: Nsp) -> Self {
         let message = Text::from_raw("no answer to the CONNECT packet within the timeout");
-        Self { nsp, message, data: None }
+        Self {
+            nsp,
+            message,
+            data: None,
+        }
     }
 
     pub(crate) const fn old_server(nsp: Nsp) -> Self {
-        let message = Text::from_raw("the server speaks Socket.IO 2: Sockeye needs Socket.IO 3 or later there");
-        Self { nsp, message, data: None }
+        let message = Text::from_raw(
+            "the server speaks Socket.IO 2: Sockeye needs Socket.IO 3 or later there",
+        );
+        Self {
+            nsp,
+            message,
+            data: None,
+        }
     }
 }
 
@@ -222,11 +236,23 @@ pub struct EmitOptions {
 
 impl EmitOptions {
     /// No answer wanted.
-    pub const PLAIN: Self = Self { ack: false, timeout: None, volatile: false };
+    pub const PLAIN: Self = Self {
+        ack: false,
+        timeout: None,
+        volatile: false,
+    };
     /// An answer wanted.
-    pub const ACK: Self = Self { ack: true, timeout: None, volatile: false };
+    pub const ACK: Self = Self {
+        ack: true,
+        timeout: None,
+        volatile: false,
+    };
     /// Dropped if it cannot be written at once.
-    pub const VOLATILE: Self = Self { ack: false, timeout: None, volatile: true };
+    pub const VOLATILE: Self = Self {
+        ack: false,
+        timeout: None,
+        volatile: true,
+    };
 
     /// The same with a timeout for the acknowledgement.
     #[must_use]

@@ -31,13 +31,21 @@ pub(super) struct Arrived {
 /// The span of `part`, which lies in `whole`.
 fn span_of(whole: &str, part: &str) -> Span {
     let start = (part.as_ptr() as usize).wrapping_sub(whole.as_ptr() as usize);
-    if start <= whole.len() { Span { start: start as u32, end: (start + part.len()) as u32 } } else { Span::default() }
+    if start <= whole.len() {
+        Span {
+            start: start as u32,
+            end: (start + part.len()) as u32,
+        }
+    } else {
+        Span::default()
+    }
 }
 
 impl Client<'_> {
     fn parse_error(&mut self, error: PacketError) -> Option<Ev> {
         self.engine.note.clear();
-        self.engine.fail(DisconnectReason::ParseError, Cause::Packet(error));
+        self.engine
+            .fail(DisconnectReason::ParseError, Cause::Packet(error));
         None
     }
 
@@ -63,7 +71,12 @@ impl Client<'_> {
         let bytes = self.engine.message().len() as u64;
         let held = self.engine.main_rx().hold_message();
         let refused = if held { None } else { Some(bytes) };
-        self.partial = Some(Partial { parsed, start, got: 0, refused });
+        self.partial = Some(Partial {
+            parsed,
+            start,
+            got: 0,
+            refused,
+        });
         None
     }
 
@@ -71,7 +84,11 @@ impl Client<'_> {
         let bytes = self.engine.message().len();
         let limit = self.engine.config.limits.receive;
         let Some(partial) = &mut self.partial else {
-            return if self.orphans { None } else { self.parse_error(PacketError::UnexpectedBinary) };
+            return if self.orphans {
+                None
+            } else {
+                self.parse_error(PacketError::UnexpectedBinary)
+            };
         };
         partial.got += 1;
         match &mut partial.refused {
@@ -126,7 +143,10 @@ impl Client<'_> {
             return Some(Ev::TooLarge { bytes });
         }
         let range = (partial.start, self.engine.main_rx_ref().held_len());
-        let arrived = Arrived { parsed: partial.parsed, held: Some(range) };
+        let arrived = Arrived {
+            parsed: partial.parsed,
+            held: Some(range),
+        };
         let json = partial.parsed.data.bytes(self.text(&arrived));
         if !json::check_placeholders(json, partial.parsed.attachments as usize) {
             return self.parse_error(PacketError::Placeholder);
@@ -149,7 +169,9 @@ impl Client<'_> {
     fn dispatch(&mut self, arrived: Arrived) -> Option<Ev> {
         let parsed = &arrived.parsed;
         let index = self.find_nsp(parsed.nsp.bytes(self.text(&arrived)));
-        let state = index.and_then(|i| self.nsps.get(i as usize)).map(|entry| entry.state);
+        let state = index
+            .and_then(|i| self.nsps.get(i as usize))
+            .map(|entry| entry.state);
         let (Some(index), Some(state)) = (index, state) else {
             // Not ours: the server's business.
             self.drop_held(&arrived);
@@ -193,8 +215,15 @@ impl Client<'_> {
         self.unhold = held;
         if parsed.id.is_none() && !parsed.last_text.is_empty() {
             // The offset for recovery: the last argument, if it is a text (A9 item 99).
-            let has_pid = self.nsps.get(index as usize).is_some_and(|entry| !entry.pid.is_empty());
-            let offset = || core::str::from_utf8(parsed.last_text.bytes(self.text(&arrived))).ok().and_then(Short::exact);
+            let has_pid = self
+                .nsps
+                .get(index as usize)
+                .is_some_and(|entry| !entry.pid.is_empty());
+            let offset = || {
+                core::str::from_utf8(parsed.last_text.bytes(self.text(&arrived)))
+                    .ok()
+                    .and_then(Short::exact)
+            };
             if has_pid
                 && let Some(offset) = offset()
                 && let Some(entry) = self.nsps.get_mut(index as usize)
@@ -202,7 +231,10 @@ impl Client<'_> {
                 entry.offset = offset;
             }
         }
-        Some(Ev::Message { nsp: self.handle(index), arrived })
+        Some(Ev::Message {
+            nsp: self.handle(index),
+            arrived,
+        })
     }
 
     /// An event before the CONNECT reply is held (`receiveBuffer`, A6 item 69).
@@ -219,14 +251,25 @@ impl Client<'_> {
     /// The next held event of a namespace that has been joined meanwhile.
     pub(super) fn next_held(&mut self, index: u16) -> Option<Ev> {
         let limit = self.engine.config.limits.attachments;
-        let end = self.partial.map_or(self.engine.main_rx_ref().held_len(), |partial| partial.start);
+        let end = self
+            .partial
+            .map_or(self.engine.main_rx_ref().held_len(), |partial| {
+                partial.start
+            });
         let mut from = 0;
         while from < end {
             let ((_, to), nsp) = self.held_packet(from, limit)?;
             if nsp == Some(index) {
-                let text = core::str::from_utf8(record(self.engine.main_rx_ref().held(), from)?).ok()?;
+                let text =
+                    core::str::from_utf8(record(self.engine.main_rx_ref().held(), from)?).ok()?;
                 let parsed = parse(text, limit).ok()?;
-                return self.event(index, Arrived { parsed, held: Some((from, to)) });
+                return self.event(
+                    index,
+                    Arrived {
+                        parsed,
+                        held: Some((from, to)),
+                    },
+                );
             }
             from = to;
         }
@@ -238,11 +281,17 @@ impl Client<'_> {
         let limit = self.engine.config.limits.attachments;
         let mut from = 0;
         loop {
-            let end = self.partial.map_or(self.engine.main_rx_ref().held_len(), |partial| partial.start);
+            let end = self
+                .partial
+                .map_or(self.engine.main_rx_ref().held_len(), |partial| {
+                    partial.start
+                });
             if from >= end {
                 return;
             }
-            let Some(((_, to), nsp)) = self.held_packet(from, limit) else { return };
+            let Some(((_, to), nsp)) = self.held_packet(from, limit) else {
+                return;
+            };
             if nsp == Some(index) {
                 self.engine.main_rx().unhold(from, to);
                 self.held_moved(from, to);
@@ -274,7 +323,11 @@ impl Client<'_> {
     }
 
     fn answer(&mut self, index: u16, arrived: Arrived) -> Option<Ev> {
-        let found = arrived.parsed.id.filter(|id| *id != NO_ID).and_then(|id| self.acks.find(index, id));
+        let found = arrived
+            .parsed
+            .id
+            .filter(|id| *id != NO_ID)
+            .and_then(|id| self.acks.find(index, id));
         let Some(entry) = found.and_then(|i| self.acks.get(i).copied()) else {
             // Late, or never asked for.
             self.drop_held(&arrived);
@@ -298,7 +351,10 @@ impl Client<'_> {
             return None;
         }
         self.unhold = arrived.held;
-        Some(Ev::Ack { id: AckId(entry.seq), arrived })
+        Some(Ev::Ack {
+            id: AckId(entry.seq),
+            arrived,
+        })
     }
 
     /// The server's consent (A6 item 67).
@@ -307,7 +363,10 @@ impl Client<'_> {
         let text = core::str::from_utf8(data.bytes(self.engine.message())).unwrap_or("");
         let read = |key| json::field(text, key).and_then(json::as_str);
         let sid = read("sid").and_then(|sid| sid.as_plain()).map(Short::cut);
-        let pid = read("pid").and_then(|pid| pid.as_plain()).and_then(Short::exact).unwrap_or_default();
+        let pid = read("pid")
+            .and_then(|pid| pid.as_plain())
+            .and_then(Short::exact)
+            .unwrap_or_default();
         self.joins = self.joins.wrapping_add(1);
         let join = self.joins;
         let entry = self.nsps.get_mut(index as usize)?;
@@ -349,12 +408,20 @@ impl Client<'_> {
         let handle = self.handle(index);
         let whole = core::str::from_utf8(self.engine.message()).unwrap_or("");
         let text = data.of(whole);
-        let inner = |raw: &str| raw.strip_prefix('"').and_then(|s| s.strip_suffix('"')).map(|s| span_of(whole, s));
+        let inner = |raw: &str| {
+            raw.strip_prefix('"')
+                .and_then(|s| s.strip_suffix('"'))
+                .map(|s| span_of(whole, s))
+        };
         let (message, data) = if text.starts_with('"') {
             (inner(text).unwrap_or_default(), Span::default())
         } else {
-            let message = json::field(text, "message").and_then(inner).unwrap_or_default();
-            let data = json::field(text, "data").filter(|raw| *raw != "null").map(|raw| span_of(whole, raw));
+            let message = json::field(text, "message")
+                .and_then(inner)
+                .unwrap_or_default();
+            let data = json::field(text, "data")
+                .filter(|raw| *raw != "null")
+                .map(|raw| span_of(whole, raw));
             (message, data.unwrap_or_default())
         };
         let entry = self.nsps.get_mut(index as usize)?;
@@ -373,7 +440,11 @@ impl Client<'_> {
             self.fail_and_hold(index);
         }
         self.close_if_unused();
-        (was != NspState::Leaving).then_some(Ev::Refused { nsp: handle, message, data })
+        (was != NspState::Leaving).then_some(Ev::Refused {
+            nsp: handle,
+            message,
+            data,
+        })
     }
 
     /// The server has thrown the client out of the namespace (A6 item 73).
@@ -424,7 +495,11 @@ fn args_of<'r>(rx: &'r RxBuf<'_>, text: &'r str, arrived: &Arrived) -> Args<'r> 
         Kind::Event | Kind::BinaryEvent => parsed.comma,
         _ => parsed.data.start,
     };
-    let json = if from == 0 { "" } else { text.get(from as usize..).unwrap_or("").trim_ascii_end() };
+    let json = if from == 0 {
+        ""
+    } else {
+        text.get(from as usize..).unwrap_or("").trim_ascii_end()
+    };
     let attachments = match arrived.held {
         None => Attachments::EMPTY,
         Some((from, to)) => {
@@ -432,11 +507,23 @@ fn args_of<'r>(rx: &'r RxBuf<'_>, text: &'r str, arrived: &Arrived) -> Args<'r> 
             Attachments::new(records.unwrap_or_default(), parsed.attachments as usize)
         }
     };
-    Args::trusted(if json.is_empty() { "[]" } else { json.trim_ascii_start() }, attachments)
+    Args::trusted(
+        if json.is_empty() {
+            "[]"
+        } else {
+            json.trim_ascii_start()
+        },
+        attachments,
+    )
 }
 
 /// The event in a packet that lies in `rx`.
-pub(super) fn message_in<'r>(rx: &'r RxBuf<'_>, nsp: Nsp, join: u32, arrived: &Arrived) -> Message<'r> {
+pub(super) fn message_in<'r>(
+    rx: &'r RxBuf<'_>,
+    nsp: Nsp,
+    join: u32,
+    arrived: &Arrived,
+) -> Message<'r> {
     let parsed = &arrived.parsed;
     let text = core::str::from_utf8(text_in(rx, arrived)).unwrap_or("");
     Message {
@@ -449,6 +536,10 @@ pub(super) fn message_in<'r>(rx: &'r RxBuf<'_>, nsp: Nsp, join: u32, arrived: &A
 
 /// The content of the record at `from`.
 fn record(held: &[u8], from: usize) -> Option<&[u8]> {
-    let len = held.get(from..from + RECORD)?.try_into().ok().map(u32::from_le_bytes)? as usize;
+    let len = held
+        .get(from..from + RECORD)?
+        .try_into()
+        .ok()
+        .map(u32::from_le_bytes)? as usize;
     held.get(from + RECORD..from + RECORD + len)
 }

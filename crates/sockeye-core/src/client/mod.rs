@@ -79,22 +79,58 @@ enum Ev {
     Upgraded,
     UpgradeFailed(Cause),
     Auth(Nsp),
-    Connected { nsp: Nsp, recovered: bool },
-    Refused { nsp: Nsp, message: Span, data: Span },
-    NoAnswer { nsp: Nsp },
-    OldServer { nsp: Nsp },
-    Message { nsp: Nsp, arrived: Arrived },
-    Ack { id: AckId, arrived: Arrived },
-    AckFailed { id: AckId, error: AckError },
-    Disconnected { nsp: Nsp, reason: DisconnectReason },
-    Closed { reason: DisconnectReason, cause: Cause, opened: bool, retry: bool },
-    Reconnecting { attempt: u32, delay: core::time::Duration },
+    Connected {
+        nsp: Nsp,
+        recovered: bool,
+    },
+    Refused {
+        nsp: Nsp,
+        message: Span,
+        data: Span,
+    },
+    NoAnswer {
+        nsp: Nsp,
+    },
+    OldServer {
+        nsp: Nsp,
+    },
+    Message {
+        nsp: Nsp,
+        arrived: Arrived,
+    },
+    Ack {
+        id: AckId,
+        arrived: Arrived,
+    },
+    AckFailed {
+        id: AckId,
+        error: AckError,
+    },
+    Disconnected {
+        nsp: Nsp,
+        reason: DisconnectReason,
+    },
+    Closed {
+        reason: DisconnectReason,
+        cause: Cause,
+        opened: bool,
+        retry: bool,
+    },
+    Reconnecting {
+        attempt: u32,
+        delay: core::time::Duration,
+    },
     ReconnectAttempt(u32),
     Reconnected(u32),
     ReconnectFailed,
     Ping,
-    Outgoing { nsp: Nsp, slot: usize },
-    TooLarge { bytes: u64 },
+    Outgoing {
+        nsp: Nsp,
+        slot: usize,
+    },
+    TooLarge {
+        bytes: u64,
+    },
 }
 
 enum Todo {
@@ -157,7 +193,9 @@ impl<'a> Client<'a> {
 
     /// The id of the socket in a namespace: present while it is joined.
     pub fn id(&self, nsp: Nsp) -> Option<&str> {
-        self.nsp(nsp).filter(|entry| entry.state == NspState::Joined).map(|entry| entry.sid.as_str())
+        self.nsp(nsp)
+            .filter(|entry| entry.state == NspState::Joined)
+            .map(|entry| entry.sid.as_str())
     }
 
     /// The name of a namespace; empty for a stale handle.
@@ -167,7 +205,8 @@ impl<'a> Client<'a> {
 
     /// Whether the namespace is joined.
     pub fn is_connected(&self, nsp: Nsp) -> bool {
-        self.nsp(nsp).is_some_and(|entry| entry.state == NspState::Joined)
+        self.nsp(nsp)
+            .is_some_and(|entry| entry.state == NspState::Joined)
     }
 
     /// Whether the namespace is joined or will be, with this connection or the next.
@@ -344,7 +383,11 @@ impl<'a> Client<'a> {
             Happening::Ping => Some(Ev::Ping),
             Happening::Upgraded => Some(Ev::Upgraded),
             Happening::UpgradeFailed(cause) => Some(Ev::UpgradeFailed(cause)),
-            Happening::Closed { reason, cause, opened } => {
+            Happening::Closed {
+                reason,
+                cause,
+                opened,
+            } => {
                 self.closed(reason, cause, opened, false);
                 None
             }
@@ -361,7 +404,10 @@ impl<'a> Client<'a> {
     }
 
     fn details(&self, cause: Cause) -> Details<'_> {
-        Details { cause, text: self.engine.note.as_str() }
+        Details {
+            cause,
+            text: self.engine.note.as_str(),
+        }
     }
 
     fn borrow(&mut self, ev: Ev) -> Event<'_> {
@@ -377,19 +423,39 @@ impl<'a> Client<'a> {
             Ev::Refused { nsp, message, data } => {
                 let text = core::str::from_utf8(self.engine.message()).unwrap_or("");
                 let data = (!data.is_empty()).then(|| data.of(text));
-                Event::ConnectError(Refusal { nsp, message: Text::from_raw(message.of(text)), data })
+                Event::ConnectError(Refusal {
+                    nsp,
+                    message: Text::from_raw(message.of(text)),
+                    data,
+                })
             }
             Ev::NoAnswer { nsp } => Event::ConnectError(Refusal::no_answer(nsp)),
             Ev::OldServer { nsp } => Event::ConnectError(Refusal::old_server(nsp)),
             Ev::Message { nsp, arrived } => Event::Message(self.view(nsp, &arrived)),
-            Ev::Ack { id, arrived } => Event::Ack { id, result: Ok(self.view_args(&arrived)) },
-            Ev::AckFailed { id, error } => Event::Ack { id, result: Err(error) },
-            Ev::Disconnected { nsp, reason } => {
-                Event::Disconnected { nsp, reason, details: self.details(self.cause) }
-            }
-            Ev::Closed { reason, cause, opened, retry } => {
-                Event::Closed { reason, details: self.details(cause), opened, retry }
-            }
+            Ev::Ack { id, arrived } => Event::Ack {
+                id,
+                result: Ok(self.view_args(&arrived)),
+            },
+            Ev::AckFailed { id, error } => Event::Ack {
+                id,
+                result: Err(error),
+            },
+            Ev::Disconnected { nsp, reason } => Event::Disconnected {
+                nsp,
+                reason,
+                details: self.details(self.cause),
+            },
+            Ev::Closed {
+                reason,
+                cause,
+                opened,
+                retry,
+            } => Event::Closed {
+                reason,
+                details: self.details(cause),
+                opened,
+                retry,
+            },
             Ev::Reconnecting { attempt, delay } => Event::Reconnecting { attempt, delay },
             Ev::ReconnectAttempt(n) => Event::ReconnectAttempt(n),
             Ev::Reconnected(n) => Event::Reconnected(n),
@@ -400,25 +466,40 @@ impl<'a> Client<'a> {
                 let message = outbox.message(slot);
                 let at = message.iter().position(|b| *b == b'[').unwrap_or(0);
                 let data = core::str::from_utf8(&message[at..]).unwrap_or("[]");
-                Event::Outgoing(Outgoing { nsp, data, outbox, slot })
+                Event::Outgoing(Outgoing {
+                    nsp,
+                    data,
+                    outbox,
+                    slot,
+                })
             }
-            Ev::TooLarge { bytes } => Event::Refused { bytes, limit: self.largest() },
+            Ev::TooLarge { bytes } => Event::Refused {
+                bytes,
+                limit: self.largest(),
+            },
         }
     }
 
     /// Bytes of the largest packet that can be received.
     fn largest(&self) -> usize {
-        self.engine.main_rx_ref().capacity().min(self.engine.config.limits.receive)
+        self.engine
+            .main_rx_ref()
+            .capacity()
+            .min(self.engine.config.limits.receive)
     }
 
     // ---- tables ----
 
     fn nsp(&self, nsp: Nsp) -> Option<&NspEntry> {
-        self.nsps.get(nsp.index()).filter(|entry| entry.used && entry.generation == nsp.generation)
+        self.nsps
+            .get(nsp.index())
+            .filter(|entry| entry.used && entry.generation == nsp.generation)
     }
 
     fn nsp_mut(&mut self, nsp: Nsp) -> Option<&mut NspEntry> {
-        self.nsps.get_mut(nsp.index()).filter(|entry| entry.used && entry.generation == nsp.generation)
+        self.nsps
+            .get_mut(nsp.index())
+            .filter(|entry| entry.used && entry.generation == nsp.generation)
     }
 
     /// Which join of the namespace is current.
@@ -427,15 +508,26 @@ impl<'a> Client<'a> {
     }
 
     fn handle(&self, index: u16) -> Nsp {
-        let generation = self.nsps.get(index as usize).map_or(0, |entry| entry.generation);
+        let generation = self
+            .nsps
+            .get(index as usize)
+            .map_or(0, |entry| entry.generation);
         Nsp { index, generation }
     }
 
     /// The namespace a packet names: exactly, or without a query (A8 item 91).
     fn find_nsp(&self, name: &[u8]) -> Option<u16> {
         let name: &[u8] = if name.is_empty() { b"/" } else { name };
-        let by_name = |name: &[u8]| self.nsps.iter().position(|entry| entry.used && entry.name().as_bytes() == name);
-        let bare = || name.split(|b| *b == b'?').next().filter(|bare| bare.len() < name.len());
+        let by_name = |name: &[u8]| {
+            self.nsps
+                .iter()
+                .position(|entry| entry.used && entry.name().as_bytes() == name)
+        };
+        let bare = || {
+            name.split(|b| *b == b'?')
+                .next()
+                .filter(|bare| bare.len() < name.len())
+        };
         let index = by_name(name).or_else(|| bare().and_then(by_name));
         index.map(|i| i as u16)
     }

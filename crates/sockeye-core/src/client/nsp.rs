@@ -101,7 +101,11 @@ impl NspEntry {
         #[cfg(not(feature = "alloc"))]
         name: Short::EMPTY,
         state: NspState::Idle,
-        options: NspOptions { auth: false, ack_timeout: None, retries: None },
+        options: NspOptions {
+            auth: false,
+            ack_timeout: None,
+            retries: None,
+        },
         deadline: None,
         join: 0,
         next_id: 0,

@@ -16,7 +16,10 @@ const KEEP: usize = 16 << 10;
 
 impl Scratch {
     pub(super) const fn new() -> Self {
-        Self { json: Vec::new(), records: Vec::new() }
+        Self {
+            json: Vec::new(),
+            records: Vec::new(),
+        }
     }
 
     /// The JSON of `["event",args…]`, or of `[args…]`, and the attachments found.
@@ -33,7 +36,9 @@ impl Scratch {
         let mut attach = |bytes: &[u8]| {
             count += 1;
             if count > usize::from(limit) {
-                return Err(EncodeError::TooManyAttachments { limit: limit.into() });
+                return Err(EncodeError::TooManyAttachments {
+                    limit: limit.into(),
+                });
             }
             let len = u32::try_from(bytes.len()).map_err(|_| EncodeError::BufferTooSmall)?;
             records.extend_from_slice(&len.to_le_bytes());

@@ -3,10 +3,10 @@
 use super::nsp::NspState;
 use super::{AckId, Client, Ev, reconnect};
 use crate::engine::State;
+use crate::engine::outbox::{Body, Meta};
 use crate::error::{AckError, Cause, DisconnectReason};
 use crate::packet::json;
 use crate::packet::socket::{Kind, Prefix};
-use crate::engine::outbox::{Body, Meta};
 
 impl Client<'_> {
     /// There is a session.
@@ -24,15 +24,25 @@ impl Client<'_> {
     }
 
     /// The session, or the attempt at one, is over. `again`: the application wants another at once.
-    pub(super) fn closed(&mut self, reason: DisconnectReason, cause: Cause, opened: bool, again: bool) {
+    pub(super) fn closed(
+        &mut self,
+        reason: DisconnectReason,
+        cause: Cause,
+        opened: bool,
+        again: bool,
+    ) {
         self.partial = None;
         self.unhold = None;
         self.cause = cause;
         let policy = self.engine.config.reconnection;
-        let exhausted = policy.attempts.is_some_and(|max| self.backoff.attempts >= max);
+        let exhausted = policy
+            .attempts
+            .is_some_and(|max| self.backoff.attempts >= max);
         let retry = self.any_active() && (again || policy.enabled && !exhausted);
         for i in 0..self.nsps.len() {
-            let Some(entry) = self.nsps.get_mut(i) else { continue };
+            let Some(entry) = self.nsps.get_mut(i) else {
+                continue;
+            };
             if entry.state == NspState::Joined {
                 entry.tell_disconnected = Some(reason);
             }
@@ -69,10 +79,16 @@ impl Client<'_> {
     /// Fails what waits in a namespace, except packets that have not left yet: they wait for the next connection
     /// (A7 item 83). Retry packets count a try.
     pub(super) fn fail_acks(&mut self, nsp: u16, error: AckError) {
-        let retries = self.nsps.get(nsp as usize).and_then(|entry| entry.options.retries).unwrap_or(0);
+        let retries = self
+            .nsps
+            .get(nsp as usize)
+            .and_then(|entry| entry.options.retries)
+            .unwrap_or(0);
         let mut place = 0;
         for i in 0..self.acks.table.len() {
-            let Some(entry) = self.acks.get(i).copied() else { break };
+            let Some(entry) = self.acks.get(i).copied() else {
+                break;
+            };
             if entry.nsp != nsp || entry.failed.is_some() {
                 continue;
             }
@@ -101,7 +117,9 @@ impl Client<'_> {
 
     /// The retry packet of ack entry `i` has had all its tries.
     pub(super) fn retry_failed(&mut self, i: usize, error: AckError) {
-        let Some(entry) = self.acks.get(i).copied() else { return };
+        let Some(entry) = self.acks.get(i).copied() else {
+            return;
+        };
         if let Some(slot) = self.engine.outbox.find_ack(entry.seq) {
             self.engine.outbox.forget_retry(slot);
         }
@@ -115,21 +133,48 @@ impl Client<'_> {
 
     /// Sends the head of the namespace's retry queue, if nothing is in flight (A7 item 87).
     pub(super) fn drive_retries(&mut self, nsp: u16) {
-        let Some(entry) = self.nsps.get_mut(nsp as usize) else { return };
-        if entry.options.retries.is_none() || entry.state != NspState::Joined || entry.in_flight != 0 {
+        let Some(entry) = self.nsps.get_mut(nsp as usize) else {
+            return;
+        };
+        if entry.options.retries.is_none()
+            || entry.state != NspState::Joined
+            || entry.in_flight != 0
+        {
             return;
         }
-        let Some(slot) = self.engine.outbox.retry_head(nsp) else { return };
-        let Some(seq) = self.engine.outbox.get(slot).map(|slot| slot.ack) else { return };
-        let Some(i) = self.acks.find_seq(seq).filter(|_| !self.engine.outbox.is_under_way(slot)) else { return };
+        let Some(slot) = self.engine.outbox.retry_head(nsp) else {
+            return;
+        };
+        let Some(seq) = self.engine.outbox.get(slot).map(|slot| slot.ack) else {
+            return;
+        };
+        let Some(i) = self
+            .acks
+            .find_seq(seq)
+            .filter(|_| !self.engine.outbox.is_under_way(slot))
+        else {
+            return;
+        };
         let id = entry.next_id;
         entry.next_id += 1;
         entry.in_flight = seq;
         entry.tries += 1;
         let attachments = self.engine.outbox.attachments(slot).count();
-        let kind = if attachments > 0 { Kind::BinaryEvent } else { Kind::Event };
+        let kind = if attachments > 0 {
+            Kind::BinaryEvent
+        } else {
+            Kind::Event
+        };
         let name = entry.name();
-        self.engine.outbox.send_retry(slot, &Prefix { kind, attachments, nsp: name, id: Some(id) });
+        self.engine.outbox.send_retry(
+            slot,
+            &Prefix {
+                kind,
+                attachments,
+                nsp: name,
+                id: Some(id),
+            },
+        );
         if let Some(ack) = self.acks.get_mut(i) {
             ack.id = id;
         }
@@ -142,14 +187,21 @@ impl Client<'_> {
         if self.acks.is_due(now) {
             let mut place = 0;
             for i in 0..self.acks.table.len() {
-                if self.acks.get(i).and_then(|entry| entry.deadline).is_some_and(|at| now >= at) {
+                if self
+                    .acks
+                    .get(i)
+                    .and_then(|entry| entry.deadline)
+                    .is_some_and(|at| now >= at)
+                {
                     self.ack_expired(i, &mut place);
                 }
             }
             self.acks.find_wake();
         }
         for i in 0..self.nsps.len() {
-            let Some(entry) = self.nsps.get_mut(i) else { continue };
+            let Some(entry) = self.nsps.get_mut(i) else {
+                continue;
+            };
             if entry.deadline.is_some_and(|at| now >= at) {
                 entry.deadline = None;
                 self.join_expired(i as u16);
@@ -178,7 +230,9 @@ impl Client<'_> {
     }
 
     fn ack_expired(&mut self, i: usize, place: &mut usize) {
-        let Some(entry) = self.acks.get(i).copied() else { return };
+        let Some(entry) = self.acks.get(i).copied() else {
+            return;
+        };
         let slot = self.engine.outbox.find_next_ack(entry.seq, place);
         if entry.retry {
             if slot.is_some_and(|slot| !self.engine.outbox.is_sent(slot)) {
@@ -186,7 +240,11 @@ impl Client<'_> {
                 self.acks.arm(i, self.engine.now);
                 return;
             }
-            let retries = self.nsps.get(entry.nsp as usize).and_then(|nsp| nsp.options.retries).unwrap_or(0);
+            let retries = self
+                .nsps
+                .get(entry.nsp as usize)
+                .and_then(|nsp| nsp.options.retries)
+                .unwrap_or(0);
             let tries = self.nsps.get(entry.nsp as usize).map_or(0, |nsp| nsp.tries);
             // Without a packet (the send buffer has been cleared) there is nothing to try again.
             if tries > retries || slot.is_none() {
@@ -215,9 +273,16 @@ impl Client<'_> {
 
     /// The server has not answered a CONNECT.
     fn join_expired(&mut self, nsp: u16) {
-        let others = (0..self.nsps.len())
-            .any(|i| i != nsp as usize && self.nsps.get(i).is_some_and(|entry| entry.state == NspState::Joined));
-        let Some(entry) = self.nsps.get_mut(nsp as usize) else { return };
+        let others = (0..self.nsps.len()).any(|i| {
+            i != nsp as usize
+                && self
+                    .nsps
+                    .get(i)
+                    .is_some_and(|entry| entry.state == NspState::Joined)
+        });
+        let Some(entry) = self.nsps.get_mut(nsp as usize) else {
+            return;
+        };
         if others {
             // The connection works for others: only this namespace is given up, as after a refusal.
             entry.state = NspState::Leaving;
@@ -225,7 +290,8 @@ impl Client<'_> {
             self.dirty = true;
         } else {
             self.engine.note.clear();
-            self.engine.fail(DisconnectReason::TransportError, Cause::JoinTimeout);
+            self.engine
+                .fail(DisconnectReason::TransportError, Cause::JoinTimeout);
         }
     }
 
@@ -250,7 +316,11 @@ impl Client<'_> {
     fn join(&mut self) -> bool {
         let mut changed = false;
         for i in 0..self.nsps.len() {
-            let Some(entry) = self.nsps.get_mut(i).filter(|entry| entry.used && entry.state == NspState::Waiting) else {
+            let Some(entry) = self
+                .nsps
+                .get_mut(i)
+                .filter(|entry| entry.used && entry.state == NspState::Waiting)
+            else {
                 continue;
             };
             if entry.options.auth {
@@ -269,26 +339,65 @@ impl Client<'_> {
     pub(super) fn send_connect(&mut self, nsp: u16, auth: &str) -> bool {
         let join_timeout = self.engine.config.join_timeout;
         let now = self.engine.now;
-        let Some(entry) = self.nsps.get_mut(nsp as usize) else { return false };
-        let prefix = Prefix { kind: Kind::Connect, attachments: 0, nsp: entry.name(), id: None };
-        let meta = Meta { nsp, ready: true, transient: true, control: true, ..Meta::default() };
+        let Some(entry) = self.nsps.get_mut(nsp as usize) else {
+            return false;
+        };
+        let prefix = Prefix {
+            kind: Kind::Connect,
+            attachments: 0,
+            nsp: entry.name(),
+            id: None,
+        };
+        let meta = Meta {
+            nsp,
+            ready: true,
+            transient: true,
+            control: true,
+            ..Meta::default()
+        };
         let auth = auth.trim_ascii();
         let quote = |s: &str| !s.bytes().any(|b| b == b'"' || b == b'\\' || b < 0x20);
         let pid = entry.pid.as_str();
         let offset = entry.offset.as_str();
         let pushed = if pid.is_empty() || !quote(pid) || !quote(offset) {
-            self.engine.outbox.push(&prefix, Body::Parts(&[auth]), false, meta)
+            self.engine
+                .outbox
+                .push(&prefix, Body::Parts(&[auth]), false, meta)
         } else {
             // The application's own keys win (A9 item 100).
-            let members = auth.strip_prefix('{').and_then(|s| s.strip_suffix('}')).unwrap_or("").trim_ascii();
+            let members = auth
+                .strip_prefix('{')
+                .and_then(|s| s.strip_suffix('}'))
+                .unwrap_or("")
+                .trim_ascii();
             let own = |key| json::field(auth, key).is_some();
-            let (p1, pid, p2) = if own("pid") { ("", "", "") } else { ("\"pid\":\"", pid, "\"") };
+            let (p1, pid, p2) = if own("pid") {
+                ("", "", "")
+            } else {
+                ("\"pid\":\"", pid, "\"")
+            };
             let none = offset.is_empty() || own("offset");
-            let (o1, offset, o2) = if none { ("", "", "") } else { ("\"offset\":\"", offset, "\"") };
-            let comma1 = if p1.is_empty() || o1.is_empty() { "" } else { "," };
-            let comma2 = if members.is_empty() || p1.is_empty() && o1.is_empty() { "" } else { "," };
-            let parts = ["{", p1, pid, p2, comma1, o1, offset, o2, comma2, members, "}"];
-            self.engine.outbox.push(&prefix, Body::Parts(&parts), false, meta)
+            let (o1, offset, o2) = if none {
+                ("", "", "")
+            } else {
+                ("\"offset\":\"", offset, "\"")
+            };
+            let comma1 = if p1.is_empty() || o1.is_empty() {
+                ""
+            } else {
+                ","
+            };
+            let comma2 = if members.is_empty() || p1.is_empty() && o1.is_empty() {
+                ""
+            } else {
+                ","
+            };
+            let parts = [
+                "{", p1, pid, p2, comma1, o1, offset, o2, comma2, members, "}",
+            ];
+            self.engine
+                .outbox
+                .push(&prefix, Body::Parts(&parts), false, meta)
         };
         match pushed {
             Ok(()) => {
@@ -304,17 +413,29 @@ impl Client<'_> {
     pub(super) fn next_notice(&mut self) -> Option<Ev> {
         if let Some((reason, cause, opened)) = self.tell_closed.take() {
             let retry = self.backoff.at.is_some() || self.dial;
-            return Some(Ev::Closed { reason, cause, opened, retry });
+            return Some(Ev::Closed {
+                reason,
+                cause,
+                opened,
+                retry,
+            });
         }
         for i in 0..self.nsps.len() {
             let handle = self.handle(i as u16);
-            let Some(entry) = self.nsps.get_mut(i) else { continue };
+            let Some(entry) = self.nsps.get_mut(i) else {
+                continue;
+            };
             if core::mem::take(&mut entry.purge) {
                 self.drop_held_of(i as u16);
             }
-            let Some(entry) = self.nsps.get_mut(i) else { continue };
+            let Some(entry) = self.nsps.get_mut(i) else {
+                continue;
+            };
             if let Some(reason) = entry.tell_disconnected.take() {
-                return Some(Ev::Disconnected { nsp: handle, reason });
+                return Some(Ev::Disconnected {
+                    nsp: handle,
+                    reason,
+                });
             }
             if core::mem::take(&mut entry.tell_no_answer) {
                 return Some(Ev::NoAnswer { nsp: handle });
@@ -324,7 +445,10 @@ impl Client<'_> {
             return Some(ev);
         }
         if let Some(delay) = self.tell_reconnecting.take() {
-            return Some(Ev::Reconnecting { attempt: self.backoff.attempts.saturating_add(1), delay });
+            return Some(Ev::Reconnecting {
+                attempt: self.backoff.attempts.saturating_add(1),
+                delay,
+            });
         }
         if core::mem::take(&mut self.tell_failed) {
             return Some(Ev::ReconnectFailed);
@@ -337,7 +461,9 @@ impl Client<'_> {
         }
         for i in 0..self.nsps.len() {
             let handle = self.handle(i as u16);
-            let Some(entry) = self.nsps.get_mut(i) else { continue };
+            let Some(entry) = self.nsps.get_mut(i) else {
+                continue;
+            };
             if core::mem::take(&mut entry.tell_auth) {
                 return Some(Ev::Auth(handle));
             }
@@ -355,7 +481,10 @@ impl Client<'_> {
                 && core::mem::take(&mut entry.tell_connected)
             {
                 let recovered = entry.recovered;
-                return Some(Ev::Connected { nsp: handle, recovered });
+                return Some(Ev::Connected {
+                    nsp: handle,
+                    recovered,
+                });
             }
         }
         None
@@ -372,7 +501,10 @@ impl Client<'_> {
                 Some(error) => {
                     self.acks.remove(i);
                     if !entry.silent {
-                        return Some(Ev::AckFailed { id: AckId(entry.seq), error });
+                        return Some(Ev::AckFailed {
+                            id: AckId(entry.seq),
+                            error,
+                        });
                     }
                 }
             }

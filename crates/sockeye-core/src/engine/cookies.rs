@@ -28,13 +28,23 @@ fn parse(header: &str) -> Option<Cookie<'_>> {
         let (key, value) = part.split_once('=').unwrap_or((part, ""));
         let (key, value) = (key.trim(), value.trim());
         if key.eq_ignore_ascii_case("max-age") {
-            max_age = value.parse::<i64>().ok().map(|secs| u64::try_from(secs).unwrap_or(0)).or(max_age);
+            max_age = value
+                .parse::<i64>()
+                .ok()
+                .map(|secs| u64::try_from(secs).unwrap_or(0))
+                .or(max_age);
         } else if key.eq_ignore_ascii_case("expires") {
-            expired = value.split([' ', '-']).any(|word| word.len() == 4 && word.starts_with("19"));
+            expired = value
+                .split([' ', '-'])
+                .any(|word| word.len() == 4 && word.starts_with("19"));
         }
     }
     // Max-Age wins over Expires (RFC 6265 section 5.3).
-    Some(Cookie { name, value, max_age: max_age.or(expired.then_some(0)) })
+    Some(Cookie {
+        name,
+        value,
+        max_age: max_age.or(expired.then_some(0)),
+    })
 }
 
 #[cfg(feature = "alloc")]
@@ -53,14 +63,19 @@ mod jar {
     }
 
     impl Jar {
-        pub(crate) const EMPTY: Self = Self { cookies: Vec::new() };
+        pub(crate) const EMPTY: Self = Self {
+            cookies: Vec::new(),
+        };
 
         pub(crate) fn set(&mut self, header: &str, now: Instant) {
-            let Some(cookie) = parse(header).filter(|_| header.len() <= MAX_BYTES) else { return };
+            let Some(cookie) = parse(header).filter(|_| header.len() <= MAX_BYTES) else {
+                return;
+            };
             self.cookies.retain(|(name, ..)| name != cookie.name);
             if cookie.max_age != Some(0) && self.cookies.len() < MAX_COOKIES {
                 let until = cookie.max_age.map(|secs| now + Duration::from_secs(secs));
-                self.cookies.push((cookie.name.into(), cookie.value.into(), until));
+                self.cookies
+                    .push((cookie.name.into(), cookie.value.into(), until));
             }
         }
 
@@ -88,7 +103,11 @@ mod jar {
     }
 
     impl Jar {
-        pub(crate) const EMPTY: Self = Self { name: Short::EMPTY, value: Short::EMPTY, until: None };
+        pub(crate) const EMPTY: Self = Self {
+            name: Short::EMPTY,
+            value: Short::EMPTY,
+            until: None,
+        };
 
         pub(crate) fn set(&mut self, header: &str, now: Instant) {
             let Some(cookie) = parse(header) else { return };
@@ -96,7 +115,9 @@ mod jar {
                 if self.name.as_str() == cookie.name {
                     *self = Self::EMPTY;
                 }
-            } else if let (Some(name), Some(value)) = (Short::exact(cookie.name), Short::exact(cookie.value)) {
+            } else if let (Some(name), Some(value)) =
+                (Short::exact(cookie.name), Short::exact(cookie.value))
+            {
                 let until = cookie.max_age.map(|secs| now + Duration::from_secs(secs));
                 *self = Self { name, value, until };
             }
@@ -104,7 +125,8 @@ mod jar {
 
         pub(crate) fn iter(&self, now: Instant) -> impl Iterator<Item = (&str, &str)> {
             let live = !self.name.is_empty() && self.until.is_none_or(|until| now < until);
-            live.then(|| (self.name.as_str(), self.value.as_str())).into_iter()
+            live.then(|| (self.name.as_str(), self.value.as_str()))
+                .into_iter()
         }
     }
 }

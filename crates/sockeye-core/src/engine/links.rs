@@ -19,7 +19,13 @@ pub(super) struct Head<'a> {
 
 impl<'a> Head<'a> {
     pub(super) const fn new(mem: Bytes<'a>) -> Self {
-        Self { mem, owner: None, len: 0, pos: 0, overflow: false }
+        Self {
+            mem,
+            owner: None,
+            len: 0,
+            pos: 0,
+            overflow: false,
+        }
     }
 
     pub(super) fn release(&mut self) {
@@ -41,7 +47,11 @@ impl<'a> Head<'a> {
     }
 
     fn bytes(&self, link: Link) -> &[u8] {
-        if self.owner == Some(link) { &self.mem.get()[self.pos..self.len] } else { &[] }
+        if self.owner == Some(link) {
+            &self.mem.get()[self.pos..self.len]
+        } else {
+            &[]
+        }
     }
 
     fn begin(&mut self, link: Link) {
@@ -94,7 +104,11 @@ pub(super) struct Control {
 }
 
 impl Control {
-    pub(super) const EMPTY: Self = Self { buf: [0; 140], len: 0, pos: 0 };
+    pub(super) const EMPTY: Self = Self {
+        buf: [0; 140],
+        len: 0,
+        pos: 0,
+    };
 
     pub(super) fn is_empty(&self) -> bool {
         self.len == 0
@@ -152,7 +166,11 @@ impl Engine<'_> {
     }
 
     fn post_bytes(&self) -> &[u8] {
-        if self.post_pong { b"3" } else { self.outbox.post_piece() }
+        if self.post_pong {
+            b"3"
+        } else {
+            self.outbox.post_piece()
+        }
     }
 
     /// `n` bytes of [`Self::transmit`] have been written; 0: the link takes nothing now.
@@ -182,7 +200,10 @@ impl Engine<'_> {
             self.outbox.post_written(n);
         }
         let post = &mut self.links[Link::Post.index()];
-        if link == Link::Post && post.job == Job::Sending && self.head.owner != Some(link) && self.post_bytes().is_empty()
+        if link == Link::Post
+            && post.job == Job::Sending
+            && self.head.owner != Some(link)
+            && self.post_bytes().is_empty()
         {
             self.links[Link::Post.index()].job = Job::Waiting;
             self.outbox.post_is_written();
@@ -204,7 +225,9 @@ impl Engine<'_> {
                     }
                     return false;
                 }
-                self.work_poll() || self.work_post() || self.upgrade == Upgrade::Dialing && self.work_handshake()
+                self.work_poll()
+                    || self.work_post()
+                    || self.upgrade == Upgrade::Dialing && self.work_handshake()
             }
             State::Open(Transport::WebSocket) => self.work_frames(),
             State::Closing(Transport::Polling) => {
@@ -293,7 +316,8 @@ impl Engine<'_> {
         self.active = true;
         let len = self.outbox.commit_post(self.max_payload, leading);
         self.begin_request(Link::Post, "POST ", Transport::Polling);
-        self.head.put_all(&["Content-Type: text/plain;charset=UTF-8\r\nContent-Length: "]);
+        self.head
+            .put_all(&["Content-Type: text/plain;charset=UTF-8\r\nContent-Length: "]);
         self.head.put_number(len as u64);
         self.head.put(b"\r\n");
         self.end_request(Link::Post)
@@ -312,7 +336,8 @@ impl Engine<'_> {
         self.head.put(&key);
         self.head.put(b"\r\n");
         if !self.config.protocols.is_empty() {
-            self.head.put_all(&["Sec-WebSocket-Protocol: ", &self.config.protocols, "\r\n"]);
+            self.head
+                .put_all(&["Sec-WebSocket-Protocol: ", &self.config.protocols, "\r\n"]);
         }
         self.end_request(link)
     }
@@ -321,7 +346,12 @@ impl Engine<'_> {
     fn begin_request(&mut self, link: Link, method: &str, transport: Transport) {
         self.head.begin(link);
         let head = &mut self.head;
-        head.put_all(&[method, &self.config.path, "?EIO=4&transport=", transport.name()]);
+        head.put_all(&[
+            method,
+            &self.config.path,
+            "?EIO=4&transport=",
+            transport.name(),
+        ]);
         let stamped = match self.config.timestamp {
             Timestamp::Polling => transport == Transport::Polling,
             Timestamp::Always => true,
@@ -341,7 +371,12 @@ impl Engine<'_> {
         if !self.config.query.is_empty() {
             head.put_all(&["&", &self.config.query]);
         }
-        head.put_all(&[" HTTP/1.1\r\nHost: ", &self.config.host, "\r\n", &self.config.headers]);
+        head.put_all(&[
+            " HTTP/1.1\r\nHost: ",
+            &self.config.host,
+            "\r\n",
+            &self.config.headers,
+        ]);
         if self.config.cookies {
             let mut first = true;
             for (name, value) in self.cookies.iter(self.now) {
@@ -366,7 +401,10 @@ impl Engine<'_> {
         state.stale_at = None;
         state.deadline = match link {
             Link::WebSocket => None,
-            _ => self.config.request_timeout.map(|patience| self.now + patience),
+            _ => self
+                .config
+                .request_timeout
+                .map(|patience| self.now + patience),
         };
         true
     }

@@ -130,14 +130,23 @@ pub(crate) enum Happening {
     /// The handshake is done.
     Opened,
     /// A Socket.IO packet's text, or an attachment, is in [`Engine::message`]. It is released by the next step.
-    Message { binary: bool },
+    Message {
+        binary: bool,
+    },
     /// A message was too large to receive and has been skipped.
-    Refused { binary: bool, bytes: u64 },
+    Refused {
+        binary: bool,
+        bytes: u64,
+    },
     Ping,
     Upgraded,
     UpgradeFailed(Cause),
     /// The session, or the attempt, is over.
-    Closed { reason: DisconnectReason, cause: Cause, opened: bool },
+    Closed {
+        reason: DisconnectReason,
+        cause: Cause,
+        opened: bool,
+    },
 }
 
 /// One thing for the driver to do.
@@ -351,7 +360,9 @@ impl<'a> Engine<'a> {
         if due(self.phase_at) {
             self.note.clear();
             match self.state {
-                State::Opening(_) => self.fail(DisconnectReason::TransportError, Cause::ConnectTimeout),
+                State::Opening(_) => {
+                    self.fail(DisconnectReason::TransportError, Cause::ConnectTimeout)
+                }
                 State::Closing(_) => self.fail(DisconnectReason::ForcedClose, Cause::Local),
                 State::Open(_) => self.fail_upgrade(Cause::ConnectTimeout),
                 State::Down => self.phase_at = None,
@@ -382,7 +393,11 @@ impl<'a> Engine<'a> {
                 for link in Link::ALL {
                     let state = &mut self.links[link.index()];
                     if state.phase == Phase::Doomed {
-                        state.phase = if state.reopen { Phase::Wanted } else { Phase::Closed };
+                        state.phase = if state.reopen {
+                            Phase::Wanted
+                        } else {
+                            Phase::Closed
+                        };
                         state.reopen = false;
                         return Step::Close(link);
                     }
@@ -437,7 +452,10 @@ impl<'a> Engine<'a> {
         }
         match result {
             Ok(()) => {
-                *state = LinkState { phase: Phase::Open, ..LinkState::CLOSED };
+                *state = LinkState {
+                    phase: Phase::Open,
+                    ..LinkState::CLOSED
+                };
                 self.inputs &= !(1 << link.index());
                 if self.fresh_session {
                     self.fresh_session = false;
@@ -502,11 +520,19 @@ impl<'a> Engine<'a> {
         };
         if link == Link::WebSocket {
             let handshaken = self.http[i].status == 101;
-            let reason = if handshaken { DisconnectReason::TransportClose } else { DisconnectReason::TransportError };
+            let reason = if handshaken {
+                DisconnectReason::TransportClose
+            } else {
+                DisconnectReason::TransportError
+            };
             self.link_failed(link, reason, cause);
         } else if job == Job::Idle && !matches!(self.state, State::Opening(_)) {
             self.links[i].reused = false;
-        } else if link == Link::Poll && self.links[i].reused && self.http[i].is_fresh() && words.is_none() {
+        } else if link == Link::Poll
+            && self.links[i].reused
+            && self.http[i].is_fresh()
+            && words.is_none()
+        {
             // The server closed the idle connection just as the request went out: ask again on a new one.
             self.head.release_if(link);
             self.want_again(link);
@@ -543,7 +569,9 @@ impl<'a> Engine<'a> {
                 link.phase == Phase::Open && !link.blocked && !self.has_expired()
             }
             State::Open(Transport::Polling) => {
-                self.links[Link::Post.index()].job == Job::Idle && self.upgrade != Upgrade::Pausing && !self.has_expired()
+                self.links[Link::Post.index()].job == Job::Idle
+                    && self.upgrade != Upgrade::Pausing
+                    && !self.has_expired()
             }
             _ => false,
         }
@@ -560,7 +588,10 @@ impl<'a> Engine<'a> {
 
     /// Lends the receive area of the last happening out, with a mark for [`Self::give_back`]. Nothing may be read meanwhile.
     pub(crate) fn lend_main_rx(&mut self) -> (RxBuf<'a>, u32) {
-        (core::mem::replace(&mut self.rx[0], RxBuf::nothing()), self.epoch)
+        (
+            core::mem::replace(&mut self.rx[0], RxBuf::nothing()),
+            self.epoch,
+        )
     }
 
     /// Takes the receive area back. If the session has ended meanwhile, what it held is void.

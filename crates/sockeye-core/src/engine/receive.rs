@@ -28,7 +28,9 @@ impl Engine<'_> {
                     self.rx[rx].drop_message();
                 }
                 let happening = match link {
-                    Link::WebSocket if self.http[i].status == 101 && self.http_is_done() => self.receive_frame(),
+                    Link::WebSocket if self.http[i].status == 101 && self.http_is_done() => {
+                        self.receive_frame()
+                    }
                     _ => self.receive_http(link),
                 };
                 if happening.is_some() || self.pending.is_some() || self.attention {
@@ -76,7 +78,10 @@ impl Engine<'_> {
                 if self.links[i].job == Job::Idle && link != Link::WebSocket {
                     // No request waits: some proxies announce so that they close an idle connection.
                     self.doom(link);
-                } else if self.links[i].job == Job::Sending && link != Link::WebSocket && self.http[i].status == 200 {
+                } else if self.links[i].job == Job::Sending
+                    && link != Link::WebSocket
+                    && self.http[i].status == 200
+                {
                     self.note.clear();
                     let cause = Cause::BadHttp("HTTP response before the request was complete");
                     self.link_failed(link, DisconnectReason::TransportError, cause);
@@ -88,7 +93,10 @@ impl Engine<'_> {
             }
             Ok(HttpStep::Body { n }) => return self.http_body(link, n),
             Ok(HttpStep::End) => {
-                if link == Link::Poll && self.http[i].status == 200 && (self.rx[0].message_len() > 0 || self.poll_skipped.is_some()) {
+                if link == Link::Poll
+                    && self.http[i].status == 200
+                    && (self.rx[0].message_len() > 0 || self.poll_skipped.is_some())
+                {
                     // The last packet has no separator behind it.
                     self.poll_ended = true;
                     return self.polled_packet();
@@ -103,7 +111,9 @@ impl Engine<'_> {
     fn header(&mut self, link: Link, len: usize) {
         let rx = self.rx_of(link);
         let line = core::str::from_utf8(&self.rx[rx].stream()[..len]).unwrap_or("");
-        let Some((name, value)) = line.split_once(':') else { return };
+        let Some((name, value)) = line.split_once(':') else {
+            return;
+        };
         if name.eq_ignore_ascii_case("set-cookie") {
             if self.config.cookies {
                 self.cookies.set(value.trim(), self.now);
@@ -139,7 +149,11 @@ impl Engine<'_> {
             return None;
         }
         // The answer to a POST is of no interest; an error's body is, up to a point.
-        let keep = if self.http[i].status == 200 { 0 } else { ERROR_BODY.saturating_sub(self.rx[rx].message_len()).min(n) };
+        let keep = if self.http[i].status == 200 {
+            0
+        } else {
+            ERROR_BODY.saturating_sub(self.rx[rx].message_len()).min(n)
+        };
         if keep > 0 {
             self.rx[rx].take(keep);
         }
@@ -167,7 +181,11 @@ impl Engine<'_> {
         if link == Link::WebSocket {
             self.note.clear();
             let page = self.http[i].html && self.ws_is_main;
-            let cause = if page { Cause::Html(status) } else { Cause::WebSocketHandshake };
+            let cause = if page {
+                Cause::Html(status)
+            } else {
+                Cause::WebSocketHandshake
+            };
             self.link_failed(link, DisconnectReason::TransportError, cause);
             return;
         }
@@ -179,7 +197,11 @@ impl Engine<'_> {
             // An answer without a packet: asking on would be a busy loop.
             self.note.clear();
             let opening = matches!(self.state, State::Opening(_));
-            let cause = if opening { Cause::NotEngineIo } else { Cause::Packet(PacketError::Type) };
+            let cause = if opening {
+                Cause::NotEngineIo
+            } else {
+                Cause::Packet(PacketError::Type)
+            };
             self.fail(DisconnectReason::TransportError, cause);
             return;
         }
@@ -198,7 +220,9 @@ impl Engine<'_> {
             self.doom(link);
         } else {
             // A second early, so that the server does not close just as the next request goes out.
-            state.stale_at = patience.map(|s| self.now + Duration::from_secs(u64::from(s)).saturating_sub(Duration::from_secs(1)));
+            state.stale_at = patience.map(|s| {
+                self.now + Duration::from_secs(u64::from(s)).saturating_sub(Duration::from_secs(1))
+            });
         }
     }
 
@@ -207,14 +231,20 @@ impl Engine<'_> {
         let (i, rx) = (link.index(), self.rx_of(link));
         let status = self.http[i].status;
         if (300..400).contains(&status) {
-            self.link_failed(link, DisconnectReason::TransportError, Cause::Redirect(status));
+            self.link_failed(
+                link,
+                DisconnectReason::TransportError,
+                Cause::Redirect(status),
+            );
             return;
         }
         let body = self.rx[rx].message();
         let text = core::str::from_utf8(body).unwrap_or("").trim();
         let mut code = None;
         if json::check_value(text.as_bytes()) == Ok(json::Kind::Object) {
-            code = json::field(text, "code").and_then(json::as_u64).and_then(|n| u8::try_from(n).ok());
+            code = json::field(text, "code")
+                .and_then(json::as_u64)
+                .and_then(|n| u8::try_from(n).ok());
             let message = json::field(text, "message").unwrap_or("").trim_matches('"');
             self.note.set_lossy(message.as_bytes());
         } else if json::check_value(text.as_bytes()) == Ok(json::Kind::String) {
@@ -228,7 +258,11 @@ impl Engine<'_> {
         if link == Link::Post && (code == Some(1) || matches!(status, 404 | 502 | 503)) {
             self.outbox.post_refused();
         }
-        self.link_failed(link, DisconnectReason::TransportError, Cause::Http { status, code });
+        self.link_failed(
+            link,
+            DisconnectReason::TransportError,
+            Cause::Http { status, code },
+        );
     }
 
     // ---- WebSocket ----
@@ -242,7 +276,11 @@ impl Engine<'_> {
             && http.accept.as_str().as_bytes() == self.ws_accept;
         if !accepted {
             self.note.clear();
-            self.link_failed(Link::WebSocket, DisconnectReason::TransportError, Cause::WebSocketHandshake);
+            self.link_failed(
+                Link::WebSocket,
+                DisconnectReason::TransportError,
+                Cause::WebSocketHandshake,
+            );
             return;
         }
         self.links[i].job = Job::Frames;
@@ -267,7 +305,11 @@ impl Engine<'_> {
         match self.ws.step(&mut self.rx[rx], limit) {
             Err(error) => {
                 self.note.clear();
-                self.link_failed(Link::WebSocket, DisconnectReason::TransportError, error.into());
+                self.link_failed(
+                    Link::WebSocket,
+                    DisconnectReason::TransportError,
+                    error.into(),
+                );
                 None
             }
             Ok(None) => {
@@ -374,7 +416,10 @@ impl Engine<'_> {
             let rx = &mut self.rx[0];
             let Some(len) = payload::decode_in_place(&mut rx.message_mut()[1..]) else {
                 self.note.clear();
-                self.fail(DisconnectReason::ParseError, Cause::Packet(PacketError::Encoding));
+                self.fail(
+                    DisconnectReason::ParseError,
+                    Cause::Packet(PacketError::Encoding),
+                );
                 return None;
             };
             rx.trim_message(1, len);
@@ -383,9 +428,15 @@ impl Engine<'_> {
         let message = self.rx[0].message();
         let kind = Type::of(message);
         if let State::Opening(transport) = self.state {
-            let text = core::str::from_utf8(message).ok().and_then(|text| text.get(1..));
-            let handshake = text.filter(|_| kind == Some(Type::Open)).and_then(Handshake::parse);
-            return match handshake.and_then(|handshake| Some((Short::exact(handshake.sid)?, handshake))) {
+            let text = core::str::from_utf8(message)
+                .ok()
+                .and_then(|text| text.get(1..));
+            let handshake = text
+                .filter(|_| kind == Some(Type::Open))
+                .and_then(Handshake::parse);
+            return match handshake
+                .and_then(|handshake| Some((Short::exact(handshake.sid)?, handshake)))
+            {
                 Some((sid, handshake)) => {
                     let upgrade = handshake.upgrade;
                     self.sid = sid;
@@ -418,7 +469,10 @@ impl Engine<'_> {
                 let mut note = Short::EMPTY;
                 note.set_lossy(&message[..message.len().min(60)]);
                 self.note = note;
-                self.fail(DisconnectReason::TransportError, Cause::Packet(PacketError::Type));
+                self.fail(
+                    DisconnectReason::TransportError,
+                    Cause::Packet(PacketError::Type),
+                );
                 None
             }
         }
@@ -430,7 +484,10 @@ impl Engine<'_> {
         self.phase_at = None;
         if transport == Transport::WebSocket {
             self.remembered = true;
-        } else if upgrade_offered && self.config.upgrade && self.config.transports.allows(Transport::WebSocket) {
+        } else if upgrade_offered
+            && self.config.upgrade
+            && self.config.transports.allows(Transport::WebSocket)
+        {
             self.upgrade = Upgrade::Dialing;
             self.phase_at = Some(self.now + self.config.upgrade_timeout);
             self.want(Link::WebSocket);
@@ -444,7 +501,9 @@ impl Engine<'_> {
             self.pongs_ahead -= 1;
         } else {
             self.pong_due = true;
-            self.unasked_pong_at = self.reading_paused.then(|| self.now + self.unasked_pong_after());
+            self.unasked_pong_at = self
+                .reading_paused
+                .then(|| self.now + self.unasked_pong_after());
         }
         self.tidy_due = true;
     }

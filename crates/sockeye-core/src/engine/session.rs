@@ -19,7 +19,10 @@ impl Engine<'_> {
         } else {
             self.config.transports.first()
         };
-        self.phase_at = self.config.connect_timeout.map(|patience| self.now + patience);
+        self.phase_at = self
+            .config
+            .connect_timeout
+            .map(|patience| self.now + patience);
         self.dial(first);
     }
 
@@ -44,7 +47,11 @@ impl Engine<'_> {
         for rx in &mut self.rx {
             rx.clear();
         }
-        self.want(if self.ws_is_main { Link::WebSocket } else { Link::Poll });
+        self.want(if self.ws_is_main {
+            Link::WebSocket
+        } else {
+            Link::Poll
+        });
     }
 
     /// Asks the driver to open a link.
@@ -52,7 +59,10 @@ impl Engine<'_> {
         let state = &mut self.links[link.index()];
         // A link that is still to be closed is closed first: see `step`.
         let doomed = state.phase == Phase::Doomed;
-        *state = LinkState { reopen: doomed, ..LinkState::CLOSED };
+        *state = LinkState {
+            reopen: doomed,
+            ..LinkState::CLOSED
+        };
         self.inputs &= !(1 << link.index());
         state.phase = if doomed { Phase::Doomed } else { Phase::Wanted };
         self.http[link.index()] = HttpDecoder::new();
@@ -70,7 +80,10 @@ impl Engine<'_> {
             Phase::Closed | Phase::Wanted => Phase::Closed,
             Phase::Opening | Phase::Open | Phase::Doomed => Phase::Doomed,
         };
-        *state = LinkState { phase, ..LinkState::CLOSED };
+        *state = LinkState {
+            phase,
+            ..LinkState::CLOSED
+        };
         self.inputs &= !(1 << link.index());
         self.head.release_if(link);
         self.attention = true;
@@ -132,7 +145,11 @@ impl Engine<'_> {
             rx.shrink();
         }
         if !closing {
-            self.pending = Some(Happening::Closed { reason, cause, opened: opening.is_none() });
+            self.pending = Some(Happening::Closed {
+                reason,
+                cause,
+                opened: opening.is_none(),
+            });
         }
     }
 
@@ -200,7 +217,11 @@ impl Engine<'_> {
         self.heartbeat_at = None;
         self.unasked_pong_at = None;
         self.phase_at = Some(self.now + self.config.close_timeout);
-        self.pending = Some(Happening::Closed { reason: DisconnectReason::TransportClose, cause, opened: true });
+        self.pending = Some(Happening::Closed {
+            reason: DisconnectReason::TransportClose,
+            cause,
+            opened: true,
+        });
     }
 
     /// Cuts the session without a goodbye and without a word to the client.

@@ -8,9 +8,9 @@ use crate::client::acks::AckEntry;
 use crate::client::nsp::NspEntry;
 use crate::config::{Config, Transport};
 use crate::engine::outbox::Slot;
+use rx::HOLD_ROOM;
 #[cfg(feature = "alloc")]
 use rx::RX_CHUNK;
-use rx::HOLD_ROOM;
 pub(crate) use rx::{RECORD, RxBuf};
 
 /// A byte area: a borrowed slice, or a vector that grows up to `max`.
@@ -27,7 +27,10 @@ pub(crate) enum Bytes<'a> {
 impl Bytes<'_> {
     #[cfg(feature = "alloc")]
     pub(crate) const fn growable(max: usize) -> Self {
-        Self::Growable { buf: alloc::vec::Vec::new(), max }
+        Self::Growable {
+            buf: alloc::vec::Vec::new(),
+            max,
+        }
     }
 
     pub(crate) fn get(&self) -> &[u8] {
@@ -105,12 +108,19 @@ pub(crate) enum Table<'a, T> {
 
 impl<'a, T: Default> Table<'a, T> {
     pub(crate) const fn fixed(buf: &'a mut [T]) -> Self {
-        Self::Fixed { buf, head: 0, len: 0 }
+        Self::Fixed {
+            buf,
+            head: 0,
+            len: 0,
+        }
     }
 
     #[cfg(feature = "alloc")]
     pub(crate) const fn growable(max: usize) -> Self {
-        Self::Growable { deque: alloc::collections::VecDeque::new(), max }
+        Self::Growable {
+            deque: alloc::collections::VecDeque::new(),
+            max,
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -284,7 +294,10 @@ impl<
             assert!(RX >= 512, "Storage: RX must be at least 512 bytes");
             assert!(TX >= 256, "Storage: TX must be at least 256 bytes");
             assert!(HEAD >= 256, "Storage: HEAD must be at least 256 bytes");
-            assert!(PACKETS >= 2 && NAMESPACES >= 1, "Storage: PACKETS >= 2 and NAMESPACES >= 1");
+            assert!(
+                PACKETS >= 2 && NAMESPACES >= 1,
+                "Storage: PACKETS >= 2 and NAMESPACES >= 1"
+            );
         }
         Self {
             rx: [0; RX],
@@ -304,7 +317,10 @@ impl<
             head: Bytes::Fixed(&mut self.head),
             acks: Table::fixed(self.acks.write([const { AckEntry::EMPTY }; ACKS])),
             slots: Table::fixed(self.slots.write([const { Slot::EMPTY }; PACKETS])),
-            namespaces: Table::fixed(self.namespaces.write([const { NspEntry::EMPTY }; NAMESPACES])),
+            namespaces: Table::fixed(
+                self.namespaces
+                    .write([const { NspEntry::EMPTY }; NAMESPACES]),
+            ),
         }
     }
 }
@@ -327,7 +343,9 @@ impl<
 enum RxMemory<'a> {
     Fixed(&'a mut [u8]),
     #[cfg(feature = "alloc")]
-    Growable { max: usize },
+    Growable {
+        max: usize,
+    },
 }
 
 /// The memory a client works in: borrowed from a [`Storage`], or growable.
@@ -346,7 +364,9 @@ impl<'a> Memory<'a> {
     #[cfg(feature = "alloc")]
     pub const fn growable(limits: &crate::Limits) -> Memory<'static> {
         Memory {
-            rx: RxMemory::Growable { max: limits.receive.saturating_add(RX_CHUNK) },
+            rx: RxMemory::Growable {
+                max: limits.receive.saturating_add(RX_CHUNK),
+            },
             tx: Bytes::growable(limits.send),
             head: Bytes::growable(64 << 10),
             acks: Table::growable(limits.acks),
@@ -360,7 +380,11 @@ impl<'a> Memory<'a> {
         let polling = config.transports.allows(Transport::Polling);
         match core::mem::replace(&mut rx.rx, RxMemory::Fixed(&mut [])) {
             RxMemory::Fixed(all) => {
-                let aux = if polling { (all.len() / 4).min(1024) } else { 0 };
+                let aux = if polling {
+                    (all.len() / 4).min(1024)
+                } else {
+                    0
+                };
                 // On the WebSocket a whole control frame must fit.
                 let ws = if polling { aux.max(HOLD_ROOM) } else { 0 };
                 let (main, rest) = all.split_at_mut(all.len() - aux - ws);
@@ -391,7 +415,10 @@ mod tests {
         t.push(5).unwrap();
         t.push(6).unwrap();
         t.remove(1, 2);
-        assert_eq!(t.iter().copied().collect::<alloc_for_tests::Vec<_>>(), [3, 6]);
+        assert_eq!(
+            t.iter().copied().collect::<alloc_for_tests::Vec<_>>(),
+            [3, 6]
+        );
     }
 
     mod alloc_for_tests {

@@ -31,7 +31,15 @@ pub(crate) struct RxBuf<'a> {
 
 impl<'a> RxBuf<'a> {
     pub(super) const fn new(mem: Bytes<'a>) -> Self {
-        Self { mem, held: 0, msg: RECORD, msg_len: 0, start: RECORD, end: RECORD, filled: false }
+        Self {
+            mem,
+            held: 0,
+            msg: RECORD,
+            msg_len: 0,
+            start: RECORD,
+            end: RECORD,
+            filled: false,
+        }
     }
 
     /// An area without room, in the place of one that is lent out.
@@ -76,7 +84,11 @@ impl<'a> RxBuf<'a> {
         let len = self.mem.len();
         if len.saturating_sub(self.end) < (len / 4).max(64) || (self.filled && len < RX_CHUNK) {
             self.compact();
-            let want = if self.filled && len < RX_CHUNK { (len * 2).max(RX_FIRST) } else { (self.end + 256).max(RX_FIRST) };
+            let want = if self.filled && len < RX_CHUNK {
+                (len * 2).max(RX_FIRST)
+            } else {
+                (self.end + 256).max(RX_FIRST)
+            };
             if len.saturating_sub(self.end) < (len / 4).max(64) || self.filled {
                 // At the cap, whatever is left has to do.
                 let _ = self.mem.grow(want.min(self.mem.max()));
@@ -106,9 +118,13 @@ impl<'a> RxBuf<'a> {
         let to = self.held + RECORD;
         if self.msg_len > 0 {
             if self.msg > to {
-                self.mem.get_mut().copy_within(self.msg..self.msg + self.msg_len, to);
+                self.mem
+                    .get_mut()
+                    .copy_within(self.msg..self.msg + self.msg_len, to);
                 if self.start == self.msg + self.msg_len {
-                    self.mem.get_mut().copy_within(self.start..self.end, to + self.msg_len);
+                    self.mem
+                        .get_mut()
+                        .copy_within(self.start..self.end, to + self.msg_len);
                     self.end -= self.start - to - self.msg_len;
                     self.start = to + self.msg_len;
                 }
@@ -144,7 +160,9 @@ impl<'a> RxBuf<'a> {
         if self.msg_len == 0 {
             self.msg = self.start;
         } else if self.msg + self.msg_len != self.start {
-            self.mem.get_mut().copy_within(self.start..self.start + n, self.msg + self.msg_len);
+            self.mem
+                .get_mut()
+                .copy_within(self.start..self.start + n, self.msg + self.msg_len);
         }
         self.msg_len += n;
         self.start += n;
@@ -152,11 +170,17 @@ impl<'a> RxBuf<'a> {
 
     /// The message assembled so far.
     pub(crate) fn message(&self) -> &[u8] {
-        self.mem.get().get(self.msg..self.msg + self.msg_len).unwrap_or_default()
+        self.mem
+            .get()
+            .get(self.msg..self.msg + self.msg_len)
+            .unwrap_or_default()
     }
 
     pub(crate) fn message_mut(&mut self) -> &mut [u8] {
-        self.mem.get_mut().get_mut(self.msg..self.msg + self.msg_len).unwrap_or_default()
+        self.mem
+            .get_mut()
+            .get_mut(self.msg..self.msg + self.msg_len)
+            .unwrap_or_default()
     }
 
     pub(crate) fn message_len(&self) -> usize {
@@ -218,7 +242,11 @@ impl<'a> RxBuf<'a> {
     }
 
     fn first(&self) -> usize {
-        if self.msg_len > 0 { self.msg } else { self.start }
+        if self.msg_len > 0 {
+            self.msg
+        } else {
+            self.start
+        }
     }
 
     /// Moves message and stream towards the end until `gap` bytes are free behind the records.

@@ -172,8 +172,14 @@ impl<'de> JsonDe<'de> {
             b'n' => Unexpected::Unit,
             b'-' | b'0'..=b'9' => {
                 let text = self.number_text()?;
-                let kind = if text.contains(['.', 'e', 'E']) { "floating point" } else { "integer" };
-                return Err(DecodeError::custom(format_args!("expected {expected}, found {kind} `{text}`")));
+                let kind = if text.contains(['.', 'e', 'E']) {
+                    "floating point"
+                } else {
+                    "integer"
+                };
+                return Err(DecodeError::custom(format_args!(
+                    "expected {expected}, found {kind} `{text}`"
+                )));
             }
             _ => return Err(malformed()),
         };

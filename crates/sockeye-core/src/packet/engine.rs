@@ -52,18 +52,23 @@ impl<'a> Handshake<'a> {
             return None;
         }
         let millis = |key, default| {
-            let value = json::field(data, key).and_then(json::as_u64).filter(|ms| *ms > 0);
+            let value = json::field(data, key)
+                .and_then(json::as_u64)
+                .filter(|ms| *ms > 0);
             // A day bounds nonsense values without touching real ones.
             Duration::from_millis(value.unwrap_or(default).min(86_400_000))
         };
-        let sid = json::field(data, "sid").and_then(json::as_str)?.as_plain()?;
+        let sid = json::field(data, "sid")
+            .and_then(json::as_str)?
+            .as_plain()?;
         if sid.is_empty() || !sid.bytes().all(|b| b.is_ascii_graphic()) {
             return None;
         }
         Some(Self {
             sid,
             upgrade: json::field(data, "upgrades").is_some_and(|list| {
-                json::array_items(list).any(|item| json::as_str(item).is_some_and(|name| name == *"websocket"))
+                json::array_items(list)
+                    .any(|item| json::as_str(item).is_some_and(|name| name == *"websocket"))
             }),
             ping_interval: millis("pingInterval", 25_000),
             ping_timeout: millis("pingTimeout", 20_000),
@@ -82,11 +87,25 @@ mod tests {
     fn reads_the_handshake_leniently() {
         let full = r#"{"sid":"lv_VI97HAXpY6yYWAAAC","upgrades":["websocket"],"pingInterval":300,"pingTimeout":200,"maxPayload":1000000,"x":{}}"#;
         let h = Handshake::parse(full).unwrap();
-        assert_eq!((h.sid, h.upgrade, h.max_payload), ("lv_VI97HAXpY6yYWAAAC", true, 1_000_000));
+        assert_eq!(
+            (h.sid, h.upgrade, h.max_payload),
+            ("lv_VI97HAXpY6yYWAAAC", true, 1_000_000)
+        );
         assert_eq!(h.ping_interval + h.ping_timeout, Duration::from_millis(500));
         let bare = Handshake::parse(r#"{"sid":"a","pingInterval":"x"}"#).unwrap();
-        assert_eq!((bare.upgrade, bare.max_payload, bare.ping_interval), (false, 0, Duration::from_secs(25)));
-        for bad in ["", "{}", "[]", r#"{"sid":1}"#, r#"{"sid":""}"#, r#"{"sid":"a b"}"#, r#"{"sid":"a"} x"#] {
+        assert_eq!(
+            (bare.upgrade, bare.max_payload, bare.ping_interval),
+            (false, 0, Duration::from_secs(25))
+        );
+        for bad in [
+            "",
+            "{}",
+            "[]",
+            r#"{"sid":1}"#,
+            r#"{"sid":""}"#,
+            r#"{"sid":"a b"}"#,
+            r#"{"sid":"a"} x"#,
+        ] {
             assert_eq!(Handshake::parse(bad), None, "{bad}");
         }
     }

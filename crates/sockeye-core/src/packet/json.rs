@@ -173,7 +173,11 @@ fn expect_end(b: &[u8], left: &[u8]) -> Result<(), JsonError> {
     if left.is_empty() {
         return Ok(());
     }
-    let left = if left.is_empty() { left } else { scan::trim(left) };
+    let left = if left.is_empty() {
+        left
+    } else {
+        scan::trim(left)
+    };
     if left.is_empty() {
         Ok(())
     } else {

@@ -112,10 +112,19 @@ impl From<JsonError> for PacketError {
 
 /// Event names that only the library itself fires: neither accepted nor sent (A7 item 78).
 pub(crate) fn is_reserved(name: &Text<'_>) -> bool {
-    const NAMES: [&str; 6] =
-        ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"];
+    const NAMES: [&str; 6] = [
+        "connect",
+        "connect_error",
+        "disconnect",
+        "disconnecting",
+        "newListener",
+        "removeListener",
+    ];
     // By far the most names are ruled out by their first letter; a backslash may hide any.
-    let suspect = matches!(name.as_raw().as_bytes().first(), Some(b'c' | b'd' | b'n' | b'r' | b'\\'));
+    let suspect = matches!(
+        name.as_raw().as_bytes().first(),
+        Some(b'c' | b'd' | b'n' | b'r' | b'\\')
+    );
     suspect && NAMES.iter().any(|reserved| *name == **reserved)
 }
 
@@ -128,11 +137,13 @@ pub(crate) struct Span {
 
 impl Span {
     pub(crate) fn of<'t>(&self, text: &'t str) -> &'t str {
-        text.get(self.start as usize..self.end as usize).unwrap_or("")
+        text.get(self.start as usize..self.end as usize)
+            .unwrap_or("")
     }
 
     pub(crate) fn bytes<'t>(&self, text: &'t [u8]) -> &'t [u8] {
-        text.get(self.start as usize..self.end as usize).unwrap_or_default()
+        text.get(self.start as usize..self.end as usize)
+            .unwrap_or_default()
     }
 
     pub(crate) const fn is_empty(self) -> bool {
@@ -161,7 +172,11 @@ pub(crate) struct Parsed {
 /// Reads and validates a packet, which is shorter than 4 GiB.
 pub(crate) fn parse(packet: &str, max_attachments: u16) -> Result<Parsed, PacketError> {
     let text = packet.as_bytes();
-    let kind = text.first().copied().and_then(Kind::of).ok_or(PacketError::Type)?;
+    let kind = text
+        .first()
+        .copied()
+        .and_then(Kind::of)
+        .ok_or(PacketError::Type)?;
     let mut at = 1;
     let mut attachments = 0;
     if kind.is_binary() {
@@ -175,8 +190,14 @@ pub(crate) fn parse(packet: &str, max_attachments: u16) -> Result<Parsed, Packet
     let mut nsp = Span::default();
     if text.get(at) == Some(&b'/') {
         // The comma may be missing when nothing follows (A8 item 91).
-        let end = text[at..].iter().position(|b| *b == b',').map_or(text.len(), |n| at + n);
-        nsp = Span { start: at as u32, end: end as u32 };
+        let end = text[at..]
+            .iter()
+            .position(|b| *b == b',')
+            .map_or(text.len(), |n| at + n);
+        nsp = Span {
+            start: at as u32,
+            end: end as u32,
+        };
         if end == at + 1 {
             nsp = Span::default();
         }
@@ -184,7 +205,10 @@ pub(crate) fn parse(packet: &str, max_attachments: u16) -> Result<Parsed, Packet
     }
     let (id, end) = digits(text, at).ok_or(PacketError::Id)?;
     let id = (end > at).then_some(id);
-    let data = Span { start: end as u32, end: text.len() as u32 };
+    let data = Span {
+        start: end as u32,
+        end: text.len() as u32,
+    };
     let mut parsed = Parsed {
         kind,
         nsp,
@@ -221,7 +245,10 @@ pub(crate) fn parse(packet: &str, max_attachments: u16) -> Result<Parsed, Packet
             }
         }
         Kind::ConnectError => {
-            if !matches!(json::check_value(json)?, json::Kind::Object | json::Kind::String) {
+            if !matches!(
+                json::check_value(json)?,
+                json::Kind::Object | json::Kind::String
+            ) {
                 return Err(PacketError::Payload);
             }
         }
@@ -234,7 +261,10 @@ fn event(packet: &mut Parsed, text: &str) -> Result<(), PacketError> {
     let json = &text.as_bytes()[base as usize..];
     let scan = json::scan_array(json)?;
     let first = &json[scan.first.start as usize..scan.first.end as usize];
-    packet.name = Span { start: base + scan.first.start, end: base + scan.first.end };
+    packet.name = Span {
+        start: base + scan.first.start,
+        end: base + scan.first.end,
+    };
     match first.first() {
         Some(b'"') => {
             packet.name.start += 1;
@@ -250,8 +280,15 @@ fn event(packet: &mut Parsed, text: &str) -> Result<(), PacketError> {
     if let Some(comma) = scan.rest {
         packet.comma = base + comma;
         let last = &json[scan.last.start as usize..scan.last.end as usize];
-        if last.len() >= 2 && last[0] == b'"' && last.len() <= crate::limits::ID_LEN + 2 && !last.contains(&b'\\') {
-            packet.last_text = Span { start: base + scan.last.start + 1, end: base + scan.last.end - 1 };
+        if last.len() >= 2
+            && last[0] == b'"'
+            && last.len() <= crate::limits::ID_LEN + 2
+            && !last.contains(&b'\\')
+        {
+            packet.last_text = Span {
+                start: base + scan.last.start + 1,
+                end: base + scan.last.end - 1,
+            };
         }
     }
     Ok(())
@@ -292,7 +329,11 @@ impl<'a> Packet<'a> {
         let parsed = parse(text, max_attachments)?;
         Ok(Self {
             kind: parsed.kind,
-            nsp: if parsed.nsp.is_empty() { "/" } else { parsed.nsp.of(text) },
+            nsp: if parsed.nsp.is_empty() {
+                "/"
+            } else {
+                parsed.nsp.of(text)
+            },
             id: parsed.id,
             attachments: parsed.attachments,
             data: parsed.data.of(text),
@@ -316,9 +357,15 @@ pub(crate) struct Prefix<'a> {
 
 impl Prefix<'_> {
     pub(crate) fn len(&self) -> usize {
-        2 + if self.kind.is_binary() { decimal_len(self.attachments as u64) + 1 } else { 0 }
-            + if self.nsp == "/" { 0 } else { self.nsp.len() + 1 }
-            + self.id.map_or(0, decimal_len)
+        2 + if self.kind.is_binary() {
+            decimal_len(self.attachments as u64) + 1
+        } else {
+            0
+        } + if self.nsp == "/" {
+            0
+        } else {
+            self.nsp.len() + 1
+        } + self.id.map_or(0, decimal_len)
     }
 
     /// Writes into `out`, which has exactly [`Self::len`] bytes.

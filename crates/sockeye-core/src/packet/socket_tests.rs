@@ -10,11 +10,17 @@ fn ok(text: &str) -> Packet<'_> {
 #[test]
 fn reads_every_kind() {
     let p = ok(r#"2["foo"]"#);
-    assert_eq!((p.kind, p.nsp, p.id, p.data), (Kind::Event, "/", None, r#"["foo"]"#));
+    assert_eq!(
+        (p.kind, p.nsp, p.id, p.data),
+        (Kind::Event, "/", None, r#"["foo"]"#)
+    );
     let p = ok(r#"2/admin,456["project:delete",123]"#);
     assert_eq!((p.nsp, p.id), ("/admin", Some(456)));
     let p = ok(r#"52-/admin,012["a",{"_placeholder":true,"num":1}]"#);
-    assert_eq!((p.kind, p.attachments, p.id), (Kind::BinaryEvent, 2, Some(12)));
+    assert_eq!(
+        (p.kind, p.attachments, p.id),
+        (Kind::BinaryEvent, 2, Some(12))
+    );
     assert_eq!(ok(r#"30[]"#).id, Some(0));
     assert_eq!(ok(r#"61-7[{"_placeholder":true,"num":0}]"#).attachments, 1);
     assert_eq!(ok(r#"0{"sid":"x"}"#).kind, Kind::Connect);
@@ -92,10 +98,21 @@ fn prefix_round_trips() {
         (Kind::Event, 0, "/", None, "42"),
         (Kind::Event, 0, "/", Some(0), "420"),
         (Kind::BinaryEvent, 10, "/a", Some(12), "4510-/a,12"),
-        (Kind::Ack, 0, "/a", Some(u64::MAX), "43/a,18446744073709551615"),
+        (
+            Kind::Ack,
+            0,
+            "/a",
+            Some(u64::MAX),
+            "43/a,18446744073709551615",
+        ),
         (Kind::Disconnect, 0, "/a", None, "41/a,"),
     ] {
-        let prefix = Prefix { kind, attachments, nsp, id };
+        let prefix = Prefix {
+            kind,
+            attachments,
+            nsp,
+            id,
+        };
         let mut out = vec![0; prefix.len()];
         prefix.write(&mut out);
         assert_eq!(String::from_utf8(out).unwrap(), want, "{prefix:?}");

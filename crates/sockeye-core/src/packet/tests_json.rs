@@ -499,7 +499,9 @@ mod generated {
                     prop_assert_eq!(check_value(&text.as_bytes()[..=at]), verdict, "{}", text);
                     match check_value(&text.as_bytes()[..at]) {
                         Ok(_) => {}
-                        Err(before) => prop_assert_eq!(before, JsonError::End { at: at as u32 }, "{}", text),
+                        Err(before) => {
+                            prop_assert_eq!(before, JsonError::End { at: at as u32 }, "{}", text)
+                        }
                     }
                 }
             }

@@ -30,7 +30,9 @@ impl fmt::Display for HttpError {
             Self::StatusLine => "the server does not speak HTTP/1.1",
             Self::Head => "HTTP response head too long",
             Self::Length => "bad Content-Length in the HTTP response",
-            Self::Coding => "unsupported Transfer-Encoding or Content-Encoding in the HTTP response",
+            Self::Coding => {
+                "unsupported Transfer-Encoding or Content-Encoding in the HTTP response"
+            }
             Self::Chunk => "malformed chunk in the HTTP response",
         })
     }
@@ -142,7 +144,9 @@ impl HttpDecoder {
         loop {
             match self.state {
                 State::Status => {
-                    let Some(len) = self.line(rx)? else { return Ok(Step::Wait) };
+                    let Some(len) = self.line(rx)? else {
+                        return Ok(Step::Wait);
+                    };
                     let line = trim(&rx.stream()[..len]);
                     if self.skipping {
                         return Err(HttpError::StatusLine);
@@ -156,7 +160,9 @@ impl HttpDecoder {
                     self.state = State::Headers;
                 }
                 State::Headers => {
-                    let Some(len) = self.line(rx)? else { return Ok(Step::Wait) };
+                    let Some(len) = self.line(rx)? else {
+                        return Ok(Step::Wait);
+                    };
                     if self.skipping {
                         self.skipping = false;
                         self.end_line(rx, len);
@@ -226,7 +232,15 @@ impl HttpDecoder {
 
     fn status_line(&mut self, line: &[u8]) -> Result<(), HttpError> {
         let rest = line.strip_prefix(b"HTTP/1.").ok_or(HttpError::StatusLine)?;
-        let [minor @ b'0'..=b'9', b' ', a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', tail @ ..] = rest else {
+        let [
+            minor @ b'0'..=b'9',
+            b' ',
+            a @ b'1'..=b'9',
+            b @ b'0'..=b'9',
+            c @ b'0'..=b'9',
+            tail @ ..,
+        ] = rest
+        else {
             return Err(HttpError::StatusLine);
         };
         if !matches!(tail, [] | [b' ', ..]) {
@@ -241,11 +255,15 @@ impl HttpDecoder {
     /// Reads one header line; whether the caller wants to see it.
     fn header_line(&mut self, rx: &RxBuf<'_>, len: usize) -> Result<bool, HttpError> {
         let line = &rx.stream()[..len];
-        let Some(colon) = line.iter().position(|b| *b == b':') else { return Ok(false) };
+        let Some(colon) = line.iter().position(|b| *b == b':') else {
+            return Ok(false);
+        };
         let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
         let is = |wanted: &str| name.eq_ignore_ascii_case(wanted.as_bytes());
         if is("content-length") {
-            let n = core::str::from_utf8(value).ok().filter(|v| v.bytes().all(|b| b.is_ascii_digit()));
+            let n = core::str::from_utf8(value)
+                .ok()
+                .filter(|v| v.bytes().all(|b| b.is_ascii_digit()));
             let n = n.and_then(|v| v.parse().ok()).ok_or(HttpError::Length)?;
             if self.length.is_some_and(|old| old != n) {
                 return Err(HttpError::Length);
@@ -273,7 +291,10 @@ impl HttpDecoder {
         } else if is("keep-alive") {
             self.keep_alive_timeout = core::str::from_utf8(value)
                 .ok()
-                .and_then(|v| v.split(',').find_map(|part| part.trim().strip_prefix("timeout=")))
+                .and_then(|v| {
+                    v.split(',')
+                        .find_map(|part| part.trim().strip_prefix("timeout="))
+                })
                 .and_then(|v| v.trim().parse().ok());
         } else if is("upgrade") {
             self.upgrade_websocket = value.eq_ignore_ascii_case(b"websocket");
@@ -313,7 +334,11 @@ impl HttpDecoder {
                     return Ok(if n == 0 { Step::Wait } else { Step::Body { n } });
                 }
                 Body::UntilClose => {
-                    return Ok(if available == 0 { Step::Wait } else { Step::Body { n: available } });
+                    return Ok(if available == 0 {
+                        Step::Wait
+                    } else {
+                        Step::Body { n: available }
+                    });
                 }
                 Body::ChunkEnd => match rx.stream() {
                     [b'\r', b'\n', ..] => {
@@ -331,20 +356,34 @@ impl HttpDecoder {
                     let stream = rx.stream();
                     let Some(end) = stream.iter().position(|b| *b == b'\n') else {
                         // 16 hex digits and a short extension are plenty.
-                        return if available > 256 { Err(HttpError::Chunk) } else { Ok(Step::Wait) };
+                        return if available > 256 {
+                            Err(HttpError::Chunk)
+                        } else {
+                            Ok(Step::Wait)
+                        };
                     };
                     let line = trim(&stream[..end]);
-                    let size = line.split(|b| *b == b';').next().unwrap_or_default().trim_ascii();
+                    let size = line
+                        .split(|b| *b == b';')
+                        .next()
+                        .unwrap_or_default()
+                        .trim_ascii();
                     let size = core::str::from_utf8(size)
                         .ok()
                         .filter(|s| s.bytes().all(|b| b.is_ascii_hexdigit()))
                         .and_then(|s| u64::from_str_radix(s, 16).ok())
                         .ok_or(HttpError::Chunk)?;
                     rx.consume(end + 1);
-                    self.body = if size == 0 { Body::Trailer } else { Body::Chunk(size) };
+                    self.body = if size == 0 {
+                        Body::Trailer
+                    } else {
+                        Body::Chunk(size)
+                    };
                 }
                 Body::Trailer => {
-                    let Some(len) = self.line(rx)? else { return Ok(Step::Wait) };
+                    let Some(len) = self.line(rx)? else {
+                        return Ok(Step::Wait);
+                    };
                     let empty = trim(&rx.stream()[..len]).is_empty() && !self.skipping;
                     self.skipping = false;
                     self.end_line(rx, len);

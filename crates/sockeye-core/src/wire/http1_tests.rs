@@ -47,7 +47,9 @@ fn any_split_gives_the_same_responses() {
     wire.push_str("HTTP/1.1 200\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nA;x=y\r\n0123456789\r\n0\r\nT: v\r\n\r\n");
     wire.push_str("HTTP/1.1 204 No Content\nconnection: Close\n\nHTTP/1.1 400 Bad\r\nX-Long: ");
     wire.push_str(&"y".repeat(900));
-    wire.push_str("\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\n{}HTTP/1.0 200 OK\r\n\r\nuntil the end");
+    wire.push_str(
+        "\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\n{}HTTP/1.0 200 OK\r\n\r\nuntil the end",
+    );
     let whole = read(wire.as_bytes(), usize::MAX, 4096).unwrap();
     let want: Vec<(u16, &[u8], bool)> = std::vec![
         (200, b"hello", true),
@@ -56,10 +58,24 @@ fn any_split_gives_the_same_responses() {
         (400, b"{}", true),
         (200, b"until the end", false),
     ];
-    assert_eq!(whole.iter().map(|(s, b, k)| (*s, b.as_slice(), *k)).collect::<Vec<_>>(), want);
+    assert_eq!(
+        whole
+            .iter()
+            .map(|(s, b, k)| (*s, b.as_slice(), *k))
+            .collect::<Vec<_>>(),
+        want
+    );
     for piece in 1..200 {
-        assert_eq!(read(wire.as_bytes(), piece, 4096).unwrap(), whole, "{piece}");
-        assert_eq!(read(wire.as_bytes(), piece, 160).unwrap(), whole, "{piece} in a small area");
+        assert_eq!(
+            read(wire.as_bytes(), piece, 4096).unwrap(),
+            whole,
+            "{piece}"
+        );
+        assert_eq!(
+            read(wire.as_bytes(), piece, 160).unwrap(),
+            whole,
+            "{piece} in a small area"
+        );
     }
 }
 
@@ -69,11 +85,26 @@ fn bad_responses_are_refused() {
         ("SSH-2.0-x\r\n", HttpError::StatusLine),
         ("HTTP/2 200\r\n", HttpError::StatusLine),
         ("HTTP/1.1 20 OK\r\n", HttpError::StatusLine),
-        ("HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", HttpError::Length),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", HttpError::Length),
-        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n", HttpError::Coding),
-        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", HttpError::Chunk),
-        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nabc", HttpError::Chunk),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+            HttpError::Length,
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+            HttpError::Length,
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
+            HttpError::Coding,
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+            HttpError::Chunk,
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nabc",
+            HttpError::Chunk,
+        ),
     ] {
         assert_eq!(read(wire.as_bytes(), 3, 512), Err(error), "{wire}");
     }

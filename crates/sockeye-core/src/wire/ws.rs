@@ -36,7 +36,9 @@ pub(crate) enum WsError {
 impl fmt::Display for WsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Reserved => "WebSocket frame with reserved bits or opcode (no extension was offered)",
+            Self::Reserved => {
+                "WebSocket frame with reserved bits or opcode (no extension was offered)"
+            }
             Self::Masked => "masked WebSocket frame from the server",
             Self::Control => "fragmented or over-long WebSocket control frame",
             Self::Fragment => "WebSocket fragments out of order",
@@ -74,13 +76,21 @@ pub(crate) struct WsDecoder {
 
 impl WsDecoder {
     /// Consumes what it can; `None` when more bytes are needed. A message in `rx` stays until the caller drops it.
-    pub(crate) fn step(&mut self, rx: &mut RxBuf<'_>, limit: usize) -> Result<Option<Item>, WsError> {
+    pub(crate) fn step(
+        &mut self,
+        rx: &mut RxBuf<'_>,
+        limit: usize,
+    ) -> Result<Option<Item>, WsError> {
         loop {
             if !self.in_payload {
                 let stream = rx.stream();
-                let [b0, b1, ..] = *stream else { return Ok(self.wait(rx)) };
+                let [b0, b1, ..] = *stream else {
+                    return Ok(self.wait(rx));
+                };
                 let opcode = b0 & 0x0f;
-                if b0 & 0x70 != 0 || !matches!(opcode, CONTINUATION | TEXT | BINARY | CLOSE | PING | PONG) {
+                if b0 & 0x70 != 0
+                    || !matches!(opcode, CONTINUATION | TEXT | BINARY | CLOSE | PING | PONG)
+                {
                     return Err(WsError::Reserved);
                 }
                 if b1 & 0x80 != 0 {
@@ -154,7 +164,13 @@ impl WsDecoder {
         None
     }
 
-    fn control(&mut self, rx: &mut RxBuf<'_>, opcode: u8, fin: bool, len: usize) -> Result<Option<Item>, WsError> {
+    fn control(
+        &mut self,
+        rx: &mut RxBuf<'_>,
+        opcode: u8,
+        fin: bool,
+        len: usize,
+    ) -> Result<Option<Item>, WsError> {
         if !fin || len > 125 {
             return Err(WsError::Control);
         }
@@ -207,7 +223,9 @@ pub(crate) fn write_header(out: &mut [u8], opcode: u8, len: usize, mask: [u8; 4]
 /// Masks, or unmasks, in place.
 #[inline]
 pub(crate) fn mask(bytes: &mut [u8], key: [u8; 4]) {
-    let wide = u64::from_ne_bytes([key[0], key[1], key[2], key[3], key[0], key[1], key[2], key[3]]);
+    let wide = u64::from_ne_bytes([
+        key[0], key[1], key[2], key[3], key[0], key[1], key[2], key[3],
+    ]);
     let (chunks, rest) = bytes.as_chunks_mut::<8>();
     for chunk in chunks {
         *chunk = (u64::from_ne_bytes(*chunk) ^ wide).to_ne_bytes();

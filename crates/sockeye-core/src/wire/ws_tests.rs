@@ -19,7 +19,11 @@ fn decode(bytes: &[u8], piece: usize, room: usize) -> Result<Vec<(char, Vec<u8>)
                 }
                 Item::Skipped { bytes, .. } => out.push(('s', bytes.to_string().into_bytes())),
                 Item::Ping { len } | Item::Close { len } => {
-                    let kind = if matches!(item, Item::Ping { .. }) { 'p' } else { 'c' };
+                    let kind = if matches!(item, Item::Ping { .. }) {
+                        'p'
+                    } else {
+                        'c'
+                    };
                     out.push((kind, rx.stream()[..len].to_vec()));
                     rx.consume(len);
                 }
@@ -70,11 +74,18 @@ fn any_split_gives_the_same_messages() {
     wire.extend(frame(0x81, b""));
     wire.extend(frame(0x88, &[3, 232]));
     let whole = decode(&wire, usize::MAX, 2048).unwrap();
-    assert_eq!(whole.iter().map(|(k, _)| *k).collect::<Vec<_>>(), ['t', 'p', 'o', 't', 'b', 't', 'c']);
+    assert_eq!(
+        whole.iter().map(|(k, _)| *k).collect::<Vec<_>>(),
+        ['t', 'p', 'o', 't', 'b', 't', 'c']
+    );
     assert_eq!(whole[3].1, "4émidend".as_bytes());
     for piece in 1..wire.len() {
         assert_eq!(decode(&wire, piece, 2048).unwrap(), whole, "{piece}");
-        assert_eq!(decode(&wire, piece, 340).unwrap(), whole, "{piece} in a small area");
+        assert_eq!(
+            decode(&wire, piece, 340).unwrap(),
+            whole,
+            "{piece} in a small area"
+        );
     }
 }
 
@@ -118,7 +129,10 @@ fn headers_and_masks() {
     assert_eq!(bytes[..5], [9, 9, 5, 5, 13]);
     assert_eq!(bytes[28], 28 ^ 9);
     // RFC 6455 section 1.3.
-    assert_eq!(&accept(b"dGhlIHNhbXBsZSBub25jZQ=="), b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    assert_eq!(
+        &accept(b"dGhlIHNhbXBsZSBub25jZQ=="),
+        b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+    );
     assert_eq!(&key(b"the sample nonce"), b"dGhlIHNhbXBsZSBub25jZQ==");
     let _ = size_of::<Memory<'_>>();
 }

@@ -147,7 +147,10 @@ fn a_timeout_takes_the_packet_along() {
             rig.ws("40{\"sid\":\"S1\"}");
             let log = rig.take_log();
             assert!(log.contains("ack #1 timeout"), "{log}");
-            assert!(!log.contains("gone") && log.ends_with("ws> 42[\"stays\"]\n"), "{log}");
+            assert!(
+                !log.contains("gone") && log.ends_with("ws> 42[\"stays\"]\n"),
+                "{log}"
+            );
         },
     );
     both(
@@ -200,7 +203,9 @@ fn a_cut_in_the_middle_of_a_batch() {
                 let nsp = rig.joined_ws();
                 let names = ["a", "b", "c", "d"];
                 for name in names {
-                    rig.client.emit(rig.now(), nsp, name, &(), EmitOptions::ACK).unwrap();
+                    rig.client
+                        .emit(rig.now(), nsp, name, &(), EmitOptions::ACK)
+                        .unwrap();
                 }
                 match rig.client.poll_output() {
                     sockeye_core::Output::Transmit(link) => {
@@ -214,13 +219,22 @@ fn a_cut_in_the_middle_of_a_batch() {
                 rig.cut(Link::WebSocket);
                 let whole = written.min(56) / 14;
                 let events = rig.take_events();
-                assert_eq!(events.matches(" disconnected\n").count(), whole, "{written}: {events}");
+                assert_eq!(
+                    events.matches(" disconnected\n").count(),
+                    whole,
+                    "{written}: {events}"
+                );
                 rig.pass(1_000);
                 rig.opened_ws();
                 rig.ws("40{\"sid\":\"S2\"}");
                 let log = rig.take_log();
-                let again: Vec<&str> = log.lines().filter(|line| line.starts_with("ws> 42")).collect();
-                let expected: Vec<String> = (whole..4).map(|i| format!("ws> 42{i}[\"{}\"]", names[i])).collect();
+                let again: Vec<&str> = log
+                    .lines()
+                    .filter(|line| line.starts_with("ws> 42"))
+                    .collect();
+                let expected: Vec<String> = (whole..4)
+                    .map(|i| format!("ws> 42{i}[\"{}\"]", names[i]))
+                    .collect();
                 assert_eq!(again, expected, "{written}");
             },
         );
@@ -235,7 +249,9 @@ fn a_cut_between_the_parts_of_a_packet() {
             |rig| {
                 let nsp = rig.joined_ws();
                 let args = (BinRef(&[1, 2]), BinRef(&[3, 4]));
-                rig.client.emit(rig.now(), nsp, "p", &args, EmitOptions::ACK).unwrap();
+                rig.client
+                    .emit(rig.now(), nsp, "p", &args, EmitOptions::ACK)
+                    .unwrap();
                 match rig.client.poll_output() {
                     sockeye_core::Output::Transmit(link) => {
                         let all = rig.client.transmit(link).len();
@@ -295,7 +311,11 @@ fn binary_answers_from_the_server() {
             || config(transports),
             |rig| {
                 let polling = transports == Transports::POLLING;
-                let nsp = if polling { rig.joined_polling("[]") } else { rig.joined_ws() };
+                let nsp = if polling {
+                    rig.joined_polling("[]")
+                } else {
+                    rig.joined_ws()
+                };
                 rig.emit(nsp, "give", &(), EmitOptions::ACK).unwrap();
                 rig.take_log();
                 if polling {
@@ -305,7 +325,10 @@ fn binary_answers_from_the_server() {
                     rig.ws("461-0[{\"_placeholder\":true,\"num\":0}]");
                     rig.ws_binary(&[5, 6]);
                 }
-                assert_eq!(rig.take_events(), "ack #1 [{\"_placeholder\":true,\"num\":0}] <0506>\n");
+                assert_eq!(
+                    rig.take_events(),
+                    "ack #1 [{\"_placeholder\":true,\"num\":0}] <0506>\n"
+                );
             },
         );
     }
@@ -349,7 +372,10 @@ fn cancelled() {
         || config(Transports::WEBSOCKET),
         |rig| {
             let nsp = rig.connect("/");
-            let held = rig.emit(nsp, "held", &(), EmitOptions::ACK).unwrap().unwrap();
+            let held = rig
+                .emit(nsp, "held", &(), EmitOptions::ACK)
+                .unwrap()
+                .unwrap();
             rig.client.cancel_ack(held);
             rig.opened_ws();
             rig.ws("40{\"sid\":\"S1\"}");
@@ -360,7 +386,12 @@ fn cancelled() {
             rig.ws("431[]");
             rig.pass(200);
             let log = rig.take_log();
-            assert!(!log.contains("held") && log.contains("ws> 421[\"sent\"]") && !log.contains("ack #"), "{log}");
+            assert!(
+                !log.contains("held")
+                    && log.contains("ws> 421[\"sent\"]")
+                    && !log.contains("ack #"),
+                "{log}"
+            );
         },
     );
 }
@@ -371,12 +402,16 @@ fn clearing_the_send_buffer() {
         || config(Transports::WEBSOCKET),
         |rig| {
             let nsp = rig.connect("/");
-            rig.emit(nsp, "a", &(BinRef(&[1]),), EmitOptions::ACK).unwrap();
+            rig.emit(nsp, "a", &(BinRef(&[1]),), EmitOptions::ACK)
+                .unwrap();
             rig.emit(nsp, "b", &(), EmitOptions::PLAIN).unwrap();
             assert_eq!(rig.client.send_queue_len(), 3);
             rig.client.clear_send_buffer(nsp);
             rig.drain();
-            assert_eq!((rig.client.send_queue_len(), rig.client.send_queue_bytes()), (0, 0));
+            assert_eq!(
+                (rig.client.send_queue_len(), rig.client.send_queue_bytes()),
+                (0, 0)
+            );
             assert!(rig.take_events().ends_with("ack #1 dropped\n"));
             // The CONNECT itself is not the application's to clear, nor a packet that is under way.
             rig.write[Link::WebSocket.index()] = 0;
@@ -406,7 +441,10 @@ fn volatile() {
             rig.ws("430[]");
             rig.write[Link::WebSocket.index()] = 0;
             rig.emit(nsp, "x", &(), EmitOptions::PLAIN).unwrap();
-            assert_eq!(rig.emit(nsp, "v", &(2,), EmitOptions::VOLATILE), Err(EmitError::NotWritable));
+            assert_eq!(
+                rig.emit(nsp, "v", &(2,), EmitOptions::VOLATILE),
+                Err(EmitError::NotWritable)
+            );
             rig.writable(Link::WebSocket, usize::MAX);
             rig.emit(nsp, "v", &(3,), EmitOptions::VOLATILE).unwrap();
             rig.expect("ws> 420[\"v\",1]\nws< 430[]\nack #1 []\nws> 42[\"x\"]\nws> 42[\"v\",3]");
@@ -422,7 +460,8 @@ fn outgoing_events_are_reported_when_they_leave() {
             rig.client.report_outgoing(true);
             rig.detached = false;
             let nsp = rig.connect("/");
-            rig.emit(nsp, "held", &(BinRef(&[1]),), EmitOptions::PLAIN).unwrap();
+            rig.emit(nsp, "held", &(BinRef(&[1]),), EmitOptions::PLAIN)
+                .unwrap();
             rig.opened_ws();
             rig.take_log();
             rig.ws("40{\"sid\":\"S1\"}");
@@ -453,17 +492,24 @@ fn volatile_packets_die_with_their_connection() {
         || config(Transports::WEBSOCKET),
         |rig| {
             let nsp = rig.joined_ws();
-            rig.client.emit(rig.now(), nsp, "kept", &(), EmitOptions::PLAIN).unwrap();
+            rig.client
+                .emit(rig.now(), nsp, "kept", &(), EmitOptions::PLAIN)
+                .unwrap();
             let mut volatile = EmitOptions::VOLATILE;
             volatile.ack = true;
-            rig.client.emit(rig.now(), nsp, "gone", &(BinRef(&[1]),), volatile).unwrap();
+            rig.client
+                .emit(rig.now(), nsp, "gone", &(BinRef(&[1]),), volatile)
+                .unwrap();
             rig.client.handle_closed(rig.now(), Link::WebSocket, None);
             rig.drain();
             assert!(rig.take_log().contains("ack #1 disconnected\n"));
             rig.pass(1_000);
             rig.opened_ws();
             rig.ws("40{\"sid\":\"S2\"}");
-            assert!(rig.take_log().ends_with("connected / id=S2\nws> 42[\"kept\"]\n"));
+            assert!(
+                rig.take_log()
+                    .ends_with("connected / id=S2\nws> 42[\"kept\"]\n")
+            );
         },
     );
 }
@@ -481,7 +527,8 @@ fn clearing_and_forgetting_finish_what_is_under_way() {
                     rig.take_log();
                     // A frame of 51 bytes and one of 8 for the attachment: the write stops somewhere.
                     rig.write[Link::WebSocket.index()] = 0;
-                    rig.emit(chat, "b", &(BinRef(&[1, 2]),), EmitOptions::PLAIN).unwrap();
+                    rig.emit(chat, "b", &(BinRef(&[1, 2]),), EmitOptions::PLAIN)
+                        .unwrap();
                     rig.emit(chat, "later", &(), EmitOptions::PLAIN).unwrap();
                     if written > 0 {
                         rig.client.handle_writable(rig.now(), Link::WebSocket);
@@ -497,8 +544,14 @@ fn clearing_and_forgetting_finish_what_is_under_way() {
                     rig.writable(Link::WebSocket, usize::MAX);
                     rig.emit(main, "on", &(), EmitOptions::PLAIN).unwrap();
                     let log = rig.take_log();
-                    let sent: Vec<&str> = log.lines().filter(|line| line.starts_with("ws> ")).collect();
-                    let mut expected = vec!["ws> 451-/chat,[\"b\",{\"_placeholder\":true,\"num\":0}]", "ws> <0102>"];
+                    let sent: Vec<&str> = log
+                        .lines()
+                        .filter(|line| line.starts_with("ws> "))
+                        .collect();
+                    let mut expected = vec![
+                        "ws> 451-/chat,[\"b\",{\"_placeholder\":true,\"num\":0}]",
+                        "ws> <0102>",
+                    ];
                     if forget {
                         // What this connection can still send it sends.
                         expected.extend(["ws> 42/chat,[\"later\"]", "ws> 41/chat,"]);

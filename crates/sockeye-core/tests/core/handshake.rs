@@ -1,6 +1,6 @@
 //! The first requests, byte by byte, and what the server may answer (A2, A3).
 
-use sockeye_core::{Entropy, EmitOptions, Link, NspOptions, Timestamp, Transports, text};
+use sockeye_core::{EmitOptions, Entropy, Link, NspOptions, Timestamp, Transports, text};
 use sockeye_testkit::{Opening, config};
 
 use crate::both;
@@ -115,10 +115,20 @@ fn options_in_the_request() {
             );
             rig.opened_polling("[\"websocket\"]");
             let get = rig.request(Link::Poll).unwrap();
-            assert!(get.target().ends_with("&b64=1&sid=E1&token=a%20b&x=1"), "{}", get.target());
+            assert!(
+                get.target().ends_with("&b64=1&sid=E1&token=a%20b&x=1"),
+                "{}",
+                get.target()
+            );
             assert_ne!(get.query("stamp"), Some(stamp.as_str()));
             let upgrade = rig.request(Link::WebSocket).unwrap();
-            assert!(upgrade.target().starts_with("/my/path?EIO=4&transport=websocket&stamp="), "{}", upgrade.target());
+            assert!(
+                upgrade
+                    .target()
+                    .starts_with("/my/path?EIO=4&transport=websocket&stamp="),
+                "{}",
+                upgrade.target()
+            );
             assert_eq!(upgrade.query("sid"), Some("E1"));
             assert_eq!(upgrade.header("x-device"), Some("7"));
             assert_eq!(upgrade.header("sec-websocket-protocol"), Some("soap, wamp"));
@@ -134,19 +144,25 @@ fn session_ids_are_escaped_in_the_query() {
             rig.connect("/");
             rig.get_reply("0{\"sid\":\"a+b/c=&%~\"}");
             assert_eq!(rig.client.engine_id(), Some("a+b/c=&%~"));
-            assert_eq!(rig.request(Link::Poll).unwrap().query("sid"), Some("a%2Bb%2Fc%3D%26%25~"));
+            assert_eq!(
+                rig.request(Link::Poll).unwrap().query("sid"),
+                Some("a%2Bb%2Fc%3D%26%25~")
+            );
         },
     );
 }
 
 #[test]
 fn stamps_follow_the_transport() {
-    for (timestamp, polling, websocket) in
-        [(Timestamp::Never, false, false), (Timestamp::Polling, true, false), (Timestamp::Always, true, true)]
-    {
-        for (transports, link, wanted) in
-            [(Transports::POLLING, Link::Poll, polling), (Transports::WEBSOCKET, Link::WebSocket, websocket)]
-        {
+    for (timestamp, polling, websocket) in [
+        (Timestamp::Never, false, false),
+        (Timestamp::Polling, true, false),
+        (Timestamp::Always, true, true),
+    ] {
+        for (transports, link, wanted) in [
+            (Transports::POLLING, Link::Poll, polling),
+            (Transports::WEBSOCKET, Link::WebSocket, websocket),
+        ] {
             both(
                 || {
                     let mut config = config(transports);
@@ -155,7 +171,11 @@ fn stamps_follow_the_transport() {
                 },
                 |rig| {
                     rig.connect("/");
-                    assert_eq!(rig.request(link).unwrap().query("t").is_some(), wanted, "{timestamp:?} {link:?}");
+                    assert_eq!(
+                        rig.request(link).unwrap().query("t").is_some(),
+                        wanted,
+                        "{timestamp:?} {link:?}"
+                    );
                 },
             );
         }
@@ -216,7 +236,10 @@ fn not_a_handshake() {
         ("40", "NotEngineIo"),
         ("2", "NotEngineIo"),
         ("hello", "NotEngineIo"),
-        ("97:0{\"sid\":\"E1\",\"pingInterval\":25000}2:40", "OldServer"),
+        (
+            "97:0{\"sid\":\"E1\",\"pingInterval\":25000}2:40",
+            "OldServer",
+        ),
         ("<!DOCTYPE html><html></html>", "NotEngineIo"),
     ] {
         both(
@@ -226,8 +249,14 @@ fn not_a_handshake() {
                 rig.take_log();
                 rig.get_reply(packet);
                 let log = rig.take_log();
-                assert!(log.contains(&format!("closed attempt transport error [{cause} ")), "{packet}: {log}");
-                assert!(log.ends_with("retry\nreconnecting #1 in 1000 ms\n"), "{log}");
+                assert!(
+                    log.contains(&format!("closed attempt transport error [{cause} ")),
+                    "{packet}: {log}"
+                );
+                assert!(
+                    log.ends_with("retry\nreconnecting #1 in 1000 ms\n"),
+                    "{log}"
+                );
             },
         );
     }
@@ -328,7 +357,10 @@ fn all_transports_are_tried() {
         },
         |rig| {
             rig.connect("/");
-            rig.reply(Link::Poll, b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
+            rig.reply(
+                Link::Poll,
+                b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n",
+            );
             rig.opened_ws();
             rig.expect(
                 r#"
@@ -408,11 +440,18 @@ fn query_and_headers_change_with_the_next_connection() {
             rig.post_reply();
             rig.get_reply("40{\"sid\":\"S1\"}");
             let request = rig.request(Link::Poll).unwrap();
-            assert_eq!((request.query("v"), request.header("a")), (None, None), "a session keeps its query");
+            assert_eq!(
+                (request.query("v"), request.header("a")),
+                (None, None),
+                "a session keeps its query"
+            );
             rig.break_link(Link::Poll, "reset");
             rig.pass(1_000);
             let request = rig.request(Link::Poll).unwrap();
-            assert_eq!((request.query("v"), request.header("a")), (Some("2"), Some("2")));
+            assert_eq!(
+                (request.query("v"), request.header("a")),
+                (Some("2"), Some("2"))
+            );
             assert!(rig.client.is_active(nsp));
         },
     );
@@ -425,7 +464,9 @@ fn head_that_does_not_fit() {
             let mut config = config(Transports::WEBSOCKET);
             let long: &'static str = Box::leak("q=".to_owned().into_boxed_str());
             config.query = text(long);
-            config.headers = text(Box::leak(format!("X: {}\r\n", "y".repeat(70_000)).into_boxed_str()));
+            config.headers = text(Box::leak(
+                format!("X: {}\r\n", "y".repeat(70_000)).into_boxed_str(),
+            ));
             config
         },
         |rig| {
@@ -450,7 +491,12 @@ fn keys_and_masks_come_from_the_entropy() {
         config.entropy = Entropy::Seed(seed);
         let mut rig = sockeye_testkit::Rig::new(config, storage.memory());
         let nsp = rig.connect("/");
-        let key = rig.request(Link::WebSocket).unwrap().header("sec-websocket-key").unwrap().to_owned();
+        let key = rig
+            .request(Link::WebSocket)
+            .unwrap()
+            .header("sec-websocket-key")
+            .unwrap()
+            .to_owned();
         rig.opened_ws();
         rig.ws("40{\"sid\":\"S1\"}");
         for i in 0..200 {
@@ -460,7 +506,11 @@ fn keys_and_masks_come_from_the_entropy() {
         let all = masks.len();
         masks.sort_unstable();
         masks.dedup();
-        assert_eq!((masks.len(), all), (201, 201), "a mask of its own for every frame");
+        assert_eq!(
+            (masks.len(), all),
+            (201, 201),
+            "a mask of its own for every frame"
+        );
         (key, masks)
     };
     assert_ne!(run(1), run(2));
@@ -480,7 +530,10 @@ fn namespace_names() {
             assert_eq!(rig.namespace("/chat", options), chat);
             assert_ne!(main, chat);
             for bad in ["/a,b", "/a\nb", &"x".repeat(5000)] {
-                assert_eq!(rig.client.namespace(bad, options), Err(sockeye_core::NamespaceError::Name));
+                assert_eq!(
+                    rig.client.namespace(bad, options),
+                    Err(sockeye_core::NamespaceError::Name)
+                );
             }
         },
     );

@@ -61,7 +61,10 @@ fn the_deadline_is_interval_and_timeout() {
                 rig.pass(149);
                 assert_eq!(rig.take_log(), "");
                 rig.pass(1);
-                assert!(rig.take_events().starts_with("closed ping timeout [PingTimeout], retry\n"));
+                assert!(
+                    rig.take_events()
+                        .starts_with("closed ping timeout [PingTimeout], retry\n")
+                );
             },
         );
     }
@@ -92,13 +95,21 @@ fn emit_after_a_sleep_past_the_deadline() {
             || config(transports),
             |rig| {
                 let polling = transports == Transports::POLLING;
-                let nsp = if polling { rig.joined_polling("[]") } else { rig.joined_ws() };
+                let nsp = if polling {
+                    rig.joined_polling("[]")
+                } else {
+                    rig.joined_ws()
+                };
                 rig.sleep(100_000);
                 // The first thing after the wake is a command: it must not go to a dead link (item 32).
                 rig.emit(nsp, "late", &(1,), EmitOptions::ACK).unwrap();
                 let volatile = rig.emit(nsp, "v", &(), EmitOptions::VOLATILE);
                 assert_eq!(volatile, Err(sockeye_core::EmitError::NotWritable));
-                let closing = if polling { "close get\nclose post" } else { "close ws" };
+                let closing = if polling {
+                    "close get\nclose post"
+                } else {
+                    "close ws"
+                };
                 rig.expect(&format!(
                     "@100000\n{closing}\nclosed ping timeout [PingTimeout], retry\n\
                      disconnected / ping timeout [PingTimeout]\nreconnecting #1 in 1000 ms"
@@ -113,7 +124,11 @@ fn emit_after_a_sleep_past_the_deadline() {
                     rig.ws("40{\"sid\":\"S2\"}");
                 }
                 let log = rig.take_log();
-                let late = if polling { "post> 420[\"late\",1]" } else { "ws> 420[\"late\",1]" };
+                let late = if polling {
+                    "post> 420[\"late\",1]"
+                } else {
+                    "ws> 420[\"late\",1]"
+                };
                 assert_eq!(log.matches(late).count(), 1, "{log}");
                 assert!(!log.contains("ack #"), "{log}");
             },
@@ -195,7 +210,11 @@ fn websocket_close_frames() {
     for (payload, answer, cause) in [
         (&b""[..], "", "WebSocketClose(1005)"),
         (b"\x03\xe8", "03e8", "WebSocketClose(1000)"),
-        (b"\x03\xf1too big", "03f1", "WebSocketClose(1009) \"too big\""),
+        (
+            b"\x03\xf1too big",
+            "03f1",
+            "WebSocketClose(1009) \"too big\"",
+        ),
         (b"\x03", "", "WebSocketClose(1005)"),
     ] {
         both(
@@ -231,7 +250,10 @@ fn a_close_frame_while_the_link_takes_nothing() {
             rig.emit(nsp, "x", &(1,), EmitOptions::PLAIN).unwrap();
             rig.ws_frame(0x88, b"\x03\xe8");
             let log = rig.take_log();
-            assert!(log.contains("\nclose ws\nclosed transport close [WebSocketClose(1000)], retry\n"), "{log}");
+            assert!(
+                log.contains("\nclose ws\nclosed transport close [WebSocketClose(1000)], retry\n"),
+                "{log}"
+            );
         },
     );
 }
@@ -298,7 +320,10 @@ fn noop_and_unknown_packets() {
                 rig.joined_polling("[]");
                 rig.get_reply(payload);
                 let events = rig.take_events();
-                assert!(events.starts_with("closed transport error [Packet(Type)"), "{payload}: {events}");
+                assert!(
+                    events.starts_with("closed transport error [Packet(Type)"),
+                    "{payload}: {events}"
+                );
             },
         );
     }
@@ -411,7 +436,11 @@ fn reading_that_pauses_often_does_not_put_pongs_off() {
                 rig.ws("2");
             }
             let log = rig.take_log();
-            assert_eq!((log.matches("ping").count(), log.matches("ws> 3").count()), (3, 1), "{log}");
+            assert_eq!(
+                (log.matches("ping").count(), log.matches("ws> 3").count()),
+                (3, 1),
+                "{log}"
+            );
             rig.pass(44_999);
             rig.expect("");
         },

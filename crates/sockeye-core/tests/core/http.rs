@@ -20,7 +20,11 @@ fn chunked(body: &str, size: usize, trailer: &str) -> Vec<u8> {
 
 #[test]
 fn chunked_bodies() {
-    for (size, trailer, pieces) in [(1, "", Pieces::Whole), (7, "X: y\r\n", Pieces::Of(1)), (1000, "", Pieces::Of(3))] {
+    for (size, trailer, pieces) in [
+        (1, "", Pieces::Whole),
+        (7, "X: y\r\n", Pieces::Of(1)),
+        (1000, "", Pieces::Of(3)),
+    ] {
         both(
             || config(Transports::POLLING),
             |rig| {
@@ -28,7 +32,10 @@ fn chunked_bodies() {
                 rig.connect("/");
                 rig.reply(Link::Poll, &chunked(OPEN, size, trailer));
                 rig.post_reply();
-                rig.reply(Link::Poll, &chunked("40{\"sid\":\"S1\"}\u{1e}42[\"é\"]\u{1e}bAQI", size, trailer));
+                rig.reply(
+                    Link::Poll,
+                    &chunked("40{\"sid\":\"S1\"}\u{1e}42[\"é\"]\u{1e}bAQI", size, trailer),
+                );
                 let events = rig.take_events();
                 assert_eq!(
                     events,
@@ -46,7 +53,10 @@ fn bodies_that_end_with_the_connection() {
         || config(Transports::POLLING),
         |rig| {
             rig.connect("/");
-            rig.reply(Link::Poll, format!("HTTP/1.1 200 OK\r\n\r\n{OPEN}\u{1e}6").as_bytes());
+            rig.reply(
+                Link::Poll,
+                format!("HTTP/1.1 200 OK\r\n\r\n{OPEN}\u{1e}6").as_bytes(),
+            );
             rig.cut(Link::Poll);
             rig.post_reply();
             rig.reply(Link::Poll, b"HTTP/1.0 200 OK\r\n\r\n40{\"sid\":\"S1\"}");
@@ -84,7 +94,13 @@ fn interim_responses_and_odd_heads() {
                         X-Long: ";
             let mut bytes = head.as_bytes().to_vec();
             bytes.extend("y".repeat(9000).bytes());
-            bytes.extend(format!("\r\ncontent-LENGTH:   {}  \r\nno colon here\r\n\r\n{OPEN}", OPEN.len()).bytes());
+            bytes.extend(
+                format!(
+                    "\r\ncontent-LENGTH:   {}  \r\nno colon here\r\n\r\n{OPEN}",
+                    OPEN.len()
+                )
+                .bytes(),
+            );
             rig.reply(Link::Poll, &bytes);
             assert!(rig.take_events().contains("opened polling E1"));
         },
@@ -94,15 +110,42 @@ fn interim_responses_and_odd_heads() {
 #[test]
 fn not_http() {
     for (bytes, cause) in [
-        (&b"SSH-2.0-OpenSSH_9\r\n"[..], "the server does not speak HTTP/1.1 (is the port right? is it TLS?)"),
-        (b"\x15\x03\x01\x00\x02\x02\x46\n", "the server does not speak HTTP/1.1 (is the port right? is it TLS?)"),
-        (b"HTTP/2 200\r\n\r\n", "the server does not speak HTTP/1.1 (is the port right? is it TLS?)"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\n", "bad Content-Length"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: -3\r\n\r\n", "bad Content-Length"),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n", "unsupported Transfer-Encoding"),
-        (b"HTTP/1.1 200 OK\r\nContent-Encoding: br\r\n\r\n", "unsupported Transfer-Encoding or Content-Encoding"),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "malformed chunk"),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nabc\r\n", "malformed chunk"),
+        (
+            &b"SSH-2.0-OpenSSH_9\r\n"[..],
+            "the server does not speak HTTP/1.1 (is the port right? is it TLS?)",
+        ),
+        (
+            b"\x15\x03\x01\x00\x02\x02\x46\n",
+            "the server does not speak HTTP/1.1 (is the port right? is it TLS?)",
+        ),
+        (
+            b"HTTP/2 200\r\n\r\n",
+            "the server does not speak HTTP/1.1 (is the port right? is it TLS?)",
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\n",
+            "bad Content-Length",
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: -3\r\n\r\n",
+            "bad Content-Length",
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
+            "unsupported Transfer-Encoding",
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Encoding: br\r\n\r\n",
+            "unsupported Transfer-Encoding or Content-Encoding",
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+            "malformed chunk",
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nabc\r\n",
+            "malformed chunk",
+        ),
     ] {
         both(
             || config(Transports::POLLING),
@@ -111,7 +154,12 @@ fn not_http() {
                 rig.take_log();
                 rig.reply(Link::Poll, bytes);
                 let events = rig.take_events();
-                assert!(events.contains(&format!("closed attempt transport error [BadHttp(\"{cause}")), "{events}");
+                assert!(
+                    events.contains(&format!(
+                        "closed attempt transport error [BadHttp(\"{cause}"
+                    )),
+                    "{events}"
+                );
             },
         );
     }
@@ -129,7 +177,9 @@ fn heads_without_end_are_refused() {
                 bytes.extend(format!("X-{i}: yyyyyyyyyyyy\r\n").bytes());
             }
             rig.reply(Link::Poll, &bytes);
-            assert!(rig.take_events().contains("closed attempt transport error [BadHttp(\"the HTTP response head is too long"));
+            assert!(rig.take_events().contains(
+                "closed attempt transport error [BadHttp(\"the HTTP response head is too long"
+            ));
         },
     );
 }
@@ -137,23 +187,98 @@ fn heads_without_end_are_refused() {
 #[test]
 fn refusals() {
     for (status, headers, body, expected) in [
-        ("400 Bad Request", "", r#"{"code":0,"message":"Transport unknown"}"#, r#"[Http { status: 400, code: Some(0) } "Transport unknown"]"#),
-        ("400 Bad Request", "", r#"{"code":1,"message":"Session ID unknown"}"#, r#"[Http { status: 400, code: Some(1) } "Session ID unknown"]"#),
-        ("400 Bad Request", "", r#"{"code":2,"message":"Bad handshake method"}"#, r#"[Http { status: 400, code: Some(2) } "Bad handshake method"]"#),
-        ("400 Bad Request", "", r#"{"code":3,"message":"Bad request"}"#, r#"[Http { status: 400, code: Some(3) } "Bad request"]"#),
-        ("403 Forbidden", "", r#"{"code":4,"message":"not you"}"#, r#"[Http { status: 403, code: Some(4) } "not you"]"#),
-        ("400 Bad Request", "", r#"{"code":5,"message":"Unsupported protocol version"}"#, r#"[Http { status: 400, code: Some(5) } "Unsupported protocol version"]"#),
-        ("400 Bad Request", "", r#""a text""#, r#"[Http { status: 400, code: None } "a text"]"#),
-        ("400 Bad Request", "", "plain", r#"[Http { status: 400, code: None } "plain"]"#),
-        ("401 Unauthorized", "", "", "[Http { status: 401, code: None }]"),
-        ("404 Not Found", "Content-Type: text/html\r\n", "<html>nothing here</html>", "[Http { status: 404, code: None }]"),
-        ("413 Payload Too Large", "", "", "[Http { status: 413, code: None }]"),
-        ("502 Bad Gateway", "", "<h1>nginx</h1>", "[Http { status: 502, code: None }]"),
-        ("301 Moved Permanently", "Location: https://h/socket.io/\r\n", "gone", r#"[Redirect(301) "https://h/socket.io/"]"#),
+        (
+            "400 Bad Request",
+            "",
+            r#"{"code":0,"message":"Transport unknown"}"#,
+            r#"[Http { status: 400, code: Some(0) } "Transport unknown"]"#,
+        ),
+        (
+            "400 Bad Request",
+            "",
+            r#"{"code":1,"message":"Session ID unknown"}"#,
+            r#"[Http { status: 400, code: Some(1) } "Session ID unknown"]"#,
+        ),
+        (
+            "400 Bad Request",
+            "",
+            r#"{"code":2,"message":"Bad handshake method"}"#,
+            r#"[Http { status: 400, code: Some(2) } "Bad handshake method"]"#,
+        ),
+        (
+            "400 Bad Request",
+            "",
+            r#"{"code":3,"message":"Bad request"}"#,
+            r#"[Http { status: 400, code: Some(3) } "Bad request"]"#,
+        ),
+        (
+            "403 Forbidden",
+            "",
+            r#"{"code":4,"message":"not you"}"#,
+            r#"[Http { status: 403, code: Some(4) } "not you"]"#,
+        ),
+        (
+            "400 Bad Request",
+            "",
+            r#"{"code":5,"message":"Unsupported protocol version"}"#,
+            r#"[Http { status: 400, code: Some(5) } "Unsupported protocol version"]"#,
+        ),
+        (
+            "400 Bad Request",
+            "",
+            r#""a text""#,
+            r#"[Http { status: 400, code: None } "a text"]"#,
+        ),
+        (
+            "400 Bad Request",
+            "",
+            "plain",
+            r#"[Http { status: 400, code: None } "plain"]"#,
+        ),
+        (
+            "401 Unauthorized",
+            "",
+            "",
+            "[Http { status: 401, code: None }]",
+        ),
+        (
+            "404 Not Found",
+            "Content-Type: text/html\r\n",
+            "<html>nothing here</html>",
+            "[Http { status: 404, code: None }]",
+        ),
+        (
+            "413 Payload Too Large",
+            "",
+            "",
+            "[Http { status: 413, code: None }]",
+        ),
+        (
+            "502 Bad Gateway",
+            "",
+            "<h1>nginx</h1>",
+            "[Http { status: 502, code: None }]",
+        ),
+        (
+            "301 Moved Permanently",
+            "Location: https://h/socket.io/\r\n",
+            "gone",
+            r#"[Redirect(301) "https://h/socket.io/"]"#,
+        ),
         ("307 Temporary Redirect", "", "", "[Redirect(307)]"),
-        ("200 OK", "Content-Type: text/html; charset=utf-8\r\n", "<html>It works!</html>", r#"[Html(200) "<html>It works!</html>"]"#),
+        (
+            "200 OK",
+            "Content-Type: text/html; charset=utf-8\r\n",
+            "<html>It works!</html>",
+            r#"[Html(200) "<html>It works!</html>"]"#,
+        ),
         ("200 OK", "Content-Type: TEXT/HTML\r\n", "", "[Html(200)]"),
-        ("204 No Content", "", "", "[Http { status: 204, code: None }]"),
+        (
+            "204 No Content",
+            "",
+            "",
+            "[Http { status: 204, code: None }]",
+        ),
     ] {
         both(
             || config(Transports::POLLING),
@@ -162,7 +287,9 @@ fn refusals() {
                 rig.take_log();
                 rig.reply(Link::Poll, &response(status, headers, body.as_bytes()));
                 let events = rig.take_events();
-                let expected = format!("closed attempt transport error {expected}, retry\nreconnecting #1 in 1000 ms\n");
+                let expected = format!(
+                    "closed attempt transport error {expected}, retry\nreconnecting #1 in 1000 ms\n"
+                );
                 assert_eq!(events, expected, "{status}");
             },
         );
@@ -174,7 +301,9 @@ fn refusals() {
                     rig.take_log();
                     rig.reply(Link::WebSocket, &response(status, headers, body.as_bytes()));
                     let events = rig.take_events();
-                    let expected = format!("closed attempt transport error {expected}, retry\nreconnecting #1 in 1000 ms\n");
+                    let expected = format!(
+                        "closed attempt transport error {expected}, retry\nreconnecting #1 in 1000 ms\n"
+                    );
                     assert_eq!(events, expected, "{status}");
                 },
             );
@@ -204,7 +333,10 @@ fn refusals_within_a_session() {
         || config(Transports::POLLING),
         |rig| {
             let nsp = rig.joined_polling("[]");
-            let id = rig.emit(nsp, "big", &("x",), EmitOptions::ACK).unwrap().unwrap();
+            let id = rig
+                .emit(nsp, "big", &("x",), EmitOptions::ACK)
+                .unwrap()
+                .unwrap();
             rig.take_log();
             rig.reply(Link::Post, &response("413 Payload Too Large", "", b""));
             assert_eq!(id.get(), 1);
@@ -221,10 +353,18 @@ fn refusals_within_a_session() {
 #[test]
 fn a_post_that_was_certainly_not_taken_is_sent_again() {
     for (status, body, again) in [
-        ("400 Bad Request", "{\"code\":1,\"message\":\"Session ID unknown\"}", true),
+        (
+            "400 Bad Request",
+            "{\"code\":1,\"message\":\"Session ID unknown\"}",
+            true,
+        ),
         ("502 Bad Gateway", "", true),
         ("503 Service Unavailable", "", true),
-        ("400 Bad Request", "{\"code\":3,\"message\":\"Bad request\"}", false),
+        (
+            "400 Bad Request",
+            "{\"code\":3,\"message\":\"Bad request\"}",
+            false,
+        ),
         ("413 Payload Too Large", "", false),
         ("500 Internal Server Error", "", false),
     ] {
@@ -234,7 +374,11 @@ fn a_post_that_was_certainly_not_taken_is_sent_again() {
                 let nsp = rig.joined_polling("[]");
                 rig.emit(nsp, "a", &(1,), EmitOptions::ACK).unwrap();
                 rig.reply(Link::Post, &response(status, "", body.as_bytes()));
-                assert_eq!(rig.take_events().contains("ack #1 disconnected"), !again, "{status}");
+                assert_eq!(
+                    rig.take_events().contains("ack #1 disconnected"),
+                    !again,
+                    "{status}"
+                );
                 rig.pass(1_000);
                 rig.opened_polling("[]");
                 rig.post_reply();
@@ -280,7 +424,11 @@ fn connections_are_used_again() {
         |rig| {
             let nsp = rig.joined_polling("[]");
             // The server's patience is 5 s: after 4 s a new connection is made, before that the old one serves.
-            let reply = response("200 OK", "Connection: keep-alive\r\nKeep-Alive: timeout=5, max=10\r\n", b"ok");
+            let reply = response(
+                "200 OK",
+                "Connection: keep-alive\r\nKeep-Alive: timeout=5, max=10\r\n",
+                b"ok",
+            );
             for (wait, expected) in [
                 (3_900, "@3900\npost> 42[\"a\"]\n"),
                 (3_900, "@7800\npost> 42[\"a\"]\n"),
@@ -296,10 +444,16 @@ fn connections_are_used_again() {
                 rig.take_log();
                 rig.emit(nsp, "a", &(), EmitOptions::PLAIN).unwrap();
                 let log = rig.take_log();
-                assert_eq!(log.lines().collect::<Vec<_>>(), expected.lines().skip(1).collect::<Vec<_>>());
+                assert_eq!(
+                    log.lines().collect::<Vec<_>>(),
+                    expected.lines().skip(1).collect::<Vec<_>>()
+                );
             }
             // `Connection: close`.
-            rig.reply(Link::Post, &response("200 OK", "Connection: Close\r\n", b"ok"));
+            rig.reply(
+                Link::Post,
+                &response("200 OK", "Connection: Close\r\n", b"ok"),
+            );
             rig.take_log();
             rig.emit(nsp, "a", &(), EmitOptions::PLAIN).unwrap();
             rig.expect("open post\npost> 42[\"a\"]");
@@ -320,7 +474,10 @@ fn an_idle_connection_that_the_server_closes() {
             rig.post_reply();
             // The same, announced as some proxies do.
             rig.take_log();
-            rig.feed(Link::Post, &response("408 Request Timeout", "Connection: close\r\n", b""));
+            rig.feed(
+                Link::Post,
+                &response("408 Request Timeout", "Connection: close\r\n", b""),
+            );
             rig.expect("close post");
             // A GET on a connection that was closed just then is asked again.
             rig.get_reply("6");
@@ -329,7 +486,10 @@ fn an_idle_connection_that_the_server_closes() {
             rig.expect("close get\nopen get\nget>");
             // But not for ever: the new connection must bring an answer.
             rig.cut(Link::Poll);
-            assert!(rig.take_events().starts_with("closed transport error [Eof], retry\n"));
+            assert!(
+                rig.take_events()
+                    .starts_with("closed transport error [Eof], retry\n")
+            );
         },
     );
 }
@@ -340,7 +500,10 @@ fn a_get_that_breaks_off() {
         || config(Transports::POLLING),
         |rig| {
             rig.joined_polling("[]");
-            rig.feed(Link::Poll, b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n42[\"a\"]\x1e42[\"b\"");
+            rig.feed(
+                Link::Poll,
+                b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n42[\"a\"]\x1e42[\"b\"",
+            );
             rig.break_link(Link::Poll, "connection reset");
             assert_eq!(
                 rig.take_events(),
@@ -366,7 +529,12 @@ fn request_timeout() {
             rig.take_log();
             rig.pass(3_000);
             let events = rig.take_log();
-            assert!(events.starts_with("@5000\nclose get\nclose post\nclosed transport error [RequestTimeout], retry\n"), "{events}");
+            assert!(
+                events.starts_with(
+                    "@5000\nclose get\nclose post\nclosed transport error [RequestTimeout], retry\n"
+                ),
+                "{events}"
+            );
         },
     );
 }
@@ -381,14 +549,28 @@ fn cookies() {
             let open = "0{\"sid\":\"E1\",\"upgrades\":[\"websocket\"]}";
             rig.reply(
                 Link::Poll,
-                &response("200 OK", "Set-Cookie: LB=abc; Path=/; HttpOnly\r\n", open.as_bytes()),
+                &response(
+                    "200 OK",
+                    "Set-Cookie: LB=abc; Path=/; HttpOnly\r\n",
+                    open.as_bytes(),
+                ),
             );
             for link in Link::ALL {
-                assert_eq!(rig.request(link).unwrap().header("cookie"), Some("LB=abc"), "{link:?}");
+                assert_eq!(
+                    rig.request(link).unwrap().header("cookie"),
+                    Some("LB=abc"),
+                    "{link:?}"
+                );
             }
-            rig.reply(Link::Post, &response("200 OK", "set-cookie: LB=def; Max-Age=5\r\n", b"ok"));
+            rig.reply(
+                Link::Post,
+                &response("200 OK", "set-cookie: LB=def; Max-Age=5\r\n", b"ok"),
+            );
             rig.get_reply("6");
-            assert_eq!(rig.request(Link::Poll).unwrap().header("cookie"), Some("LB=def"));
+            assert_eq!(
+                rig.request(Link::Poll).unwrap().header("cookie"),
+                Some("LB=def")
+            );
             rig.pass(5_000);
             rig.get_reply("6");
             assert_eq!(rig.request(Link::Poll).unwrap().header("cookie"), None);
@@ -402,7 +584,10 @@ fn cookies() {
         },
         |rig| {
             rig.connect("/");
-            rig.reply(Link::Poll, &response("200 OK", "Set-Cookie: LB=abc\r\n", OPEN.as_bytes()));
+            rig.reply(
+                Link::Poll,
+                &response("200 OK", "Set-Cookie: LB=abc\r\n", OPEN.as_bytes()),
+            );
             assert_eq!(rig.request(Link::Poll).unwrap().header("cookie"), None);
         },
     );

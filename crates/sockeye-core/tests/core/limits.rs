@@ -1,7 +1,9 @@
 //! Bounds: what is too large or too much is said, and the connection goes on.
 
 use sockeye_core::packet::BinRef;
-use sockeye_core::{Config, EmitError, EmitOptions, Link, NamespaceError, NspOptions, Storage, Transports};
+use sockeye_core::{
+    Config, EmitError, EmitOptions, Link, NamespaceError, NspOptions, Storage, Transports,
+};
 use sockeye_testkit::{Pieces, Rig, config};
 
 use crate::both;
@@ -29,7 +31,12 @@ fn messages_that_are_too_large_are_skipped_and_said_to_be() {
                 rig.ws(&format!("42[\"a\",\"{longest}\"]"));
                 rig.ws("42[\"on\"]");
                 let events = rig.take_events();
-                assert_eq!(events, format!("refused 301 bytes, limit 300\nmessage / a [\"{longest}\"]\nmessage / on []\n"));
+                assert_eq!(
+                    events,
+                    format!(
+                        "refused 301 bytes, limit 300\nmessage / a [\"{longest}\"]\nmessage / on []\n"
+                    )
+                );
             },
         );
     }
@@ -81,7 +88,10 @@ fn attachments_count_together() {
                 rig.ws(&format!("451-[\"b\",{ONE}]"));
                 rig.ws_binary(&[3; 200]);
                 let log = rig.take_events();
-                let events: Vec<&str> = log.lines().map(|line| line.split(" [{").next().unwrap()).collect();
+                let events: Vec<&str> = log
+                    .lines()
+                    .map(|line| line.split(" [{").next().unwrap())
+                    .collect();
                 assert_eq!(events.len(), 6, "{log}");
                 assert_eq!(events[0], "ping");
                 assert!(events[1].starts_with("refused 4"), "{log}");
@@ -105,10 +115,16 @@ fn a_header_that_is_too_large_takes_its_attachments_along() {
             rig.ws("42[\"on\"]");
             let events = rig.take_events();
             assert_eq!(events.lines().count(), 2, "{events}");
-            assert!(events.starts_with("refused ") && events.ends_with("message / on []\n"), "{events}");
+            assert!(
+                events.starts_with("refused ") && events.ends_with("message / on []\n"),
+                "{events}"
+            );
             // But from then on binary without a header is an error again.
             rig.ws_binary(b"x");
-            assert!(rig.take_events().starts_with("closed parse error [Packet(UnexpectedBinary)]"));
+            assert!(
+                rig.take_events()
+                    .starts_with("closed parse error [Packet(UnexpectedBinary)]")
+            );
         },
     );
 }
@@ -120,9 +136,14 @@ fn a_large_attachment_by_polling() {
         |rig| {
             rig.joined_polling("[]");
             let base64 = "AAAA".repeat(200);
-            rig.get_reply(&format!("452-[\"b\",{ONE},{ONE}]|b{base64}|bAAAA|42[\"on\"]"));
+            rig.get_reply(&format!(
+                "452-[\"b\",{ONE},{ONE}]|b{base64}|bAAAA|42[\"on\"]"
+            ));
             let events = rig.take_events();
-            assert!(events.starts_with("refused ") && events.ends_with("message / on []\n"), "{events}");
+            assert!(
+                events.starts_with("refused ") && events.ends_with("message / on []\n"),
+                "{events}"
+            );
             assert_eq!(events.lines().count(), 2, "{events}");
         },
     );
@@ -142,7 +163,10 @@ fn a_large_packet_instead_of_a_handshake() {
                 } else {
                     rig.get_reply(&long);
                 }
-                assert!(rig.take_events().starts_with("closed attempt transport error [NotEngineIo"));
+                assert!(
+                    rig.take_events()
+                        .starts_with("closed attempt transport error [NotEngineIo")
+                );
             },
         );
     }
@@ -187,7 +211,10 @@ fn the_smallest_storage_by_polling() {
             rig.joined_polling("[]");
             rig.pieces = Pieces::Of(piece);
             let text = "x".repeat(len);
-            let payload = format!("42[\"a\",\"{text}\"]\u{1e}451-[\"b\",{ONE}]\u{1e}b{}\u{1e}42[\"on\"]", "AAAA".repeat(len / 4));
+            let payload = format!(
+                "42[\"a\",\"{text}\"]\u{1e}451-[\"b\",{ONE}]\u{1e}b{}\u{1e}42[\"on\"]",
+                "AAAA".repeat(len / 4)
+            );
             if chunk == 0 {
                 rig.get_reply(&payload);
             } else {
@@ -216,8 +243,15 @@ fn long_errors_in_a_small_area() {
         rig.emit(nsp, "a", &(), EmitOptions::PLAIN).unwrap();
         rig.take_log();
         let body = "e".repeat(len);
-        rig.reply(Link::Post, &sockeye_testkit::response("500 Oops", "", body.as_bytes()));
-        assert!(rig.take_events().starts_with("closed transport error [Http { status: 500, code: None } \"eeeeeeeee"));
+        rig.reply(
+            Link::Post,
+            &sockeye_testkit::response("500 Oops", "", body.as_bytes()),
+        );
+        assert!(
+            rig.take_events().starts_with(
+                "closed transport error [Http { status: 500, code: None } \"eeeeeeeee"
+            )
+        );
     }
 }
 
@@ -236,7 +270,10 @@ fn events_held_before_the_join_are_bounded_too() {
     let events = rig.take_events();
     let early = events.matches("message / early").count();
     let refused = events.matches("refused 13 bytes").count();
-    assert!(early > 20 && early + refused == 60, "{early} and {refused}: {events}");
+    assert!(
+        early > 20 && early + refused == 60,
+        "{early} and {refused}: {events}"
+    );
     assert!(events.ends_with("connected / id=S1\nmessage / on []\n"));
 }
 
@@ -268,29 +305,54 @@ fn the_send_buffer_is_bounded_and_loses_nothing() {
             rig.opened_ws();
             rig.ws("40{\"sid\":\"S1\"}");
             let log = rig.take_log();
-            let sent: Vec<&str> = log.lines().filter(|line| line.starts_with("ws> 42")).collect();
-            assert_eq!(sent, (0..31).map(|i| format!("ws> 42[\"n\",{i}]")).collect::<Vec<_>>());
+            let sent: Vec<&str> = log
+                .lines()
+                .filter(|line| line.starts_with("ws> 42"))
+                .collect();
+            assert_eq!(
+                sent,
+                (0..31)
+                    .map(|i| format!("ws> 42[\"n\",{i}]"))
+                    .collect::<Vec<_>>()
+            );
             // By bytes.
             rig.write[Link::WebSocket.index()] = 0;
             let text = "x".repeat(1000);
             let mut accepted = 0;
-            while rig.emit(nsp, "big", &(text.as_str(),), EmitOptions::PLAIN).is_ok() {
+            while rig
+                .emit(nsp, "big", &(text.as_str(),), EmitOptions::PLAIN)
+                .is_ok()
+            {
                 accepted += 1;
             }
             assert_eq!(accepted, 3);
             let binary = (BinRef(text.as_bytes()),);
-            assert_eq!(rig.emit(nsp, "big", &binary, EmitOptions::PLAIN), Err(EmitError::Full));
+            assert_eq!(
+                rig.emit(nsp, "big", &binary, EmitOptions::PLAIN),
+                Err(EmitError::Full)
+            );
             let giant = "x".repeat(5000);
-            let error = rig.emit(nsp, "giant", &(giant.as_str(),), EmitOptions::PLAIN).unwrap_err();
-            assert!(matches!(error, EmitError::TooLarge | EmitError::Full), "{error:?}");
+            let error = rig
+                .emit(nsp, "giant", &(giant.as_str(),), EmitOptions::PLAIN)
+                .unwrap_err();
+            assert!(
+                matches!(error, EmitError::TooLarge | EmitError::Full),
+                "{error:?}"
+            );
             rig.writable(Link::WebSocket, usize::MAX);
             assert_eq!(rig.take_log().matches("ws> 42[\"big\"").count(), 3);
-            assert_eq!(rig.emit(nsp, "giant", &(giant.as_str(),), EmitOptions::PLAIN), Err(EmitError::TooLarge));
+            assert_eq!(
+                rig.emit(nsp, "giant", &(giant.as_str(),), EmitOptions::PLAIN),
+                Err(EmitError::TooLarge)
+            );
             // By acknowledgements.
             for _ in 0..8 {
                 rig.emit(nsp, "a", &(), EmitOptions::ACK).unwrap();
             }
-            assert_eq!(rig.emit(nsp, "a", &(), EmitOptions::ACK), Err(EmitError::TooManyAcks));
+            assert_eq!(
+                rig.emit(nsp, "a", &(), EmitOptions::ACK),
+                Err(EmitError::TooManyAcks)
+            );
             rig.emit(nsp, "a", &(), EmitOptions::PLAIN).unwrap();
             rig.ws("430[]");
             rig.emit(nsp, "a", &(), EmitOptions::ACK).unwrap();
@@ -298,7 +360,10 @@ fn the_send_buffer_is_bounded_and_loses_nothing() {
             for name in ["/1", "/2", "/3"] {
                 rig.namespace(name, NspOptions::default());
             }
-            assert_eq!(rig.client.namespace("/4", NspOptions::default()), Err(NamespaceError::Full));
+            assert_eq!(
+                rig.client.namespace("/4", NspOptions::default()),
+                Err(NamespaceError::Full)
+            );
         },
     );
 }
@@ -313,7 +378,15 @@ fn a_full_send_buffer_still_connects_and_answers_pings() {
         },
         |rig| {
             let nsp = rig.connect("/");
-            while rig.emit(nsp, "n", &("some text that takes room",), EmitOptions::PLAIN).is_ok() {}
+            while rig
+                .emit(
+                    nsp,
+                    "n",
+                    &("some text that takes room",),
+                    EmitOptions::PLAIN,
+                )
+                .is_ok()
+            {}
             rig.opened_polling("[]");
             rig.get_reply("2");
             rig.post_reply();
@@ -332,7 +405,9 @@ fn a_drain_has_few_steps() {
             let nsp = rig.joined_ws();
             rig.longest_drain = 0;
             for i in 0..30 {
-                rig.client.emit(rig.now(), nsp, "n", &(i,), EmitOptions::PLAIN).unwrap();
+                rig.client
+                    .emit(rig.now(), nsp, "n", &(i,), EmitOptions::PLAIN)
+                    .unwrap();
             }
             rig.drain();
             assert!(rig.longest_drain <= 3, "{}", rig.longest_drain);
@@ -341,7 +416,11 @@ fn a_drain_has_few_steps() {
                 bytes.extend(sockeye_testkit::frame(0x81, b"42[\"e\",1]"));
             }
             rig.feed(Link::WebSocket, &bytes);
-            assert!(rig.longest_drain <= 101, "one output an event, and idle: {}", rig.longest_drain);
+            assert!(
+                rig.longest_drain <= 101,
+                "one output an event, and idle: {}",
+                rig.longest_drain
+            );
         },
     );
 }

@@ -19,14 +19,20 @@ fn nothing_but_connect_before_the_reply() {
         || config(Transports::WEBSOCKET),
         |rig| {
             let nsp = rig.namespace("/", NspOptions::default());
-            rig.emit(nsp, "before connect", &(1,), EmitOptions::PLAIN).unwrap();
+            rig.emit(nsp, "before connect", &(1,), EmitOptions::PLAIN)
+                .unwrap();
             rig.client.connect(rig.now(), nsp);
             rig.drain();
-            rig.emit(nsp, "before open", &(2,), EmitOptions::ACK).unwrap();
+            rig.emit(nsp, "before open", &(2,), EmitOptions::ACK)
+                .unwrap();
             rig.opened_ws();
-            rig.emit(nsp, "before join", &(3,), EmitOptions::PLAIN).unwrap();
+            rig.emit(nsp, "before join", &(3,), EmitOptions::PLAIN)
+                .unwrap();
             // Volatile packets are not buffered.
-            assert!(rig.emit(nsp, "volatile", &(), EmitOptions::VOLATILE).is_err());
+            assert!(
+                rig.emit(nsp, "volatile", &(), EmitOptions::VOLATILE)
+                    .is_err()
+            );
             rig.take_log();
             rig.ws("40{\"sid\":\"S1\"}");
             rig.emit(nsp, "after", &(4,), EmitOptions::PLAIN).unwrap();
@@ -144,8 +150,21 @@ fn auth_is_asked_for_at_every_connect() {
             rig.drain();
             rig.opened_ws();
             let log = rig.take_log();
-            let connects: Vec<&str> = log.lines().filter(|line| line.starts_with("ws> 40") || line.starts_with("auth")).collect();
-            assert_eq!(connects, ["auth /", "ws> 40{\"token\":1}", "auth /", "ws> 40{\"token\":2}", "auth /", "ws> 40"]);
+            let connects: Vec<&str> = log
+                .lines()
+                .filter(|line| line.starts_with("ws> 40") || line.starts_with("auth"))
+                .collect();
+            assert_eq!(
+                connects,
+                [
+                    "auth /",
+                    "ws> 40{\"token\":1}",
+                    "auth /",
+                    "ws> 40{\"token\":2}",
+                    "auth /",
+                    "ws> 40"
+                ]
+            );
         },
     );
 }
@@ -158,7 +177,10 @@ fn auth_by_hand() {
             let nsp = rig.namespace("/", auth());
             rig.client.connect(rig.now(), nsp);
             rig.drain();
-            assert!(rig.client.provide_auth(rig.now(), nsp, "{}").is_ok(), "too early: ignored");
+            assert!(
+                rig.client.provide_auth(rig.now(), nsp, "{}").is_ok(),
+                "too early: ignored"
+            );
             rig.opened_ws();
             rig.take_log();
             // The answer may take its time: nothing is sent meanwhile, and no timeout runs.
@@ -166,12 +188,25 @@ fn auth_by_hand() {
             rig.pass(30_000);
             rig.expect("ws< 2\nping\nws> 3");
             for bad in ["[1]", "\"x\"", "{", "nonsense", "{}{}"] {
-                assert_eq!(rig.client.provide_auth(rig.now(), nsp, bad), Err(EmitError::Auth), "{bad}");
+                assert_eq!(
+                    rig.client.provide_auth(rig.now(), nsp, bad),
+                    Err(EmitError::Auth),
+                    "{bad}"
+                );
             }
-            assert!(rig.client.provide_auth(rig.now(), nsp, "{\"a\":\"b\"}").is_ok());
+            assert!(
+                rig.client
+                    .provide_auth(rig.now(), nsp, "{\"a\":\"b\"}")
+                    .is_ok()
+            );
             rig.drain();
             rig.expect("@30000\nws> 40{\"a\":\"b\"}");
-            assert!(rig.client.provide_auth(rig.now(), nsp, "{\"again\":1}").is_ok(), "too late: ignored");
+            assert!(
+                rig.client
+                    .provide_auth(rig.now(), nsp, "{\"again\":1}")
+                    .is_ok(),
+                "too late: ignored"
+            );
             rig.drain();
             rig.expect("");
         },
@@ -195,7 +230,10 @@ fn auth_by_hand() {
 #[test]
 fn refused() {
     for (payload, shown) in [
-        ("{\"message\":\"no \\\"entry\\\"\",\"data\":{\"code\":7}}", "\"no \"entry\"\" {\"code\":7}"),
+        (
+            "{\"message\":\"no \\\"entry\\\"\",\"data\":{\"code\":7}}",
+            "\"no \"entry\"\" {\"code\":7}",
+        ),
         ("{\"message\":\"plain\"}", "\"plain\""),
         ("{\"data\":null,\"message\":\"\"}", "\"\""),
         ("{}", "\"\""),
@@ -221,7 +259,10 @@ fn refused() {
                 rig.drain();
                 rig.opened_ws();
                 rig.ws("40{\"sid\":\"S2\"}");
-                assert!(rig.take_log().ends_with("connected / id=S2\nws> 42[\"kept\"]\n"));
+                assert!(
+                    rig.take_log()
+                        .ends_with("connected / id=S2\nws> 42[\"kept\"]\n")
+                );
             },
         );
     }
@@ -262,7 +303,10 @@ fn a_reply_without_sid() {
             rig.take_log();
             rig.ws("40");
             let events = rig.take_events();
-            assert!(events.starts_with("connect error / \"the server speaks Socket.IO 2"), "{events}");
+            assert!(
+                events.starts_with("connect error / \"the server speaks Socket.IO 2"),
+                "{events}"
+            );
             assert!(!rig.client.is_active(nsp));
         },
     );
@@ -379,11 +423,22 @@ fn disconnect_before_anything_was_there() {
         both(
             || config(Transports::WEBSOCKET),
             |rig| {
-                rig.opening = if stage == 0 { Opening::Hold } else { Opening::Accept };
+                rig.opening = if stage == 0 {
+                    Opening::Hold
+                } else {
+                    Opening::Accept
+                };
                 if stage == 4 {
                     rig.opening = Opening::Refuse;
                 }
-                let nsp = rig.namespace("/", if stage == 2 { auth() } else { NspOptions::default() });
+                let nsp = rig.namespace(
+                    "/",
+                    if stage == 2 {
+                        auth()
+                    } else {
+                        NspOptions::default()
+                    },
+                );
                 rig.client.connect(rig.now(), nsp);
                 rig.drain();
                 if stage == 2 || stage == 3 {
@@ -438,7 +493,10 @@ fn connect_again_while_leaving() {
             rig.opened_ws();
             rig.ws("40{\"sid\":\"S2\"}");
             let log = rig.take_log();
-            assert!(log.ends_with("ws> 40\nws< 40{\"sid\":\"S2\"}\nconnected / id=S2\n"), "{log}");
+            assert!(
+                log.ends_with("ws> 40\nws< 40{\"sid\":\"S2\"}\nconnected / id=S2\n"),
+                "{log}"
+            );
         },
     );
     // The same beside another namespace: the reply that is under way will do, and there is a timeout for it.
@@ -480,7 +538,10 @@ fn forget() {
             rig.ws("40/chat,{\"sid\":\"S3\"}");
             assert!(rig.client.is_connected(again) && !rig.client.is_connected(chat));
             rig.emit(again, "x", &(), EmitOptions::ACK).unwrap();
-            assert!(rig.take_log().ends_with("ws> 42/chat,0[\"x\"]\n"), "ids begin anew");
+            assert!(
+                rig.take_log().ends_with("ws> 42/chat,0[\"x\"]\n"),
+                "ids begin anew"
+            );
         },
     );
     // While the CONNECT is under way: the server is told after its reply.
@@ -511,7 +572,10 @@ fn forget() {
             rig.opened_ws();
             rig.ws("40/b,{\"sid\":\"S1\"}");
             let log = rig.take_log();
-            assert!(log.contains("ack #1 dropped\n") && !log.contains("gone") && log.contains("stays"), "{log}");
+            assert!(
+                log.contains("ack #1 dropped\n") && !log.contains("gone") && log.contains("stays"),
+                "{log}"
+            );
         },
     );
 }
@@ -528,7 +592,13 @@ fn many_namespaces_on_one_connection() {
                 rig.ws(&format!("40{name}{{\"sid\":\"S{i}\"}}"));
             }
             for (i, nsp) in nsps.into_iter().enumerate() {
-                rig.emit(nsp, "e", &(i,), EmitOptions::ACK.timeout(Duration::from_secs(5))).unwrap();
+                rig.emit(
+                    nsp,
+                    "e",
+                    &(i,),
+                    EmitOptions::ACK.timeout(Duration::from_secs(5)),
+                )
+                .unwrap();
             }
             // Ids count in each namespace by itself, and answers find their way by namespace and id.
             rig.ws("43/c,0[3]");

@@ -25,7 +25,10 @@ fn after(packets: &[&str]) -> String {
             log.borrow_mut().push(rig.take_events());
         },
     );
-    assert!(logs.windows(2).all(|pair| pair[0] == pair[1]), "all memories: {logs:?}");
+    assert!(
+        logs.windows(2).all(|pair| pair[0] == pair[1]),
+        "all memories: {logs:?}"
+    );
     logs.remove(0)
 }
 
@@ -76,12 +79,30 @@ fn everything_of_item_93_is_a_parse_error_and_then_a_reconnection() {
         (&["4599999999999999999999-[\"a\"]"], "Attachments"),
         (&["451[\"a\"]"], "Attachments"),
         (&["bx"], "UnexpectedBinary"),
-        (&["451-[\"a\",{\"_placeholder\":true,\"num\":0}]", "42[\"b\"]"], "UnexpectedText"),
-        (&["451-[\"a\",{\"_placeholder\":true,\"num\":1}]", "bx"], "Placeholder"),
-        (&["451-[\"a\",{\"_placeholder\":true,\"num\":-1}]", "bx"], "Placeholder"),
-        (&["451-[\"a\",{\"_placeholder\":true,\"num\":\"0\"}]", "bx"], "Placeholder"),
-        (&["451-[\"a\",{\"_placeholder\":true,\"num\":0.5}]", "bx"], "Placeholder"),
-        (&["451-[\"a\",{\"_placeholder\":true}]", "bx"], "Placeholder"),
+        (
+            &["451-[\"a\",{\"_placeholder\":true,\"num\":0}]", "42[\"b\"]"],
+            "UnexpectedText",
+        ),
+        (
+            &["451-[\"a\",{\"_placeholder\":true,\"num\":1}]", "bx"],
+            "Placeholder",
+        ),
+        (
+            &["451-[\"a\",{\"_placeholder\":true,\"num\":-1}]", "bx"],
+            "Placeholder",
+        ),
+        (
+            &["451-[\"a\",{\"_placeholder\":true,\"num\":\"0\"}]", "bx"],
+            "Placeholder",
+        ),
+        (
+            &["451-[\"a\",{\"_placeholder\":true,\"num\":0.5}]", "bx"],
+            "Placeholder",
+        ),
+        (
+            &["451-[\"a\",{\"_placeholder\":true}]", "bx"],
+            "Placeholder",
+        ),
         (&[&long], "Json"),
     ];
     for (packets, error) in cases {
@@ -101,24 +122,42 @@ fn everything_of_item_93_is_a_parse_error_and_then_a_reconnection() {
 fn what_is_tolerated() {
     for (packets, events) in [
         // Item 91: missing commas, leading zeros, a query in the namespace.
-        (&["41/"][..], "disconnected / io server disconnect [ServerDisconnect]\n"),
+        (
+            &["41/"][..],
+            "disconnected / io server disconnect [ServerDisconnect]\n",
+        ),
         (&["42/,[\"a\"]"], "message / a []\n"),
         (&["42007[\"a\"]"], "message / a [] ack 7\n"),
         (&["42/?x=1,[\"a\"]"], "message / a []\n"),
         (&["42/elsewhere,[\"a\"]"], ""),
-        (&["42[\"a\" , 1 ,\t\n [2] ] "], "message / a [ 1 ,\\t\\n [2] ]\n"),
+        (
+            &["42[\"a\" , 1 ,\t\n [2] ] "],
+            "message / a [ 1 ,\\t\\n [2] ]\n",
+        ),
         (&["42[1,2]"], "message / 1 [2]\n"),
         (&["42[-1.5e3]"], "message / -1.5e3 []\n"),
-        (&["42[\"connec\\u0074ed\",\"\\ud83d\\ude00\"]"], "message / connected [\"\\ud83d\\ude00\"]\n"),
+        (
+            &["42[\"connec\\u0074ed\",\"\\ud83d\\ude00\"]"],
+            "message / connected [\"\\ud83d\\ude00\"]\n",
+        ),
         (&["42[\"\"]"], "message /  []\n"),
         // Item 96: no JSON at all.
         (&["42", "430", "42[\"on\"]"], "message / on []\n"),
         // Item 95: zero attachments.
-        (&["450-[\"x\"]", "42[\"on\"]"], "message / x []\nmessage / on []\n"),
-        (&["42[\"plain\",{\"_placeholder\":true,\"num\":0}]"], "message / plain [{\"_placeholder\":true,\"num\":0}]\n"),
+        (
+            &["450-[\"x\"]", "42[\"on\"]"],
+            "message / x []\nmessage / on []\n",
+        ),
+        (
+            &["42[\"plain\",{\"_placeholder\":true,\"num\":0}]"],
+            "message / plain [{\"_placeholder\":true,\"num\":0}]\n",
+        ),
         // A CONNECT again, and a stray one with a payload.
         (&["40{\"sid\":\"S9\"}", "42[\"on\"]"], "message / on []\n"),
-        (&["40/no,{\"sid\":\"S9\"}", "42[\"on\"]"], "message / on []\n"),
+        (
+            &["40/no,{\"sid\":\"S9\"}", "42[\"on\"]"],
+            "message / on []\n",
+        ),
     ] {
         assert_eq!(after(packets), events, "{packets:?}");
     }
@@ -128,7 +167,10 @@ fn what_is_tolerated() {
 fn attachments_in_any_order_and_depth() {
     let header = "453-[\"b\",{\"num\":2,\"_placeholder\":true},{\"deep\":[{\"_placeholder\":true,\"num\":0},{\"_placeholder\":true , \"num\" : 1}]}]";
     let events = after(&[header, "ba", "bbb", "bccc", "42[\"on\"]"]);
-    assert!(events.ends_with(" <61> <6262> <636363>\nmessage / on []\n"), "{events}");
+    assert!(
+        events.ends_with(" <61> <6262> <636363>\nmessage / on []\n"),
+        "{events}"
+    );
     // An attachment used twice, and one not used.
     let events = after(&[&format!("452-[\"b\",{ONE},{ONE}]"), "ba", "bb"]);
     assert_eq!(events, format!("message / b [{ONE},{ONE}] <61> <62>\n"));
@@ -137,7 +179,10 @@ fn attachments_in_any_order_and_depth() {
 #[test]
 fn ten_attachments_are_the_limit() {
     let placeholders = |n: usize| {
-        (0..n).map(|i| format!("{{\"_placeholder\":true,\"num\":{i}}}")).collect::<Vec<_>>().join(",")
+        (0..n)
+            .map(|i| format!("{{\"_placeholder\":true,\"num\":{i}}}"))
+            .collect::<Vec<_>>()
+            .join(",")
     };
     let header = format!("4510-[\"b\",{}]", placeholders(10));
     let mut packets = vec![header.as_str()];
@@ -151,7 +196,10 @@ fn ten_attachments_are_the_limit() {
             rig.emit(nsp, "b", &ten[..], EmitOptions::PLAIN).unwrap();
             assert_eq!(rig.take_log().lines().count(), 11);
             let eleven = [BinRef(b"x"); 11];
-            assert_eq!(rig.emit(nsp, "b", &eleven[..], EmitOptions::PLAIN), Err(EmitError::TooManyAttachments));
+            assert_eq!(
+                rig.emit(nsp, "b", &eleven[..], EmitOptions::PLAIN),
+                Err(EmitError::TooManyAttachments)
+            );
             rig.expect("");
             rig.emit(nsp, "on", &(), EmitOptions::PLAIN).unwrap();
             rig.expect("ws> 42[\"on\"]");
@@ -165,7 +213,8 @@ fn ten_attachments_are_the_limit() {
         },
         |rig| {
             let nsp = rig.joined_ws();
-            rig.emit(nsp, "b", &[BinRef(b"x"); 12][..], EmitOptions::PLAIN).unwrap();
+            rig.emit(nsp, "b", &[BinRef(b"x"); 12][..], EmitOptions::PLAIN)
+                .unwrap();
             rig.ws(&format!("4512-[\"b\",{}]", placeholders(12)));
             for _ in 0..12 {
                 rig.ws_binary(b"x");
@@ -197,7 +246,12 @@ fn a_half_packet_is_dropped_with_its_connection() {
                 rig.ws(&format!("451-[\"whole\",{ONE}]"));
                 rig.ws_binary(b"a");
                 let events = rig.take_events();
-                assert!(events.ends_with(&format!("connected / id=S2\nmessage / whole [{ONE}] <61>\n")), "{events}");
+                assert!(
+                    events.ends_with(&format!(
+                        "connected / id=S2\nmessage / whole [{ONE}] <61>\n"
+                    )),
+                    "{events}"
+                );
             },
         );
     }
@@ -209,8 +263,19 @@ fn reserved_names_are_refused() {
         || config(Transports::WEBSOCKET),
         |rig| {
             let nsp = rig.joined_ws();
-            for name in ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"] {
-                assert_eq!(rig.emit(nsp, name, &(), EmitOptions::PLAIN), Err(EmitError::Reserved), "{name}");
+            for name in [
+                "connect",
+                "connect_error",
+                "disconnect",
+                "disconnecting",
+                "newListener",
+                "removeListener",
+            ] {
+                assert_eq!(
+                    rig.emit(nsp, name, &(), EmitOptions::PLAIN),
+                    Err(EmitError::Reserved),
+                    "{name}"
+                );
             }
             for name in ["Connect", "reconnect", "", "con\\nect", "\"quoted\"", "ü\n"] {
                 rig.emit(nsp, name, &(), EmitOptions::PLAIN).unwrap();
@@ -239,7 +304,12 @@ fn base64_by_force() {
         },
         |rig| {
             rig.connect("/");
-            assert!(rig.request(Link::WebSocket).unwrap().target().contains("&b64=1"));
+            assert!(
+                rig.request(Link::WebSocket)
+                    .unwrap()
+                    .target()
+                    .contains("&b64=1")
+            );
         },
     );
     crate::growable(
@@ -250,7 +320,8 @@ fn base64_by_force() {
         },
         |rig| {
             let nsp = rig.joined_ws();
-            rig.emit(nsp, "b", &(BinRef(&[1, 2, 3, 4]),), EmitOptions::PLAIN).unwrap();
+            rig.emit(nsp, "b", &(BinRef(&[1, 2, 3, 4]),), EmitOptions::PLAIN)
+                .unwrap();
             rig.expect("ws> 451-[\"b\",{\"_placeholder\":true,\"num\":0}]\nws> bAQIDBA==");
         },
     );
@@ -266,7 +337,10 @@ fn base64_on_a_websocket() {
             rig.ws(&format!("451-[\"b\",{ONE}]"));
             rig.ws("bAQID");
             rig.ws("42[\"on\"]");
-            assert_eq!(rig.take_events(), format!("message / b [{ONE}] <010203>\nmessage / on []\n"));
+            assert_eq!(
+                rig.take_events(),
+                format!("message / b [{ONE}] <010203>\nmessage / on []\n")
+            );
         },
     );
 }

@@ -20,7 +20,10 @@ fn one_post_at_a_time_and_at_most_sixteen_packets() {
             let log = rig.take_log();
             let body = log.lines().nth(1).unwrap();
             assert_eq!(body.split('|').count(), 16, "{body}");
-            assert!(body.starts_with("post> 42[\"n\",1]|") && body.ends_with("|42[\"n\",16]"), "{body}");
+            assert!(
+                body.starts_with("post> 42[\"n\",1]|") && body.ends_with("|42[\"n\",16]"),
+                "{body}"
+            );
             rig.post_reply();
             rig.expect("post< ok\npost> 42[\"n\",17]|42[\"n\",18]|42[\"n\",19]");
             rig.post_reply();
@@ -45,7 +48,13 @@ fn max_payload_is_kept() {
                 rig.emit(nsp, "abc", &(i,), EmitOptions::PLAIN).unwrap();
             }
             // Too large by itself: it is sent alone all the same.
-            rig.emit(nsp, "abc", &("ddddddddddddddddddddddddddddd",), EmitOptions::PLAIN).unwrap();
+            rig.emit(
+                nsp,
+                "abc",
+                &("ddddddddddddddddddddddddddddd",),
+                EmitOptions::PLAIN,
+            )
+            .unwrap();
             // Characters count as bytes: 42["é",1] is 10, and binary as base64.
             rig.emit(nsp, "é", &(1,), EmitOptions::PLAIN).unwrap();
             rig.emit(nsp, "é", &(2,), EmitOptions::PLAIN).unwrap();
@@ -81,8 +90,15 @@ fn binary_out_is_base64() {
             rig.write[Link::Post.index()] = 7;
             let long: Vec<u8> = (0..600).map(|i| i as u8).collect();
             rig.emit(nsp, "hold", &(), EmitOptions::PLAIN).unwrap();
-            rig.emit(nsp, "b", &(BinRef(&[1, 2, 3, 4]), "x", BinRef(&[])), EmitOptions::PLAIN).unwrap();
-            rig.emit(nsp, "long", &(BinRef(&long),), EmitOptions::PLAIN).unwrap();
+            rig.emit(
+                nsp,
+                "b",
+                &(BinRef(&[1, 2, 3, 4]), "x", BinRef(&[])),
+                EmitOptions::PLAIN,
+            )
+            .unwrap();
+            rig.emit(nsp, "long", &(BinRef(&long),), EmitOptions::PLAIN)
+                .unwrap();
             rig.take_log();
             rig.post_reply();
             let request = rig.request(Link::Post).unwrap().clone();
@@ -98,7 +114,11 @@ fn binary_out_is_base64() {
             );
             assert_eq!(packets.len(), 5);
             assert_eq!(packets[4].len(), 801);
-            assert!(packets[4].starts_with("bAAECAwQF") && packets[4].ends_with("VVZX"), "{}", packets[4]);
+            assert!(
+                packets[4].starts_with("bAAECAwQF") && packets[4].ends_with("VVZX"),
+                "{}",
+                packets[4]
+            );
         },
     );
 }
@@ -109,7 +129,9 @@ fn binary_in_is_base64_over_several_gets() {
         || config(Transports::POLLING),
         |rig| {
             rig.joined_polling("[]");
-            rig.get_reply("452-[\"b\",{\"_placeholder\":true,\"num\":1},{\"_placeholder\":true,\"num\":0}]");
+            rig.get_reply(
+                "452-[\"b\",{\"_placeholder\":true,\"num\":1},{\"_placeholder\":true,\"num\":0}]",
+            );
             rig.get_reply("2|bAQID");
             rig.get_reply("bBAU=|42[\"next\"]");
             rig.post_reply();
@@ -139,13 +161,18 @@ fn bad_base64() {
             || config(Transports::POLLING),
             |rig| {
                 rig.joined_polling("[]");
-                rig.get_reply(&format!("451-[\"b\",{{\"_placeholder\":true,\"num\":0}}]|{bad}"));
+                rig.get_reply(&format!(
+                    "451-[\"b\",{{\"_placeholder\":true,\"num\":0}}]|{bad}"
+                ));
                 let events = rig.take_events();
                 // Missing padding is tolerated, as decoders in servers' languages do; the rest is a parse error.
                 if bad == "bAQI" {
                     assert!(events.starts_with("message / b "), "{events}");
                 } else {
-                    assert!(events.starts_with("closed parse error [Packet(Encoding)"), "{bad}: {events}");
+                    assert!(
+                        events.starts_with("closed parse error [Packet(Encoding)"),
+                        "{bad}: {events}"
+                    );
                 }
             },
         );
@@ -163,7 +190,10 @@ fn a_link_that_stalls_and_recovers() {
                 rig.emit(nsp, "n", &(i,), EmitOptions::PLAIN).unwrap();
             }
             assert!(!rig.client.is_writable());
-            assert_eq!(rig.emit(nsp, "v", &(), EmitOptions::VOLATILE), Err(EmitError::NotWritable));
+            assert_eq!(
+                rig.emit(nsp, "v", &(), EmitOptions::VOLATILE),
+                Err(EmitError::NotWritable)
+            );
             rig.expect("");
             rig.writable(Link::Post, 5);
             rig.expect("post> 42[\"n\",0]");
@@ -184,15 +214,21 @@ fn a_server_that_judges() {
         both(
             || config(Transports::POLLING),
             |rig| {
-                let settings = Settings { upgrades: false, max_payload: 300, ..Settings::default() };
+                let settings = Settings {
+                    upgrades: false,
+                    max_payload: 300,
+                    ..Settings::default()
+                };
                 rig.server = Some(Server::new(settings));
                 rig.latency = std::time::Duration::from_millis(latency);
                 let nsp = rig.connect("/");
                 for i in 0..300 {
-                    let mut result = rig.emit(nsp, "echo", &(i, BinRef(&[i as u8])), EmitOptions::PLAIN);
+                    let mut result =
+                        rig.emit(nsp, "echo", &(i, BinRef(&[i as u8])), EmitOptions::PLAIN);
                     while result == Err(EmitError::Full) {
                         rig.pass(10);
-                        result = rig.emit(nsp, "echo", &(i, BinRef(&[i as u8])), EmitOptions::PLAIN);
+                        result =
+                            rig.emit(nsp, "echo", &(i, BinRef(&[i as u8])), EmitOptions::PLAIN);
                     }
                     result.unwrap();
                     rig.pass(1);
@@ -202,13 +238,26 @@ fn a_server_that_judges() {
                 assert_eq!(server.violations, Vec::<String>::new());
                 assert_eq!(server.sessions(), 1);
                 let expected: Vec<String> = (0..300)
-                    .map(|i| format!("/ [\"echo\",{i},{{\"_placeholder\":true,\"num\":0}}] <{:02x}>", i as u8))
+                    .map(|i| {
+                        format!(
+                            "/ [\"echo\",{i},{{\"_placeholder\":true,\"num\":0}}] <{:02x}>",
+                            i as u8
+                        )
+                    })
                     .collect();
                 assert_eq!(server.received, expected);
                 let events = rig.take_events();
-                let echoes: Vec<&str> = events.lines().filter(|line| line.starts_with("message / echo")).collect();
+                let echoes: Vec<&str> = events
+                    .lines()
+                    .filter(|line| line.starts_with("message / echo"))
+                    .collect();
                 assert_eq!(echoes.len(), 300);
-                assert!(echoes.iter().enumerate().all(|(i, line)| line.contains(&format!(" echo [{i},"))));
+                assert!(
+                    echoes
+                        .iter()
+                        .enumerate()
+                        .all(|(i, line)| line.contains(&format!(" echo [{i},")))
+                );
             },
         );
     }

@@ -3,22 +3,35 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use sockeye_core::packet::BinRef;
-use sockeye_core::{Config, EmitError, EmitOptions, Link, NspOptions, Storage, Transport, Transports};
+use sockeye_core::{
+    Config, EmitError, EmitOptions, Link, NspOptions, Storage, Transport, Transports,
+};
 use sockeye_testkit::{Opening, Pieces, Rig, Seeded, Server, Settings, config, frame, fuzz};
 
 type Roomy = Storage<16384, 16384, 64, 256, 4, 1024>;
 
 /// So many cases, or as many as `PROPTEST_CASES` says.
 fn proptest_config(cases: u32) -> ProptestConfig {
-    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(cases);
-    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+    let cases = std::env::var("PROPTEST_CASES")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(cases);
+    ProptestConfig {
+        cases,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
 }
 
 /// A packet from the server, or several that belong together.
 #[derive(Clone, Debug)]
 enum FromServer {
     Text(String),
-    Event { args: Vec<u32>, attachments: Vec<Vec<u8>>, id: Option<u8> },
+    Event {
+        args: Vec<u32>,
+        attachments: Vec<Vec<u8>>,
+        id: Option<u8>,
+    },
     Ping,
     WsPing(Vec<u8>),
     Ack(u8),
@@ -27,8 +40,16 @@ enum FromServer {
 fn from_server() -> impl Strategy<Value = FromServer> {
     prop_oneof![
         "[a-zé😀\\\\\"]{0,200}".prop_map(FromServer::Text),
-        (vec(any::<u32>(), 0..4), vec(vec(any::<u8>(), 0..300), 0..4), proptest::option::of(any::<u8>()))
-            .prop_map(|(args, attachments, id)| FromServer::Event { args, attachments, id }),
+        (
+            vec(any::<u32>(), 0..4),
+            vec(vec(any::<u8>(), 0..300), 0..4),
+            proptest::option::of(any::<u8>())
+        )
+            .prop_map(|(args, attachments, id)| FromServer::Event {
+                args,
+                attachments,
+                id
+            }),
         Just(FromServer::Ping),
         vec(any::<u8>(), 0..126).prop_map(FromServer::WsPing),
         (0u8..4).prop_map(FromServer::Ack),
@@ -42,7 +63,11 @@ fn messages(packet: &FromServer) -> Vec<(bool, Vec<u8>)> {
             let escaped = text.replace('\\', "\\\\").replace('"', "\\\"");
             vec![(false, format!("42[\"text\",\"{escaped}\"]").into_bytes())]
         }
-        FromServer::Event { args, attachments, id } => {
+        FromServer::Event {
+            args,
+            attachments,
+            id,
+        } => {
             let mut json = String::from("[\"event\"");
             for arg in args {
                 json.push_str(&format!(",{arg}"));
@@ -52,7 +77,11 @@ fn messages(packet: &FromServer) -> Vec<(bool, Vec<u8>)> {
             }
             json.push(']');
             let id = id.map_or(String::new(), |id| id.to_string());
-            let head = if attachments.is_empty() { "42".into() } else { format!("45{}-", attachments.len()) };
+            let head = if attachments.is_empty() {
+                "42".into()
+            } else {
+                format!("45{}-", attachments.len())
+            };
             let mut all = vec![(false, format!("{head}{id}{json}").into_bytes())];
             all.extend(attachments.iter().map(|bytes| (true, bytes.clone())));
             all
@@ -93,7 +122,11 @@ fn as_response(packets: &[FromServer], seeded: &mut Seeded) -> Vec<u8> {
     let mut parts: Vec<Vec<u8>> = vec![b"6".to_vec()];
     for (binary, message) in packets.iter().flat_map(messages) {
         parts.push(if binary {
-            format!("b{}", base64::engine::general_purpose::STANDARD.encode(&message)).into_bytes()
+            format!(
+                "b{}",
+                base64::engine::general_purpose::STANDARD.encode(&message)
+            )
+            .into_bytes()
         } else {
             message
         });
@@ -118,10 +151,22 @@ fn as_response(packets: &[FromServer], seeded: &mut Seeded) -> Vec<u8> {
 fn events(transports: Transports, bytes: &[u8], pieces: Pieces, small: bool) -> String {
     let mut storage = Box::new(Roomy::new());
     let mut smaller = Box::new(crate::Small::new());
-    let memory = if small { smaller.memory() } else { storage.memory() };
+    let memory = if small {
+        smaller.memory()
+    } else {
+        storage.memory()
+    };
     let mut rig = Rig::new(config(transports), memory);
-    let link = if transports == Transports::POLLING { Link::Poll } else { Link::WebSocket };
-    let nsp = if link == Link::Poll { rig.joined_polling("[]") } else { rig.joined_ws() };
+    let link = if transports == Transports::POLLING {
+        Link::Poll
+    } else {
+        Link::WebSocket
+    };
+    let nsp = if link == Link::Poll {
+        rig.joined_polling("[]")
+    } else {
+        rig.joined_ws()
+    };
     for _ in 0..3 {
         rig.emit(nsp, "asks", &(), EmitOptions::ACK).unwrap();
     }
@@ -192,8 +237,17 @@ fn trouble() -> impl Strategy<Value = Trouble> {
 
 /// Events are emitted through all kinds of trouble on a network that loses nothing that was written: each arrives
 /// exactly once and in order, and the server has nothing to complain about.
-fn nothing_is_lost(config: Config<'static>, rig: &mut Rig<'_>, script: &[(u8, Trouble)]) -> Result<(), TestCaseError> {
-    let settings = Settings { ping_interval: 2_000, ping_timeout: 1_500, max_payload: 200, ..Settings::default() };
+fn nothing_is_lost(
+    config: Config<'static>,
+    rig: &mut Rig<'_>,
+    script: &[(u8, Trouble)],
+) -> Result<(), TestCaseError> {
+    let settings = Settings {
+        ping_interval: 2_000,
+        ping_timeout: 1_500,
+        max_payload: 200,
+        ..Settings::default()
+    };
     rig.server = Some(Server::new(settings));
     let nsp = rig.namespace("/room", NspOptions::default());
     rig.client.connect(rig.now(), nsp);
@@ -202,7 +256,11 @@ fn nothing_is_lost(config: Config<'static>, rig: &mut Rig<'_>, script: &[(u8, Tr
     let mut acks = 0;
     for (i, (kind, trouble)) in script.iter().enumerate() {
         let bytes = vec![i as u8; usize::from(kind >> 2)];
-        let options = if kind & 1 > 0 { EmitOptions::ACK } else { EmitOptions::PLAIN };
+        let options = if kind & 1 > 0 {
+            EmitOptions::ACK
+        } else {
+            EmitOptions::PLAIN
+        };
         let result = if kind & 2 > 0 {
             rig.emit(nsp, "e", &(i, BinRef(&bytes)), options)
         } else {
@@ -213,14 +271,23 @@ fn nothing_is_lost(config: Config<'static>, rig: &mut Rig<'_>, script: &[(u8, Tr
                 acks += usize::from(id.is_some());
                 expected.push(i.to_string());
             }
-            Err(error) => prop_assert!(matches!(error, EmitError::Full | EmitError::TooManyAcks), "{error:?}"),
+            Err(error) => prop_assert!(
+                matches!(error, EmitError::Full | EmitError::TooManyAcks),
+                "{error:?}"
+            ),
         }
         match *trouble {
             Trouble::Nothing => (),
             Trouble::Pass(ms) => rig.pass(ms.into()),
             Trouble::Cut(link) => rig.cut(Link::ALL[usize::from(link)]),
             Trouble::Break => rig.break_all(),
-            Trouble::Refuse(refuse) => rig.opening = if refuse { Opening::Refuse } else { Opening::Accept },
+            Trouble::Refuse(refuse) => {
+                rig.opening = if refuse {
+                    Opening::Refuse
+                } else {
+                    Opening::Accept
+                }
+            }
             Trouble::Write(link, 0) => rig.write[usize::from(link)] = 0,
             Trouble::Write(link, most) => rig.writable(Link::ALL[usize::from(link)], most.into()),
             Trouble::Reconnect => {
@@ -244,13 +311,21 @@ fn nothing_is_lost(config: Config<'static>, rig: &mut Rig<'_>, script: &[(u8, Tr
     let log = rig.take_log();
     let server = rig.server.as_ref().unwrap();
     prop_assert_eq!(&server.violations, &Vec::<String>::new(), "{}", log);
-    let received: Vec<String> =
-        server.received.iter().map(|line| line.split([',', ']']).nth(1).unwrap_or("").to_owned()).collect();
+    let received: Vec<String> = server
+        .received
+        .iter()
+        .map(|line| line.split([',', ']']).nth(1).unwrap_or("").to_owned())
+        .collect();
     if config.transports.allows(Transport::Polling) && server.unknown > 0 {
         // The server has ended the session while a POST was under way: nobody can tell whether it was read. It is not
         // sent twice.
         let mut rest = expected.iter();
-        prop_assert!(received.iter().all(|one| rest.any(|other| other == one)), "{:?}\n{}", received, log);
+        prop_assert!(
+            received.iter().all(|one| rest.any(|other| other == one)),
+            "{:?}\n{}",
+            received,
+            log
+        );
     } else {
         prop_assert_eq!(received, expected, "{:?}\n{}", config.transports, log);
     }

@@ -62,7 +62,9 @@ fn success_resets_the_delays() {
             rig.ws("40{\"sid\":\"S1\"}");
             let events = rig.take_events();
             assert!(
-                events.ends_with("attempt #3\nopened websocket E1\nreconnected #3\nconnected / id=S1\n"),
+                events.ends_with(
+                    "attempt #3\nopened websocket E1\nreconnected #3\nconnected / id=S1\n"
+                ),
                 "{events}"
             );
             rig.cut(Link::WebSocket);
@@ -131,7 +133,9 @@ fn reconnection_off() {
         |rig| {
             let nsp = rig.joined_ws();
             rig.cut(Link::WebSocket);
-            rig.expect("close ws\nclosed transport close [Eof]\ndisconnected / transport close [Eof]");
+            rig.expect(
+                "close ws\nclosed transport close [Eof]\ndisconnected / transport close [Eof]",
+            );
             assert!(!rig.client.is_active(nsp) && rig.client.is_down());
             rig.pass(60_000);
             rig.client.connect(rig.now(), nsp);
@@ -165,7 +169,10 @@ fn jitter_keeps_its_bounds() {
     rig.connect("/");
     rig.pass(3_600_000);
     for line in rig.take_log().lines() {
-        if let Some((_, ms)) = line.strip_suffix(" ms").and_then(|line| line.rsplit_once(' ')) {
+        if let Some((_, ms)) = line
+            .strip_suffix(" ms")
+            .and_then(|line| line.rsplit_once(' '))
+        {
             delays.push(ms.parse::<u64>().unwrap());
         }
     }
@@ -174,7 +181,10 @@ fn jitter_keeps_its_bounds() {
     let mut distinct = delays[3..].to_vec();
     distinct.sort_unstable();
     distinct.dedup();
-    assert!(distinct.len() > delays.len() / 2, "a fleet must not move in step");
+    assert!(
+        distinct.len() > delays.len() / 2,
+        "a fleet must not move in step"
+    );
 }
 
 #[test]
@@ -220,7 +230,9 @@ fn reconnect_now() {
             // While dialing: the attempt is given up for a fresh one.
             rig.client.reconnect(rig.now());
             rig.drain();
-            rig.expect("closed attempt forced close [Local], retry\nclose ws\nopen ws\nws> handshake");
+            rig.expect(
+                "closed attempt forced close [Local], retry\nclose ws\nopen ws\nws> handshake",
+            );
             // After a goodbye that still waits for its answer.
             rig.opened_ws();
             rig.ws("40{\"sid\":\"S3\"}");
@@ -324,7 +336,10 @@ fn a_link_that_opens_too_late_is_not_used() {
             rig.pass(500);
             rig.opened(Link::WebSocket);
             let log = rig.take_log();
-            assert!(log.ends_with("@2000\nattempt #1\nopen ws\nws> handshake\n"), "{log}");
+            assert!(
+                log.ends_with("@2000\nattempt #1\nopen ws\nws> handshake\n"),
+                "{log}"
+            );
         },
     );
 }

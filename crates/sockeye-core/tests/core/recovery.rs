@@ -14,7 +14,10 @@ fn again(rig: &mut Rig<'_>) {
 
 fn last_connect(rig: &mut Rig<'_>) -> String {
     let log = rig.take_log();
-    log.lines().rfind(|line| line.starts_with("ws> 40")).unwrap_or("none").to_owned()
+    log.lines()
+        .rfind(|line| line.starts_with("ws> 40"))
+        .unwrap_or("none")
+        .to_owned()
 }
 
 fn joined_with_pid(rig: &mut Rig<'_>, options: NspOptions) -> sockeye_core::Nsp {
@@ -38,7 +41,10 @@ fn the_session_comes_back() {
             // The offset is visible as the last argument, as in the official client.
             rig.expect("ws< 42[\"a\",1,\"off1\"]\nmessage / a [1,\"off1\"]");
             again(rig);
-            assert_eq!(last_connect(rig), "ws> 40{\"pid\":\"P1\",\"offset\":\"off1\"}");
+            assert_eq!(
+                last_connect(rig),
+                "ws> 40{\"pid\":\"P1\",\"offset\":\"off1\"}"
+            );
             rig.ws("40{\"sid\":\"S1\",\"pid\":\"P1\"}");
             rig.ws("42[\"missed\",\"off2\"]");
             rig.expect(
@@ -47,7 +53,10 @@ fn the_session_comes_back() {
             );
             assert!(rig.client.is_recovered(nsp));
             again(rig);
-            assert_eq!(last_connect(rig), "ws> 40{\"pid\":\"P1\",\"offset\":\"off2\"}");
+            assert_eq!(
+                last_connect(rig),
+                "ws> 40{\"pid\":\"P1\",\"offset\":\"off2\"}"
+            );
             // The server has forgotten the session: a new one.
             rig.ws("40{\"sid\":\"S2\",\"pid\":\"P2\"}");
             assert!(!rig.client.is_recovered(nsp));
@@ -99,7 +108,10 @@ fn binary_events_have_offsets_too() {
             rig.ws("451-[\"a\",{\"_placeholder\":true,\"num\":0},\"off9\"]");
             rig.ws_binary(&[1]);
             again(rig);
-            assert_eq!(last_connect(rig), "ws> 40{\"pid\":\"P1\",\"offset\":\"off9\"}");
+            assert_eq!(
+                last_connect(rig),
+                "ws> 40{\"pid\":\"P1\",\"offset\":\"off9\"}"
+            );
         },
     );
 }
@@ -110,7 +122,10 @@ fn the_applications_keys_win() {
         ("{\"t\":2}", "{\"pid\":\"P1\",\"offset\":\"off1\",\"t\":2}"),
         ("{}", "{\"pid\":\"P1\",\"offset\":\"off1\"}"),
         ("", "{\"pid\":\"P1\",\"offset\":\"off1\"}"),
-        ("{\"pid\":\"mine\"}", "{\"offset\":\"off1\",\"pid\":\"mine\"}"),
+        (
+            "{\"pid\":\"mine\"}",
+            "{\"offset\":\"off1\",\"pid\":\"mine\"}",
+        ),
         ("{\"offset\":1,\"pid\":2}", "{\"offset\":1,\"pid\":2}"),
         ("{\"offset\":1}", "{\"pid\":\"P1\",\"offset\":1}"),
     ] {
@@ -155,7 +170,13 @@ fn not_after_a_goodbye() {
 #[test]
 fn odd_pids() {
     let long = "p".repeat(65);
-    for pid in ["1", "null", "\"\"", "\"with \\\"quote\"", &format!("\"{long}\"")] {
+    for pid in [
+        "1",
+        "null",
+        "\"\"",
+        "\"with \\\"quote\"",
+        &format!("\"{long}\""),
+    ] {
         both(
             || config(Transports::WEBSOCKET),
             |rig| {

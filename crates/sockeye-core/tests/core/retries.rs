@@ -24,7 +24,8 @@ fn one_in_flight_in_order() {
         |rig| {
             let nsp = joined(rig, 3, Some(1_000));
             rig.emit(nsp, "a", &(1,), EmitOptions::ACK).unwrap();
-            rig.emit(nsp, "b", &(BinRef(&[2]),), EmitOptions::PLAIN).unwrap();
+            rig.emit(nsp, "b", &(BinRef(&[2]),), EmitOptions::PLAIN)
+                .unwrap();
             rig.emit(nsp, "c", &(3,), EmitOptions::ACK).unwrap();
             // Volatile packets pass the queue by.
             rig.emit(nsp, "v", &(), EmitOptions::VOLATILE).unwrap();
@@ -56,7 +57,8 @@ fn a_new_id_for_every_try_until_they_are_used_up() {
         || config(Transports::WEBSOCKET),
         |rig| {
             let nsp = joined(rig, 2, Some(1_000));
-            rig.emit(nsp, "a", &(BinRef(&[1, 2, 3]),), EmitOptions::ACK).unwrap();
+            rig.emit(nsp, "a", &(BinRef(&[1, 2, 3]),), EmitOptions::ACK)
+                .unwrap();
             rig.emit(nsp, "b", &(), EmitOptions::ACK).unwrap();
             rig.pass(2_500);
             // The answer to an earlier try is late, and is not taken for the current one's.
@@ -111,7 +113,10 @@ fn the_head_is_sent_again_after_a_reconnection() {
             rig.opened_ws();
             rig.ws("40{\"sid\":\"S3\"}");
             let log = rig.take_log();
-            assert!(log.contains("ack #1 disconnected\n") && log.ends_with("ws> 422[\"b\",2]\n"), "{log}");
+            assert!(
+                log.contains("ack #1 disconnected\n") && log.ends_with("ws> 422[\"b\",2]\n"),
+                "{log}"
+            );
         },
     );
 }
@@ -149,7 +154,8 @@ fn a_try_that_has_not_left_is_not_counted() {
         |rig| {
             let nsp = joined(rig, 1, Some(100));
             rig.write[Link::WebSocket.index()] = 0;
-            rig.emit(nsp, "a", &(BinRef(&[1; 20]),), EmitOptions::ACK).unwrap();
+            rig.emit(nsp, "a", &(BinRef(&[1; 20]),), EmitOptions::ACK)
+                .unwrap();
             rig.pass(1_000);
             rig.expect("");
             // Half of it is written when the link stalls again: the frame is finished as it was begun.
@@ -176,7 +182,8 @@ fn by_polling() {
             options.retries = Some(1);
             options.ack_timeout = Some(Duration::from_millis(500));
             rig.client.set_options(nsp, options);
-            rig.emit(nsp, "a", &(BinRef(&[1]),), EmitOptions::ACK).unwrap();
+            rig.emit(nsp, "a", &(BinRef(&[1]),), EmitOptions::ACK)
+                .unwrap();
             rig.emit(nsp, "b", &(), EmitOptions::ACK).unwrap();
             rig.post_reply();
             rig.pass(500);

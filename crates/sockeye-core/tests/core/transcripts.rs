@@ -12,7 +12,8 @@ fn each(mut test: impl FnMut(&Transcript)) {
     for entry in std::fs::read_dir(folder).expect("the folder of transcripts") {
         let path = entry.expect("an entry").path();
         let text = std::fs::read_to_string(&path).expect("a transcript");
-        let transcript = Transcript::parse(&text).unwrap_or_else(|| panic!("{} is no transcript", path.display()));
+        let transcript = Transcript::parse(&text)
+            .unwrap_or_else(|| panic!("{} is no transcript", path.display()));
         assert_eq!(transcript.print(), text, "{}", path.display());
         println!("{}", path.display());
         test(&transcript);

@@ -88,7 +88,9 @@ fn frames_in_the_same_read_as_the_answer() {
             rig.ws_accept();
             rig.ws("3probe");
             rig.get_reply("6");
-            rig.expect("ws< 101\nws> 2probe\nws< 3probe\nget< 6\nclose get\nclose post\nupgraded\nws> 5");
+            rig.expect(
+                "ws< 101\nws> 2probe\nws< 3probe\nget< 6\nclose get\nclose post\nupgraded\nws> 5",
+            );
         },
     );
 }
@@ -98,12 +100,20 @@ fn frames_in_the_same_read_as_the_answer() {
 fn failed_probes() {
     type Step = fn(&mut sockeye_testkit::Rig<'_>);
     let steps: [(&str, Step); 9] = [
-        ("Dial \"connection refused\"", |rig| rig.refused(Link::WebSocket)),
-        ("Http { status: 400, code: Some(3) } \"Bad request\"", |rig| {
-            rig.opened(Link::WebSocket);
-            let body = br#"{"code":3,"message":"Bad request"}"#;
-            rig.reply(Link::WebSocket, &sockeye_testkit::response("400 Bad Request", "", body));
+        ("Dial \"connection refused\"", |rig| {
+            rig.refused(Link::WebSocket)
         }),
+        (
+            "Http { status: 400, code: Some(3) } \"Bad request\"",
+            |rig| {
+                rig.opened(Link::WebSocket);
+                let body = br#"{"code":3,"message":"Bad request"}"#;
+                rig.reply(
+                    Link::WebSocket,
+                    &sockeye_testkit::response("400 Bad Request", "", body),
+                );
+            },
+        ),
         ("WebSocketHandshake", |rig| {
             rig.opened(Link::WebSocket);
             rig.reply(
@@ -113,7 +123,10 @@ fn failed_probes() {
         }),
         ("WebSocketHandshake", |rig| {
             rig.opened(Link::WebSocket);
-            rig.reply(Link::WebSocket, &sockeye_testkit::response("200 OK", "", b"hello"));
+            rig.reply(
+                Link::WebSocket,
+                &sockeye_testkit::response("200 OK", "", b"hello"),
+            );
         }),
         ("WebSocketHandshake", |rig| {
             rig.opened(Link::WebSocket);
@@ -130,11 +143,14 @@ fn failed_probes() {
             rig.ws_accept();
             rig.ws_frame(0x88, b"\x03\xe8");
         }),
-        ("WebSocketProtocol(\"masked frame from the server\")", |rig| {
-            rig.opened(Link::WebSocket);
-            rig.ws_accept();
-            rig.feed(Link::WebSocket, b"\x81\x80abcd");
-        }),
+        (
+            "WebSocketProtocol(\"masked frame from the server\")",
+            |rig| {
+                rig.opened(Link::WebSocket);
+                rig.ws_accept();
+                rig.feed(Link::WebSocket, b"\x81\x80abcd");
+            },
+        ),
         ("ConnectTimeout", |rig| {
             rig.opened(Link::WebSocket);
             rig.ws_accept();
@@ -159,7 +175,9 @@ fn failed_probes() {
                 rig.emit(nsp, "still", &(), EmitOptions::PLAIN).unwrap();
                 rig.get_reply("42[\"here\"]");
                 rig.post_reply();
-                rig.expect("post> 42[\"still\"]\nget< 42[\"here\"]\nmessage / here []\nget>\npost< ok");
+                rig.expect(
+                    "post> 42[\"still\"]\nget< 42[\"here\"]\nmessage / here []\nget>\npost< ok",
+                );
                 assert_eq!(rig.client.transport(), Some(Transport::Polling));
             },
         );
@@ -176,7 +194,10 @@ fn the_websocket_is_lost_while_polling_pauses() {
             rig.ws("3probe");
             rig.emit(nsp, "n", &(1,), EmitOptions::PLAIN).unwrap();
             assert!(!rig.client.is_writable());
-            assert_eq!(rig.emit(nsp, "v", &(), EmitOptions::VOLATILE), Err(EmitError::NotWritable));
+            assert_eq!(
+                rig.emit(nsp, "v", &(), EmitOptions::VOLATILE),
+                Err(EmitError::NotWritable)
+            );
             rig.cut(Link::WebSocket);
             rig.get_reply("6");
             rig.expect(
@@ -290,7 +311,11 @@ fn upgrade_off() {
                 config
             },
             |rig| {
-                rig.joined_polling(if by_config { "[\"websocket\"]" } else { "[\"webtransport\"]" });
+                rig.joined_polling(if by_config {
+                    "[\"websocket\"]"
+                } else {
+                    "[\"webtransport\"]"
+                });
                 assert!(!rig.is_open(Link::WebSocket));
             },
         );
@@ -303,7 +328,10 @@ fn order_is_kept_under_load() {
         both(
             || config(Transports::POLLING_FIRST),
             |rig| {
-                rig.server = Some(Server::new(Settings { max_payload: 500, ..Settings::default() }));
+                rig.server = Some(Server::new(Settings {
+                    max_payload: 500,
+                    ..Settings::default()
+                }));
                 rig.latency = Duration::from_millis(latency);
                 let nsp = rig.connect("/");
                 for i in 0..500 {
@@ -318,13 +346,25 @@ fn order_is_kept_under_load() {
                 rig.pass(3_000);
                 let server = rig.server.as_ref().unwrap();
                 assert_eq!(server.violations, Vec::<String>::new());
-                let numbers: Vec<&str> = server.received.iter().map(|line| line.split(',').nth(1).unwrap()).collect();
+                let numbers: Vec<&str> = server
+                    .received
+                    .iter()
+                    .map(|line| line.split(',').nth(1).unwrap())
+                    .collect();
                 assert_eq!(numbers, (0..500).map(|i| i.to_string()).collect::<Vec<_>>());
                 let events = rig.take_events();
                 assert!(events.contains("upgraded\n"));
-                let echoes: Vec<&str> = events.lines().filter(|line| line.starts_with("message / echo")).collect();
+                let echoes: Vec<&str> = events
+                    .lines()
+                    .filter(|line| line.starts_with("message / echo"))
+                    .collect();
                 assert_eq!(echoes.len(), 500);
-                assert!(echoes.iter().enumerate().all(|(i, line)| line.contains(&format!(" echo [{i},"))));
+                assert!(
+                    echoes
+                        .iter()
+                        .enumerate()
+                        .all(|(i, line)| line.contains(&format!(" echo [{i},")))
+                );
             },
         );
     }

@@ -26,9 +26,15 @@ fn fragments_with_control_frames_between() {
                 bytes.extend(frame(0x81, b"42[\"next\"]"));
                 rig.feed(Link::WebSocket, &bytes);
                 let log = rig.take_log();
-                let mut events: Vec<&str> = log.lines().filter(|line| line.starts_with("message")).collect();
+                let mut events: Vec<&str> = log
+                    .lines()
+                    .filter(|line| line.starts_with("message"))
+                    .collect();
                 assert_eq!(events, ["message / café [1]", "message / next []"]);
-                events = log.lines().filter(|line| line.starts_with("ws> pong")).collect();
+                events = log
+                    .lines()
+                    .filter(|line| line.starts_with("ws> pong"))
+                    .collect();
                 assert_eq!(events, ["ws> pong p1", "ws> pong "]);
             },
         );
@@ -41,7 +47,9 @@ fn fragmented_attachments_and_control_packets_between() {
         || config(Transports::WEBSOCKET),
         |rig| {
             rig.joined_ws();
-            rig.ws("452-[\"b\",{\"_placeholder\":true,\"num\":0},{\"num\":1,\"_placeholder\":true}]");
+            rig.ws(
+                "452-[\"b\",{\"_placeholder\":true,\"num\":0},{\"num\":1,\"_placeholder\":true}]",
+            );
             rig.ws("2");
             rig.ws_frame(0x02, &[1, 2]);
             rig.ws_frame(0x89, b"x");
@@ -70,14 +78,23 @@ fn fragmented_attachments_and_control_packets_between() {
 #[test]
 fn violations() {
     for (bytes, cause) in [
-        (&b"\xc1\x00"[..], "frame with reserved bits or opcode, though no extension was offered"),
-        (b"\x83\x00", "frame with reserved bits or opcode, though no extension was offered"),
+        (
+            &b"\xc1\x00"[..],
+            "frame with reserved bits or opcode, though no extension was offered",
+        ),
+        (
+            b"\x83\x00",
+            "frame with reserved bits or opcode, though no extension was offered",
+        ),
         (b"\x81\x81mask!", "masked frame from the server"),
         (b"\x09\x00", "fragmented or over-long control frame"),
         (b"\x89\x7e\x00\x80", "fragmented or over-long control frame"),
         (b"\x80\x00", "fragments out of order"),
         (b"\x01\x01a\x81\x00", "fragments out of order"),
-        (b"\x81\x7f\x80\x00\x00\x00\x00\x00\x00\x01", "frame length over 2^63"),
+        (
+            b"\x81\x7f\x80\x00\x00\x00\x00\x00\x00\x01",
+            "frame length over 2^63",
+        ),
     ] {
         both(
             || config(Transports::WEBSOCKET),
@@ -85,7 +102,8 @@ fn violations() {
                 rig.joined_ws();
                 rig.feed(Link::WebSocket, bytes);
                 let events = rig.take_events();
-                let expected = format!("closed transport error [WebSocketProtocol(\"{cause}\")], retry\n");
+                let expected =
+                    format!("closed transport error [WebSocketProtocol(\"{cause}\")], retry\n");
                 assert!(events.starts_with(&expected), "{events}");
             },
         );
@@ -99,7 +117,10 @@ fn text_that_is_not_utf8() {
         |rig| {
             rig.joined_ws();
             rig.ws_frame(0x81, b"42[\"\xff\"]");
-            assert!(rig.take_events().starts_with("closed parse error [Packet(Encoding)], retry\n"));
+            assert!(
+                rig.take_events()
+                    .starts_with("closed parse error [Packet(Encoding)], retry\n")
+            );
         },
     );
 }
@@ -108,11 +129,20 @@ fn text_that_is_not_utf8() {
 fn handshakes_that_are_not_accepted() {
     let head = |status: &str, headers: &str| format!("HTTP/1.1 {status}\r\n{headers}\r\n");
     for (status, headers) in [
-        ("101 X", "Connection: Upgrade\r\nSec-WebSocket-Accept: @\r\n"),
+        (
+            "101 X",
+            "Connection: Upgrade\r\nSec-WebSocket-Accept: @\r\n",
+        ),
         ("101 X", "Upgrade: websocket\r\nSec-WebSocket-Accept: @\r\n"),
         ("101 X", "Upgrade: websocket\r\nConnection: Upgrade\r\n"),
-        ("101 X", "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: AAAAAAAAAAAAAAAAAAAAAAAAAAA=\r\n"),
-        ("101 X", "Upgrade: h2c\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: @\r\n"),
+        (
+            "101 X",
+            "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: AAAAAAAAAAAAAAAAAAAAAAAAAAA=\r\n",
+        ),
+        (
+            "101 X",
+            "Upgrade: h2c\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: @\r\n",
+        ),
         (
             "101 X",
             "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: @\r\nSec-WebSocket-Extensions: permessage-deflate\r\n",
@@ -123,11 +153,21 @@ fn handshakes_that_are_not_accepted() {
             || config(Transports::WEBSOCKET),
             |rig| {
                 rig.connect("/");
-                let key = rig.request(Link::WebSocket).unwrap().header("sec-websocket-key").unwrap().to_owned();
+                let key = rig
+                    .request(Link::WebSocket)
+                    .unwrap()
+                    .header("sec-websocket-key")
+                    .unwrap()
+                    .to_owned();
                 let answer = head(status, headers).replace('@', &accept_key(&key));
                 rig.feed(Link::WebSocket, answer.as_bytes());
                 let events = rig.take_events();
-                assert!(events.starts_with("closed attempt transport error [WebSocketHandshake], retry\n"), "{headers}: {events}");
+                assert!(
+                    events.starts_with(
+                        "closed attempt transport error [WebSocketHandshake], retry\n"
+                    ),
+                    "{headers}: {events}"
+                );
             },
         );
     }
@@ -136,7 +176,12 @@ fn handshakes_that_are_not_accepted() {
         || config(Transports::WEBSOCKET),
         |rig| {
             rig.connect("/");
-            let key = rig.request(Link::WebSocket).unwrap().header("sec-websocket-key").unwrap().to_owned();
+            let key = rig
+                .request(Link::WebSocket)
+                .unwrap()
+                .header("sec-websocket-key")
+                .unwrap()
+                .to_owned();
             let answer = head(
                 "101 Web Socket Protocol Handshake",
                 "Server: x\r\nUPGRADE: WebSocket\r\nconnection: keep-alive, upgrade\r\nsec-websocket-accept: @ \r\nSec-WebSocket-Extensions:\r\n",
@@ -157,7 +202,8 @@ fn short_writes_and_control_frames() {
         |rig| {
             let nsp = rig.joined_ws();
             rig.write[Link::WebSocket.index()] = 3;
-            rig.emit(nsp, "b", &(BinRef(&[7; 300]), 1), EmitOptions::PLAIN).unwrap();
+            rig.emit(nsp, "b", &(BinRef(&[7; 300]), 1), EmitOptions::PLAIN)
+                .unwrap();
             rig.expect(
                 r#"
                 ws> 451-["b",{"_placeholder":true,"num":0},1]
@@ -181,7 +227,9 @@ fn short_writes_and_control_frames() {
             rig.emit(nsp, "n", &(0,), EmitOptions::PLAIN).unwrap();
             rig.take_log();
             rig.write[Link::WebSocket.index()] = 4;
-            rig.client.emit(rig.now(), nsp, "n", &(1,), EmitOptions::PLAIN).unwrap();
+            rig.client
+                .emit(rig.now(), nsp, "n", &(1,), EmitOptions::PLAIN)
+                .unwrap();
             match rig.client.poll_output() {
                 sockeye_core::Output::Transmit(link) => {
                     assert_eq!(rig.client.transmit(link)[0], 0x81);
@@ -205,7 +253,9 @@ fn many_packets_are_one_write() {
         |rig| {
             let nsp = rig.joined_ws();
             for i in 0..10 {
-                rig.client.emit(rig.now(), nsp, "n", &(i,), EmitOptions::PLAIN).unwrap();
+                rig.client
+                    .emit(rig.now(), nsp, "n", &(i,), EmitOptions::PLAIN)
+                    .unwrap();
             }
             let mut writes = 0;
             loop {
@@ -230,7 +280,9 @@ fn many_packets_are_one_write() {
 fn large_frames_both_ways() {
     // 126 and 65536 are where frame headers grow.
     let make = |len: usize| "x".repeat(len);
-    for len in [100, 111, 112, 113, 114, 65_520, 65_521, 65_522, 65_523, 70_000, 1_000_000] {
+    for len in [
+        100, 111, 112, 113, 114, 65_520, 65_521, 65_522, 65_523, 70_000, 1_000_000,
+    ] {
         let run = |rig: &mut sockeye_testkit::Rig<'_>| {
             let nsp = rig.joined_ws();
             rig.pieces = Pieces::Of(40_000);
@@ -238,11 +290,24 @@ fn large_frames_both_ways() {
             rig.ws(&format!("42[\"e\",\"{text}\"]"));
             rig.ws_binary_event(&vec![5; len]);
             rig.write[2] = 50_000;
-            rig.emit(nsp, "e", &(text.as_str(), BinRef(&vec![5; len])), EmitOptions::PLAIN).unwrap();
+            rig.emit(
+                nsp,
+                "e",
+                &(text.as_str(), BinRef(&vec![5; len])),
+                EmitOptions::PLAIN,
+            )
+            .unwrap();
             let log = rig.take_log();
-            let messages = log.lines().filter(|line| line.starts_with("message / ")).count();
+            let messages = log
+                .lines()
+                .filter(|line| line.starts_with("message / "))
+                .count();
             assert_eq!(messages, 2, "{len}: {log}");
-            assert_eq!(log.lines().filter(|line| line.starts_with("ws> ")).count(), 2, "{len}: {log}");
+            assert_eq!(
+                log.lines().filter(|line| line.starts_with("ws> ")).count(),
+                2,
+                "{len}: {log}"
+            );
             rig.ws("42[\"after\"]");
             assert!(rig.take_events().contains("message / after []"));
         };

@@ -39,7 +39,8 @@ impl Rig<'_> {
     /// The connection that was held cannot be had.
     pub fn refused(&mut self, link: Link) {
         if std::mem::take(&mut self.conns[link.index()].opening) {
-            self.client.handle_open_failed(self.now, link, "connection refused");
+            self.client
+                .handle_open_failed(self.now, link, "connection refused");
             self.drain();
         }
     }
@@ -48,14 +49,20 @@ impl Rig<'_> {
     pub fn feed(&mut self, link: Link, mut bytes: &[u8]) {
         self.drain();
         let epoch = self.conns[link.index()].epoch;
-        while !bytes.is_empty() && self.conns[link.index()].open && self.conns[link.index()].epoch == epoch {
+        while !bytes.is_empty()
+            && self.conns[link.index()].open
+            && self.conns[link.index()].epoch == epoch
+        {
             let piece = match &mut self.pieces {
                 Pieces::Whole => usize::MAX,
                 Pieces::Of(n) => *n,
                 Pieces::Random(seeded) => 1 + seeded.below(40),
             };
             let room = self.client.receive_buf(link);
-            assert!(!room.is_empty(), "`receive_buf` is empty though {link:?} is open and drained");
+            assert!(
+                !room.is_empty(),
+                "`receive_buf` is empty though {link:?} is open and drained"
+            );
             let n = bytes.len().min(room.len()).min(piece);
             room[..n].copy_from_slice(&bytes[..n]);
             bytes = &bytes[n..];
@@ -104,7 +111,10 @@ impl Rig<'_> {
     // ---- answers by hand ----
 
     fn answered(&mut self, link: Link) -> Request {
-        self.conns[link.index()].requests.pop_front().expect("a request to answer")
+        self.conns[link.index()]
+            .requests
+            .pop_front()
+            .expect("a request to answer")
     }
 
     /// Answers the oldest request on `link` with these bytes.
@@ -122,14 +132,24 @@ impl Rig<'_> {
         self.answered(Link::Poll);
         self.line(&format!("get< {payload}"));
         let body = payload.replace('|', "\u{1e}");
-        self.feed(Link::Poll, &response("200 OK", "Content-Type: text/plain; charset=UTF-8\r\n", body.as_bytes()));
+        self.feed(
+            Link::Poll,
+            &response(
+                "200 OK",
+                "Content-Type: text/plain; charset=UTF-8\r\n",
+                body.as_bytes(),
+            ),
+        );
     }
 
     /// Answers the waiting POST with `ok`.
     pub fn post_reply(&mut self) {
         self.answered(Link::Post);
         self.line("post< ok");
-        self.feed(Link::Post, &response("200 OK", "Content-Type: text/html\r\n", b"ok"));
+        self.feed(
+            Link::Post,
+            &response("200 OK", "Content-Type: text/html\r\n", b"ok"),
+        );
     }
 
     /// Accepts the WebSocket handshake.

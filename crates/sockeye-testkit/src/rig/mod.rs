@@ -8,22 +8,25 @@ use std::time::Duration;
 
 use sockeye_core::packet::EmitArgs;
 use sockeye_core::{
-    AckId, AckRequest, Client, Config, DetachedOutput, EmitError, EmitOptions, Entropy, Event, Instant, Link, Memory, Nsp, NspOptions,
-    Output, Reconnection, Transports, text,
+    AckId, AckRequest, Client, Config, DetachedOutput, EmitError, EmitOptions, Entropy, Event,
+    Instant, Link, Memory, Nsp, NspOptions, Output, Reconnection, Transports, text,
 };
 
+use crate::Seeded;
 use crate::http::Request;
 use crate::server::{Act, Server};
 use crate::words;
 use crate::ws::Frame;
-use crate::Seeded;
 
 /// The configuration most tests start from: host `h`, no jitter, no time stamps.
 pub fn config(transports: Transports) -> Config<'static> {
     let mut config = Config::new(text("h"), Entropy::Seed(7));
     config.transports = transports;
     config.timestamp = sockeye_core::Timestamp::Never;
-    config.reconnection = Reconnection { jitter_permille: 0, ..Reconnection::DEFAULT };
+    config.reconnection = Reconnection {
+        jitter_permille: 0,
+        ..Reconnection::DEFAULT
+    };
     config
 }
 
@@ -195,16 +198,20 @@ impl<'a> Rig<'a> {
         let log = self.take_log();
         let wire = |line: &&str| {
             !(line.contains("> ") && WORD.iter().any(|w| line.starts_with(&format!("{w}> ")))
-                || WORD.iter().any(|w| line.starts_with(&format!("{w}< ")) || *line == format!("{w}>"))
+                || WORD
+                    .iter()
+                    .any(|w| line.starts_with(&format!("{w}< ")) || *line == format!("{w}>"))
                 || line.starts_with("open ")
                 || line.starts_with("close ")
                 || line.starts_with('@'))
         };
-        log.lines().filter(wire).fold(String::new(), |mut all, line| {
-            all.push_str(line);
-            all.push('\n');
-            all
-        })
+        log.lines()
+            .filter(wire)
+            .fold(String::new(), |mut all, line| {
+                all.push_str(line);
+                all.push('\n');
+                all
+            })
     }
 
     /// Compares the lines since the last look with `expected`, whose indentation and blank edge lines do not count.
@@ -214,7 +221,11 @@ impl<'a> Rig<'a> {
     #[track_caller]
     pub fn expect(&mut self, expected: &str) {
         let log = self.take_log();
-        let want: Vec<&str> = expected.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        let want: Vec<&str> = expected
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty())
+            .collect();
         let got: Vec<&str> = log.lines().map(str::trim).collect();
         if want != got {
             let mut report = String::from("the lines differ:\n");
@@ -258,7 +269,11 @@ impl<'a> Rig<'a> {
         loop {
             let travel = self.travelling.iter().map(|(at, ..)| *at).min();
             let tick = self.server.as_ref().and_then(Server::wake);
-            let next = [self.wake, travel, tick].into_iter().flatten().min().filter(|at| *at <= end);
+            let next = [self.wake, travel, tick]
+                .into_iter()
+                .flatten()
+                .min()
+                .filter(|at| *at <= end);
             let Some(next) = next else { break };
             stuck = if next > self.now { 0 } else { stuck + 1 };
             assert!(stuck < 10_000, "the deadline {next:?} does not move");
@@ -318,7 +333,8 @@ impl<'a> Rig<'a> {
     fn travel(&mut self, link: Link, act: Act) {
         self.order += 1;
         let epoch = self.conns[link.index()].epoch;
-        self.travelling.push((self.now + self.latency, self.order, link, epoch, act));
+        self.travelling
+            .push((self.now + self.latency, self.order, link, epoch, act));
     }
 
     /// Something the server does on its own.
@@ -339,7 +355,10 @@ impl<'a> Rig<'a> {
     /// # Panics
     /// If the client refuses it.
     pub fn namespace(&mut self, name: &str, options: NspOptions) -> Nsp {
-        let nsp = self.client.namespace(name, options).expect("room for a namespace");
+        let nsp = self
+            .client
+            .namespace(name, options)
+            .expect("room for a namespace");
         let name = self.client.name(nsp).to_owned();
         self.names.retain(|(old, _)| *old != nsp);
         self.names.push((nsp, name));
@@ -384,7 +403,10 @@ impl<'a> Rig<'a> {
     /// # Panics
     /// If no message waits for an answer.
     pub fn answer(&mut self, args: &(impl EmitArgs + ?Sized)) -> Result<(), EmitError> {
-        let request = self.wanted.pop_front().expect("a message that wants an answer");
+        let request = self
+            .wanted
+            .pop_front()
+            .expect("a message that wants an answer");
         let result = self.client.ack(self.now, request, args);
         self.drain();
         result
@@ -399,7 +421,10 @@ impl<'a> Rig<'a> {
         loop {
             outputs += 1;
             let queued = self.client.send_queue_len();
-            assert!(outputs < 100_000 + 4 * queued, "the client does not become idle");
+            assert!(
+                outputs < 100_000 + 4 * queued,
+                "the client does not become idle"
+            );
             let doing = match self.poll() {
                 Some(doing) => doing,
                 None => continue,
@@ -413,13 +438,18 @@ impl<'a> Rig<'a> {
                     self.line(&format!("open {}", word(link)));
                     let conn = &mut self.conns[link.index()];
                     let epoch = conn.epoch + 1;
-                    *conn = Conn { opening: true, epoch, ..Conn::default() };
+                    *conn = Conn {
+                        opening: true,
+                        epoch,
+                        ..Conn::default()
+                    };
                     match self.opening {
                         Opening::Accept if self.latency.is_zero() => self.set_open(link),
                         Opening::Accept => self.travel(link, Act::Opened),
                         Opening::Refuse => {
                             conn.opening = false;
-                            self.client.handle_open_failed(self.now, link, "connection refused");
+                            self.client
+                                .handle_open_failed(self.now, link, "connection refused");
                         }
                         Opening::Hold => (),
                     }
@@ -428,7 +458,10 @@ impl<'a> Rig<'a> {
                     self.line(&format!("close {}", word(link)));
                     let conn = &mut self.conns[link.index()];
                     let epoch = conn.epoch + 1;
-                    *conn = Conn { epoch, ..Conn::default() };
+                    *conn = Conn {
+                        epoch,
+                        ..Conn::default()
+                    };
                     if let Some(server) = &mut self.server {
                         server.lost(link);
                     }
@@ -459,12 +492,29 @@ impl<'a> Rig<'a> {
     /// One output. Events are written down here.
     fn poll(&mut self) -> Option<Doing> {
         let names = &self.names;
-        let name = |nsp| names.iter().find(|(n, _)| *n == nsp).map_or("?", |(_, name)| name.as_str());
+        let name = |nsp| {
+            names
+                .iter()
+                .find(|(n, _)| *n == nsp)
+                .map_or("?", |(_, name)| name.as_str())
+        };
         let told = |event: &Event<'_>| Told {
             line: words::event(event, name),
-            ack: if let Event::Message(message) = event { message.ack } else { None },
-            auth: if let Event::Auth(nsp) = event { Some(*nsp) } else { None },
-            connected: if let Event::Connected { nsp, .. } = event { Some(*nsp) } else { None },
+            ack: if let Event::Message(message) = event {
+                message.ack
+            } else {
+                None
+            },
+            auth: if let Event::Auth(nsp) = event {
+                Some(*nsp)
+            } else {
+                None
+            },
+            connected: if let Event::Connected { nsp, .. } = event {
+                Some(*nsp)
+            } else {
+                None
+            },
         };
         let told = if self.detached {
             match self.client.poll_detached() {
@@ -491,7 +541,12 @@ impl<'a> Rig<'a> {
         if !self.detached {
             self.meddle(told.ack);
         }
-        let Told { mut line, ack, auth, connected } = told;
+        let Told {
+            mut line,
+            ack,
+            auth,
+            connected,
+        } = told;
         self.wanted.extend(ack);
         if let Some(nsp) = connected {
             let _ = write!(line, " id={}", self.client.id(nsp).unwrap_or("none"));
@@ -505,8 +560,12 @@ impl<'a> Rig<'a> {
 
     /// A command in the middle of an event.
     fn meddle(&mut self, ack: Option<AckRequest>) {
-        let Some(seeded) = &mut self.meddle else { return };
-        let Some((nsp, _)) = self.names.get(seeded.below(self.names.len())) else { return };
+        let Some(seeded) = &mut self.meddle else {
+            return;
+        };
+        let Some((nsp, _)) = self.names.get(seeded.below(self.names.len())) else {
+            return;
+        };
         let (client, now, nsp) = (&mut self.client, self.now, *nsp);
         match seeded.below(24) {
             0 => client.disconnect(now, nsp),
@@ -518,7 +577,8 @@ impl<'a> Rig<'a> {
                 let _ = client.provide_auth(now, nsp, "{\"m\":1}");
             }
             6..=12 => {
-                if let Ok(Some(id)) = client.emit(now, nsp, "echo", &("meddled",), EmitOptions::ACK) {
+                if let Ok(Some(id)) = client.emit(now, nsp, "echo", &("meddled",), EmitOptions::ACK)
+                {
                     self.meddled.push(id);
                 }
             }
@@ -544,9 +604,12 @@ impl<'a> Rig<'a> {
         loop {
             let conn = &mut self.conns[i];
             if conn.frames {
-                let Some((frame, len)) = Frame::parse(&conn.out) else { return };
+                let Some((frame, len)) = Frame::parse(&conn.out) else {
+                    return;
+                };
                 conn.out.drain(..len);
-                self.masks.push(frame.mask.expect("clients mask their frames"));
+                self.masks
+                    .push(frame.mask.expect("clients mask their frames"));
                 let line = match frame.first {
                     0x81 => format!("ws> {}", words::printable(&frame.payload)),
                     0x82 => format!("ws> <{}>", words::hex(&frame.payload)),
@@ -561,10 +624,15 @@ impl<'a> Rig<'a> {
                     self.perform(acts);
                 }
             } else {
-                let Some((request, len)) = Request::parse(&conn.out) else { return };
+                let Some((request, len)) = Request::parse(&conn.out) else {
+                    return;
+                };
                 conn.out.drain(..len);
                 conn.requests.push_back(request.clone());
-                assert!(conn.requests.len() == 1 || !self.strict || self.server.is_some(), "a second request before the answer");
+                assert!(
+                    conn.requests.len() == 1 || !self.strict || self.server.is_some(),
+                    "a second request before the answer"
+                );
                 let line = match link {
                     Link::Post => format!("post> {}", words::printable(&request.body)),
                     Link::Poll if request.query("sid").is_none() => "get> handshake".to_owned(),

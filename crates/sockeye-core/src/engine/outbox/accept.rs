@@ -1,8 +1,8 @@
 //! How packets get in: encoded into the area, or copied to it, all or nothing.
 
 use super::{
-    ATTACHMENT, BINARY, Body, CONTROL_RESERVE_SLOTS, MAX_HEADER, MORE, Meta, Outbox, READY, RETRY, Refused, Slot, Staged,
-    TRANSIENT, UNREPORTED,
+    ATTACHMENT, BINARY, Body, CONTROL_RESERVE_SLOTS, MAX_HEADER, MORE, Meta, Outbox, READY, RETRY,
+    Refused, Slot, Staged, TRANSIENT, UNREPORTED,
 };
 use crate::error::EmitError;
 #[cfg(feature = "alloc")]
@@ -24,15 +24,23 @@ impl Outbox<'_> {
     ) -> Result<Staged, EmitError> {
         self.compact();
         let from = self.tail() + lead + MAX_HEADER;
-        let full = if self.slots.is_empty() { EmitError::TooLarge } else { EmitError::Full };
+        let full = if self.slots.is_empty() {
+            EmitError::TooLarge
+        } else {
+            EmitError::Full
+        };
         let mem = self.mem.get_mut();
-        let Some(out) = mem.get_mut(from..) else { return Err(full) };
+        let Some(out) = mem.get_mut(from..) else {
+            return Err(full);
+        };
         let (mut count, mut bytes) = (0usize, 0usize);
         let mut counted = |attachment: &[u8]| {
             count += 1;
             bytes += attachment.len();
             if count > usize::from(limit) {
-                return Err(EncodeError::TooManyAttachments { limit: limit.into() });
+                return Err(EncodeError::TooManyAttachments {
+                    limit: limit.into(),
+                });
             }
             Ok(())
         };
@@ -64,7 +72,12 @@ impl Outbox<'_> {
                 return Err(EmitError::Encode(EncodeError::BufferTooSmall));
             }
         }
-        Ok(Staged { from, json_len, records, count })
+        Ok(Staged {
+            from,
+            json_len,
+            records,
+            count,
+        })
     }
 
     /// Whether the memory is fixed: packets are then staged in it.
@@ -76,7 +89,9 @@ impl Outbox<'_> {
     /// Lengths of the attachments, in order.
     fn attachment_lens(&self, body: &Body<'_>, base64: bool, mut each: impl FnMut(usize)) {
         match body {
-            Body::Bytes(_, attachments) => attachments.iter().for_each(|a| each(attachment_len(a.len(), base64))),
+            Body::Bytes(_, attachments) => attachments
+                .iter()
+                .for_each(|a| each(attachment_len(a.len(), base64))),
             Body::Staged(staged) => {
                 let mut at = staged.records;
                 for _ in 0..staged.count {
@@ -90,12 +105,22 @@ impl Outbox<'_> {
     }
 
     fn record_len(&self, at: usize) -> usize {
-        let len = self.mem.get().get(at..at + RECORD).and_then(|b| <[u8; RECORD]>::try_from(b).ok());
+        let len = self
+            .mem
+            .get()
+            .get(at..at + RECORD)
+            .and_then(|b| <[u8; RECORD]>::try_from(b).ok());
         len.map_or(0, u32::from_le_bytes) as usize
     }
 
     /// Accepts one packet with its attachments, all or nothing. Control packets may use the reserve.
-    pub(crate) fn push(&mut self, prefix: &Prefix<'_>, body: Body<'_>, base64: bool, meta: Meta) -> Result<(), Refused> {
+    pub(crate) fn push(
+        &mut self,
+        prefix: &Prefix<'_>,
+        body: Body<'_>,
+        base64: bool,
+        meta: Meta,
+    ) -> Result<(), Refused> {
         let prefix_len = prefix.len();
         let json_len = match &body {
             Body::Bytes(json, _) => json.len(),
@@ -110,8 +135,15 @@ impl Outbox<'_> {
         self.attachment_lens(&body, base64, |len| need += area_of(len));
         let attachments = body.attachments();
         let slots = 1 + attachments;
-        let (reserve, reserve_slots) = if meta.control { (0, 0) } else { (self.reserve, CONTROL_RESERVE_SLOTS) };
-        if need + reserve > self.mem.max() || slots + reserve_slots > self.slots.max() || need > u32::MAX as usize / 4 {
+        let (reserve, reserve_slots) = if meta.control {
+            (0, 0)
+        } else {
+            (self.reserve, CONTROL_RESERVE_SLOTS)
+        };
+        if need + reserve > self.mem.max()
+            || slots + reserve_slots > self.slots.max()
+            || need > u32::MAX as usize / 4
+        {
             return Err(Refused::TooLarge);
         }
         if self.slots.free() < slots + reserve_slots
@@ -243,5 +275,9 @@ fn area_of(len: usize) -> usize {
 }
 
 fn attachment_len(len: usize, base64: bool) -> usize {
-    if base64 { 1 + payload::encoded_len(len) } else { len }
+    if base64 {
+        1 + payload::encoded_len(len)
+    } else {
+        len
+    }
 }

@@ -16,7 +16,9 @@ pub(super) struct Batch {
 impl Outbox<'_> {
     /// Frames what can go out in one contiguous write; whether there is anything.
     pub(crate) fn commit_ws(&mut self, rng: &mut Rng) -> bool {
-        let Some(first) = self.first_sendable() else { return false };
+        let Some(first) = self.first_sendable() else {
+            return false;
+        };
         let (mut count, mut bytes, mut end) = (0, 0, 0);
         while let Some(slot) = self.slots.get_mut(first + count) {
             let size = slot.end() - slot.frame();
@@ -26,7 +28,11 @@ impl Outbox<'_> {
             end = slot.end();
             bytes += size;
             let key = rng.mask();
-            let opcode = if slot.has(BINARY) { ws::BINARY } else { ws::TEXT };
+            let opcode = if slot.has(BINARY) {
+                ws::BINARY
+            } else {
+                ws::TEXT
+            };
             let (frame, start) = (slot.frame(), slot.start as usize);
             slot.mask = key;
             slot.flags |= MASKED | IN_BATCH;
@@ -35,7 +41,11 @@ impl Outbox<'_> {
             ws::mask(message, key);
             count += 1;
         }
-        self.batch = Some(Batch { first, count, pos: 0 });
+        self.batch = Some(Batch {
+            first,
+            count,
+            pos: 0,
+        });
         self.scan = first + count;
         true
     }
@@ -44,10 +54,15 @@ impl Outbox<'_> {
     #[inline]
     pub(crate) fn ws_bytes(&self) -> &[u8] {
         let Some(batch) = &self.batch else { return &[] };
-        match (self.slots.get(batch.first), self.slots.get(batch.first + batch.count - 1)) {
-            (Some(first), Some(last)) => {
-                self.mem.get().get(first.frame() + batch.pos..last.end()).unwrap_or_default()
-            }
+        match (
+            self.slots.get(batch.first),
+            self.slots.get(batch.first + batch.count - 1),
+        ) {
+            (Some(first), Some(last)) => self
+                .mem
+                .get()
+                .get(first.frame() + batch.pos..last.end())
+                .unwrap_or_default(),
             _ => &[],
         }
     }

@@ -60,8 +60,16 @@ const RETRY: u16 = 1 << 8;
 const UNREPORTED: u16 = 1 << 9;
 
 impl Slot {
-    pub(crate) const EMPTY: Self =
-        Self { start: 0, len: 0, gap: 0, prefix: 0, nsp: 0, flags: 0, mask: [0; 4], ack: 0 };
+    pub(crate) const EMPTY: Self = Self {
+        start: 0,
+        len: 0,
+        gap: 0,
+        prefix: 0,
+        nsp: 0,
+        flags: 0,
+        mask: [0; 4],
+        ack: 0,
+    };
 
     const fn has(&self, flags: u16) -> bool {
         self.flags & flags == flags
@@ -205,7 +213,11 @@ impl<'a> Outbox<'a> {
     }
 
     fn tail(&self) -> usize {
-        self.slots.len().checked_sub(1).and_then(|i| self.slots.get(i)).map_or(0, Slot::end)
+        self.slots
+            .len()
+            .checked_sub(1)
+            .and_then(|i| self.slots.get(i))
+            .map_or(0, Slot::end)
     }
 
     /// Room for `bytes` more at the tail.
@@ -245,10 +257,17 @@ impl<'a> Outbox<'a> {
         let mut i = 0;
         while let Some(slot) = self.slots.get(i) {
             let end = self.group_end(i);
-            if slot.nsp == nsp && !slot.has(RETRY) && (ready || !slot.has(TRANSIENT) && !self.is_under_way(i)) {
+            if slot.nsp == nsp
+                && !slot.has(RETRY)
+                && (ready || !slot.has(TRANSIENT) && !self.is_under_way(i))
+            {
                 for k in i..end {
                     if let Some(slot) = self.slots.get_mut(k) {
-                        slot.flags = if ready { slot.flags | READY } else { slot.flags & !READY };
+                        slot.flags = if ready {
+                            slot.flags | READY
+                        } else {
+                            slot.flags & !READY
+                        };
                     }
                 }
             }
@@ -275,7 +294,11 @@ impl<'a> Outbox<'a> {
 
     /// The first packet of the namespace's `retries` queue.
     pub(crate) fn retry_head(&self, nsp: u16) -> Option<usize> {
-        (0..self.slots.len()).find(|i| self.slots.get(*i).is_some_and(|slot| slot.nsp == nsp && slot.is_retry()))
+        (0..self.slots.len()).find(|i| {
+            self.slots
+                .get(*i)
+                .is_some_and(|slot| slot.nsp == nsp && slot.is_retry())
+        })
     }
 
     /// The packet that waits for `ack`.
@@ -327,7 +350,11 @@ impl<'a> Outbox<'a> {
 
     /// Whether the packet at `i` has neither been written nor is being written.
     pub(crate) fn is_unsent(&self, i: usize) -> bool {
-        (i..self.group_end(i)).all(|k| self.slots.get(k).is_some_and(|slot| slot.flags & (SENT | IN_BATCH) == 0))
+        (i..self.group_end(i)).all(|k| {
+            self.slots
+                .get(k)
+                .is_some_and(|slot| slot.flags & (SENT | IN_BATCH) == 0)
+        })
     }
 
     /// Whether the packet at `i` has been written whole.
@@ -353,7 +380,11 @@ impl<'a> Outbox<'a> {
     /// Whether the packet at `i` is being written, or written in part: the rest of it must follow.
     pub(crate) fn is_under_way(&self, i: usize) -> bool {
         let end = self.group_end(i);
-        let count = |flag| (i..end).filter(|k| self.slots.get(*k).is_some_and(|slot| slot.has(flag))).count();
+        let count = |flag| {
+            (i..end)
+                .filter(|k| self.slots.get(*k).is_some_and(|slot| slot.has(flag)))
+                .count()
+        };
         count(IN_BATCH) > 0 || (1..end - i).contains(&count(SENT))
     }
 
@@ -474,7 +505,9 @@ impl<'a> Outbox<'a> {
     }
 
     pub(crate) fn message(&self, i: usize) -> &[u8] {
-        self.slots.get(i).map_or(&[], |slot| &self.mem.get()[slot.start as usize..slot.end()])
+        self.slots
+            .get(i)
+            .map_or(&[], |slot| &self.mem.get()[slot.start as usize..slot.end()])
     }
 
     pub(crate) fn reported(&mut self, i: usize) {
@@ -492,7 +525,10 @@ impl<'a> Outbox<'a> {
     /// Slots `first..first + count` have been written.
     fn retire(&mut self, first: usize, count: usize) {
         let mut keep = first > 0 && self.slots.get(first - 1).is_some_and(|slot| slot.has(MORE));
-        keep |= self.slots.get(first + count - 1).is_some_and(|slot| slot.has(MORE));
+        keep |= self
+            .slots
+            .get(first + count - 1)
+            .is_some_and(|slot| slot.has(MORE));
         for k in first..first + count {
             if let Some(slot) = self.slots.get_mut(k) {
                 keep |= slot.has(RETRY);
@@ -511,7 +547,11 @@ impl<'a> Outbox<'a> {
         let mut left = first + count - i;
         while left > 0 {
             let n = self.group_end(i) - i;
-            let done = (i..i + n).all(|k| self.slots.get(k).is_some_and(|slot| slot.has(SENT) && !slot.has(RETRY)));
+            let done = (i..i + n).all(|k| {
+                self.slots
+                    .get(k)
+                    .is_some_and(|slot| slot.has(SENT) && !slot.has(RETRY))
+            });
             if done {
                 self.remove(i, n);
             } else {
@@ -527,7 +567,9 @@ impl<'a> Outbox<'a> {
         if let Some(Batch { first, count, pos }) = self.batch.take() {
             let origin = self.slots.get(first).map_or(0, Slot::frame);
             let whole = |slot: &Slot| slot.end() - origin <= pos;
-            let left = (first..first + count).take_while(|k| self.slots.get(*k).is_some_and(whole)).count();
+            let left = (first..first + count)
+                .take_while(|k| self.slots.get(*k).is_some_and(whole))
+                .count();
             if left > 0 {
                 self.retire(first, left);
             }

@@ -22,9 +22,15 @@ pub(super) struct Post {
 #[derive(Clone, Copy, Debug)]
 enum Piece {
     /// Bytes of the area, relative to the current slot's message; −1 is the separator.
-    Area { from: isize, to: isize },
+    Area {
+        from: isize,
+        to: isize,
+    },
     /// Bytes of the scratch.
-    Scratch { from: usize, to: usize },
+    Scratch {
+        from: usize,
+        to: usize,
+    },
     End,
 }
 
@@ -40,7 +46,9 @@ impl Outbox<'_> {
             if slot.is_sendable() {
                 let size = body_len(slot);
                 let more = size + usize::from(total > 0);
-                if count > 0 && (count >= PACKETS_PER_POST || max_payload > 0 && total + more > max_payload) {
+                if count > 0
+                    && (count >= PACKETS_PER_POST || max_payload > 0 && total + more > max_payload)
+                {
                     break;
                 }
                 slot.flags |= IN_BATCH;
@@ -49,7 +57,13 @@ impl Outbox<'_> {
             }
             i += 1;
         }
-        self.post = Some(Post { cursor, at: 0, piece: Piece::End, first: leading == 0, written: false });
+        self.post = Some(Post {
+            cursor,
+            at: 0,
+            piece: Piece::End,
+            first: leading == 0,
+            written: false,
+        });
         self.next_packet();
         total
     }
@@ -99,7 +113,10 @@ impl Outbox<'_> {
                 if !post.first {
                     self.mem.get_mut()[slot.start as usize - 1] = payload::SEPARATOR;
                 }
-                post.piece = Piece::Area { from: if post.first { 0 } else { -1 }, to: slot.len as isize };
+                post.piece = Piece::Area {
+                    from: if post.first { 0 } else { -1 },
+                    to: slot.len as isize,
+                };
                 post.first = false;
                 return;
             }
@@ -124,7 +141,9 @@ impl Outbox<'_> {
     /// Prepares the next characters of a binary packet in the scratch.
     fn base64_piece(&mut self, begin: bool) {
         let Some(post) = &mut self.post else { return };
-        let Some(slot) = self.slots.get(post.cursor) else { return };
+        let Some(slot) = self.slots.get(post.cursor) else {
+            return;
+        };
         let message = &self.mem.get()[slot.start as usize..slot.end()];
         let mut to = 0;
         if begin {
@@ -179,5 +198,9 @@ impl Outbox<'_> {
 
 /// Bytes of the slot in a polling body, without separator.
 fn body_len(slot: &Slot) -> usize {
-    if slot.has(BINARY) { 1 + payload::encoded_len(slot.len as usize) } else { slot.len as usize }
+    if slot.has(BINARY) {
+        1 + payload::encoded_len(slot.len as usize)
+    } else {
+        slot.len as usize
+    }
 }

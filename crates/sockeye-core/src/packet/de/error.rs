@@ -75,7 +75,10 @@ impl de::Error for DecodeError {
 
     #[cold]
     fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::custom(format_args!("expected {expected}, found {}", Found(unexpected)))
+        Self::custom(format_args!(
+            "expected {expected}, found {}",
+            Found(unexpected)
+        ))
     }
 
     #[cold]

@@ -75,7 +75,11 @@ impl<'de> JsonDe<'de> {
     }
 
     /// A number that is long, or has an exponent.
-    fn long_number<V: Visitor<'de>, const FLOATS: bool>(&mut self, visitor: V, negative: bool) -> Result<V::Value> {
+    fn long_number<V: Visitor<'de>, const FLOATS: bool>(
+        &mut self,
+        visitor: V,
+        negative: bool,
+    ) -> Result<V::Value> {
         let start = self.at;
         let text = self.number_text()?;
         if let Some(magnitude) = json::as_u64(&text[usize::from(negative)..]) {

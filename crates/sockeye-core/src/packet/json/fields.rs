@@ -150,7 +150,9 @@ fn canonical(json: &[u8], attachments: usize) -> bool {
     let mut rest = json;
     while let Some(at) = rest.iter().position(|b| matches!(b, b'_' | b'\\')) {
         // The underscore is the third character.
-        let found = at.checked_sub(2).and_then(|at| canonical_placeholder(rest.get(at..)?));
+        let found = at
+            .checked_sub(2)
+            .and_then(|at| canonical_placeholder(rest.get(at..)?));
         rest = match found {
             Some((num, rest)) if num < attachments => rest,
             _ => return false,

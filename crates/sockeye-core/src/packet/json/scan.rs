@@ -30,7 +30,10 @@ impl Fault {
     #[cold]
     #[inline(never)]
     fn set<T>(&mut self, why: Why, left: &[u8]) -> Option<T> {
-        *self = Self { why, left: left.len() };
+        *self = Self {
+            why,
+            left: left.len(),
+        };
         None
     }
 
@@ -199,7 +202,11 @@ fn skip_far_string<'a>(mut left: &'a [u8], fault: &mut Fault) -> Left<'a> {
     loop {
         left = match skip_plain(left) {
             [b'"', left @ ..] => return Some(left),
-            [b'\\', b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', left @ ..] => left,
+            [
+                b'\\',
+                b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't',
+                left @ ..,
+            ] => left,
             [b'\\', b'u', digits @ ..] => {
                 let hex = digits.iter().take_while(|c| c.is_ascii_hexdigit()).take(4);
                 let (_, left) = digits.split_at(hex.count());
