@@ -72,14 +72,26 @@ fn format(report: &mut Report) -> Result<(), String> {
 
 fn clippy(report: &mut Report) -> Result<(), String> {
     component("clippy", &["cargo", "clippy", "--version"])?;
-    report.check(&mut cargo(
-        "clippy --quiet --workspace --all-targets -- -D warnings",
-    ))?;
-    report.check(&mut cargo(
-        "clippy --quiet -p sockeye-core --no-default-features --all-targets -- -D warnings",
-    ))
+    for packages in [
+        "--workspace",
+        "-p sockeye-core --no-default-features",
+        "-p sockeye-embedded --all-features",
+    ] {
+        report.check(&mut cargo(&format!(
+            "clippy --quiet {packages} --all-targets -- -D warnings"
+        )))?;
+    }
+    Ok(())
 }
 
+/// The docs of `sockeye-embedded` link to what its features bring.
 fn docs(report: &mut Report) -> Result<(), String> {
-    report.check(cargo("doc --quiet --workspace --no-deps").env("RUSTDOCFLAGS", "-D warnings"))
+    for packages in [
+        "--workspace --exclude sockeye-embedded",
+        "-p sockeye-embedded --all-features",
+    ] {
+        let mut doc = cargo(&format!("doc --quiet {packages} --no-deps"));
+        report.check(doc.env("RUSTDOCFLAGS", "-D warnings"))?;
+    }
+    Ok(())
 }
