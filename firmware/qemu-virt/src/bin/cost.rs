@@ -70,20 +70,18 @@ impl Wire {
         core::mem::take(&mut self.to_server.borrow_mut().len) > 0
     }
 
-    /// The server's part of the handshakes.
-    async fn accept(&self) {
-        let end = loop {
-            let queue = self.to_server.borrow();
-            if queue.bytes[..queue.len].ends_with(b"\r\n\r\n") {
-                break queue.len;
-            }
-            drop(queue);
-            yield_now().await;
-        };
-        let mut answer = [0; 28];
+    /// Whether a whole request has come.
+    fn is_asked(&self) -> bool {
+        let queue = self.to_server.borrow();
+        queue.bytes[..queue.len].ends_with(b"\r\n\r\n")
+    }
+
+    /// Accepts the WebSocket.
+    fn answer(&self) {
+        let mut accept = [0; 28];
         {
             let queue = self.to_server.borrow();
-            let head = core::str::from_utf8(&queue.bytes[..end]).expect("a request is ASCII");
+            let head = core::str::from_utf8(&queue.bytes[..queue.len]).expect("a request is ASCII");
             let key = head
                 .lines()
                 .find_map(|line| line.strip_prefix("Sec-WebSocket-Key: "))
@@ -92,15 +90,25 @@ impl Wire {
             sha.update(key.trim());
             sha.update("258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
             STANDARD
-                .encode_slice(sha.finalize(), &mut answer)
+                .encode_slice(sha.finalize(), &mut accept)
                 .expect("28 characters");
         }
         self.hear();
         let mut queue = self.to_client.borrow_mut();
-        queue.put(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ");
-        queue.put(&answer);
+        queue.put(
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n",
+        );
+        queue.put(b"Sec-WebSocket-Accept: ");
+        queue.put(&accept);
         queue.put(b"\r\n\r\n");
-        drop(queue);
+    }
+
+    /// The server's part of the handshakes.
+    async fn accept(&self) {
+        while !self.is_asked() {
+            yield_now().await;
+        }
+        self.answer();
         self.say("0{\"sid\":\"S\",\"upgrades\":[],\"pingInterval\":25000,\"pingTimeout\":20000,\"maxPayload\":100000}");
         while !self.hear() {
             yield_now().await;

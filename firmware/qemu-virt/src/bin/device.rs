@@ -148,10 +148,10 @@ async fn main(spawner: Spawner) {
         }
         Event::Disconnected { reason, .. } => println!("disconnected: {reason}"),
         Event::Closed { details, retry, .. } => {
-            println!("closed: {details}; another attempt: {retry}")
+            println!("closed: {details}; another attempt: {retry}");
         }
         Event::Reconnecting { attempt, delay } => {
-            println!("attempt {attempt} in {} ms", delay.as_millis())
+            println!("attempt {attempt} in {} ms", delay.as_millis());
         }
         _ => (),
     };

@@ -116,7 +116,7 @@ pub(crate) async fn too_large(network: Stack<'static>) {
                 sizes.set((*bytes, *limit));
             }
             Event::Message(message) if message.name == "large" => {
-                fail!("8 KiB were delivered in 2 KiB")
+                fail!("8 KiB were delivered in 2 KiB");
             }
             Event::Message(message) if message.name == "small" => wanted.set(wanted.get() + 1),
             Event::Disconnected { reason, .. } => fail!("disconnected: {reason}"),

@@ -132,7 +132,7 @@ pub(crate) async fn wrong_server(network: Stack<'static>) {
             Event::ConnectError(_) => refused.set(refused.get() + 1),
             Event::ReconnectFailed => failed.set(true),
             Event::Connected { .. } => {
-                fail!("joined a namespace of something that is no Socket.IO server")
+                fail!("joined a namespace of something that is no Socket.IO server");
             }
             _ => (),
         }
