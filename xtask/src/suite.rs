@@ -9,6 +9,7 @@ use crate::riscv::{Firmware, Target};
 use crate::run::cargo;
 use crate::scenarios;
 use crate::servers;
+use crate::size;
 use crate::tools::works;
 
 pub(crate) const PARTS: &[Part] = &[
@@ -58,11 +59,21 @@ pub(crate) const PARTS: &[Part] = &[
         run: device::checks,
     },
     Part {
+        name: "size",
+        about: "flash, RAM, stack and instructions of the client on a chip, held against budgets",
+        run: sizes,
+    },
+    Part {
         name: "esp32",
         about: "the images for ESP32-C3 and ESP32-C6 build",
         run: esp32::checks,
     },
 ];
+
+fn sizes(report: &mut Report) -> Result<(), String> {
+    report.record("the client's budgets", size::run(&[]));
+    Ok(())
+}
 
 fn unit(report: &mut Report) -> Result<(), String> {
     run_tests(report, "--workspace --tests", "")?;

@@ -1,5 +1,7 @@
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+// `Str` is a `Cow` with `alloc` and a plain `&str` without: the same code borrows once too often there.
+#![cfg_attr(not(feature = "alloc"), allow(clippy::needless_borrow))]
 //! The sans-I/O core of Sockeye, a [Socket.IO](https://socket.io) client for everything with a byte stream.
 //!
 //! It decides everything (packets, heartbeat, upgrade, namespaces, acknowledgements, retries, reconnection, recovery)

@@ -110,7 +110,7 @@ fn steady(client: &mut Client<'_>, nsp: Nsp, frames: &[Vec<u8>], ack: &mut [u8],
     drain(client, &mut Vec::new(), |_| ());
     let before = *seen;
     feed(client, ack, |event| {
-        *seen += usize::from(matches!(event, Event::Ack { result: Ok(_), .. }))
+        *seen += usize::from(matches!(event, Event::Ack { result: Ok(_), .. }));
     });
     assert_eq!(*seen, before + 1);
     // The next answer has the next id: four digits, so that the frame keeps its length.

@@ -292,9 +292,9 @@ impl Handlers {
     pub(crate) fn off_any(&self, outgoing: bool) {
         self.change(|table| {
             if outgoing {
-                table.any_outgoing.clear()
+                table.any_outgoing.clear();
             } else {
-                table.any.clear()
+                table.any.clear();
             }
         });
     }

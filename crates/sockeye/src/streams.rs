@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use crate::args::Event;
 use crate::error::Notice;
 
-/// Events as a stream: see [`Socket::events`].
+/// Events as a stream: see [`Socket::events`](crate::Socket::events).
 #[derive(Debug)]
 pub struct EventStream {
     pub(crate) receiver: mpsc::Receiver<Event>,
@@ -30,7 +30,7 @@ impl Stream for EventStream {
     }
 }
 
-/// Connection events as a stream: see [`Socket::notices`].
+/// Connection events as a stream: see [`Socket::notices`](crate::Socket::notices).
 #[derive(Debug)]
 pub struct NoticeStream {
     pub(crate) receiver: mpsc::UnboundedReceiver<Notice>,

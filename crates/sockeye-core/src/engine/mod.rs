@@ -361,7 +361,7 @@ impl<'a> Engine<'a> {
             self.note.clear();
             match self.state {
                 State::Opening(_) => {
-                    self.fail(DisconnectReason::TransportError, Cause::ConnectTimeout)
+                    self.fail(DisconnectReason::TransportError, Cause::ConnectTimeout);
                 }
                 State::Closing(_) => self.fail(DisconnectReason::ForcedClose, Cause::Local),
                 State::Open(_) => self.fail_upgrade(Cause::ConnectTimeout),

@@ -101,7 +101,7 @@ fn failed_probes() {
     type Step = fn(&mut sockeye_testkit::Rig<'_>);
     let steps: [(&str, Step); 9] = [
         ("Dial \"connection refused\"", |rig| {
-            rig.refused(Link::WebSocket)
+            rig.refused(Link::WebSocket);
         }),
         (
             "Http { status: 400, code: Some(3) } \"Bad request\"",
