@@ -7,14 +7,9 @@ use crate::riscv::{self, Firmware, Target};
 const FOLDER: &str = "firmware/esp32";
 const IMAGE: &str = "sockeye-esp32";
 
-/// A chip, and what it is built with. `unconfigured` stands in for the network and the server of a user.
+/// A chip, and what it is built with. (With TLS the image is compiled by the lint part, which is enough and quicker.) `unconfigured` stands in for the network and the server of a user.
 const IMAGES: &[(&str, Target, &[&str])] = &[
     ("ESP32-C3", Target::Imc, &["esp32c3", "unconfigured"]),
-    (
-        "ESP32-C3 with TLS",
-        Target::Imc,
-        &["esp32c3", "unconfigured", "tls"],
-    ),
     ("ESP32-C6", Target::Imac, &["esp32c6", "unconfigured"]),
 ];
 

@@ -500,7 +500,7 @@ mod generated {
                     match check_value(&text.as_bytes()[..at]) {
                         Ok(_) => {}
                         Err(before) => {
-                            prop_assert_eq!(before, JsonError::End { at: at as u32 }, "{}", text)
+                            prop_assert_eq!(before, JsonError::End { at: at as u32 }, "{}", text);
                         }
                     }
                 }

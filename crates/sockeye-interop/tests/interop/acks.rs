@@ -63,7 +63,7 @@ async fn the_client_answers(kind: Kind) {
         let answered = Seen::new();
         let seen = answered.clone();
         socket.on("answered", move |args: Args| {
-            seen.push(Value::from(args.values()))
+            seen.push(Value::from(args.values()));
         });
 
         let sync = socket.on("question", |(n,): (u32,), reply: Responder| {
@@ -144,10 +144,7 @@ async fn a_broken_link_fails_what_was_asked(kind: Kind) {
     let server = Server::start(kind).await;
     let link = Link::to(server.port).await;
     let socket = connect(&link.url("/")).await;
-    let question = tokio::spawn({
-        let answer = socket.emit_with_ack::<(), _>("silence", ());
-        async move { answer.await }
-    });
+    let question = tokio::spawn(socket.emit_with_ack::<(), _>("silence", ()));
     // Its packet is on its way for sure: this one was sent after it.
     let (n,): (u32,) = within("an answer", socket.emit_with_ack("ack", (1,)))
         .await
@@ -171,10 +168,7 @@ async fn retries_until_the_server_answers(kind: Kind) {
         .ack_timeout(Duration::from_millis(500));
     let socket = crate::client::joined(builder).await;
     link.break_down();
-    let question = tokio::spawn({
-        let answer = socket.emit_with_ack::<(u32,), _>("ack", (5,));
-        async move { answer.await }
-    });
+    let question = tokio::spawn(socket.emit_with_ack::<(u32,), _>("ack", (5,)));
     eventually("the disconnection", || !socket.connected()).await;
     link.lead_to(server.port);
     let (answer,) = within("the answer", question)

@@ -69,7 +69,7 @@ async fn events_carry_binary_both_ways(kind: Kind) {
         let echoed = Seen::new();
         let seen = echoed.clone();
         socket.on("echo", move |(n, nested, bytes): (u32, Nested, Bin)| {
-            seen.push((n, nested, bytes))
+            seen.push((n, nested, bytes));
         });
         // Text events between them must not get in the way of attachments.
         for n in 0..50 {

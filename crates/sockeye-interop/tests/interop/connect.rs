@@ -175,8 +175,7 @@ async fn is_refused_with_message_and_data(kind: Kind) {
     let mut server = Server::start(kind).await;
     let error = within("the refusal", builder(&server.url("/admin")).connect())
         .await
-        .err()
-        .expect("a refusal");
+        .expect_err("a refusal");
     assert_eq!(error.message(), "not authorized", "{error}");
     assert!(error.to_string().contains("not authorized"), "{error}");
     // socketioxide has no way to send data.
@@ -197,8 +196,7 @@ async fn a_refused_namespace_leaves_the_others_alone(kind: Kind) {
     assert!(admin.is_err());
     let unknown = within("the refusal", root.namespace("/nowhere").connect())
         .await
-        .err()
-        .expect("a refusal");
+        .expect_err("a refusal");
     let expected = if kind == Kind::Python {
         "Unable to connect"
     } else {

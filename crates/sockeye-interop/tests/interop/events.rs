@@ -41,7 +41,7 @@ async fn echoes_every_kind_of_argument(kind: Kind) {
         let echoed = Seen::new();
         let seen = echoed.clone();
         socket.on("echo", move |args: Args| {
-            seen.push(Value::from(args.values()))
+            seen.push(Value::from(args.values()));
         });
         for list in &lists {
             socket
@@ -80,7 +80,7 @@ struct Reading {
     device: String,
     celsius: f64,
     tags: Vec<String>,
-    parent: Option<Box<Reading>>,
+    parent: Option<Box<Self>>,
     state: State,
 }
 
@@ -97,7 +97,7 @@ async fn carries_types_of_the_application(kind: Kind) {
     let echoed = Seen::new();
     let seen = echoed.clone();
     socket.on("echo", move |(n, reading): (u8, Reading)| {
-        seen.push((n, reading))
+        seen.push((n, reading));
     });
     let inner = Reading {
         device: "a".into(),
@@ -182,7 +182,7 @@ async fn broadcasts_reach_the_others(kind: Kind) {
     for (name, socket) in [("one", &one), ("two", &two)] {
         let seen = heard.clone();
         socket.on("broadcast", move |(text, n): (String, u32)| {
-            seen.push((name, text, n))
+            seen.push((name, text, n));
         });
     }
     one.emit("broadcast", ("from one", 1)).unwrap();

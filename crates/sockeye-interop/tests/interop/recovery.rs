@@ -21,7 +21,7 @@ async fn what_was_missed_is_delivered(kind: Kind) {
         let seen = notes.clone();
         // With recovery on, the server adds an offset as one argument more.
         socket.on("note", move |args: Args| {
-            seen.push(args.values()[0].clone())
+            seen.push(args.values()[0].clone());
         });
         let id = socket.id();
         server.emit("/", "note", json!([1])).await;

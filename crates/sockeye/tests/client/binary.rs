@@ -171,11 +171,11 @@ async fn placeholders_in_any_order_and_args_as_they_are() {
     let log = Log::new();
     let out = log.clone();
     socket.on("p", move |(a, b): (Bin, Bin)| {
-        out.push(format!("{:?} {:?}", &a[..], &b[..]))
+        out.push(format!("{:?} {:?}", &a[..], &b[..]));
     });
     let out = log.clone();
     socket.on("p", move |args: Args| {
-        out.push(format!("{:?}", args.attachments()))
+        out.push(format!("{:?}", args.attachments()));
     });
     host.emit_binary(
         "/",

@@ -38,7 +38,7 @@ async fn typed_arguments_sync_and_async() {
     let log = Log::new();
     let out = log.clone();
     socket.on("pair", move |(name, n): (String, u32)| {
-        out.push(format!("{name} {n}"))
+        out.push(format!("{name} {n}"));
     });
     let out = log.clone();
     socket.on("pair", move |(name, n): (String, u32)| {
@@ -61,11 +61,11 @@ async fn typed_arguments_sync_and_async() {
             args.len(),
             args.values(),
             args.json()
-        ))
+        ));
     });
     let out = log.clone();
     socket.on("maybe", move |(a, b): (u8, Option<String>)| {
-        out.push(format!("{a} {b:?}"))
+        out.push(format!("{a} {b:?}"));
     });
     host.emit("/", "[\"pair\",\"a\\n\\u00e9\",7]");
     host.emit(
@@ -102,7 +102,7 @@ async fn responders_sync_async_and_later() {
         let kept = Arc::new(Mutex::new(None));
         let keep = Arc::clone(&kept);
         socket.on("later", move |_: Args, reply: Responder| {
-            *keep.lock().unwrap() = Some(reply)
+            *keep.lock().unwrap() = Some(reply);
         });
         let log = Log::new();
         let out = log.clone();
@@ -257,7 +257,7 @@ async fn outgoing_events_are_seen_when_they_are_sent() {
         ));
     });
     socket.on("ask", |(): (), reply: Responder| {
-        reply.ack(("an answer",)).unwrap()
+        reply.ack(("an answer",)).unwrap();
     });
     let out = log.clone();
     socket.on_connect(move |socket| {
@@ -482,7 +482,7 @@ async fn events_before_the_reply_are_delivered_as_connected_and_before_connect()
     let builder = Client::builder(host.url("/"))
         .transports([sockeye::Transport::WebSocket])
         .on("early", move |(): (), reply: Responder| {
-            one.push(format!("early {}", reply.socket().unwrap().connected()))
+            one.push(format!("early {}", reply.socket().unwrap().connected()));
         })
         .on_connect(move |_| two.push("connect"));
     host.state(|state| state.server.settings.mute_connects = 1);

@@ -287,7 +287,7 @@ async fn reset_and_end_at_every_place_of_a_message() {
     let (one, two) = (log.clone(), log.clone());
     let builder = ws(address)
         .on("b", move |(bin,): (Bin,)| {
-            one.push(format!("whole {}", bin.len()))
+            one.push(format!("whole {}", bin.len()));
         })
         .on_disconnect(move |why| two.push(why.reason.to_string()));
     let _socket = builder.connect_background().unwrap();

@@ -102,14 +102,14 @@ async fn connection_state_recovery() {
     let socket = client(&host)
         .auth(json!({"t": 2}))
         .on("e", move |(n, offset): (u32, String)| {
-            one.push(format!("e {n} {offset}"))
+            one.push(format!("e {n} {offset}"));
         })
         .on_connect(move |socket| {
             two.push(format!(
                 "connect {} {}",
                 socket.id().unwrap(),
                 socket.recovered()
-            ))
+            ));
         })
         .connect_background()
         .unwrap();

@@ -180,7 +180,7 @@ impl Host {
         inner.with(|state| {
             state
                 .tasks
-                .extend([accept.abort_handle(), clock.abort_handle()])
+                .extend([accept.abort_handle(), clock.abort_handle()]);
         });
         Self { address, inner }
     }
@@ -282,7 +282,7 @@ impl Host {
             state.perform(vec![Act::Bytes(
                 Link::WebSocket,
                 sockeye_testkit::frame(first, payload),
-            )])
+            )]);
         });
     }
 
