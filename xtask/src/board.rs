@@ -56,7 +56,7 @@ pub(crate) fn lint(report: &mut Report) -> Result<(), String> {
     let firmware = Firmware {
         folder: FOLDER,
         target: Target::Imc,
-        features: &["tls"],
+        features: &["tls", "polling"],
         images: &[],
     };
     report.record("clippy on the board's firmware", firmware.lint());

@@ -188,7 +188,7 @@ pub(crate) fn checks(report: &mut Report) -> Result<(), String> {
         let firmware = Firmware {
             folder: FOLDER,
             target,
-            features: &[],
+            features: &["polling"],
             images: &["scenarios"],
         };
         let image = firmware.build()?.join("scenarios");

@@ -19,6 +19,9 @@ pub const fn text(s: &str) -> Str<'_> {
     return s;
 }
 
+/// Whether long-polling is compiled in: code behind it is checked in every build, and left out of images without it.
+pub(crate) const POLLING: bool = cfg!(feature = "polling");
+
 /// An Engine.IO transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -49,16 +52,19 @@ pub struct Transports {
 
 impl Transports {
     /// Start on polling, upgrade to WebSocket: what the official client does.
+    #[cfg(feature = "polling")]
     pub const POLLING_FIRST: Self = Self {
         first: Transport::Polling,
         second: true,
     };
     /// Start on WebSocket; polling is tried when WebSocket fails, if [`Config::try_all_transports`].
+    #[cfg(feature = "polling")]
     pub const WEBSOCKET_FIRST: Self = Self {
         first: Transport::WebSocket,
         second: true,
     };
     /// Polling alone.
+    #[cfg(feature = "polling")]
     pub const POLLING: Self = Self {
         first: Transport::Polling,
         second: false,
@@ -71,12 +77,20 @@ impl Transports {
 
     /// The transport tried first.
     pub const fn first(self) -> Transport {
-        self.first
+        if POLLING {
+            self.first
+        } else {
+            Transport::WebSocket
+        }
     }
 
     /// Whether `transport` may be used at all.
     pub fn allows(self, transport: Transport) -> bool {
-        self.second || self.first == transport
+        if POLLING {
+            self.second || self.first == transport
+        } else {
+            transport == Transport::WebSocket
+        }
     }
 }
 
@@ -162,7 +176,7 @@ pub struct Config<'a> {
     pub headers: Str<'a>,
     /// WebSocket sub-protocols as in `Sec-WebSocket-Protocol`; empty for none.
     pub protocols: Str<'a>,
-    /// Which transports to use. Default [`Transports::POLLING_FIRST`].
+    /// Which transports to use. Default `POLLING_FIRST`; [`Transports::WEBSOCKET`] without the feature `polling`.
     pub transports: Transports,
     /// Whether a polling session probes for WebSocket. Default true.
     pub upgrade: bool,
@@ -171,12 +185,14 @@ pub struct Config<'a> {
     /// When the first transport fails before the handshake, try the other at once. Default false.
     pub try_all_transports: bool,
     /// Send binary as base64 text even on WebSocket, and ask the server for the same. Default false.
+    #[cfg(feature = "polling")]
     pub force_base64: bool,
     /// Time stamps in queries. Default [`Timestamp::Polling`].
     pub timestamp: Timestamp,
     /// The name of the time stamp parameter. Default `t`.
     pub timestamp_param: Str<'a>,
     /// Keep cookies the server sets and send them back (sticky sessions). Default true.
+    #[cfg(feature = "polling")]
     pub cookies: bool,
     /// From dialing to the Engine.IO handshake; `None` waits for ever. Default 20 s.
     pub connect_timeout: Option<Duration>,
@@ -205,13 +221,18 @@ impl<'a> Config<'a> {
             query: text(""),
             headers: text(""),
             protocols: text(""),
+            #[cfg(feature = "polling")]
             transports: Transports::POLLING_FIRST,
+            #[cfg(not(feature = "polling"))]
+            transports: Transports::WEBSOCKET,
             upgrade: true,
             remember_upgrade: false,
             try_all_transports: false,
+            #[cfg(feature = "polling")]
             force_base64: false,
             timestamp: Timestamp::Polling,
             timestamp_param: text("t"),
+            #[cfg(feature = "polling")]
             cookies: true,
             connect_timeout: Some(Duration::from_secs(20)),
             join_timeout: Some(Duration::from_secs(20)),
@@ -222,5 +243,21 @@ impl<'a> Config<'a> {
             entropy,
             limits: Limits::DEFAULT,
         }
+    }
+
+    /// [`Self::force_base64`], where there is polling.
+    pub(crate) const fn base64(&self) -> bool {
+        #[cfg(feature = "polling")]
+        return self.force_base64;
+        #[cfg(not(feature = "polling"))]
+        return false;
+    }
+
+    /// [`Self::cookies`], where there is polling.
+    pub(crate) const fn keeps_cookies(&self) -> bool {
+        #[cfg(feature = "polling")]
+        return self.cookies;
+        #[cfg(not(feature = "polling"))]
+        return false;
     }
 }

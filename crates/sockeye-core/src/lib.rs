@@ -60,6 +60,7 @@
 //! # Features
 //! - `alloc` (default): growable memory ([`Memory::growable`]), `serde_json::Value` and [`Bin`](packet::Bin) as
 //!   arguments. Without it, everything lives in a [`Storage`] that the caller owns.
+//! - `polling` (default): HTTP long-polling, the upgrade from it, base64 payloads, cookies. Without it: WebSocket alone.
 //! - `log`, `defmt`: where diagnostics go.
 
 #[cfg(feature = "alloc")]

@@ -20,6 +20,7 @@ impl Rng {
         }
     }
 
+    #[cold]
     fn refill(&mut self) {
         match &mut self.source {
             Entropy::Fn(fill) => fill(&mut self.pool),
@@ -38,19 +39,19 @@ impl Rng {
     }
 
     /// Four random bytes.
-    #[inline]
+    #[cfg_attr(feature = "alloc", inline)]
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn mask(&mut self) -> [u8; 4] {
         if self.used >= POOL {
             self.refill();
         }
-        let out = [
-            self.pool[self.used],
-            self.pool[self.used + 1],
-            self.pool[self.used + 2],
-            self.pool[self.used + 3],
-        ];
+        let out = self
+            .pool
+            .get(self.used..)
+            .and_then(|rest| rest.first_chunk())
+            .copied();
         self.used += 4;
-        out
+        out.unwrap_or_default()
     }
 
     pub(crate) fn u32(&mut self) -> u32 {

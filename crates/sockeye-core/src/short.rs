@@ -30,7 +30,7 @@ impl<const N: usize> Short<N> {
 
     pub(crate) fn as_str(&self) -> &str {
         // Only whole characters are ever stored.
-        core::str::from_utf8(&self.bytes[..self.len as usize]).unwrap_or("")
+        text_of(&self.bytes, self.len)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -43,30 +43,52 @@ impl<const N: usize> Short<N> {
 
     /// Appends what fits, in whole characters; whether all of it did.
     pub(crate) fn push_str(&mut self, text: &str) -> bool {
-        let at = self.len as usize;
-        let mut n = text.len().min(N.min(255) - at);
-        while !text.is_char_boundary(n) {
-            n -= 1;
-        }
-        self.bytes[at..at + n].copy_from_slice(&text.as_bytes()[..n]);
-        self.len = (at + n) as u8;
-        n == text.len()
+        append(&mut self.bytes, &mut self.len, text)
     }
 
     /// Replaces the content with what fits of `bytes`, read as UTF-8; control characters become spaces.
     pub(crate) fn set_lossy(&mut self, bytes: &[u8]) {
         self.clear();
-        for chunk in bytes.utf8_chunks() {
-            for c in chunk.valid().chars() {
-                let c = if c.is_control() { ' ' } else { c };
-                let mut buf = [0; 4];
-                if !self.push_str(c.encode_utf8(&mut buf)) {
-                    return;
-                }
-            }
-            if !chunk.invalid().is_empty() && !self.push_str("\u{fffd}") {
+        append_lossy(&mut self.bytes, &mut self.len, bytes);
+    }
+}
+
+// One copy for all sizes.
+
+#[inline(never)]
+fn text_of(bytes: &[u8], len: u8) -> &str {
+    bytes
+        .get(..usize::from(len))
+        .and_then(|bytes| core::str::from_utf8(bytes).ok())
+        .unwrap_or("")
+}
+
+#[inline(never)]
+fn append(bytes: &mut [u8], len: &mut u8, text: &str) -> bool {
+    let most = bytes.len().min(255);
+    let room = bytes.get_mut(usize::from(*len)..most).unwrap_or_default();
+    let mut n = text.len().min(room.len());
+    while !text.is_char_boundary(n) {
+        n -= 1;
+    }
+    for (to, from) in room.iter_mut().zip(text.as_bytes().iter().take(n)) {
+        *to = *from;
+    }
+    *len += n as u8;
+    n == text.len()
+}
+
+fn append_lossy(out: &mut [u8], len: &mut u8, bytes: &[u8]) {
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            let c = if c.is_control() { ' ' } else { c };
+            let mut buf = [0; 4];
+            if !append(out, len, c.encode_utf8(&mut buf)) {
                 return;
             }
+        }
+        if !chunk.invalid().is_empty() && !append(out, len, "\u{fffd}") {
+            return;
         }
     }
 }

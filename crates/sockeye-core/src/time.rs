@@ -46,6 +46,7 @@ impl Add<Duration> for Instant {
     type Output = Self;
 
     /// Saturates at the end of the clock's range.
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     fn add(self, rhs: Duration) -> Self {
         Self(self.0.saturating_add(micros(rhs)))
     }
@@ -55,6 +56,7 @@ impl Sub<Duration> for Instant {
     type Output = Self;
 
     /// Saturates at the origin.
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     fn sub(self, rhs: Duration) -> Self {
         Self(self.0.saturating_sub(micros(rhs)))
     }
@@ -70,6 +72,7 @@ pub(crate) fn micros(duration: Duration) -> u64 {
 }
 
 /// The earlier of two optional deadlines.
+#[cfg_attr(not(feature = "alloc"), inline(never))]
 pub(crate) fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
     match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),

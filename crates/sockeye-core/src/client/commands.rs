@@ -479,7 +479,7 @@ impl<'a> Client<'a> {
         let writable = self.engine.is_writable() && !self.engine.outbox.has_backlog();
         let next_seq = self.acks.next();
         let acks_full = self.acks.is_full();
-        let base64 = self.engine.config.force_base64;
+        let base64 = self.engine.config.base64();
         let Some(entry) = self
             .nsps
             .get_mut(nsp.index())
@@ -571,7 +571,7 @@ impl<'a> Client<'a> {
         body: Body<'_>,
     ) -> Result<(), EmitError> {
         self.advance_clock(now);
-        let base64 = self.engine.config.force_base64;
+        let base64 = self.engine.config.base64();
         let limit = usize::from(self.engine.config.limits.attachments);
         let Some(entry) = self.nsp(request.nsp) else {
             return Err(EmitError::UnknownNamespace);

@@ -19,14 +19,14 @@ struct Cookie<'a> {
 fn parse(header: &str) -> Option<Cookie<'_>> {
     let mut parts = header.split(';');
     let (name, value) = parts.next()?.split_once('=')?;
-    let (name, value) = (name.trim(), value.trim());
+    let (name, value) = (name.trim_ascii(), value.trim_ascii());
     if name.is_empty() || header.bytes().any(|b| b.is_ascii_control()) {
         return None;
     }
     let (mut expired, mut max_age) = (false, None);
     for part in parts {
         let (key, value) = part.split_once('=').unwrap_or((part, ""));
-        let (key, value) = (key.trim(), value.trim());
+        let (key, value) = (key.trim_ascii(), value.trim_ascii());
         if key.eq_ignore_ascii_case("max-age") {
             max_age = value
                 .parse::<i64>()

@@ -1,7 +1,7 @@
 //! What goes out: requests, polling bodies, frames.
 
 use super::{Engine, Job, Link, Phase, State, Upgrade};
-use crate::config::{Timestamp, Transport};
+use crate::config::{POLLING, Timestamp, Transport};
 use crate::error::{Cause, DisconnectReason};
 use crate::memory::Bytes;
 use crate::packet::socket::put_decimal;
@@ -143,9 +143,10 @@ impl Engine<'_> {
     #[inline]
     pub(crate) fn transmit(&self, link: Link) -> &[u8] {
         let state = &self.links[link.index()];
-        if state.phase != Phase::Open {
+        if !link.is_used() || state.phase != Phase::Open {
             return &[];
         }
+        let link = link.narrow();
         let head = self.head.bytes(link);
         if !head.is_empty() {
             return head;
@@ -175,6 +176,10 @@ impl Engine<'_> {
 
     /// `n` bytes of [`Self::transmit`] have been written; 0: the link takes nothing now.
     pub(crate) fn transmitted(&mut self, link: Link, n: usize) {
+        if !link.is_used() {
+            return;
+        }
+        let link = link.narrow();
         if n == 0 {
             self.links[link.index()].blocked = true;
             return;
@@ -214,8 +219,11 @@ impl Engine<'_> {
     pub(super) fn work(&mut self) -> bool {
         match self.state {
             State::Down => false,
-            State::Opening(Transport::Polling) => self.work_poll(),
+            State::Opening(Transport::Polling) => POLLING && self.work_poll(),
             State::Opening(Transport::WebSocket) => self.work_handshake(),
+            State::Open(Transport::Polling) | State::Closing(Transport::Polling) if !POLLING => {
+                false
+            }
             State::Open(Transport::Polling) => {
                 if self.upgrade == Upgrade::Pausing {
                     let idle = |link: Link| self.links[link.index()].job == Job::Idle;
@@ -361,10 +369,10 @@ impl Engine<'_> {
             head.put_all(&["&", &self.config.timestamp_param, "="]);
             head.put_number(u64::from(self.rng.u32()));
         }
-        if self.config.force_base64 {
+        if self.config.base64() {
             head.put(b"&b64=1");
         }
-        if !self.sid.is_empty() {
+        if POLLING && !self.sid.is_empty() {
             head.put(b"&sid=");
             head.put_escaped(self.sid.as_str());
         }
@@ -377,7 +385,7 @@ impl Engine<'_> {
             "\r\n",
             &self.config.headers,
         ]);
-        if self.config.cookies {
+        if self.config.keeps_cookies() {
             let mut first = true;
             for (name, value) in self.cookies.iter(self.now) {
                 head.put_all(&[if first { "Cookie: " } else { "; " }, name, "=", value]);

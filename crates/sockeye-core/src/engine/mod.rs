@@ -16,7 +16,7 @@ mod session;
 
 use core::time::Duration;
 
-use crate::config::{Config, Str, Transport};
+use crate::config::{Config, POLLING, Str, Transport};
 use crate::error::{Cause, DisconnectReason};
 use crate::limits::NOTE_LEN;
 use crate::memory::{Memory, RxBuf};
@@ -45,6 +45,22 @@ pub enum Link {
 impl Link {
     /// All links, in the order of their numbers.
     pub const ALL: [Self; 3] = [Self::Poll, Self::Post, Self::WebSocket];
+
+    /// Those that are ever opened.
+    const USED: &[Self] = if POLLING {
+        &Self::ALL
+    } else {
+        &[Self::WebSocket]
+    };
+
+    /// The same link, known to the compiler where there is but one.
+    const fn narrow(self) -> Self {
+        if POLLING { self } else { Self::WebSocket }
+    }
+
+    const fn is_used(self) -> bool {
+        POLLING || matches!(self, Self::WebSocket)
+    }
 
     /// 0, 1 or 2: for drivers that keep an array of sockets.
     pub const fn index(self) -> usize {
@@ -314,8 +330,10 @@ impl<'a> Engine<'a> {
     pub(crate) fn wake(&self) -> Option<Instant> {
         let heartbeat = self.heartbeat_at.filter(|_| !self.reading_paused);
         let mut wake = earliest(earliest(heartbeat, self.unasked_pong_at), self.phase_at);
-        for link in &self.links {
-            wake = earliest(wake, link.deadline);
+        if POLLING {
+            for link in &self.links {
+                wake = earliest(wake, link.deadline);
+            }
         }
         wake
     }
@@ -341,7 +359,7 @@ impl<'a> Engine<'a> {
     /// From a pong to the next one if no ping has been read: half of the timeout past the ping's own time. That is
     /// after the server's ping, so that each pong answers one, and before its patience ends.
     fn unasked_pong_after(&self) -> Duration {
-        self.ping_interval + (self.heartbeat - self.ping_interval) / 2
+        (self.ping_interval + self.heartbeat) / 2
     }
 
     fn check_timers(&mut self) {
@@ -364,12 +382,12 @@ impl<'a> Engine<'a> {
                     self.fail(DisconnectReason::TransportError, Cause::ConnectTimeout);
                 }
                 State::Closing(_) => self.fail(DisconnectReason::ForcedClose, Cause::Local),
-                State::Open(_) => self.fail_upgrade(Cause::ConnectTimeout),
-                State::Down => self.phase_at = None,
+                State::Open(_) if POLLING => self.fail_upgrade(Cause::ConnectTimeout),
+                State::Open(_) | State::Down => self.phase_at = None,
             }
             return;
         }
-        if self.links.iter().any(|link| due(link.deadline)) {
+        if POLLING && self.links.iter().any(|link| due(link.deadline)) {
             self.note.clear();
             self.fail(DisconnectReason::TransportError, Cause::RequestTimeout);
         }
@@ -390,7 +408,7 @@ impl<'a> Engine<'a> {
                 self.check_timers();
             }
             if self.attention {
-                for link in Link::ALL {
+                for &link in Link::USED {
                     let state = &mut self.links[link.index()];
                     if state.phase == Phase::Doomed {
                         state.phase = if state.reopen {
@@ -407,7 +425,7 @@ impl<'a> Engine<'a> {
                 return Step::Happening(happening);
             }
             if self.attention {
-                for link in Link::ALL {
+                for &link in Link::USED {
                     let state = &mut self.links[link.index()];
                     if state.phase == Phase::Wanted {
                         state.phase = Phase::Opening;
@@ -428,9 +446,8 @@ impl<'a> Engine<'a> {
             if self.work() || self.attention || self.pending.is_some() {
                 continue;
             }
-            for i in 0..self.links.len() {
-                let state = &self.links[i];
-                let link = Link::ALL[i];
+            for &link in Link::USED {
+                let state = &self.links[link.index()];
                 if state.phase == Phase::Open && !state.blocked && !self.transmit(link).is_empty() {
                     return Step::Transmit(link);
                 }
@@ -446,6 +463,9 @@ impl<'a> Engine<'a> {
 
     /// The driver has connected the link, or failed to (`words` say why).
     pub(crate) fn handle_opened(&mut self, link: Link, result: Result<(), &str>) {
+        if !link.is_used() {
+            return;
+        }
         let state = &mut self.links[link.index()];
         if state.phase != Phase::Opening {
             return;
@@ -477,7 +497,7 @@ impl<'a> Engine<'a> {
 
     /// Room for the next read on a link.
     pub(crate) fn receive_buf(&mut self, link: Link) -> &mut [u8] {
-        if self.links[link.index()].phase != Phase::Open {
+        if !link.is_used() || self.links[link.index()].phase != Phase::Open {
             return &mut [];
         }
         let rx = self.rx_of(link);
@@ -486,7 +506,7 @@ impl<'a> Engine<'a> {
 
     pub(crate) fn handle_received(&mut self, link: Link, n: usize) {
         let state = &mut self.links[link.index()];
-        if state.phase == Phase::Open && n > 0 {
+        if link.is_used() && state.phase == Phase::Open && n > 0 {
             self.inputs |= 1 << link.index();
             let rx = self.rx_of(link);
             self.rx[rx].filled(n);
@@ -496,9 +516,10 @@ impl<'a> Engine<'a> {
     /// The link has ended: regularly, or with an error in `words`.
     pub(crate) fn handle_closed(&mut self, link: Link, words: Option<&str>) {
         let i = link.index();
-        if self.links[i].phase != Phase::Open {
+        if !link.is_used() || self.links[i].phase != Phase::Open {
             return;
         }
+        let link = link.narrow();
         let job = self.links[i].job;
         if words.is_none() && self.http[i].ends_with_close() {
             // The regular end of a body: what is left of it is worked through, then the link is closed.
@@ -554,7 +575,7 @@ impl<'a> Engine<'a> {
     fn link_failed(&mut self, link: Link, reason: DisconnectReason, cause: Cause) {
         if let State::Closing(_) = self.state {
             self.fail(reason, cause);
-        } else if link == Link::WebSocket && !self.ws_is_main {
+        } else if POLLING && link == Link::WebSocket && !self.ws_is_main {
             self.fail_upgrade(cause);
         } else {
             self.fail(reason, cause);
@@ -568,7 +589,7 @@ impl<'a> Engine<'a> {
                 let link = &self.links[Link::WebSocket.index()];
                 link.phase == Phase::Open && !link.blocked && !self.has_expired()
             }
-            State::Open(Transport::Polling) => {
+            State::Open(Transport::Polling) if POLLING => {
                 self.links[Link::Post.index()].job == Job::Idle
                     && self.upgrade != Upgrade::Pausing
                     && !self.has_expired()

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::{Engine, Happening, Job, Link, Phase, State, Upgrade};
-use crate::config::Transport;
+use crate::config::{POLLING, Transport};
 use crate::error::{Cause, DisconnectReason};
 use crate::packet::engine::{Handshake, Type};
 use crate::packet::payload;
@@ -21,8 +21,13 @@ impl Engine<'_> {
         if self.inputs == 0 {
             return None;
         }
-        for i in [2, 0, 1] {
-            let link = Link::ALL[i];
+        const ORDER: &[Link] = if POLLING {
+            &[Link::WebSocket, Link::Poll, Link::Post]
+        } else {
+            Link::USED
+        };
+        for &link in ORDER {
+            let i = link.index();
             while self.inputs & 1 << i != 0 && self.links[i].phase == Phase::Open {
                 if let Some(rx) = self.release.take() {
                     self.rx[rx].drop_message();
@@ -48,6 +53,7 @@ impl Engine<'_> {
     // ---- HTTP ----
 
     fn receive_http(&mut self, link: Link) -> Option<Happening> {
+        let link = link.narrow();
         let (i, rx) = (link.index(), self.rx_of(link));
         if link == Link::Poll && self.poll_ended {
             self.http_ended(link);
@@ -115,15 +121,16 @@ impl Engine<'_> {
             return;
         };
         if name.eq_ignore_ascii_case("set-cookie") {
-            if self.config.cookies {
-                self.cookies.set(value.trim(), self.now);
+            if self.config.keeps_cookies() {
+                self.cookies.set(value.trim_ascii(), self.now);
             }
         } else {
-            self.note.set_lossy(value.trim().as_bytes());
+            self.note.set_lossy(value.trim_ascii().as_bytes());
         }
     }
 
     fn http_body(&mut self, link: Link, n: usize) -> Option<Happening> {
+        let link = link.narrow();
         let (i, rx) = (link.index(), self.rx_of(link));
         if link == Link::Poll && self.http[i].status == 200 {
             let stream = &self.rx[0].stream()[..n];
@@ -172,6 +179,7 @@ impl Engine<'_> {
 
     /// A response is complete.
     fn http_ended(&mut self, link: Link) {
+        let link = link.narrow();
         let (i, rx) = (link.index(), self.rx_of(link));
         let status = self.http[i].status;
         if status != 200 {
@@ -228,6 +236,7 @@ impl Engine<'_> {
 
     /// A response with a status other than 200 or 101 is complete: tells why.
     fn http_refused(&mut self, link: Link) {
+        let link = link.narrow();
         let (i, rx) = (link.index(), self.rx_of(link));
         let status = self.http[i].status;
         if (300..400).contains(&status) {
@@ -239,16 +248,16 @@ impl Engine<'_> {
             return;
         }
         let body = self.rx[rx].message();
-        let text = core::str::from_utf8(body).unwrap_or("").trim();
+        let text = core::str::from_utf8(body).unwrap_or("").trim_ascii();
         let mut code = None;
         if json::check_value(text.as_bytes()) == Ok(json::Kind::Object) {
             code = json::field(text, "code")
                 .and_then(json::as_u64)
                 .and_then(|n| u8::try_from(n).ok());
-            let message = json::field(text, "message").unwrap_or("").trim_matches('"');
+            let message = json::field(text, "message").map_or("", unquoted);
             self.note.set_lossy(message.as_bytes());
         } else if json::check_value(text.as_bytes()) == Ok(json::Kind::String) {
-            self.note.set_lossy(text.trim_matches('"').as_bytes());
+            self.note.set_lossy(unquoted(text).as_bytes());
         } else if self.http[i].html || text.starts_with('<') {
             self.note.clear();
         } else {
@@ -288,7 +297,7 @@ impl Engine<'_> {
             // No more requests on this connection.
             self.head.shrink();
         }
-        if self.upgrade == Upgrade::Dialing {
+        if POLLING && self.upgrade == Upgrade::Dialing {
             self.send_probe();
         }
     }
@@ -318,7 +327,7 @@ impl Engine<'_> {
             }
             Ok(Some(Item::Message { binary })) => {
                 self.release = Some(rx);
-                if !self.ws_is_main {
+                if POLLING && !self.ws_is_main {
                     self.probed(binary);
                     return None;
                 }
@@ -411,7 +420,7 @@ impl Engine<'_> {
 
     /// A text packet is in the main area's message.
     fn packet(&mut self) -> Option<Happening> {
-        if self.rx[0].message().first() == Some(&b'b') {
+        if POLLING && self.rx[0].message().first() == Some(&b'b') {
             // Base64: always with polling, and on WebSocket from servers that were asked for it (`b64`).
             let rx = &mut self.rx[0];
             let Some(len) = payload::decode_in_place(&mut rx.message_mut()[1..]) else {
@@ -484,7 +493,8 @@ impl Engine<'_> {
         self.phase_at = None;
         if transport == Transport::WebSocket {
             self.remembered = true;
-        } else if upgrade_offered
+        } else if POLLING
+            && upgrade_offered
             && self.config.upgrade
             && self.config.transports.allows(Transport::WebSocket)
         {
@@ -507,6 +517,13 @@ impl Engine<'_> {
         }
         self.tidy_due = true;
     }
+}
+
+/// A JSON string without its quotes.
+fn unquoted(text: &str) -> &str {
+    text.strip_prefix('"')
+        .and_then(|text| text.strip_suffix('"'))
+        .unwrap_or(text)
 }
 
 const fn message_len_without_type(len: usize) -> usize {

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::links::Control;
 use super::{Engine, Happening, Link, LinkState, Phase, State, Upgrade};
-use crate::config::Transport;
+use crate::config::{POLLING, Transport};
 use crate::error::{Cause, DisconnectReason};
 use crate::wire::http1::HttpDecoder;
 use crate::wire::ws::{self, WsDecoder};
@@ -56,6 +56,7 @@ impl Engine<'_> {
 
     /// Asks the driver to open a link.
     pub(super) fn want(&mut self, link: Link) {
+        let link = link.narrow();
         let state = &mut self.links[link.index()];
         // A link that is still to be closed is closed first: see `step`.
         let doomed = state.phase == Phase::Doomed;
@@ -75,6 +76,7 @@ impl Engine<'_> {
     }
 
     pub(super) fn doom(&mut self, link: Link) {
+        let link = link.narrow();
         let state = &mut self.links[link.index()];
         let phase = match state.phase {
             Phase::Closed | Phase::Wanted => Phase::Closed,
@@ -92,6 +94,7 @@ impl Engine<'_> {
     /// The receive area a link reads into.
     pub(super) fn rx_of(&self, link: Link) -> usize {
         match link {
+            _ if !POLLING => 0,
             Link::Poll => 0,
             Link::Post => 1,
             Link::WebSocket if self.ws_is_main => 0,
@@ -111,11 +114,12 @@ impl Engine<'_> {
         if reason == DisconnectReason::TransportError || opening == Some(Transport::WebSocket) {
             self.remembered = false;
         }
-        for link in Link::ALL {
+        for &link in Link::USED {
             self.doom(link);
         }
         self.outbox.connection_lost();
-        if let Some(transport) = opening
+        if POLLING
+            && let Some(transport) = opening
             && self.config.try_all_transports
             && !self.second_try
             && !matches!(cause, Cause::ConnectTimeout | Cause::Local)
@@ -176,11 +180,11 @@ impl Engine<'_> {
                 return;
             }
             State::Open(transport) => {
-                if self.upgrade != Upgrade::None {
+                if POLLING && self.upgrade != Upgrade::None {
                     self.fail_upgrade(Cause::Local);
                     self.pending = None;
                 }
-                if transport == Transport::Polling {
+                if POLLING && transport == Transport::Polling {
                     let _ = self.outbox.push_engine(b"1");
                 }
                 self.state = State::Closing(transport);

@@ -147,16 +147,24 @@ impl<'a, T: Default> Table<'a, T> {
         self.max().saturating_sub(self.len())
     }
 
-    #[inline]
+    // Small code, rather than fast, where flash is scarce: called in many places.
+    #[cfg_attr(feature = "alloc", inline)]
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn get(&self, i: usize) -> Option<&T> {
         match self {
-            Self::Fixed { buf, head, len } => (i < *len).then(|| &buf[wrap(*head + i, buf.len())]),
+            Self::Fixed { buf, head, len } => {
+                if i >= *len {
+                    return None;
+                }
+                buf.get(wrap(*head + i, buf.len()))
+            }
             #[cfg(feature = "alloc")]
             Self::Growable { deque, .. } => deque.get(i),
         }
     }
 
-    #[inline]
+    #[cfg_attr(feature = "alloc", inline)]
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn get_mut(&mut self, i: usize) -> Option<&mut T> {
         match self {
             Self::Fixed { buf, head, len } => {
@@ -179,8 +187,10 @@ impl<'a, T: Default> Table<'a, T> {
                     return Err(entry);
                 }
                 let at = wrap(*head + *len, buf.len());
-                buf[at] = entry;
-                *len += 1;
+                if let Some(free) = buf.get_mut(at) {
+                    *free = entry;
+                    *len += 1;
+                }
                 Ok(())
             }
             #[cfg(feature = "alloc")]
@@ -204,17 +214,12 @@ impl<'a, T: Default> Table<'a, T> {
         match self {
             Self::Fixed { buf, head, len } => {
                 let cap = buf.len();
+                // What is removed stays where it is until it is written over.
                 if i == 0 {
-                    for k in 0..n {
-                        buf[wrap(*head + k, cap)] = T::default();
-                    }
                     *head = wrap(*head + n, cap.max(1));
                 } else {
                     for k in i..*len - n {
                         buf.swap(wrap(*head + k, cap), wrap(*head + k + n, cap));
-                    }
-                    for k in *len - n..*len {
-                        buf[wrap(*head + k, cap)] = T::default();
                     }
                 }
                 *len -= n;

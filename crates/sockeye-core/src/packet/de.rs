@@ -155,6 +155,13 @@ impl<'de> JsonDe<'de> {
     /// Says what is here instead of what was expected.
     #[cold]
     fn mismatch<T>(&mut self, expected: &dyn Expected) -> Result<T> {
+        Err(self.mismatched(expected).unwrap_or_else(|error| error))
+    }
+
+    // Once for all types that may be expected.
+    #[cold]
+    #[inline(never)]
+    fn mismatched(&mut self, expected: &dyn Expected) -> Result<DecodeError> {
         let found = match self.peek() {
             b'"' => {
                 let raw = self.string()?;
@@ -177,13 +184,13 @@ impl<'de> JsonDe<'de> {
                 } else {
                     "integer"
                 };
-                return Err(DecodeError::custom(format_args!(
+                return Ok(DecodeError::custom(format_args!(
                     "expected {expected}, found {kind} `{text}`"
                 )));
             }
             _ => return Err(malformed()),
         };
-        Err(DecodeError::invalid_type(found, expected))
+        Ok(DecodeError::invalid_type(found, expected))
     }
 
     /// The raw text of the value here, which stays.

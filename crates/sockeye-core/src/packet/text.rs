@@ -43,8 +43,10 @@ impl<'a> Text<'a> {
 
     #[inline]
     fn is_escaped(&self) -> bool {
-        // Between the quotes of a valid string a byte that is not plain is a backslash: mostly this answers for a word at a time.
-        !super::json::is_plain(self.raw.as_bytes()) && self.raw.as_bytes().contains(&b'\\')
+        // Between the quotes of a valid string a byte that is not plain is a backslash: mostly this answers for
+        // a word at a time, where that is worth its code.
+        !(cfg!(feature = "alloc") && super::json::is_plain(self.raw.as_bytes()))
+            && self.raw.as_bytes().contains(&b'\\')
     }
 
     /// Whether the text is the empty string.
@@ -117,7 +119,7 @@ impl TextChars<'_> {
                 let high = self.hex()?;
                 if high & 0xfc00 == 0xd800 && self.rest.as_str().starts_with("\\u") {
                     let mut ahead = Self {
-                        rest: self.rest.as_str()[2..].chars(),
+                        rest: self.rest.as_str().get(2..).unwrap_or("").chars(),
                     };
                     if let Some(low) = ahead.hex().filter(|low| low & 0xfc00 == 0xdc00) {
                         *self = ahead;

@@ -5,6 +5,7 @@
 
 use core::fmt;
 
+use crate::config::POLLING;
 use crate::limits::HEAD_LIMIT;
 use crate::memory::RxBuf;
 use crate::short::Short;
@@ -259,7 +260,7 @@ impl HttpDecoder {
             return Ok(false);
         };
         let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
-        let is = |wanted: &str| name.eq_ignore_ascii_case(wanted.as_bytes());
+        let is = |wanted: &str| same(name, wanted);
         if is("content-length") {
             let n = core::str::from_utf8(value)
                 .ok()
@@ -270,42 +271,42 @@ impl HttpDecoder {
             }
             self.length = Some(n);
         } else if is("transfer-encoding") {
-            if !value.eq_ignore_ascii_case(b"chunked") {
+            if !same(value, "chunked") {
                 return Err(HttpError::Coding);
             }
             self.chunked = true;
         } else if is("content-encoding") {
-            if !value.is_empty() && !value.eq_ignore_ascii_case(b"identity") {
+            if !value.is_empty() && !same(value, "identity") {
                 return Err(HttpError::Coding);
             }
         } else if is("connection") {
             for token in value.split(|b| *b == b',').map(<[u8]>::trim_ascii) {
-                if token.eq_ignore_ascii_case(b"close") {
+                if same(token, "close") {
                     self.keep_alive = false;
-                } else if token.eq_ignore_ascii_case(b"keep-alive") {
+                } else if same(token, "keep-alive") {
                     self.keep_alive = true;
-                } else if token.eq_ignore_ascii_case(b"upgrade") {
+                } else if same(token, "upgrade") {
                     self.connection_upgrade = true;
                 }
             }
-        } else if is("keep-alive") {
+        } else if POLLING && is("keep-alive") {
             self.keep_alive_timeout = core::str::from_utf8(value)
                 .ok()
                 .and_then(|v| {
                     v.split(',')
-                        .find_map(|part| part.trim().strip_prefix("timeout="))
+                        .find_map(|part| part.trim_ascii().strip_prefix("timeout="))
                 })
-                .and_then(|v| v.trim().parse().ok());
+                .and_then(|v| v.trim_ascii().parse().ok());
         } else if is("upgrade") {
-            self.upgrade_websocket = value.eq_ignore_ascii_case(b"websocket");
+            self.upgrade_websocket = same(value, "websocket");
         } else if is("sec-websocket-accept") {
             self.accept.set_lossy(value);
         } else if is("sec-websocket-extensions") {
             self.extensions = !value.is_empty();
         } else if is("content-type") {
-            self.html = value.len() >= 9 && value[..9].eq_ignore_ascii_case(b"text/html");
+            self.html = value.get(..9).is_some_and(|value| same(value, "text/html"));
         } else {
-            return Ok(is("set-cookie") || is("location"));
+            return Ok(POLLING && is("set-cookie") || is("location"));
         }
         Ok(false)
     }
@@ -315,7 +316,8 @@ impl HttpDecoder {
         self.body = if self.status == 101 || self.status == 204 || self.status == 304 {
             Body::None
         } else if self.chunked {
-            Body::ChunkSize
+            // Without polling nothing is read but a refusal: its status has to do.
+            if POLLING { Body::ChunkSize } else { Body::None }
         } else if let Some(n) = self.length {
             Body::Length(n)
         } else {
@@ -329,6 +331,9 @@ impl HttpDecoder {
             let available = rx.stream().len();
             match self.body {
                 Body::None | Body::Length(0) => return Ok(Step::End),
+                Body::Chunk(_) | Body::ChunkEnd | Body::ChunkSize | Body::Trailer if !POLLING => {
+                    return Ok(Step::End);
+                }
                 Body::Length(left) | Body::Chunk(left) => {
                     let n = usize::try_from(left).unwrap_or(usize::MAX).min(available);
                     return Ok(if n == 0 { Step::Wait } else { Step::Body { n } });
@@ -394,6 +399,12 @@ impl HttpDecoder {
             }
         }
     }
+}
+
+/// Names and tokens do not depend on case. Once: it is asked in many places.
+#[inline(never)]
+fn same(a: &[u8], b: &str) -> bool {
+    a.eq_ignore_ascii_case(b.as_bytes())
 }
 
 fn trim(line: &[u8]) -> &[u8] {

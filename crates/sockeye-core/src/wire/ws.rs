@@ -5,10 +5,7 @@
 
 use core::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use sha1::{Digest as _, Sha1};
-
+use super::sha1::sha1;
 use crate::memory::RxBuf;
 
 pub(crate) const TEXT: u8 = 0x1;
@@ -199,7 +196,8 @@ pub(crate) const fn header_len(len: usize) -> usize {
 }
 
 /// Writes the header of an unfragmented masked frame into `out`, which has [`header_len`] bytes.
-#[inline]
+#[cfg_attr(feature = "alloc", inline)]
+#[cfg_attr(not(feature = "alloc"), inline(never))]
 pub(crate) fn write_header(out: &mut [u8], opcode: u8, len: usize, mask: [u8; 4]) {
     out[0] = 0x80 | opcode;
     match len {
@@ -221,7 +219,8 @@ pub(crate) fn write_header(out: &mut [u8], opcode: u8, len: usize, mask: [u8; 4]
 }
 
 /// Masks, or unmasks, in place.
-#[inline]
+#[cfg_attr(feature = "alloc", inline)]
+#[cfg_attr(not(feature = "alloc"), inline(never))]
 pub(crate) fn mask(bytes: &mut [u8], key: [u8; 4]) {
     let wide = u64::from_ne_bytes([
         key[0], key[1], key[2], key[3], key[0], key[1], key[2], key[3],
@@ -238,18 +237,37 @@ pub(crate) fn mask(bytes: &mut [u8], key: [u8; 4]) {
 /// `Sec-WebSocket-Key` of 16 random bytes: 24 characters.
 pub(crate) fn key(nonce: &[u8; 16]) -> [u8; 24] {
     let mut out = [0; 24];
-    let _ = BASE64.encode_slice(nonce, &mut out);
+    base64(nonce, &mut out);
     out
 }
 
 /// The `Sec-WebSocket-Accept` that answers `key` (RFC 6455 section 4.2.2).
 pub(crate) fn accept(key: &[u8; 24]) -> [u8; 28] {
-    let mut sha = Sha1::new();
-    sha.update(key);
-    sha.update(b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
+    let mut text = [0; 60];
+    let (front, back) = text.split_at_mut(24);
+    front.copy_from_slice(key);
+    back.copy_from_slice(b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
     let mut out = [0; 28];
-    let _ = BASE64.encode_slice(sha.finalize(), &mut out);
+    base64(&sha1(&text), &mut out);
     out
+}
+
+/// Base64 with padding for the few bytes of a handshake: small, where the polling transport's is fast.
+fn base64(bytes: &[u8], out: &mut [u8]) {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    for (group, out) in bytes.chunks(3).zip(out.chunks_exact_mut(4)) {
+        let bits = group
+            .iter()
+            .fold(0, |bits, byte| bits << 8 | u32::from(*byte))
+            << (8 * (3 - group.len()));
+        for (i, out) in out.iter_mut().enumerate() {
+            *out = if i > group.len() {
+                b'='
+            } else {
+                ALPHABET[(bits >> (18 - 6 * i) & 63) as usize]
+            };
+        }
+    }
 }
 
 #[cfg(test)]

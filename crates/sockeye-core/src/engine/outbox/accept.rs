@@ -4,6 +4,7 @@ use super::{
     ATTACHMENT, BINARY, Body, CONTROL_RESERVE_SLOTS, MAX_HEADER, MORE, Meta, Outbox, READY, RETRY,
     Refused, Slot, Staged, TRANSIENT, UNREPORTED,
 };
+use crate::config::POLLING;
 use crate::error::EmitError;
 #[cfg(feature = "alloc")]
 use crate::memory::Bytes;
@@ -128,7 +129,7 @@ impl Outbox<'_> {
             Body::Parts(parts) => parts.iter().map(|part| part.len()).sum(),
         };
         // Staged attachments cannot grow in place: they stay binary, which servers take as well.
-        let base64 = base64 && !matches!(body, Body::Staged(_));
+        let base64 = POLLING && base64 && !matches!(body, Body::Staged(_));
         let len = prefix_len + json_len;
         let gap = gap(len, meta.retry, prefix);
         let mut need = gap + len;

@@ -46,7 +46,11 @@ impl fmt::Display for Found<'_> {
             Unexpected::Unsigned(n) => return write!(f, "integer `{n}`"),
             Unexpected::Signed(n) => return write!(f, "integer `{n}`"),
             Unexpected::Bool(b) => return write!(f, "boolean `{b}`"),
+            #[cfg(feature = "alloc")]
             Unexpected::Str(text) => return write!(f, "string {text:?}"),
+            // `Debug` of a text has tables of Unicode behind it: 5 KB.
+            #[cfg(not(feature = "alloc"))]
+            Unexpected::Str(text) => return write!(f, "string \"{text}\""),
             Unexpected::Other(what) => what,
             Unexpected::Float(_) => "floating point",
             Unexpected::Char(_) => "character",

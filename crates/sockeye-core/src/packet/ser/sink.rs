@@ -49,7 +49,8 @@ pub(super) struct Slice<'o> {
 }
 
 impl Sink for Slice<'_> {
-    #[inline(always)]
+    #[cfg_attr(feature = "alloc", inline(always))]
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     fn put(&mut self, bytes: &[u8]) -> bool {
         self.put_all([bytes])
     }
