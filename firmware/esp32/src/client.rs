@@ -17,7 +17,7 @@ use sockeye_embedded::{
     AnswerError, Args, Auth, Config, Details, DisconnectReason, Event, Handler, Message, Refusal,
     Socket, Storage,
 };
-use static_cell::StaticCell;
+use static_cell::ConstStaticCell;
 
 use crate::config::{self, LINKS};
 use crate::console::say;
@@ -42,16 +42,16 @@ type Name = String<160>;
 
 /// Runs the client for ever.
 pub(crate) async fn run(spawner: Spawner, stack: Stack<'static>, led: Led) {
-    static MEMORY: StaticCell<Memory> = StaticCell::new();
-    static BUFFERS: StaticCell<Buffers> = StaticCell::new();
+    // Made at compile time: tens of kilobytes that never lie on the stack.
+    static MEMORY: ConstStaticCell<Memory> = ConstStaticCell::new(Memory::new());
+    static BUFFERS: ConstStaticCell<Buffers> = ConstStaticCell::new(Buffers::new());
 
     let mut options =
         Config::new(config::URL, |bytes| Rng::new().read(bytes)).expect("build.rs checked the URL");
     options.core.transports = config::TRANSPORTS;
-    let memory = MEMORY.init_with(Memory::new);
     let (socket, mut runner) =
-        sockeye_embedded::new(options, memory).expect("there is room for one namespace");
-    let connector = EmbassyNet::new(stack, BUFFERS.init_with(Buffers::new));
+        sockeye_embedded::new(options, MEMORY.take()).expect("there is room for one namespace");
+    let connector = EmbassyNet::new(stack, BUFFERS.take());
     #[cfg(feature = "tls")]
     let connector = match crate::tls::Connector::new(connector) {
         Ok(connector) => connector,
