@@ -105,7 +105,8 @@ const fn u32_of(at: usize) -> u32 {
 }
 
 /// The next byte that is not white space, from `at` on.
-#[inline(always)]
+#[cfg_attr(feature = "alloc", inline(always))]
+#[cfg_attr(not(feature = "alloc"), inline(never))]
 pub(crate) fn skip_space(b: &[u8], mut at: usize) -> usize {
     while let Some(b' ' | b'\n' | b'\r' | b'\t') = b.get(at) {
         at += 1;

@@ -222,14 +222,26 @@ pub(crate) fn write_header(out: &mut [u8], opcode: u8, len: usize, mask: [u8; 4]
 #[cfg_attr(feature = "alloc", inline)]
 #[cfg_attr(not(feature = "alloc"), inline(never))]
 pub(crate) fn mask(bytes: &mut [u8], key: [u8; 4]) {
-    let wide = u64::from_ne_bytes([
-        key[0], key[1], key[2], key[3], key[0], key[1], key[2], key[3],
-    ]);
-    let (chunks, rest) = bytes.as_chunks_mut::<8>();
-    for chunk in chunks {
-        *chunk = (u64::from_ne_bytes(*chunk) ^ wide).to_ne_bytes();
+    let mut rest = bytes;
+    // Eight at a time where machines have such words.
+    if cfg!(feature = "alloc") {
+        let wide = u64::from_ne_bytes([
+            key[0], key[1], key[2], key[3], key[0], key[1], key[2], key[3],
+        ]);
+        let (chunks, short) = rest.as_chunks_mut::<8>();
+        for chunk in chunks {
+            *chunk = (u64::from_ne_bytes(*chunk) ^ wide).to_ne_bytes();
+        }
+        rest = short;
     }
-    for (byte, key) in rest.iter_mut().zip(key.iter().cycle()) {
+    let (chunks, rest) = rest.as_chunks_mut::<4>();
+    for [a, b, c, d] in chunks {
+        *a ^= key[0];
+        *b ^= key[1];
+        *c ^= key[2];
+        *d ^= key[3];
+    }
+    for (byte, key) in rest.iter_mut().zip(&key) {
         *byte ^= key;
     }
 }

@@ -115,6 +115,8 @@ pub(super) fn take(left: &[u8]) -> (u8, &[u8]) {
     }
 }
 
+/// Whether to look at words rather than bytes. Chips that read no word at an odd address gain nothing by it but code.
+const WORDS: bool = cfg!(feature = "alloc");
 const WORD: usize = size_of::<usize>();
 const ONES: usize = usize::MAX / 255;
 const HIGH: usize = ONES << 7;
@@ -137,9 +139,10 @@ const fn lowest(flags: usize) -> usize {
 }
 
 /// Skips to the first byte that a plain string cannot contain: a quote, a backslash or a control character. A word at a time.
-#[inline]
+#[cfg_attr(feature = "alloc", inline)]
+#[cfg_attr(not(feature = "alloc"), inline(never))]
 pub(crate) fn skip_plain(mut left: &[u8]) -> &[u8] {
-    while let Some((word, tail)) = left.split_first_chunk::<WORD>() {
+    while WORDS && let Some((word, tail)) = left.split_first_chunk::<WORD>() {
         let hit = special(*word);
         if hit != 0 {
             return &left[lowest(hit)..];
@@ -159,6 +162,9 @@ pub(crate) fn skip_plain(mut left: &[u8]) -> &[u8] {
 #[inline]
 pub(crate) fn is_plain(text: &[u8]) -> bool {
     const HALF: usize = WORD / 2;
+    if !WORDS {
+        return skip_plain(text).is_empty();
+    }
     if let Some(end) = text.last_chunk::<WORD>() {
         return text
             .chunks_exact(WORD)
@@ -177,6 +183,9 @@ pub(crate) fn is_plain(text: &[u8]) -> bool {
 /// Where the quote is that ends a string of less than a word, if nothing odd comes first. Characters beyond ASCII may count as odd.
 #[inline(always)]
 pub(crate) fn short_string(left: &[u8]) -> Option<usize> {
+    if !WORDS {
+        return None;
+    }
     let w = usize::from_le_bytes(*left.first_chunk()?);
     let low = (w ^ (ONES * 2)).wrapping_sub(ONES * 0x21);
     let slash = (w ^ (ONES * b'\\' as usize)).wrapping_sub(ONES);
