@@ -3,11 +3,13 @@
 //! Domain and path are ignored, as one jar serves one server. `Max-Age` is honoured; an `Expires` date needs a wall
 //! clock, which the core has not, so only dates before 2000 (the usual way to delete) count.
 
+#[cfg(feature = "polling")]
 use core::time::Duration;
 
 use crate::time::Instant;
 
 /// What one `Set-Cookie` header says.
+#[cfg(feature = "polling")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Cookie<'a> {
     name: &'a str,
@@ -16,6 +18,7 @@ struct Cookie<'a> {
     max_age: Option<u64>,
 }
 
+#[cfg(feature = "polling")]
 fn parse(header: &str) -> Option<Cookie<'_>> {
     let mut parts = header.split(';');
     let (name, value) = parts.next()?.split_once('=')?;
@@ -47,7 +50,26 @@ fn parse(header: &str) -> Option<Cookie<'_>> {
     })
 }
 
-#[cfg(feature = "alloc")]
+/// Nothing keeps cookies for a WebSocket alone.
+#[cfg(not(feature = "polling"))]
+mod jar {
+    use super::Instant;
+
+    #[derive(Clone, Debug, Default)]
+    pub(crate) struct Jar;
+
+    impl Jar {
+        pub(crate) const EMPTY: Self = Self;
+
+        pub(crate) const fn set(&mut self, _: &str, _: Instant) {}
+
+        pub(crate) fn iter(&self, _: Instant) -> impl Iterator<Item = (&str, &str)> {
+            core::iter::empty()
+        }
+    }
+}
+
+#[cfg(all(feature = "polling", feature = "alloc"))]
 mod jar {
     use super::*;
     use alloc::string::String;
@@ -89,7 +111,7 @@ mod jar {
     }
 }
 
-#[cfg(not(feature = "alloc"))]
+#[cfg(all(feature = "polling", not(feature = "alloc")))]
 mod jar {
     use super::*;
     use crate::short::Short;

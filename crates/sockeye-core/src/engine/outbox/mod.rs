@@ -12,6 +12,7 @@ mod accept;
 mod frames;
 mod post;
 
+use crate::config::POLLING;
 use crate::limits::BATCH;
 use crate::memory::{Bytes, Table};
 use crate::packet::Attachments;
@@ -145,6 +146,9 @@ pub(crate) struct Staged {
     count: usize,
 }
 
+/// Room for a step of base64 behind a separator and a `b`; none where nothing is sent as base64.
+const SCRATCH: usize = if POLLING { payload::STEP_OUT + 2 } else { 0 };
+
 /// The longest frame header.
 const MAX_HEADER: usize = 14;
 
@@ -174,7 +178,7 @@ pub(crate) struct Outbox<'a> {
     unreported: usize,
     /// Bytes kept free for CONNECT packets.
     reserve: usize,
-    scratch: [u8; payload::STEP_OUT + 2],
+    scratch: [u8; SCRATCH],
 }
 
 impl<'a> Outbox<'a> {
@@ -188,7 +192,7 @@ impl<'a> Outbox<'a> {
             post: None,
             unreported: 0,
             reserve: 0,
-            scratch: [0; payload::STEP_OUT + 2],
+            scratch: [0; SCRATCH],
         }
     }
 
