@@ -11,7 +11,8 @@ use crate::url::{Url, UrlError};
 #[non_exhaustive]
 pub struct Config {
     /// The options of all Sockeye clients: path, transports, timeouts, reconnection and so on. The transports are
-    /// [`Transports::WEBSOCKET`] at first: one socket. Others need a storage with `LINKS` = 3.
+    /// [`Transports::WEBSOCKET`] at first: one socket. Others need the feature `polling` and a
+    /// storage with `LINKS` = 3.
     pub core: CoreConfig<'static>,
     /// The host to connect to, without port.
     pub host: &'static str,

@@ -33,7 +33,7 @@ use crate::waiters::Waiter;
 /// | `NAMESPACES` | 2 | namespaces on the connection |
 /// | `HEAD` | 512 | bytes of one HTTP request head: path, query, headers, cookies, session id. At least 256 |
 /// | `CHUNK` | 256 | bytes moved by one read or write on a link; there are two such buffers for each link |
-/// | `LINKS` | 1 | 1: WebSocket alone. 3: polling as well (one socket each for GET, POST and WebSocket) |
+/// | `LINKS` | 1 | 1: WebSocket alone. 3: polling as well, with the feature `polling` (one socket each for GET, POST and WebSocket) |
 #[derive(Debug)]
 pub struct Storage<
     const RX: usize,
