@@ -82,7 +82,14 @@ fn unit(report: &mut Report) -> Result<(), String> {
 
 fn features(report: &mut Report) -> Result<(), String> {
     run_tests(report, "-p sockeye-core --no-default-features --tests", "")?;
-    for features in ["", "polling", "alloc", "log", "defmt", "alloc,polling,log,defmt"] {
+    for features in [
+        "",
+        "polling",
+        "alloc",
+        "log",
+        "defmt",
+        "alloc,polling,log,defmt",
+    ] {
         let mut build = cargo("build --quiet -p sockeye-core --no-default-features --features");
         report.check(build.arg(features))?;
     }
