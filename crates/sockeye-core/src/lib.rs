@@ -70,6 +70,7 @@ mod client;
 mod config;
 mod engine;
 mod error;
+mod fmt;
 mod limits;
 mod memory;
 pub mod packet;

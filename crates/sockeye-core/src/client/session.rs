@@ -2,15 +2,22 @@
 
 use super::nsp::NspState;
 use super::{AckId, Client, Ev, reconnect};
+use crate::config::Transport;
 use crate::engine::State;
 use crate::engine::outbox::{Body, Meta};
 use crate::error::{AckError, Cause, DisconnectReason};
+use crate::fmt::say;
 use crate::packet::json;
 use crate::packet::socket::{Kind, Prefix};
 
 impl Client<'_> {
     /// There is a session.
     pub(super) fn opened(&mut self) -> Ev {
+        say!(
+            debug,
+            "session opened on {}",
+            self.engine.transport().map_or("", Transport::name)
+        );
         // What a session that was closed by the application left behind.
         self.partial = None;
         self.orphans = false;
@@ -31,6 +38,7 @@ impl Client<'_> {
         opened: bool,
         again: bool,
     ) {
+        say!(debug, "session ended ({}): {}", reason, self.details(cause));
         self.partial = None;
         self.unhold = None;
         self.cause = cause;
