@@ -133,7 +133,8 @@ fn run_tests(report: &mut Report, targets: &str, harness: &str) -> Result<(), St
         } else {
             "--run-ignored only"
         };
-        let quiet = "--status-level fail --final-status-level fail --no-fail-fast --cargo-quiet";
+        // Tests with real servers and short heartbeats can be starved on a busy machine: one more try, which is shown.
+        let quiet = "--retries 1 --status-level retry --final-status-level flaky --no-fail-fast --cargo-quiet";
         report.tests(&mut cargo(&format!(
             "nextest run {targets} {ignored} {quiet}"
         )))
