@@ -45,7 +45,7 @@
 //! - Packets that were accepted and not written when the connection broke are sent on the next one; volatile ones and
 //!   acknowledgements are not.
 //! - Volatile packets are never kept for a namespace that is not joined.
-//! - An EngineIO `close` packet on WebSocket closes the connection, as it does on polling.
+//! - An Engine.IO `close` packet on WebSocket closes the connection, as it does on polling.
 //! - Compression (`permessage-deflate`) is not offered.
 
 mod ack;
