@@ -10,7 +10,7 @@ use bench_common::{
 };
 use sockeye_core::packet::BinRef;
 use sockeye_core::{
-    Client, Config, EmitError, EmitOptions, Entropy, Event, Limits, Memory, Nsp, NspOptions,
+    Client, Config, EmitError, EmitOptions, Entropy, Event, Limits, Memory, NamespaceId, NspOptions,
     Output, Transports,
 };
 
@@ -30,7 +30,7 @@ fn main() -> Result<(), Error> {
 /// A client with its one WebSocket and its clock.
 struct Driver {
     client: Client<'static>,
-    nsp: Nsp,
+    nsp: NamespaceId,
     stream: TcpStream,
     origin: Instant,
     timeout: Option<Duration>,

@@ -84,7 +84,7 @@ pub use client::acks::AckId;
 pub use client::commands::{NamespaceError, RawPacket};
 pub use client::detach::{Detached, DetachedOutput};
 pub use client::event::{AckRequest, EmitOptions, Event, Message, Outgoing, Output, Refusal};
-pub use client::nsp::{Nsp, NspOptions};
+pub use client::nsp::{NamespaceId, NspOptions};
 pub use config::{Config, Entropy, Reconnection, Str, Timestamp, Transport, Transports, text};
 pub use engine::Link;
 pub use error::{AckError, Cause, Details, DisconnectReason, EmitError};

@@ -11,7 +11,7 @@ pub struct Limits {
     /// closes the connection on more.
     pub attachments: u16,
     /// Bytes of one received packet together with its attachments. A larger one is skipped and reported by
-    /// [`Event::Refused`](crate::Event::Refused). Default 16 MiB with growable storage.
+    /// [`Event::MessageTooLarge`](crate::Event::MessageTooLarge). Default 16 MiB with growable storage.
     pub receive: usize,
     /// Bytes of packets accepted for sending and not yet written (the `sendBuffer`), framing included.
     /// Default 64 MiB with growable storage.

@@ -4,8 +4,8 @@
 use allocation_counter::measure;
 use sockeye_core::packet::{BinRef, Text};
 use sockeye_core::{
-    Client, Config, EmitOptions, Entropy, Event, Instant, Link, Nsp, NspOptions, Output, Storage,
-    Timestamp, Transports, text,
+    Client, Config, EmitOptions, Entropy, Event, Instant, Link, NamespaceId, NspOptions, Output,
+    Storage, Timestamp, Transports, text,
 };
 use sockeye_testkit::{Request, accept_key, frame};
 
@@ -47,7 +47,7 @@ fn feed(client: &mut Client<'_>, mut bytes: &[u8], mut app: impl FnMut(&Event<'_
     }
 }
 
-fn joined(client: &mut Client<'_>) -> Nsp {
+fn joined(client: &mut Client<'_>) -> NamespaceId {
     let nsp = client.namespace("/", NspOptions::default()).unwrap();
     client.connect(Instant::ZERO, nsp);
     let mut bytes = Vec::with_capacity(1);
@@ -69,7 +69,13 @@ fn joined(client: &mut Client<'_>) -> Nsp {
 }
 
 /// One of everything: events plain and binary, emits plain, binary and with answers.
-fn steady(client: &mut Client<'_>, nsp: Nsp, frames: &[Vec<u8>], ack: &mut [u8], seen: &mut usize) {
+fn steady(
+    client: &mut Client<'_>,
+    nsp: NamespaceId,
+    frames: &[Vec<u8>],
+    ack: &mut [u8],
+    seen: &mut usize,
+) {
     for bytes in frames {
         feed(client, bytes, |event| {
             if let Event::Message(message) = event {

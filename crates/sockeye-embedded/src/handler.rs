@@ -52,7 +52,7 @@ pub trait Handler<M: RawMutex + 'static = NoopRawMutex> {
 
     /// Everything else: the state of the connection ([`Event::Opened`], [`Event::Upgraded`], [`Event::Closed`],
     /// [`Event::Reconnecting`] with its delay, [`Event::ReconnectAttempt`], [`Event::Reconnected`],
-    /// [`Event::ReconnectFailed`], [`Event::Ping`]), and [`Event::Refused`]: a message that was too large to receive.
+    /// [`Event::ReconnectFailed`], [`Event::Ping`]), and [`Event::MessageTooLarge`]: a message that was too large to receive.
     fn on_manager(&mut self, socket: &Socket<M>, event: &Event<'_>) {
         let _ = (socket, event);
     }

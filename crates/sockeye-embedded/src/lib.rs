@@ -109,7 +109,7 @@ pub use sockeye_core as core_api;
 pub use sockeye_core::packet::{Args, ArgsError, BinRef, EmitArgs, FromArgs, RawArgs, Text};
 pub use sockeye_core::{
     AckError, AckId, AckRequest, Cause, Details, DisconnectReason, EmitError, EmitOptions, Event,
-    Message, NamespaceError, Nsp, NspOptions, Reconnection, Refusal, Transport, Transports,
+    Message, NamespaceError, NamespaceId, NspOptions, Reconnection, Refusal, Transport, Transports,
 };
 pub use storage::Storage;
 pub use url::{Url, UrlError};

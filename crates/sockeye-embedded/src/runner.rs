@@ -11,7 +11,7 @@ use embassy_futures::join::join_array;
 use embassy_futures::select::{Either, select, select3};
 use embassy_sync::blocking_mutex::raw::RawMutex;
 use embedded_io_async::{Error, Read, Write};
-use sockeye_core::{DetachedOutput, EmitError, Event, Instant, Link, Nsp, Refusal};
+use sockeye_core::{DetachedOutput, EmitError, Event, Instant, Link, NamespaceId, Refusal};
 
 use crate::clock::Clock;
 use crate::connect::{Connect, Connection, Target, words};
@@ -173,7 +173,7 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
     /// Tells the application.
     fn tell(&self, event: &Event<'_>) {
         let shared = self.shared;
-        let socket = |nsp: Nsp| Socket { shared, nsp };
+        let socket = |nsp: NamespaceId| Socket { shared, nsp };
         // Only `drain` gets here, and it is not called by anything that a handler can call.
         let mut handler = self.handler.borrow_mut();
         let nsp = match event {
@@ -206,7 +206,7 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
                 say!(info, "connection closed: {}", details);
                 shared.first
             }
-            Event::Refused { bytes, limit } => {
+            Event::MessageTooLarge { bytes, limit } => {
                 say!(
                     warn,
                     "a message of {} bytes was skipped: at most {} can be received",

@@ -7,7 +7,7 @@ use core::task::Waker;
 use embassy_sync::blocking_mutex::Mutex;
 use embassy_sync::blocking_mutex::raw::RawMutex;
 use embassy_sync::waitqueue::{MultiWakerRegistration, WakerRegistration};
-use sockeye_core::{Client, Instant, Nsp};
+use sockeye_core::{Client, Instant, NamespaceId};
 
 use crate::waiters::Waiters;
 
@@ -19,7 +19,7 @@ pub(crate) struct Shared<M: RawMutex> {
     cell: Mutex<M, RefCell<Inner>>,
     now: fn() -> Instant,
     /// The namespace of the first socket.
-    pub(crate) first: Nsp,
+    pub(crate) first: NamespaceId,
 }
 
 pub(crate) struct Inner {
@@ -43,7 +43,7 @@ impl<M: RawMutex> Shared<M> {
         core: Client<'static>,
         waiters: Waiters,
         now: fn() -> Instant,
-        first: Nsp,
+        first: NamespaceId,
     ) -> Self {
         let inner = Inner {
             core,

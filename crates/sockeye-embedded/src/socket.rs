@@ -9,7 +9,7 @@ use embassy_sync::blocking_mutex::raw::{NoopRawMutex, RawMutex};
 use serde::Serialize;
 use sockeye_core::packet::{Args, ArgsError, EmitArgs, FromArgs, encode_args_to_slice};
 use sockeye_core::{
-    AckId, AckRequest, EmitError, EmitOptions, Message, NamespaceError, Nsp, NspOptions,
+    AckId, AckRequest, EmitError, EmitOptions, Message, NamespaceError, NamespaceId, NspOptions,
     Reconnection, Transport,
 };
 
@@ -32,7 +32,7 @@ const AUTH_LEN: usize = 512;
 /// the acknowledgement when it is dropped. All may be dropped at any time.
 pub struct Socket<M: RawMutex + 'static = NoopRawMutex> {
     pub(crate) shared: &'static Shared<M>,
-    pub(crate) nsp: Nsp,
+    pub(crate) nsp: NamespaceId,
 }
 
 impl<M: RawMutex> Clone for Socket<M> {
@@ -89,7 +89,7 @@ impl<M: RawMutex> Socket<M> {
     }
 
     /// The core's handle of the namespace, as events name it.
-    pub const fn nsp(&self) -> Nsp {
+    pub const fn nsp(&self) -> NamespaceId {
         self.nsp
     }
 

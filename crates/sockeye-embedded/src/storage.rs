@@ -24,7 +24,7 @@ use crate::waiters::Waiter;
 ///
 /// | parameter | default | what it sizes |
 /// |---|---|---|
-/// | `RX` | | receive buffer, bytes: the largest message with its attachments is about `RX` − 16. Larger ones are skipped and reported by [`Event::Refused`](crate::Event::Refused). With polling, up to 2 KiB of it serve other purposes. At least 512 |
+/// | `RX` | | receive buffer, bytes: the largest message with its attachments is about `RX` − 16. Larger ones are skipped and reported by [`Event::MessageTooLarge`](crate::Event::MessageTooLarge). With polling, up to 2 KiB of it serve other purposes. At least 512 |
 /// | `TX` | | send buffer, bytes: what is emitted while offline or faster than the network waits here, framing (6 to 14 bytes a packet) included. At least 256; a CONNECT packet with its `auth` payload must fit |
 /// | `M` | `NoopRawMutex` | how handles on other executors or cores are kept apart: see [`Socket`](crate::Socket) |
 /// | `ACKS` | 4 | acknowledgements waited for at one time |

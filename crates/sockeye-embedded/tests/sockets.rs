@@ -52,7 +52,7 @@ fn start(config: Config) -> (Socket<AnyThread>, mpsc::Receiver<String>) {
                     format!("refused {} {:?}", refusal.message, refusal.data)
                 }
                 Event::Upgraded => "upgraded".into(),
-                Event::Refused { bytes, limit } => format!("too large: {bytes} of {limit}"),
+                Event::MessageTooLarge { bytes, limit } => format!("too large: {bytes} of {limit}"),
                 _ => return,
             };
             // Nobody listens any more at the end of a test.

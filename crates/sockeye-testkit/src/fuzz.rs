@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sockeye_core::packet::{Args, Attachments, BinRef, Packet};
-use sockeye_core::{Config, EmitOptions, Link, Memory, Nsp, NspOptions, Storage, Transports};
+use sockeye_core::{
+    Config, EmitOptions, Link, Memory, NamespaceId, NspOptions, Storage, Transports,
+};
 
 use crate::rig::{Opening, Pieces, Rig, config};
 use crate::server::{Server, Settings};
@@ -245,7 +247,7 @@ fn play(rig: &mut Rig<'_>, mut script: Script<'_>) {
     // Every ack that was given out, and how often it has been resolved.
     let mut acks: BTreeMap<u64, u32> = BTreeMap::new();
     let mut cancelled: Vec<u64> = Vec::new();
-    let mut nsps: [Option<Nsp>; 2] = [None; 2];
+    let mut nsps: [Option<NamespaceId>; 2] = [None; 2];
     let mut ids = Vec::new();
     while !script.0.is_empty() {
         let op = script.next();

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use sockeye_core::packet::BinRef;
-use sockeye_core::{EmitOptions, Instant, Link, Nsp, NspOptions, Transports};
+use sockeye_core::{EmitOptions, Instant, Link, NamespaceId, NspOptions, Transports};
 
 use crate::rig::Rig;
 
@@ -15,8 +15,8 @@ const WORD: [&str; 3] = ["get", "post", "ws"];
 /// The application of all transcripts: it follows from the events alone.
 #[derive(Debug, Default)]
 pub struct App {
-    main: Option<Nsp>,
-    chat: Option<Nsp>,
+    main: Option<NamespaceId>,
+    chat: Option<NamespaceId>,
     events: String,
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use sockeye_core::{AckError, Details, Event, Nsp};
+use sockeye_core::{AckError, Details, Event, NamespaceId};
 
 /// A polling payload or packet on one line: record separators as `|`, control characters escaped, long texts cut.
 pub(crate) fn printable(bytes: &[u8]) -> String {
@@ -64,7 +64,7 @@ fn details(details: &Details<'_>) -> String {
 }
 
 /// One event as one line. `name` names namespaces.
-pub(crate) fn event<'n>(event: &Event<'_>, name: impl Fn(Nsp) -> &'n str) -> String {
+pub(crate) fn event<'n>(event: &Event<'_>, name: impl Fn(NamespaceId) -> &'n str) -> String {
     match event {
         Event::Opened { transport, sid } => format!("opened {} {sid}", transport.name()),
         Event::Upgraded => "upgraded".into(),
@@ -155,7 +155,7 @@ pub(crate) fn event<'n>(event: &Event<'_>, name: impl Fn(Nsp) -> &'n str) -> Str
             }
             line
         }
-        Event::Refused { bytes, limit } => format!("refused {bytes} bytes, limit {limit}"),
+        Event::MessageTooLarge { bytes, limit } => format!("refused {bytes} bytes, limit {limit}"),
         other => format!("{other:?}"),
     }
 }

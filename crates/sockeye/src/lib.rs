@@ -48,31 +48,23 @@
 //! - An Engine.IO `close` packet on WebSocket closes the connection, as it does on polling.
 //! - Compression (`permessage-deflate`) is not offered.
 
-mod ack;
-mod args;
-mod builder;
+mod client;
+mod dispatch;
 mod driver;
-mod error;
-mod handlers;
-mod namespace;
-mod options;
-mod responder;
-mod shared;
-mod socket;
-mod streams;
-mod url;
+mod inbox;
+mod net;
 
-pub use ack::{AckError, AckFuture};
-pub use args::{Args, Event};
-pub use builder::{Client, ClientBuilder};
-pub use error::{BoxError, ConnectError, ConnectErrorKind, Disconnected, Notice};
-pub use handlers::{Handler, HandlerId};
-pub use namespace::NamespaceBuilder;
-pub use responder::Responder;
-pub use socket::{Socket, Volatile};
+pub use client::ack::{AckError, AckFuture};
+pub use client::args::{Args, Event};
+pub use client::builder::{Client, ClientBuilder};
+pub use client::error::{BoxError, ConnectError, ConnectErrorKind, Disconnected, Notice};
+pub use client::namespace::NamespaceBuilder;
+pub use client::responder::Responder;
+pub use client::socket::{Socket, Volatile};
+pub use client::streams::{EventStream, NoticeStream};
+pub use dispatch::handlers::{Handler, HandlerId};
 pub use sockeye_core::packet::{ArgsError, Bin, EmitArgs, EncodeError, FromArgs, RawArgs};
 pub use sockeye_core::{Cause, DisconnectReason, EmitError, Limits, Reconnection, Transport};
-pub use streams::{EventStream, NoticeStream};
 
 /// The README's examples are compiled with the documentation tests.
 #[cfg(doctest)]

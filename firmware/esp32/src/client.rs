@@ -187,7 +187,7 @@ impl Handler for Board {
                 );
             }
             Event::Reconnected(attempts) => say!("client", "reconnected at attempt {attempts}"),
-            Event::Refused { bytes, limit } => {
+            Event::MessageTooLarge { bytes, limit } => {
                 say!(
                     "client",
                     "skipped a message of {bytes} bytes, at most {limit} fit: enlarge Memory in client.rs"

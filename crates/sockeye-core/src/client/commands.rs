@@ -3,7 +3,7 @@
 use super::Client;
 use super::acks::{AckEntry, AckId, NO_ID};
 use super::event::{AckRequest, EmitOptions};
-use super::nsp::{Name, Nsp, NspEntry, NspOptions, NspState};
+use super::nsp::{Name, NamespaceId, NspEntry, NspOptions, NspState};
 use crate::engine::State;
 use crate::engine::outbox::{Body, Meta, Refused};
 use crate::error::{AckError, Cause, DisconnectReason, EmitError};
@@ -59,7 +59,11 @@ impl<'a> Client<'a> {
     ///
     /// # Errors
     /// A name that cannot be sent, or no room.
-    pub fn namespace(&mut self, name: &str, options: NspOptions) -> Result<Nsp, NamespaceError> {
+    pub fn namespace(
+        &mut self,
+        name: &str,
+        options: NspOptions,
+    ) -> Result<NamespaceId, NamespaceError> {
         if name.bytes().any(|b| b == b',' || b < 0x20) {
             return Err(NamespaceError::Name);
         }
@@ -120,14 +124,14 @@ impl<'a> Client<'a> {
         };
         // A bare CONNECT, and one for recovery, must always find room.
         self.engine.outbox.reserve_control(name.len() + 200);
-        Ok(Nsp {
+        Ok(NamespaceId {
             index: index as u16,
             generation,
         })
     }
 
     /// Changes the options of a namespace: `auth` and `ack_timeout` at once, `retries` for packets emitted later.
-    pub fn set_options(&mut self, nsp: Nsp, options: NspOptions) {
+    pub fn set_options(&mut self, nsp: NamespaceId, options: NspOptions) {
         if let Some(entry) = self.nsp_mut(nsp) {
             entry.options = options;
         }
@@ -135,7 +139,7 @@ impl<'a> Client<'a> {
 
     /// Disconnects a namespace and forgets it. If it is joined, packets accepted before still go out over this
     /// connection; everything else that waits for it is dropped. Its acknowledgements fail.
-    pub fn forget(&mut self, now: Instant, nsp: Nsp) {
+    pub fn forget(&mut self, now: Instant, nsp: NamespaceId) {
         let joined = self.is_connected(nsp);
         self.disconnect(now, nsp);
         let Some(entry) = self.nsp_mut(nsp) else {
@@ -170,7 +174,7 @@ impl<'a> Client<'a> {
 
     /// Connects a namespace, and the connection if there is none. While a reconnection is being waited for, the
     /// namespace joins with it. Does nothing if it is connected or connecting.
-    pub fn connect(&mut self, now: Instant, nsp: Nsp) {
+    pub fn connect(&mut self, now: Instant, nsp: NamespaceId) {
         self.advance_clock(now);
         let join_deadline = self
             .engine
@@ -202,7 +206,12 @@ impl<'a> Client<'a> {
     /// # Errors
     /// [`EmitError::Full`] or [`EmitError::TooLarge`]: it does not fit the send buffer (now); call again.
     /// [`EmitError::Auth`]: it is not a JSON object.
-    pub fn provide_auth(&mut self, now: Instant, nsp: Nsp, auth: &str) -> Result<(), EmitError> {
+    pub fn provide_auth(
+        &mut self,
+        now: Instant,
+        nsp: NamespaceId,
+        auth: &str,
+    ) -> Result<(), EmitError> {
         self.advance_clock(now);
         if self
             .nsp(nsp)
@@ -228,7 +237,7 @@ impl<'a> Client<'a> {
     }
 
     /// Gives up on a namespace whose `auth` payload cannot be had.
-    pub fn refuse_auth(&mut self, now: Instant, nsp: Nsp) {
+    pub fn refuse_auth(&mut self, now: Instant, nsp: NamespaceId) {
         self.advance_clock(now);
         if let Some(entry) = self
             .nsp_mut(nsp)
@@ -241,7 +250,7 @@ impl<'a> Client<'a> {
 
     /// Leaves a namespace: packets accepted before still go out, then the DISCONNECT packet. The connection ends with
     /// its last namespace, a wait for reconnection too. Only a joined namespace fires `Disconnected` (A6 item 74).
-    pub fn disconnect(&mut self, now: Instant, nsp: Nsp) {
+    pub fn disconnect(&mut self, now: Instant, nsp: NamespaceId) {
         self.advance_clock(now);
         let Some(entry) = self.nsp_mut(nsp) else {
             return;
@@ -384,7 +393,7 @@ impl<'a> Client<'a> {
     pub fn emit<A: EmitArgs + ?Sized>(
         &mut self,
         now: Instant,
-        nsp: Nsp,
+        nsp: NamespaceId,
         event: &str,
         args: &A,
         options: EmitOptions,
@@ -425,7 +434,7 @@ impl<'a> Client<'a> {
     /// Encodes arguments, and hands the packet on: in fixed memory at the place where it will lie, else in a scratch.
     fn encoded<A: EmitArgs + ?Sized, R>(
         &mut self,
-        nsp: Nsp,
+        nsp: NamespaceId,
         args: &A,
         event: Option<&str>,
         send: impl FnOnce(&mut Self, Body<'_>) -> Result<R, EmitError>,
@@ -455,7 +464,7 @@ impl<'a> Client<'a> {
     pub fn emit_raw(
         &mut self,
         now: Instant,
-        nsp: Nsp,
+        nsp: NamespaceId,
         packet: RawPacket<'_>,
         options: EmitOptions,
     ) -> Result<Option<AckId>, EmitError> {
@@ -470,7 +479,7 @@ impl<'a> Client<'a> {
     fn send_event(
         &mut self,
         now: Instant,
-        nsp: Nsp,
+        nsp: NamespaceId,
         body: Body<'_>,
         options: EmitOptions,
     ) -> Result<Option<AckId>, EmitError> {
@@ -628,7 +637,7 @@ impl<'a> Client<'a> {
     }
 
     /// Drops every packet of a namespace that has not been sent, and fails the acknowledgements that waited for them.
-    pub fn clear_send_buffer(&mut self, nsp: Nsp) {
+    pub fn clear_send_buffer(&mut self, nsp: NamespaceId) {
         if self.nsp(nsp).is_none() {
             return;
         }

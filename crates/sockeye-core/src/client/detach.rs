@@ -112,7 +112,7 @@ impl Detached<'_> {
             Ev::ReconnectFailed => Event::ReconnectFailed,
             // Outgoing packets lie in the send memory: they are never detached.
             Ev::Ping | Ev::Outgoing { .. } => Event::Ping,
-            Ev::TooLarge { bytes } => Event::Refused {
+            Ev::TooLarge { bytes } => Event::MessageTooLarge {
                 bytes,
                 limit: self.limit,
             },

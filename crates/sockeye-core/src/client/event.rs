@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::acks::AckId;
-use super::nsp::Nsp;
+use super::nsp::NamespaceId;
 use crate::config::Transport;
 use crate::engine::Link;
 use crate::engine::outbox::Outbox;
@@ -45,11 +45,11 @@ pub enum Event<'c> {
     /// The WebSocket could not be used; polling goes on.
     UpgradeFailed(Details<'c>),
     /// The `auth` payload for a CONNECT is wanted: answer with [`Client::provide_auth`](crate::Client::provide_auth).
-    Auth(Nsp),
+    Auth(NamespaceId),
     /// A namespace has been joined: events flow. Its id is [`Client::id`](crate::Client::id).
     Connected {
         /// The namespace.
-        nsp: Nsp,
+        nsp: NamespaceId,
         /// The server kept the old session: missed events follow, id and rooms are the same (A9).
         recovered: bool,
     },
@@ -67,7 +67,7 @@ pub enum Event<'c> {
     /// A namespace that was joined is no longer.
     Disconnected {
         /// The namespace.
-        nsp: Nsp,
+        nsp: NamespaceId,
         /// Why, in the official client's terms.
         reason: DisconnectReason,
         /// Why, exactly.
@@ -102,7 +102,7 @@ pub enum Event<'c> {
     /// An event is about to be written (only with [`Client::report_outgoing`](crate::Client::report_outgoing)).
     Outgoing(Outgoing<'c>),
     /// A message from the server was larger than can be received, and was skipped. The connection goes on.
-    Refused {
+    MessageTooLarge {
         /// Bytes of it.
         bytes: u64,
         /// Bytes that could have been received.
@@ -114,7 +114,7 @@ pub enum Event<'c> {
 #[derive(Clone, Copy, Debug)]
 pub struct Refusal<'c> {
     /// The namespace.
-    pub nsp: Nsp,
+    pub nsp: NamespaceId,
     /// The server's message.
     pub message: Text<'c>,
     /// The server's `data`, as JSON.
@@ -124,7 +124,7 @@ pub struct Refusal<'c> {
 impl<'c> Refusal<'c> {
     /// A refusal in a driver's own words (no quotes or backslashes): the namespace could not be joined for a reason
     /// on this side.
-    pub const fn from_driver(nsp: Nsp, message: &'c str) -> Self {
+    pub const fn from_driver(nsp: NamespaceId, message: &'c str) -> Self {
         Self {
             nsp,
             message: Text::from_raw(message),
@@ -132,7 +132,7 @@ impl<'c> Refusal<'c> {
         }
     }
 
-    pub(crate) const fn no_answer(nsp: Nsp) -> Self {
+    pub(crate) const fn no_answer(nsp: NamespaceId) -> Self {
         let message = Text::from_raw("no answer to the CONNECT packet within the timeout");
         Self {
             nsp,
@@ -141,7 +141,7 @@ impl<'c> Refusal<'c> {
         }
     }
 
-    pub(crate) const fn old_server(nsp: Nsp) -> Self {
+    pub(crate) const fn old_server(nsp: NamespaceId) -> Self {
         let message = Text::from_raw(
             "the server speaks Socket.IO 2: Sockeye needs Socket.IO 3 or later there",
         );
@@ -157,7 +157,7 @@ impl<'c> Refusal<'c> {
 #[derive(Clone, Copy, Debug)]
 pub struct Message<'c> {
     /// The namespace it belongs to.
-    pub nsp: Nsp,
+    pub nsp: NamespaceId,
     /// The event's name; compares with `&str`.
     pub name: Text<'c>,
     /// The arguments, decoded on demand.
@@ -176,7 +176,7 @@ impl<'c> Message<'c> {
 /// An event that is about to be written.
 #[derive(Clone, Copy, Debug)]
 pub struct Outgoing<'c> {
-    pub(crate) nsp: Nsp,
+    pub(crate) nsp: NamespaceId,
     pub(crate) data: &'c str,
     pub(crate) outbox: &'c Outbox<'c>,
     pub(crate) slot: usize,
@@ -184,7 +184,7 @@ pub struct Outgoing<'c> {
 
 impl<'c> Outgoing<'c> {
     /// The namespace it goes to.
-    pub const fn nsp(&self) -> Nsp {
+    pub const fn nsp(&self) -> NamespaceId {
         self.nsp
     }
 
@@ -203,7 +203,7 @@ impl<'c> Outgoing<'c> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct AckRequest {
-    pub(crate) nsp: Nsp,
+    pub(crate) nsp: NamespaceId,
     pub(crate) id: u64,
     pub(crate) join: u32,
 }
@@ -215,7 +215,7 @@ impl AckRequest {
     }
 
     /// The namespace of the event.
-    pub const fn nsp(&self) -> Nsp {
+    pub const fn nsp(&self) -> NamespaceId {
         self.nsp
     }
 }

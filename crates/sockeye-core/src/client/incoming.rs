@@ -2,7 +2,7 @@
 
 use super::acks::NO_ID;
 use super::event::{AckRequest, Message};
-use super::nsp::{Nsp, NspState};
+use super::nsp::{NamespaceId, NspState};
 use super::{AckId, Client, Ev};
 use crate::error::{Cause, DisconnectReason};
 use crate::memory::{RECORD, RxBuf};
@@ -469,7 +469,7 @@ impl Client<'_> {
         args_in(self.engine.main_rx_ref(), arrived)
     }
 
-    pub(super) fn view(&self, nsp: Nsp, arrived: &Arrived) -> Message<'_> {
+    pub(super) fn view(&self, nsp: NamespaceId, arrived: &Arrived) -> Message<'_> {
         message_in(self.engine.main_rx_ref(), nsp, self.join_of(nsp), arrived)
     }
 }
@@ -520,7 +520,7 @@ fn args_of<'r>(rx: &'r RxBuf<'_>, text: &'r str, arrived: &Arrived) -> Args<'r> 
 /// The event in a packet that lies in `rx`.
 pub(super) fn message_in<'r>(
     rx: &'r RxBuf<'_>,
-    nsp: Nsp,
+    nsp: NamespaceId,
     join: u32,
     arrived: &Arrived,
 ) -> Message<'r> {

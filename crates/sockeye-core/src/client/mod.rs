@@ -26,7 +26,7 @@ use crate::time::{Instant, earliest};
 use acks::{AckId, Acks};
 use event::{Event, Outgoing, Output, Refusal};
 use incoming::{Arrived, Partial};
-use nsp::{Nsp, NspEntry, NspState};
+use nsp::{NamespaceId, NspEntry, NspState};
 use reconnect::Backoff;
 
 /// A Socket.IO client without I/O, clock or entropy of its own.
@@ -78,24 +78,24 @@ enum Ev {
     Opened,
     Upgraded,
     UpgradeFailed(Cause),
-    Auth(Nsp),
+    Auth(NamespaceId),
     Connected {
-        nsp: Nsp,
+        nsp: NamespaceId,
         recovered: bool,
     },
     Refused {
-        nsp: Nsp,
+        nsp: NamespaceId,
         message: Span,
         data: Span,
     },
     NoAnswer {
-        nsp: Nsp,
+        nsp: NamespaceId,
     },
     OldServer {
-        nsp: Nsp,
+        nsp: NamespaceId,
     },
     Message {
-        nsp: Nsp,
+        nsp: NamespaceId,
         arrived: Arrived,
     },
     Ack {
@@ -107,7 +107,7 @@ enum Ev {
         error: AckError,
     },
     Disconnected {
-        nsp: Nsp,
+        nsp: NamespaceId,
         reason: DisconnectReason,
     },
     Closed {
@@ -125,7 +125,7 @@ enum Ev {
     ReconnectFailed,
     Ping,
     Outgoing {
-        nsp: Nsp,
+        nsp: NamespaceId,
         slot: usize,
     },
     TooLarge {
@@ -192,30 +192,30 @@ impl<'a> Client<'a> {
     }
 
     /// The id of the socket in a namespace: present while it is joined.
-    pub fn id(&self, nsp: Nsp) -> Option<&str> {
+    pub fn id(&self, nsp: NamespaceId) -> Option<&str> {
         self.nsp(nsp)
             .filter(|entry| entry.state == NspState::Joined)
             .map(|entry| entry.sid.as_str())
     }
 
     /// The name of a namespace; empty for a stale handle.
-    pub fn name(&self, nsp: Nsp) -> &str {
+    pub fn name(&self, nsp: NamespaceId) -> &str {
         self.nsp(nsp).map_or("", NspEntry::name)
     }
 
     /// Whether the namespace is joined.
-    pub fn is_connected(&self, nsp: Nsp) -> bool {
+    pub fn is_connected(&self, nsp: NamespaceId) -> bool {
         self.nsp(nsp)
             .is_some_and(|entry| entry.state == NspState::Joined)
     }
 
     /// Whether the namespace is joined or will be, with this connection or the next.
-    pub fn is_active(&self, nsp: Nsp) -> bool {
+    pub fn is_active(&self, nsp: NamespaceId) -> bool {
         self.nsp(nsp).is_some_and(NspEntry::is_active)
     }
 
     /// Whether the server kept the old session at the last CONNECT (A9).
-    pub fn is_recovered(&self, nsp: Nsp) -> bool {
+    pub fn is_recovered(&self, nsp: NamespaceId) -> bool {
         self.nsp(nsp).is_some_and(|entry| entry.recovered)
     }
 
@@ -367,7 +367,7 @@ impl<'a> Client<'a> {
         }
     }
 
-    fn next_outgoing(&mut self) -> Option<(usize, Nsp)> {
+    fn next_outgoing(&mut self) -> Option<(usize, NamespaceId)> {
         self.engine.transport()?;
         let (slot, _) = self.engine.outbox.next_unreported()?;
         self.engine.outbox.reported(slot);
@@ -473,7 +473,7 @@ impl<'a> Client<'a> {
                     slot,
                 })
             }
-            Ev::TooLarge { bytes } => Event::Refused {
+            Ev::TooLarge { bytes } => Event::MessageTooLarge {
                 bytes,
                 limit: self.largest(),
             },
@@ -490,29 +490,29 @@ impl<'a> Client<'a> {
 
     // ---- tables ----
 
-    fn nsp(&self, nsp: Nsp) -> Option<&NspEntry> {
+    fn nsp(&self, nsp: NamespaceId) -> Option<&NspEntry> {
         self.nsps
             .get(nsp.index())
             .filter(|entry| entry.used && entry.generation == nsp.generation)
     }
 
-    fn nsp_mut(&mut self, nsp: Nsp) -> Option<&mut NspEntry> {
+    fn nsp_mut(&mut self, nsp: NamespaceId) -> Option<&mut NspEntry> {
         self.nsps
             .get_mut(nsp.index())
             .filter(|entry| entry.used && entry.generation == nsp.generation)
     }
 
     /// Which join of the namespace is current.
-    fn join_of(&self, nsp: Nsp) -> u32 {
+    fn join_of(&self, nsp: NamespaceId) -> u32 {
         self.nsp(nsp).map_or(0, |entry| entry.join)
     }
 
-    fn handle(&self, index: u16) -> Nsp {
+    fn handle(&self, index: u16) -> NamespaceId {
         let generation = self
             .nsps
             .get(index as usize)
             .map_or(0, |entry| entry.generation);
-        Nsp { index, generation }
+        NamespaceId { index, generation }
     }
 
     /// The namespace a packet names: exactly, or without a query (A8 item 91).

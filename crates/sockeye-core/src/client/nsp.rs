@@ -12,12 +12,12 @@ use crate::time::Instant;
 /// It stays valid over reconnections, until [`Client::forget`](crate::Client::forget).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Nsp {
+pub struct NamespaceId {
     pub(crate) index: u16,
     pub(crate) generation: u16,
 }
 
-impl Nsp {
+impl NamespaceId {
     /// A small number, unique among the namespaces alive: for drivers that keep tables beside the core.
     pub const fn index(self) -> usize {
         self.index as usize

@@ -20,7 +20,7 @@ fn last_connect(rig: &mut Rig<'_>) -> String {
         .to_owned()
 }
 
-fn joined_with_pid(rig: &mut Rig<'_>, options: NspOptions) -> sockeye_core::Nsp {
+fn joined_with_pid(rig: &mut Rig<'_>, options: NspOptions) -> sockeye_core::NamespaceId {
     let nsp = rig.namespace("/", options);
     rig.client.connect(rig.now(), nsp);
     rig.drain();

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use sockeye_core::packet::BinRef;
-use sockeye_core::{EmitOptions, Link, Nsp, NspOptions, Transports};
+use sockeye_core::{EmitOptions, Link, NamespaceId, NspOptions, Transports};
 use sockeye_testkit::{Rig, config};
 
 use crate::both;
 
-fn joined(rig: &mut Rig<'_>, retries: u32, timeout: Option<u64>) -> Nsp {
+fn joined(rig: &mut Rig<'_>, retries: u32, timeout: Option<u64>) -> NamespaceId {
     let nsp = rig.joined_ws();
     let mut options = NspOptions::default();
     options.retries = Some(retries);

@@ -52,7 +52,7 @@ impl Log {
             Event::Reconnecting { attempt, .. } => format!("reconnecting {attempt}"),
             Event::ReconnectAttempt(n) => format!("attempt {n}"),
             Event::Reconnected(n) => format!("reconnected {n}"),
-            Event::Refused { bytes, .. } => format!("refused {bytes}"),
+            Event::MessageTooLarge { bytes, .. } => format!("refused {bytes}"),
             Event::Auth(_) | Event::Ping => return,
             other => format!("{other:?}"),
         };

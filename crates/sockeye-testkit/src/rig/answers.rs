@@ -1,6 +1,6 @@
 //! The test's side of the links: bytes, ends, and answers by hand.
 
-use sockeye_core::{Link, Nsp};
+use sockeye_core::{Link, NamespaceId};
 
 use super::{Pieces, Rig, word};
 use crate::http::{Request, accept_key, response};
@@ -195,7 +195,7 @@ impl Rig<'_> {
     // ---- beginnings that many tests share ----
 
     /// Brings a WebSocket-only client to an open session with the main namespace joined, and forgets the lines.
-    pub fn joined_ws(&mut self) -> Nsp {
+    pub fn joined_ws(&mut self) -> NamespaceId {
         let nsp = self.connect("/");
         self.opened_ws();
         self.ws("40{\"sid\":\"S1\"}");
@@ -211,7 +211,7 @@ impl Rig<'_> {
     }
 
     /// Brings a polling client to an open session with the main namespace joined, a GET waiting.
-    pub fn joined_polling(&mut self, upgrades: &str) -> Nsp {
+    pub fn joined_polling(&mut self, upgrades: &str) -> NamespaceId {
         let nsp = self.connect("/");
         self.opened_polling(upgrades);
         self.get_reply("40{\"sid\":\"S1\"}");

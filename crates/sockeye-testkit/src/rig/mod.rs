@@ -9,7 +9,7 @@ use std::time::Duration;
 use sockeye_core::packet::EmitArgs;
 use sockeye_core::{
     AckId, AckRequest, Client, Config, DetachedOutput, EmitError, EmitOptions, Entropy, Event,
-    Instant, Link, Memory, Nsp, NspOptions, Output, Reconnection, Transports, text,
+    Instant, Link, Memory, NamespaceId, NspOptions, Output, Reconnection, Transports, text,
 };
 
 use crate::Seeded;
@@ -106,7 +106,7 @@ pub struct Rig<'a> {
     quiet: bool,
     wake: Option<Instant>,
     conns: [Conn; 3],
-    names: Vec<(Nsp, String)>,
+    names: Vec<(NamespaceId, String)>,
     /// What is under way to the client: time, order, link, epoch, act.
     travelling: Vec<(Instant, u64, Link, u32, Act)>,
     order: u64,
@@ -125,8 +125,8 @@ enum Doing {
 struct Told {
     line: String,
     ack: Option<AckRequest>,
-    auth: Option<Nsp>,
-    connected: Option<Nsp>,
+    auth: Option<NamespaceId>,
+    connected: Option<NamespaceId>,
 }
 
 const WORD: [&str; 3] = ["get", "post", "ws"];
@@ -354,7 +354,7 @@ impl<'a> Rig<'a> {
     ///
     /// # Panics
     /// If the client refuses it.
-    pub fn namespace(&mut self, name: &str, options: NspOptions) -> Nsp {
+    pub fn namespace(&mut self, name: &str, options: NspOptions) -> NamespaceId {
         let nsp = self
             .client
             .namespace(name, options)
@@ -366,7 +366,7 @@ impl<'a> Rig<'a> {
     }
 
     /// Adds a namespace and connects it.
-    pub fn connect(&mut self, name: &str) -> Nsp {
+    pub fn connect(&mut self, name: &str) -> NamespaceId {
         let nsp = self.namespace(name, NspOptions::default());
         self.client.connect(self.now, nsp);
         self.drain();
@@ -374,7 +374,7 @@ impl<'a> Rig<'a> {
     }
 
     /// Disconnects a namespace.
-    pub fn disconnect(&mut self, nsp: Nsp) {
+    pub fn disconnect(&mut self, nsp: NamespaceId) {
         self.client.disconnect(self.now, nsp);
         self.drain();
     }
@@ -385,7 +385,7 @@ impl<'a> Rig<'a> {
     /// The client's.
     pub fn emit(
         &mut self,
-        nsp: Nsp,
+        nsp: NamespaceId,
         event: &str,
         args: &(impl EmitArgs + ?Sized),
         options: EmitOptions,

@@ -7,10 +7,8 @@
 //! When the dispatcher falls behind by more than the queue's bound, the driver stops reading: back-pressure reaches the
 //! server through TCP, while the core keeps the connection alive.
 
-mod dispatch;
-mod net;
-mod session;
-mod waiting;
+mod bridge;
+mod pending_acks;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -19,17 +17,17 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use sockeye_core::{Client, Config, Instant, Link, Memory, Nsp, Output};
+use sockeye_core::{Client, Config, Instant, Link, Memory, NamespaceId, Output};
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 use tokio::time::Sleep;
 
-use crate::options::PairsFn;
-use crate::shared::{Inbox, NspShared, Shared, Waiter};
-use crate::url::Address;
-use dispatch::Outlet;
-use net::Io;
-use waiting::Waiting;
+use crate::client::options::PairsFn;
+use crate::client::url::Address;
+use crate::dispatch::{self, Outlet};
+use crate::inbox::{Inbox, NspShared, Shared, Waiter};
+use crate::net::{self, Io};
+use pending_acks::PendingAcks;
 
 /// Where the driver connects to.
 pub(crate) struct Target {
@@ -40,7 +38,7 @@ pub(crate) struct Target {
 
 /// A namespace as the driver sees it.
 struct Space {
-    nsp: Nsp,
+    nsp: NamespaceId,
     shared: Arc<NspShared>,
     waiters: Vec<Waiter>,
     /// Joined, as far as events have told.
@@ -78,7 +76,7 @@ struct Driver {
     spaces: Vec<Option<Space>>,
     /// The handles' number by the core's.
     by_nsp: Vec<usize>,
-    acks: Waiting,
+    acks: PendingAcks,
     /// Calls of `auth` functions so far.
     calls: u64,
     flushes: Vec<oneshot::Sender<()>>,
@@ -124,7 +122,7 @@ pub(crate) fn spawn(
         inbox: None,
         spaces: Vec::new(),
         by_nsp: Vec::new(),
-        acks: Waiting::default(),
+        acks: PendingAcks::default(),
         calls: 0,
         flushes: Vec::new(),
         readies: Vec::new(),
@@ -166,9 +164,9 @@ impl Driver {
                 Output::Transmit(link) => self.write(cx, link),
                 Output::Close(link) => self.links[link.index()] = Io::Closed,
                 Output::Event(event) => {
-                    if let Some(request) = session::event(
+                    if let Some(request) = bridge::event(
                         event,
-                        &mut session::View {
+                        &mut bridge::View {
                             shared: &self.shared,
                             spaces: &mut self.spaces,
                             by_nsp: &self.by_nsp,

@@ -111,7 +111,7 @@ pub(crate) async fn too_large(network: Stack<'static>) {
     let handler = |_: &Socket, event: &Event<'_>| {
         report(event);
         match event {
-            Event::Refused { bytes, limit } => {
+            Event::MessageTooLarge { bytes, limit } => {
                 refused.set(refused.get() + 1);
                 sizes.set((*bytes, *limit));
             }

@@ -79,7 +79,7 @@ pub(crate) async fn cuts(network: Stack<'static>) {
                 "joined without an id"
             );
         }
-        Event::Refused { bytes, .. } => fail!("a message of {bytes} bytes was skipped"),
+        Event::MessageTooLarge { bytes, .. } => fail!("a message of {bytes} bytes was skipped"),
         _ => (),
     };
     let script = async {

@@ -101,7 +101,7 @@ pub(crate) fn report(event: &Event<'_>) {
         Event::UpgradeFailed(details) => println!("upgrade failed: {details}"),
         Event::Closed { details, retry, .. } => println!("closed: {details} (retry: {retry})"),
         Event::ConnectError(refusal) => println!("refused: {}", refusal.message),
-        Event::Refused { bytes, limit } => println!("skipped: {bytes} of {limit}"),
+        Event::MessageTooLarge { bytes, limit } => println!("skipped: {bytes} of {limit}"),
         Event::Disconnected { reason, .. } => println!("disconnected: {reason}"),
         _ => (),
     }

@@ -2,7 +2,7 @@
 
 use url::{Host, Url};
 
-use crate::error::ConnectError;
+use crate::client::error::ConnectError;
 
 /// Where to connect, from a URL.
 #[derive(Clone, Debug, PartialEq, Eq)]

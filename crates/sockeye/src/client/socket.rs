@@ -11,14 +11,14 @@ use sockeye_core::{EmitError, NspOptions, Reconnection};
 use tokio::sync::oneshot;
 
 use crate::Transport;
-use crate::ack::AckFuture;
-use crate::args::Event;
-use crate::error::{ConnectError, Disconnected, Notice};
-use crate::handlers::{Handler, HandlerId, Handlers};
-use crate::namespace::NamespaceBuilder;
-use crate::options::{AuthSource, encode_headers, encode_query};
-use crate::shared::{ACTIVE, Command, Head, IDLE, NspShared, Shared, encode, lock};
-use crate::streams::{EventStream, NoticeStream};
+use crate::client::ack::AckFuture;
+use crate::client::args::Event;
+use crate::client::error::{ConnectError, Disconnected, Notice};
+use crate::client::namespace::NamespaceBuilder;
+use crate::client::options::{AuthSource, encode_headers, encode_query};
+use crate::client::streams::{EventStream, NoticeStream};
+use crate::dispatch::handlers::{Handler, HandlerId, Handlers};
+use crate::inbox::{ACTIVE, Command, Head, IDLE, NspShared, Shared, encode, lock};
 
 /// A namespace on a connection to a Socket.IO server: a cheap clone of a handle.
 ///
@@ -301,7 +301,7 @@ impl Socket {
         self.begin_connect(None);
     }
 
-    fn begin_connect(&self, waiter: Option<crate::shared::Waiter>) {
+    fn begin_connect(&self, waiter: Option<crate::inbox::Waiter>) {
         let _ = self
             .nsp
             .state
@@ -343,7 +343,7 @@ impl Socket {
             shared: Arc::clone(&self.shared),
             _keep: self.clone(),
             name: name.to_owned(),
-            options: crate::options::nsp_options(),
+            options: crate::client::options::nsp_options(),
             auth: AuthSource::None,
             error: None,
         }

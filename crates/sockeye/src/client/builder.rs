@@ -11,16 +11,16 @@ use atomic_waker::AtomicWaker;
 use serde::Serialize;
 use sockeye_core::{Config, Entropy, Limits, NspOptions, Reconnection, Timestamp, Transports};
 
-use crate::args::Event;
-use crate::driver::{self, Target};
-use crate::error::{BoxError, ConnectError, Disconnected};
-use crate::handlers::Handler;
-use crate::options::{
+use crate::client::args::Event;
+use crate::client::error::{BoxError, ConnectError, Disconnected};
+use crate::client::options::{
     AuthSource, PairsFn, check_namespace, check_query, encode_headers, encode_query, is_token,
     nsp_options,
 };
-use crate::shared::{Inbox, Shared};
-use crate::url::Address;
+use crate::client::url::Address;
+use crate::dispatch::handlers::Handler;
+use crate::driver::{self, Target};
+use crate::inbox::{Inbox, Shared};
 use crate::{Socket, Transport};
 
 /// Makes clients.

@@ -13,10 +13,10 @@ use std::task::{Context, Poll};
 use sockeye_core::packet::{Args as ArgsRef, ArgsError, FromArgs};
 use tokio::sync::mpsc;
 
-use crate::args::{Args, Event};
-use crate::error::Notice;
-use crate::responder::Responder;
-use crate::shared::lock;
+use crate::client::args::{Args, Event};
+use crate::client::error::Notice;
+use crate::client::responder::Responder;
+use crate::inbox::lock;
 
 /// A registered handler: for [`Socket::off`](crate::Socket::off).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -10,7 +10,7 @@ use std::task::Poll;
 use serde::Serialize;
 use sockeye_core::NspOptions;
 
-use crate::error::{BoxError, ConnectError};
+use crate::client::error::{BoxError, ConnectError};
 
 pub(crate) type AuthFuture = Pin<Box<dyn Future<Output = Result<String, BoxError>> + Send>>;
 pub(crate) type PairsFuture = Pin<Box<dyn Future<Output = Result<String, BoxError>> + Send>>;

@@ -5,39 +5,39 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use sockeye_core::packet::Attachments;
-use sockeye_core::{Cause, EmitError, EmitOptions, Event, Nsp, RawPacket};
+use sockeye_core::{Cause, EmitError, EmitOptions, Event, NamespaceId, RawPacket};
 
-use super::dispatch::{Batch, Item};
-use super::waiting::Waiting;
+use super::pending_acks::PendingAcks;
 use super::{Asked, Driver, Space};
 use crate::Transport;
-use crate::ack::AckError;
-use crate::args::Args;
-use crate::error::{ConnectError, ConnectErrorKind, Disconnected, Notice};
-use crate::options::{AuthSource, caught};
-use crate::shared::{ACTIVE, Command, Head, IDLE, Inbox, JOINED, Shared, lock};
+use crate::client::ack::AckError;
+use crate::client::args::Args;
+use crate::client::error::{ConnectError, ConnectErrorKind, Disconnected, Notice};
+use crate::client::options::{AuthSource, caught};
+use crate::dispatch::{Batch, Item};
+use crate::inbox::{ACTIVE, Command, Head, IDLE, Inbox, JOINED, Shared, lock};
 
 /// What an event needs from the driver, beside the core that it borrows.
 pub(super) struct View<'d> {
     pub(super) shared: &'d Arc<Shared>,
     pub(super) spaces: &'d mut Vec<Option<Space>>,
     pub(super) by_nsp: &'d [usize],
-    pub(super) acks: &'d mut Waiting,
+    pub(super) acks: &'d mut PendingAcks,
     pub(super) batch: &'d mut Batch,
 }
 
 /// What is to be done with the core after an event.
 pub(super) enum FollowUp {
-    Auth(Nsp),
+    Auth(NamespaceId),
     /// Events of a namespace come before it is told that it is joined.
-    Early(Nsp),
-    Joined(Nsp),
+    Early(NamespaceId),
+    Joined(NamespaceId),
     /// What handles see of the namespace is out of date.
-    State(Nsp),
+    State(NamespaceId),
 }
 
 impl View<'_> {
-    fn space(&mut self, nsp: Nsp) -> Option<&mut Space> {
+    fn space(&mut self, nsp: NamespaceId) -> Option<&mut Space> {
         let index = *self.by_nsp.get(nsp.index())?;
         self.spaces
             .get_mut(index)?
@@ -196,7 +196,7 @@ pub(super) fn event(event: Event<'_>, view: &mut View<'_>) -> Option<FollowUp> {
             }
         }
         Event::Ping => view.tell_active(&Notice::Ping),
-        Event::Refused { bytes, limit } => {
+        Event::MessageTooLarge { bytes, limit } => {
             tracing::warn!(
                 bytes,
                 limit,
@@ -297,7 +297,7 @@ impl Driver {
     }
 
     /// The core's handle of a namespace; made when it is first needed.
-    fn space(&mut self, index: usize) -> Option<Nsp> {
+    fn space(&mut self, index: usize) -> Option<NamespaceId> {
         if let Some(Some(space)) = self.spaces.get(index) {
             return Some(space.nsp);
         }
@@ -488,7 +488,7 @@ impl Driver {
     }
 
     /// Shows handles how a namespace is that is not joined.
-    fn show_state(&mut self, nsp: Nsp) {
+    fn show_state(&mut self, nsp: NamespaceId) {
         let Some(&index) = self.by_nsp.get(nsp.index()) else {
             return;
         };
@@ -505,7 +505,7 @@ impl Driver {
     }
 
     /// A namespace has been joined; `tell`: it is time to say so.
-    fn joined(&mut self, nsp: Nsp, tell: bool) {
+    fn joined(&mut self, nsp: NamespaceId, tell: bool) {
         let Some(&index) = self.by_nsp.get(nsp.index()) else {
             return;
         };

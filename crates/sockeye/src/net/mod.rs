@@ -8,27 +8,27 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::options::{PairsFn, caught};
-use crate::url::Address;
+use crate::client::options::{PairsFn, caught};
+use crate::client::url::Address;
 
 /// What a finished dial brings: the stream, and query and headers if they were computed for it.
-pub(super) struct Dialed {
-    pub(super) stream: TcpStream,
-    pub(super) query: Option<String>,
-    pub(super) headers: Option<String>,
+pub(crate) struct Dialed {
+    pub(crate) stream: TcpStream,
+    pub(crate) query: Option<String>,
+    pub(crate) headers: Option<String>,
 }
 
 type DialFuture = Pin<Box<dyn Future<Output = Result<Dialed, String>> + Send>>;
 
 /// One of the core's links.
-pub(super) enum Io {
+pub(crate) enum Io {
     Closed,
     Dialing(DialFuture),
     Open(TcpStream),
 }
 
 /// Begins to connect. `fresh`: the first link of a session, for which query and headers are computed anew.
-pub(super) fn dial(target: &super::Target, fresh: bool) -> DialFuture {
+pub(crate) fn dial(target: &crate::driver::Target, fresh: bool) -> DialFuture {
     let address = target.address.clone();
     let query = target.query.clone().filter(|_| fresh);
     let headers = target.headers.clone().filter(|_| fresh);
@@ -87,7 +87,7 @@ fn words(error: &io::Error, place: &str) -> String {
 impl Io {
     /// Reads into `buf`; `Ok(0)` is the end of the stream.
     #[inline]
-    pub(super) fn poll_read(
+    pub(crate) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
         buf: &mut [u8],
@@ -102,7 +102,7 @@ impl Io {
     }
 
     #[inline]
-    pub(super) fn poll_write(
+    pub(crate) fn poll_write(
         &mut self,
         cx: &mut Context<'_>,
         bytes: &[u8],

@@ -1,5 +1,7 @@
 //! The dispatcher: runs user code, one event after another, in a task of its own.
 
+pub(crate) mod handlers;
+
 use std::future::Future;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,11 +12,11 @@ use atomic_waker::AtomicWaker;
 use sockeye_core::packet::{Args as ArgsRef, Attachments};
 use sockeye_core::{AckRequest, Message, Outgoing};
 
-use crate::args::{Args, Event};
-use crate::error::Notice;
-use crate::handlers::{Delivery, Guarded, Table};
-use crate::responder::Responder;
-use crate::shared::{NspShared, Shared, lock};
+use crate::client::args::{Args, Event};
+use crate::client::error::Notice;
+use crate::client::responder::Responder;
+use crate::dispatch::handlers::{Delivery, Guarded, Table};
+use crate::inbox::{NspShared, Shared, lock};
 
 /// The driver stops reading when so many bytes of events wait for handlers, …
 const MAX_BYTES: usize = 4 << 20;
@@ -23,15 +25,15 @@ const MAX_ITEMS: usize = 1 << 16;
 
 /// What happened, in order. Bytes of events lie end to end, so that a batch costs no allocation in steady state.
 #[derive(Default)]
-pub(super) struct Batch {
-    pub(super) items: Vec<Item>,
+pub(crate) struct Batch {
+    pub(crate) items: Vec<Item>,
     /// Names and arguments.
     text: String,
     /// Attachments.
     records: Vec<u8>,
 }
 
-pub(super) enum Item {
+pub(crate) enum Item {
     Message {
         nsp: Arc<NspShared>,
         name: u32,
@@ -52,7 +54,7 @@ pub(super) enum Item {
 }
 
 impl Batch {
-    pub(super) fn message(&mut self, nsp: &Arc<NspShared>, message: &Message<'_>) {
+    pub(crate) fn message(&mut self, nsp: &Arc<NspShared>, message: &Message<'_>) {
         let before = self.text.len();
         match message.name.as_plain() {
             Some(name) => self.text.push_str(name),
@@ -74,7 +76,7 @@ impl Batch {
         });
     }
 
-    pub(super) fn outgoing(&mut self, nsp: &Arc<NspShared>, outgoing: &Outgoing<'_>) {
+    pub(crate) fn outgoing(&mut self, nsp: &Arc<NspShared>, outgoing: &Outgoing<'_>) {
         let mut records = Vec::new();
         let mut count = 0;
         for attachment in outgoing.attachments() {
@@ -99,7 +101,7 @@ impl Batch {
         }
     }
 
-    pub(super) fn notice(&mut self, nsp: &Arc<NspShared>, notice: Notice) {
+    pub(crate) fn notice(&mut self, nsp: &Arc<NspShared>, notice: Notice) {
         self.items.push(Item::Notice {
             nsp: Arc::clone(nsp),
             notice: Box::new(notice),
@@ -122,17 +124,17 @@ impl Batch {
 }
 
 /// Between driver and dispatcher.
-pub(super) struct Outlet {
+pub(crate) struct Outlet {
     waiting: Mutex<Batch>,
     dispatcher: AtomicWaker,
     /// Woken when the dispatcher has taken a batch that had held the driver up.
-    pub(super) driver: AtomicWaker,
+    pub(crate) driver: AtomicWaker,
     /// The driver is gone.
     ended: AtomicBool,
 }
 
 impl Outlet {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             waiting: Mutex::new(Batch {
                 items: Vec::new(),
@@ -146,7 +148,7 @@ impl Outlet {
     }
 
     /// The last batch has been handed over.
-    pub(super) fn end(&self) {
+    pub(crate) fn end(&self) {
         self.ended.store(true, Ordering::Release);
         self.dispatcher.wake();
     }
@@ -169,7 +171,7 @@ impl Outlet {
     }
 
     /// Hands a batch over, and empties it; whether the dispatcher is too far behind.
-    pub(super) fn hand_over(&self, batch: &mut Batch) -> bool {
+    pub(crate) fn hand_over(&self, batch: &mut Batch) -> bool {
         let mut waiting = lock(&self.waiting);
         if !batch.items.is_empty() {
             if waiting.items.is_empty() {
@@ -188,7 +190,7 @@ impl Outlet {
         waiting.is_large()
     }
 
-    pub(super) fn is_behind(&self) -> bool {
+    pub(crate) fn is_behind(&self) -> bool {
         lock(&self.waiting).is_large()
     }
 
@@ -241,7 +243,7 @@ impl Cached {
 }
 
 /// The dispatcher's task. It ends with the driver.
-pub(super) async fn run(outlet: Arc<Outlet>, shared: Weak<Shared>) {
+pub(crate) async fn run(outlet: Arc<Outlet>, shared: Weak<Shared>) {
     let mut batch = Batch::default();
     let nobody: Arc<Table> = Arc::default();
     let mut cached = Cached {

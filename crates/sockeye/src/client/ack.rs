@@ -12,8 +12,8 @@ use sockeye_core::{AckError as Missing, EmitError};
 use tokio::sync::oneshot;
 
 use crate::Socket;
-use crate::args::Args;
-use crate::shared::Head;
+use crate::client::args::Args;
+use crate::inbox::Head;
 
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq)]

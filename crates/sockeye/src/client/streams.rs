@@ -6,8 +6,8 @@ use std::task::{Context, Poll};
 use futures_core::Stream;
 use tokio::sync::mpsc;
 
-use crate::args::Event;
-use crate::error::Notice;
+use crate::client::args::Event;
+use crate::client::error::Notice;
 
 /// Events as a stream: see [`Socket::events`](crate::Socket::events).
 #[derive(Debug)]

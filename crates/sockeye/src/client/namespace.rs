@@ -8,9 +8,9 @@ use serde::Serialize;
 use sockeye_core::NspOptions;
 
 use crate::Socket;
-use crate::error::{BoxError, ConnectError};
-use crate::options::{AuthSource, check_namespace};
-use crate::shared::Shared;
+use crate::client::error::{BoxError, ConnectError};
+use crate::client::options::{AuthSource, check_namespace};
+use crate::inbox::Shared;
 
 /// Joins another namespace: see [`Socket::namespace`].
 #[derive(Debug)]

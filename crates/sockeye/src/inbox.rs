@@ -13,11 +13,11 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::oneshot;
 
 use crate::Transport;
-use crate::ack::AckError;
-use crate::args::Args;
-use crate::error::ConnectError;
-use crate::handlers::Handlers;
-use crate::options::AuthSource;
+use crate::client::ack::AckError;
+use crate::client::args::Args;
+use crate::client::error::ConnectError;
+use crate::client::options::AuthSource;
+use crate::dispatch::handlers::Handlers;
 
 /// A poisoned lock still guards sound data here: no user code runs under any of them.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -196,7 +196,7 @@ pub(crate) fn encode<A: EmitArgs + ?Sized, R>(
 /// The driver, woken by a handler, waits in a slot of the handler's thread that no other thread takes from: if the
 /// handler then blocked, heartbeats would stop. Another task in that slot pushes it into the queue that all share.
 fn make_stealable() {
-    if !crate::handlers::in_handler() {
+    if !crate::dispatch::handlers::in_handler() {
         return;
     }
     if let Ok(runtime) = Handle::try_current()

@@ -7,7 +7,7 @@ use sockeye_core::packet::EmitArgs;
 use sockeye_core::{AckRequest, EmitError};
 
 use crate::Socket;
-use crate::shared::{Head, NspShared, Shared, encode};
+use crate::inbox::{Head, NspShared, Shared, encode};
 
 /// What an event handler gets beside the arguments: the way to answer, and to the socket.
 ///

@@ -2,17 +2,17 @@
 
 use std::collections::VecDeque;
 
-use crate::shared::AckSender;
+use crate::inbox::AckSender;
 
 /// In the order of their ids, which only ever grow. One that waits for ever does not keep the places of later ones.
 #[derive(Default)]
-pub(super) struct Waiting {
+pub(super) struct PendingAcks {
     list: VecDeque<(u64, Option<AckSender>)>,
     /// Places in the list that are empty.
     empty: usize,
 }
 
-impl Waiting {
+impl PendingAcks {
     pub(super) fn add(&mut self, id: u64, sender: AckSender) {
         self.list.push_back((id, Some(sender)));
     }
@@ -49,7 +49,7 @@ mod tests {
 
     #[test]
     fn one_that_waits_for_ever_costs_one_place() {
-        let mut waiting = Waiting::default();
+        let mut waiting = PendingAcks::default();
         waiting.add(1, oneshot::channel().0);
         for id in 2..100_000u64 {
             waiting.add(id * 3, oneshot::channel().0);
@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn taken_in_any_order() {
-        let mut waiting = Waiting::default();
+        let mut waiting = PendingAcks::default();
         for id in 1..=500 {
             waiting.add(id, oneshot::channel().0);
         }

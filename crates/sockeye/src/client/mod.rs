@@ -1,0 +1,12 @@
+//! What applications hold: handles, builders, options, arguments, errors. No socket is touched here, and no user code runs.
+
+pub(crate) mod ack;
+pub(crate) mod args;
+pub(crate) mod builder;
+pub(crate) mod error;
+pub(crate) mod namespace;
+pub(crate) mod options;
+pub(crate) mod responder;
+pub(crate) mod socket;
+pub(crate) mod streams;
+pub(crate) mod url;
