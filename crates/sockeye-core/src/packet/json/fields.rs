@@ -1,6 +1,6 @@
 //! Looking into JSON that has been validated.
-use super::super::text::Text;
 use super::{scan, skip_space, skip_string, skip_value};
+use crate::packet::text::Text;
 
 /// The raw text of a member of a valid object; the last one wins, as in JavaScript. `None` for anything else.
 pub(crate) fn field<'a>(object: &'a str, key: &str) -> Option<&'a str> {

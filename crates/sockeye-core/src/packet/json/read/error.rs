@@ -6,7 +6,7 @@ use alloc::boxed::Box;
 
 use serde::de::{self, Error as _, Expected, Unexpected};
 
-use super::super::text::Reason;
+use crate::packet::text::Reason;
 
 /// Why a value is not of the type asked for. Thin where it can be: every value passes one of these up, or might.
 #[derive(Debug)]

@@ -2,10 +2,10 @@
 use serde::de::value::BorrowedStrDeserializer;
 use serde::de::{self, DeserializeSeed, Deserializer, Error as _, Unexpected, Visitor};
 
-use super::super::attachments::Attachments;
-use super::super::json;
-use super::super::text::Text;
 use super::{DecodeError, JsonDe, Raw, Result, malformed};
+use crate::packet::attachments::Attachments;
+use crate::packet::json;
+use crate::packet::text::Text;
 
 /// The elements or members of what we are in.
 pub(super) struct Items<'d, 'de> {

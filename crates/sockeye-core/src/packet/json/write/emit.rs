@@ -4,8 +4,8 @@ use alloc::vec::Vec;
 
 use serde::Serialize;
 
-use super::super::args::{Args, ArgsError, check};
 use super::{ArgsWriter, Fail, Sink};
+use crate::packet::args::{Args, ArgsError, check};
 
 /// The arguments of an event or an acknowledgement, each of which becomes one element of the packet's JSON array.
 ///

@@ -6,7 +6,9 @@ use core::fmt;
 use core::ops::Range;
 
 mod fields;
+pub(in crate::packet) mod read;
 mod scan;
+pub(in crate::packet) mod write;
 
 pub(crate) use fields::{
     ArrayItems, array_items, as_str, as_u64, canonical_placeholder, check_placeholders, field,
@@ -252,5 +254,4 @@ fn array(b: &[u8], fault: &mut Fault) -> Option<ArrayScan> {
 }
 
 #[cfg(test)]
-#[path = "tests_json.rs"]
 mod tests;

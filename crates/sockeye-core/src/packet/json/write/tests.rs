@@ -4,8 +4,8 @@ use std::{format, string::String, vec, vec::Vec};
 use serde::Serialize;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use super::super::args::{Args, ArgsError};
 use super::*;
+use crate::packet::args::{Args, ArgsError};
 
 /// The JSON and the attachments of some arguments; with `alloc`, both kinds of output must agree.
 pub(crate) fn encode<A: EmitArgs + ?Sized>(
@@ -241,8 +241,8 @@ fn every_kind_of_value() {
     );
     assert_eq!(
         json(&(
-            super::super::text::Text::from_raw(r"a\n\u0041"),
-            super::super::text::Text::from_raw("b")
+            crate::packet::Text::from_raw(r"a\n\u0041"),
+            crate::packet::Text::from_raw("b")
         )),
         r#"["a\nA","b"]"#
     );
@@ -347,7 +347,7 @@ fn raw_arguments_are_copied_as_they_are() {
         ArgsError::Placeholder
     );
     // Received ones can be passed on.
-    let args = Args::new(r#" ["a",1]"#, super::super::attachments::Attachments::EMPTY).unwrap();
+    let args = Args::new(r#" ["a",1]"#, crate::packet::Attachments::EMPTY).unwrap();
     assert_eq!(encode(Some("e"), &args).unwrap().0, r#"["e","a",1]"#);
 }
 

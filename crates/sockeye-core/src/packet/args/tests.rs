@@ -3,11 +3,11 @@ use std::{format, string::String, vec::Vec};
 
 use serde::{Deserialize, Serialize};
 
-use super::super::attachments::BinRef;
-#[cfg(feature = "alloc")]
-use super::super::ser::Bin;
-use super::super::ser::tests::{List, Map, encode};
 use super::*;
+use crate::packet::attachments::BinRef;
+#[cfg(feature = "alloc")]
+use crate::packet::json::write::Bin;
+use crate::packet::json::write::tests::{List, Map, encode};
 
 fn args(json: &str) -> Args<'_> {
     Args::new(json, Attachments::EMPTY).unwrap()
@@ -441,7 +441,6 @@ fn json_text_can_be_asked_for() {
     );
 }
 
-#[path = "tests_binary.rs"]
 mod binary;
 
 #[cfg(feature = "alloc")]

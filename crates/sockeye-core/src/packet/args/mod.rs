@@ -6,10 +6,10 @@ use alloc::vec::Vec;
 
 use serde::Deserialize;
 
-use super::attachments::Attachments;
-use super::de::JsonDe;
-use super::json::{self, ArrayItems};
-use super::text::{Reason, Text};
+use crate::packet::attachments::Attachments;
+use crate::packet::json::read::JsonDe;
+use crate::packet::json::{self, ArrayItems};
+use crate::packet::text::{Reason, Text};
 
 /// Why an argument could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -323,5 +323,4 @@ macro_rules! from_tuple {
 from_tuple!(A B C D E F G H I J K L);
 
 #[cfg(test)]
-#[path = "tests_args.rs"]
 pub(super) mod tests;

@@ -10,10 +10,10 @@ use alloc::{boxed::Box, vec::Vec};
 use serde::ser::{self, Serialize};
 
 #[cfg(feature = "alloc")]
-pub use super::attachments::Bin;
-pub use super::attachments::BinRef;
-use super::json;
-use super::text::Reason;
+pub use crate::packet::attachments::Bin;
+pub use crate::packet::attachments::BinRef;
+use crate::packet::json;
+use crate::packet::text::Reason;
 
 mod compound;
 mod emit;
@@ -551,5 +551,4 @@ impl<'w, 's, S: Sink> ser::Serializer for &'w mut ArgsWriter<'s, S> {
 }
 
 #[cfg(test)]
-#[path = "tests_ser.rs"]
-pub(super) mod tests;
+pub(in crate::packet) mod tests;

@@ -412,5 +412,4 @@ fn trim(line: &[u8]) -> &[u8] {
 }
 
 #[cfg(test)]
-#[path = "http1_tests.rs"]
 mod tests;

@@ -401,5 +401,4 @@ pub(crate) fn put_decimal(out: &mut [u8], mut n: u64) -> usize {
 }
 
 #[cfg(test)]
-#[path = "socket_tests.rs"]
 mod tests;

@@ -1,19 +1,12 @@
-//! RFC 6455, the client's half: frames out are masked, frames in are not; no extensions.
+//! Frames in, which are not masked.
 //!
 //! The decoder works inside the receive area: payload of the fragments of one message joins there, whatever the
 //! reads were, and control frames between fragments are taken out.
 
 use core::fmt;
 
-use super::sha1::sha1;
+use super::{BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT};
 use crate::memory::RxBuf;
-
-pub(crate) const TEXT: u8 = 0x1;
-pub(crate) const BINARY: u8 = 0x2;
-pub(crate) const CLOSE: u8 = 0x8;
-pub(crate) const PONG: u8 = 0xa;
-const CONTINUATION: u8 = 0x0;
-const PING: u8 = 0x9;
 
 /// A violation of RFC 6455 by the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,103 +178,3 @@ impl WsDecoder {
         }))
     }
 }
-
-/// Bytes of the header of a masked frame with `len` bytes of payload.
-pub(crate) const fn header_len(len: usize) -> usize {
-    match len {
-        0..=125 => 6,
-        126..=65_535 => 8,
-        _ => 14,
-    }
-}
-
-/// Writes the header of an unfragmented masked frame into `out`, which has [`header_len`] bytes.
-#[cfg_attr(feature = "alloc", inline)]
-#[cfg_attr(not(feature = "alloc"), inline(never))]
-pub(crate) fn write_header(out: &mut [u8], opcode: u8, len: usize, mask: [u8; 4]) {
-    out[0] = 0x80 | opcode;
-    match len {
-        0..=125 => {
-            out[1] = 0x80 | len as u8;
-            out[2..6].copy_from_slice(&mask);
-        }
-        126..=65_535 => {
-            out[1] = 0x80 | 126;
-            out[2..4].copy_from_slice(&(len as u16).to_be_bytes());
-            out[4..8].copy_from_slice(&mask);
-        }
-        _ => {
-            out[1] = 0x80 | 127;
-            out[2..10].copy_from_slice(&(len as u64).to_be_bytes());
-            out[10..14].copy_from_slice(&mask);
-        }
-    }
-}
-
-/// Masks, or unmasks, in place.
-#[cfg_attr(feature = "alloc", inline)]
-#[cfg_attr(not(feature = "alloc"), inline(never))]
-pub(crate) fn mask(bytes: &mut [u8], key: [u8; 4]) {
-    let mut rest = bytes;
-    // Eight at a time where machines have such words.
-    if cfg!(feature = "alloc") {
-        let wide = u64::from_ne_bytes([
-            key[0], key[1], key[2], key[3], key[0], key[1], key[2], key[3],
-        ]);
-        let (chunks, short) = rest.as_chunks_mut::<8>();
-        for chunk in chunks {
-            *chunk = (u64::from_ne_bytes(*chunk) ^ wide).to_ne_bytes();
-        }
-        rest = short;
-    }
-    let (chunks, rest) = rest.as_chunks_mut::<4>();
-    for [a, b, c, d] in chunks {
-        *a ^= key[0];
-        *b ^= key[1];
-        *c ^= key[2];
-        *d ^= key[3];
-    }
-    for (byte, key) in rest.iter_mut().zip(&key) {
-        *byte ^= key;
-    }
-}
-
-/// `Sec-WebSocket-Key` of 16 random bytes: 24 characters.
-pub(crate) fn key(nonce: &[u8; 16]) -> [u8; 24] {
-    let mut out = [0; 24];
-    base64(nonce, &mut out);
-    out
-}
-
-/// The `Sec-WebSocket-Accept` that answers `key` (RFC 6455 section 4.2.2).
-pub(crate) fn accept(key: &[u8; 24]) -> [u8; 28] {
-    let mut text = [0; 60];
-    let (front, back) = text.split_at_mut(24);
-    front.copy_from_slice(key);
-    back.copy_from_slice(b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
-    let mut out = [0; 28];
-    base64(&sha1(&text), &mut out);
-    out
-}
-
-/// Base64 with padding for the few bytes of a handshake: small, where the polling transport's is fast.
-fn base64(bytes: &[u8], out: &mut [u8]) {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for (group, out) in bytes.chunks(3).zip(out.chunks_exact_mut(4)) {
-        let bits = group
-            .iter()
-            .fold(0, |bits, byte| bits << 8 | u32::from(*byte))
-            << (8 * (3 - group.len()));
-        for (i, out) in out.iter_mut().enumerate() {
-            *out = if i > group.len() {
-                b'='
-            } else {
-                ALPHABET[(bits >> (18 - 6 * i) & 63) as usize]
-            };
-        }
-    }
-}
-
-#[cfg(test)]
-#[path = "ws_tests.rs"]
-mod tests;

@@ -7,9 +7,9 @@ use alloc::string::String;
 
 use serde::de::{Deserializer, Error as _, Expected, Unexpected, Visitor};
 
-use super::attachments::Attachments;
-use super::json;
-use super::text::Text;
+use crate::packet::attachments::Attachments;
+use crate::packet::json;
+use crate::packet::text::Text;
 
 mod access;
 mod error;
