@@ -32,6 +32,32 @@ pub(crate) fn write_header(out: &mut [u8], opcode: u8, len: usize, mask: [u8; 4]
     }
 }
 
+/// What [`write_header`] wrote: the length of the header, the length of the payload, and the key. `None` if `frame` does not
+/// begin with all of a masked header.
+///
+/// Whoever keeps frames need not keep this beside them: the frame says it.
+// The outbox is to ask for it.
+#[allow(dead_code)]
+pub(crate) fn read_header(frame: &[u8]) -> Option<(usize, usize, [u8; 4])> {
+    let (&[_, second], rest) = frame.split_first_chunk()?;
+    if second & 0x80 == 0 {
+        return None;
+    }
+    let (len, rest) = match second & 0x7f {
+        126 => {
+            let (len, rest) = rest.split_first_chunk()?;
+            (usize::from(u16::from_be_bytes(*len)), rest)
+        }
+        127 => {
+            let (len, rest) = rest.split_first_chunk()?;
+            (usize::try_from(u64::from_be_bytes(*len)).ok()?, rest)
+        }
+        len => (usize::from(len), rest),
+    };
+    let (key, rest) = rest.split_first_chunk()?;
+    Some((frame.len() - rest.len(), len, *key))
+}
+
 /// Masks, or unmasks, in place.
 #[cfg_attr(feature = "alloc", inline)]
 #[cfg_attr(not(feature = "alloc"), inline(never))]

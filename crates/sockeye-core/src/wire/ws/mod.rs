@@ -6,6 +6,8 @@ mod handshake;
 mod sha1;
 
 pub(crate) use decode::{Item, WsDecoder, WsError};
+#[allow(unused_imports)]
+pub(crate) use encode::read_header;
 pub(crate) use encode::{header_len, mask, write_header};
 pub(crate) use handshake::{accept, key};
 

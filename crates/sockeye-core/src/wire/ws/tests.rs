@@ -123,7 +123,14 @@ fn headers_and_masks() {
         write_header(&mut header, TEXT, len, [1, 2, 3, 4]);
         assert!(header.ends_with(&[1, 2, 3, 4]));
         assert_eq!(header[1] & 0x80, 0x80);
+        for cut in 0..header.len() {
+            assert_eq!(read_header(&header[..cut]), None, "{cut} of {len}");
+        }
+        header.extend(b"payload");
+        let read = read_header(&header);
+        assert_eq!(read, Some((header_len(len), len, [1, 2, 3, 4])));
     }
+    assert_eq!(read_header(&[0x81, 2, 1, 2, 3, 4, 5, 6]), None, "no mask");
     let mut bytes: Vec<u8> = (0..29).collect();
     mask(&mut bytes, [9, 8, 7, 6]);
     assert_eq!(bytes[..5], [9, 9, 5, 5, 13]);
