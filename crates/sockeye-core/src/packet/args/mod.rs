@@ -92,7 +92,8 @@ pub(super) fn check(json: &str, attachments: usize) -> Result<(), ArgsError> {
 ///
 /// # Protocol
 /// The data of `EVENT` (`2["name",a,b]`), `BINARY_EVENT` (`51-["name",{"_placeholder":true,"num":0}]` and then one binary message), `ACK`
-/// and `BINARY_ACK` packets, in Socket.IO protocol 5. The JSON nests at most 64 levels inside an argument: deeper packets are refused.
+/// and `BINARY_ACK` packets, in Socket.IO protocol 5. The JSON nests at most 512 levels inside an argument (64
+/// without `alloc`): deeper packets are refused.
 ///
 /// # Types
 /// Everything that implements serde's [`Deserialize`] by serde_json's conventions. Numbers, bools, `&str`, [`Text`] and borrowed structs

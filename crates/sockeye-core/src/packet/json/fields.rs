@@ -1,5 +1,5 @@
 //! Looking into JSON that has been validated.
-use super::{scan, skip_space, skip_string, skip_value};
+use super::{MAX_DEPTH, scan, skip_space, skip_string, skip_value};
 use crate::packet::text::Text;
 
 /// The raw text of a member of a valid object; the last one wins, as in JavaScript. `None` for anything else.
@@ -161,25 +161,48 @@ fn canonical(json: &[u8], attachments: usize) -> bool {
     true
 }
 
+/// A bit for each level of nesting, the array around the arguments included.
+struct Levels([u64; MAX_DEPTH as usize / 64 + 1]);
+
+impl Levels {
+    const NONE: Self = Self([0; MAX_DEPTH as usize / 64 + 1]);
+
+    /// Levels beyond the deepest one do not occur in text that has been checked, and share a bit otherwise.
+    fn place(level: usize) -> (usize, u64) {
+        ((level / 64).min(MAX_DEPTH as usize / 64), 1 << (level % 64))
+    }
+
+    fn set(&mut self, level: usize, on: bool) {
+        let (word, bit) = Self::place(level);
+        self.0[word] = self.0[word] & !bit | if on { bit } else { 0 };
+    }
+
+    fn get(&self, level: usize) -> bool {
+        let (word, bit) = Self::place(level);
+        self.0[word] & bit != 0
+    }
+}
+
 /// The long way: any order of keys, any white space and escapes.
 fn any_placeholders(json: &[u8], attachments: usize) -> bool {
-    // Bit 0 is the innermost bracket: was `_placeholder: true` seen in it, and a good `num`?
-    let (mut marked, mut good) = (0u64, 0u64);
+    // For each bracket around the place: was `_placeholder: true` seen in it, and a good `num`?
+    let (mut marked, mut good) = (Levels::NONE, Levels::NONE);
+    let mut level = 0usize;
     let mut at = 0;
     loop {
         at = match json.get(at) {
             None => return true,
             Some(b'{' | b'[') => {
-                marked <<= 1;
-                good <<= 1;
+                level += 1;
+                marked.set(level, false);
+                good.set(level, false);
                 at + 1
             }
             Some(b'}' | b']') => {
-                if marked & !good & 1 == 1 {
+                if marked.get(level) && !good.get(level) {
                     return false;
                 }
-                marked >>= 1;
-                good >>= 1;
+                level = level.saturating_sub(1);
                 at + 1
             }
             Some(b'"') => {
@@ -193,15 +216,15 @@ fn any_placeholders(json: &[u8], attachments: usize) -> bool {
                     let value = skip_space(json, colon + 1);
                     let key = &json[at + 1..end - 1];
                     if key_is(key, "_placeholder") {
-                        marked = marked & !1 | u64::from(json[value..].starts_with(b"true"));
+                        marked.set(level, json[value..].starts_with(b"true"));
                     } else if key_is(key, "num") {
                         let digits = json.len() - scan::skip_digits(&json[value..]).len();
                         let whole = !matches!(json.get(digits), Some(b'.' | b'e' | b'E'));
                         let num = core::str::from_utf8(&json[value..digits])
                             .ok()
                             .and_then(as_u64);
-                        good = good & !1
-                            | u64::from(whole && num.is_some_and(|num| num < attachments as u64));
+                        let named = num.is_some_and(|num| num < attachments as u64);
+                        good.set(level, whole && named);
                     }
                     value
                 }

@@ -1,6 +1,6 @@
 //! A strict JSON scanner: it finds where values begin and end, and builds nothing.
 //!
-//! The grammar is RFC 8259's, without recursion: nesting is a bit per level, at most [`MAX_DEPTH`]. UTF-8 is the caller's business
+//! The grammar is RFC 8259's. Nesting is a bit per level and one call per 64 levels, at most [`MAX_DEPTH`]. UTF-8 is the caller's business
 //! (the bytes come from a `str`). No function here panics, whatever the bytes.
 use core::fmt;
 use core::ops::Range;
@@ -16,8 +16,9 @@ pub(crate) use fields::{
 use scan::Fault;
 pub(crate) use scan::{is_plain, short_string};
 
-/// How deep arrays and objects may nest in a received payload; deeper ones are refused as a parse error.
-pub(crate) const MAX_DEPTH: u32 = 64;
+/// How deep arrays and objects may nest in a received payload; deeper ones are refused as a parse error that says so. Types that nest
+/// are decoded by recursion: the bound is one on the stack, too. A multiple of 64.
+pub(crate) const MAX_DEPTH: u32 = if cfg!(feature = "alloc") { 512 } else { 64 };
 
 /// Why a text is not the JSON that was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +63,8 @@ impl JsonError {
             Self::Unexpected { .. } => "unexpected character in JSON",
             Self::BadString { .. } => "bad escape or control character in a JSON string",
             Self::BadNumber { .. } => "bad JSON number",
-            Self::TooDeep { .. } => "JSON nested deeper than 64 levels",
+            Self::TooDeep { .. } if MAX_DEPTH == 64 => "JSON nested deeper than 64 levels",
+            Self::TooDeep { .. } => "JSON nested deeper than 512 levels",
             Self::Trailing { .. } => "text after the end of the JSON value",
             Self::NotArray { .. } => "the JSON value is not an array",
             Self::TooLong => "the JSON text is longer than 4 GiB",

@@ -378,6 +378,22 @@ fn placeholders_are_checked_at_every_depth() {
     assert!(!ok(r#"[{"_placeholder":true,"num":0,"num":9}]"#, 1));
     assert!(!ok(r#"[{"\u005fplaceholder":true,"num":9}]"#, 1));
     assert!(ok(r#"[{"_placeholder":true,"n\u0075m":0}]"#, 1));
+    // However deep, each level has its own.
+    for depth in [62, 63, 64, 65, 128, 500] {
+        if depth + 2 > MAX_DEPTH as usize {
+            continue;
+        }
+        let (open, close) = ("[".repeat(depth), "]".repeat(depth));
+        let text = |inner: &str, num: u32| {
+            format!(r#"{{"num":{num},"a":{open}{inner}{close},"_placeholder":true}}"#)
+        };
+        assert!(ok(&text(r#"{"num":9}"#, 0), 1), "{depth}");
+        assert!(!ok(&text(r#"{"num":0}"#, 9), 1), "{depth}");
+        assert!(
+            !ok(&text(r#"{"_placeholder":true,"num":9}"#, 0), 1),
+            "{depth}"
+        );
+    }
 }
 
 #[test]
@@ -561,7 +577,8 @@ mod generated {
 
             #[test]
             fn on_nesting_near_the_limit(
-                levels in prop::collection::vec(any::<bool>(), 60..70),
+                levels in (prop::sample::select(std::vec![0, 64, MAX_DEPTH as usize - 64]), 60usize..70)
+                    .prop_flat_map(|(base, more)| prop::collection::vec(any::<bool>(), base + more)),
                 inner in prop::sample::select(std::vec!["", "1", "\"a\"", "[]", "{}", " ", "null"]),
                 spaced: bool,
             ) {
