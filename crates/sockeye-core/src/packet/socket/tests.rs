@@ -39,35 +39,167 @@ fn reads_every_kind() {
 
 #[test]
 fn refuses_what_the_official_parser_refuses() {
-    for (text, error) in [
-        ("", PacketError::Type),
-        ("7", PacketError::Type),
-        ("a", PacketError::Type),
-        (r#"2{"a":1}"#, PacketError::Json),
-        (r#"2["a",]"#, PacketError::Json),
-        (r#"2[oops]"#, PacketError::Json),
-        (r#"2["a""#, PacketError::Json),
-        (r#"2["a"]x"#, PacketError::Json),
-        ("2[]", PacketError::Payload),
-        ("2[null]", PacketError::Payload),
-        ("2[{}]", PacketError::Payload),
-        (r#"2["connect"]"#, PacketError::Reserved),
-        (r#"2["disconn\u0065ct"]"#, PacketError::Reserved),
-        (r#"3["no id"]"#, PacketError::Id),
-        (r#"31{"a":1}"#, PacketError::Payload),
-        ("0[]", PacketError::Payload),
-        (r#"1{"a":1}"#, PacketError::Payload),
-        ("4", PacketError::Json),
-        ("41", PacketError::Json),
-        ("4[1]", PacketError::Payload),
-        (r#"5["x"]"#, PacketError::Attachments),
-        (r#"5-["x"]"#, PacketError::Attachments),
-        (r#"51["x"]"#, PacketError::Attachments),
-        (r#"511-["x"]"#, PacketError::Attachments),
-        (r#"54294967296-["x"]"#, PacketError::Attachments),
-        (r#"299999999999999999999["x"]"#, PacketError::Id),
+    use std::string::ToString as _;
+    const EARLY: &str = "the payload is not valid JSON: the JSON text ends too early";
+    const ODD: &str = "the payload is not valid JSON: unexpected character in JSON";
+    const FIT: &str = "the payload does not fit the packet type: expected";
+    for (text, at, message) in [
+        ("", Some(0), "unknown packet type"),
+        ("7", Some(0), "unknown packet type"),
+        ("a", Some(0), "unknown packet type"),
+        (
+            r#"2{"a":1}"#,
+            Some(1),
+            &*std::format!("{FIT} an array (at byte 1)"),
+        ),
+        (r#"2["a",]"#, Some(6), &*std::format!("{ODD} (at byte 6)")),
+        (
+            r#"2/n,1[oops]"#,
+            Some(6),
+            &*std::format!("{ODD} (at byte 6)"),
+        ),
+        (r#"2["a""#, Some(5), &*std::format!("{EARLY} (at byte 5)")),
+        (
+            r#"2["a"]x"#,
+            Some(6),
+            "the payload is not valid JSON: text after the end of the JSON value (at byte 6)",
+        ),
+        (
+            "2[]",
+            Some(1),
+            &*std::format!("{FIT} an array that begins with the event's name (at byte 1)"),
+        ),
+        (
+            "2[null]",
+            Some(2),
+            &*std::format!("{FIT} an array that begins with the event's name (at byte 2)"),
+        ),
+        (
+            "2[{}]",
+            Some(2),
+            &*std::format!("{FIT} an array that begins with the event's name (at byte 2)"),
+        ),
+        (r#"2["connect"]"#, None, "the event name is reserved"),
+        (
+            r#"2["disconn\u0065ct"]"#,
+            None,
+            "the event name is reserved",
+        ),
+        (
+            r#"3["no id"]"#,
+            Some(1),
+            "ack id missing or too large (at byte 1)",
+        ),
+        (
+            r#"31{"a":1}"#,
+            Some(2),
+            &*std::format!("{FIT} an array (at byte 2)"),
+        ),
+        (
+            "0[]",
+            Some(1),
+            &*std::format!("{FIT} an object (at byte 1)"),
+        ),
+        (
+            r#"1{"a":1}"#,
+            Some(1),
+            &*std::format!("{FIT} nothing (at byte 1)"),
+        ),
+        ("4", Some(1), &*std::format!("{EARLY} (at byte 1)")),
+        ("41", Some(2), &*std::format!("{EARLY} (at byte 2)")),
+        (
+            "4[1]",
+            Some(1),
+            &*std::format!("{FIT} an object or a string (at byte 1)"),
+        ),
+        (
+            r#"5["x"]"#,
+            Some(1),
+            "the number of attachments is missing or malformed",
+        ),
+        (
+            r#"5-["x"]"#,
+            Some(1),
+            "the number of attachments is missing or malformed",
+        ),
+        (
+            r#"51["x"]"#,
+            Some(1),
+            "the number of attachments is missing or malformed",
+        ),
+        (
+            r#"511-["x"]"#,
+            Some(1),
+            "more attachments than the limit of 10",
+        ),
+        (
+            r#"54294967296-["x"]"#,
+            Some(1),
+            "more attachments than the limit of 10",
+        ),
+        (
+            r#"599999999999999999999-["x"]"#,
+            Some(1),
+            "more attachments than the limit of 10",
+        ),
+        (
+            r#"2/n,99999999999999999999["x"]"#,
+            Some(4),
+            "ack id missing or too large (at byte 4)",
+        ),
     ] {
-        assert_eq!(Packet::parse(text, 10), Err(error), "{text}");
+        let error = Packet::parse(text, 10).expect_err(text);
+        assert_eq!((error.at(), &*error.to_string()), (at, message), "{text}");
+    }
+}
+
+#[test]
+fn deep_nesting_is_not_called_invalid() {
+    let limit = json::MAX_DEPTH;
+    let deep = |levels: u32| {
+        let levels = levels as usize;
+        std::format!(r#"2["e",{}{}]"#, "[".repeat(levels), "]".repeat(levels))
+    };
+    assert_eq!(ok(&deep(limit)).kind, Kind::Event);
+    let at = 6 + limit;
+    let error = Packet::parse(&deep(limit + 1), 10).unwrap_err();
+    assert_eq!(error, PacketError::TooDeep { at, limit });
+    assert_eq!(
+        std::format!("{error}"),
+        std::format!("the payload is nested deeper than {limit} levels (at byte {at})")
+    );
+}
+
+#[test]
+fn the_name_of_a_broken_event_can_be_told() {
+    for (text, name) in [
+        (r#"2["news",oops]"#, Some("news")),
+        (r#"2/chat,17["news","#, Some("news")),
+        (r#"2/chat,99999999999999999999[ "a\"b" x"#, Some(r#"a\"b"#)),
+        (r#"599-["many",1]"#, Some("many")),
+        (r#"5["no count",1]"#, Some("no count")),
+        (r#"2[12,"#, Some("12")),
+        (r#"2["cut off"#, None),
+        ("2[oops]", None),
+        ("2", None),
+        ("", None),
+        (r#"2/chat["x"]"#, None),
+        (r#"31["x"]"#, None),
+        (r#"4{"message":"x"}"#, None),
+    ] {
+        assert_eq!(
+            event_name_of(text).map(|span| span.of(text)),
+            name,
+            "{text}"
+        );
+    }
+    // Wherever a packet is sound, it is the name of the parser.
+    for text in [
+        r#"2["a",1]"#,
+        r#"51-/n,3["b",{"_placeholder":true,"num":0}]"#,
+        r#"2[7]"#,
+    ] {
+        assert_eq!(event_name_of(text), Some(parse(text, 10).unwrap().name));
     }
 }
 
