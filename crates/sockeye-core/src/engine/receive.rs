@@ -5,6 +5,7 @@ use core::time::Duration;
 use super::{Engine, Happening, Job, Link, Phase, State, Upgrade};
 use crate::config::{POLLING, Transport};
 use crate::error::{Cause, DisconnectReason};
+use crate::limits::ID_LEN;
 use crate::packet::engine::{Handshake, Type};
 use crate::packet::payload;
 use crate::packet::{PacketError, json};
@@ -443,9 +444,11 @@ impl Engine<'_> {
             let handshake = text
                 .filter(|_| kind == Some(Type::Open))
                 .and_then(Handshake::parse);
-            return match handshake
-                .and_then(|handshake| Some((Short::exact(handshake.sid)?, handshake)))
-            {
+            return match handshake.and_then(|handshake| {
+                let mut id = [0; ID_LEN];
+                let sid = json::read_text_into(handshake.sid, &mut id).ok()?;
+                Some((Short::exact(sid)?, handshake))
+            }) {
                 Some((sid, handshake)) => {
                     let upgrade = handshake.upgrade;
                     self.sid = sid;

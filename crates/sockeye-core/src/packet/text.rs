@@ -54,6 +54,14 @@ impl<'a> Text<'a> {
         self.raw.is_empty()
     }
 
+    /// Bytes that the unescaped text takes. Walks over it.
+    pub fn len_utf8(&self) -> usize {
+        match self.as_plain() {
+            Some(plain) => plain.len(),
+            None => self.chars().map(char::len_utf8).sum(),
+        }
+    }
+
     /// The characters of the text, unescaped.
     #[inline]
     pub fn chars(&self) -> TextChars<'a> {
@@ -414,6 +422,7 @@ mod tests {
         for (raw, plain) in CASES {
             let text = Text::from_raw(raw);
             let mut out = [0; 32];
+            assert_eq!(text.len_utf8(), plain.len());
             assert_eq!(text.copy_to(&mut out), Some(*plain));
             assert_eq!(text.copy_to(&mut out[..plain.len()]), Some(*plain));
             if !plain.is_empty() {

@@ -45,6 +45,73 @@ pub(crate) fn as_u64(raw: &str) -> Option<u64> {
     })
 }
 
+/// A number of something that is counted, however it is written: `300`, `300.0`, `3e2`, and any of them as text (`"300"`), because servers
+/// write all of these and JavaScript reads them alike. Fractions are cut off, what does not fit is [`u64::MAX`]. `None` for what is no
+/// number, and below zero.
+pub(crate) fn as_count(raw: &str) -> Option<u64> {
+    let text = match raw.strip_prefix('"') {
+        Some(text) => text.strip_suffix('"')?.trim_ascii(),
+        None => raw,
+    };
+    // In a text there may be anything.
+    if super::check_value(text.as_bytes()) != Ok(super::Kind::Number) {
+        return None;
+    }
+    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = || whole.bytes().chain(fraction.bytes());
+    if digits().all(|digit| matches!(digit, b'-' | b'0')) {
+        return Some(0);
+    }
+    if whole.starts_with('-') {
+        return None;
+    }
+    // An exponent that does not even fit here cannot be made good by digits.
+    let shift: i32 = match exponent.parse() {
+        Ok(shift) => shift,
+        Err(_) if exponent.starts_with('-') => return Some(0),
+        Err(_) => return Some(u64::MAX),
+    };
+    let places = i64::try_from(whole.len()).ok()? + i64::from(shift);
+    let zeroes = core::iter::repeat(b'0');
+    let mut sum = 0u64;
+    for digit in digits()
+        .chain(zeroes)
+        .take(places.clamp(0, 1 << 20) as usize)
+    {
+        let next = sum
+            .checked_mul(10)
+            .and_then(|sum| sum.checked_add(u64::from(digit - b'0')));
+        match next {
+            Some(next) => sum = next,
+            None => return Some(u64::MAX),
+        }
+    }
+    // More leading zeroes than that do not occur.
+    Some(sum)
+}
+
+/// Why [`read_text_into`] gives no text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TextError {
+    /// The value is no string.
+    NotText,
+    /// The text takes so many bytes.
+    // Without `alloc` nobody can make room for it.
+    #[cfg_attr(not(feature = "alloc"), allow(dead_code))]
+    TooLong { needed: usize },
+}
+
+/// Writes the text of a valid JSON string, given with its quotes, to the front of `out`. Lone halves of surrogate pairs become U+FFFD.
+pub(crate) fn read_text_into<'o>(raw: &str, out: &'o mut [u8]) -> Result<&'o str, TextError> {
+    let text = as_str(raw).ok_or(TextError::NotText)?;
+    let needed = text.len_utf8();
+    if needed > out.len() {
+        return Err(TextError::TooLong { needed });
+    }
+    text.copy_to(out).ok_or(TextError::NotText)
+}
+
 /// A string.
 pub(crate) fn as_str(raw: &str) -> Option<Text<'_>> {
     let inner = raw.strip_prefix('"')?.strip_suffix('"')?;

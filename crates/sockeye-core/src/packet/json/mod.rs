@@ -11,7 +11,8 @@ mod scan;
 pub(in crate::packet) mod write;
 
 pub(crate) use fields::{
-    ArrayItems, array_items, as_str, as_u64, canonical_placeholder, check_placeholders, field,
+    ArrayItems, array_items, as_count, as_str, as_u64, canonical_placeholder, check_placeholders,
+    field, read_text_into,
 };
 use scan::Fault;
 pub(crate) use scan::{is_plain, short_string};

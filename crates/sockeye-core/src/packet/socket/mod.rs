@@ -236,7 +236,7 @@ pub(crate) struct Parsed {
     pub(crate) name: Span,
     /// The comma after the name, if arguments follow.
     pub(crate) comma: u32,
-    /// The last argument's content if it is a string without an escape: a recovery offset (A9 item 99).
+    /// The inside of the last argument if it is a string, still escaped: a recovery offset, which goes back to the server as it came.
     pub(crate) last_text: Span,
 }
 
@@ -383,11 +383,7 @@ fn event(packet: &mut Parsed, text: &str) -> Result<(), PacketError> {
     if let Some(comma) = scan.rest {
         packet.comma = base + comma;
         let last = &json[scan.last.start as usize..scan.last.end as usize];
-        if last.len() >= 2
-            && last[0] == b'"'
-            && last.len() <= crate::limits::ID_LEN + 2
-            && !last.contains(&b'\\')
-        {
+        if last.len() >= 2 && last[0] == b'"' {
             packet.last_text = Span {
                 start: base + scan.last.start + 1,
                 end: base + scan.last.end - 1,

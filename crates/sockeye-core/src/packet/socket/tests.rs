@@ -210,6 +210,10 @@ fn finds_name_arguments_and_offset() {
     assert_eq!(p.name.of(text), r#"e\"v"#);
     assert_eq!(&text[p.comma as usize..], r#",{"a":[1,2]},"off-1"]"#);
     assert_eq!(p.last_text.of(text), "off-1");
+    // Whatever its length and its escapes: it is for others to say what they can keep.
+    let long = std::format!(r#"2["e",1,"{}\u003d\/"]"#, "x".repeat(300));
+    let p = parse(&long, 10).unwrap();
+    assert_eq!(p.last_text.of(&long), &long[9..long.len() - 2]);
     let p = parse(r#"2["only name"]"#, 10).unwrap();
     assert_eq!((p.comma, p.last_text.is_empty()), (0, true));
 }
