@@ -42,6 +42,17 @@ pub(crate) fn encode_step(bytes: &[u8], out: &mut [u8]) -> usize {
     BASE64.encode_slice(bytes, out).unwrap_or(0)
 }
 
+/// Encodes as much of `src`, from byte `at` on, as fits `out`: so many bytes, and so many characters. The text can be written in pieces
+/// of any size of at least four characters, one after the other: only the last piece is padded.
+// The outbox is to fill whole writes with it.
+#[allow(dead_code)]
+pub(crate) fn encode_into(src: &[u8], at: usize, out: &mut [u8]) -> (usize, usize) {
+    let left = src.get(at..).unwrap_or_default();
+    let taken = left.len().min(out.len() / 4 * 3);
+    let written = BASE64.encode_slice(&left[..taken], out).unwrap_or(0);
+    (taken, written)
+}
+
 /// The length of `n` bytes in base64 with padding.
 pub(crate) const fn encoded_len(n: usize) -> usize {
     n.div_ceil(3) * 4
@@ -67,6 +78,40 @@ mod tests {
             let n = decode_in_place(&mut text).unwrap();
             assert_eq!(text[..n], bytes[..]);
         }
+        assert_eq!(decode_in_place(&mut Vec::from(*b"AQIDBA")), Some(4));
+    }
+
+    #[test]
+    fn pieces_of_any_size_give_the_same_text() {
+        for len in 0..100usize {
+            let bytes: Vec<u8> = (0..len).map(|i| (i * 11) as u8).collect();
+            let mut whole = std::vec![0; encoded_len(len)];
+            assert_eq!(encode_into(&bytes, 0, &mut whole), (len, whole.len()));
+            for room in 4..=140 {
+                let (mut text, mut at) = (Vec::new(), 0);
+                while at < len {
+                    let mut out = std::vec![0; room];
+                    let (taken, written) = encode_into(&bytes, at, &mut out);
+                    assert!(
+                        taken > 0 && written <= room,
+                        "{len} bytes in pieces of {room}"
+                    );
+                    assert!(
+                        at + taken == len || written > room - 4,
+                        "no room is left unused"
+                    );
+                    text.extend_from_slice(&out[..written]);
+                    at += taken;
+                }
+                assert_eq!(text, whole, "{len} bytes in pieces of {room}");
+            }
+        }
+        assert_eq!(encode_into(b"abc", 0, &mut [0; 3]), (0, 0));
+        assert_eq!(encode_into(b"abc", 4, &mut [0; 8]), (0, 0));
+    }
+
+    #[test]
+    fn base64_that_is_none_is_refused() {
         assert_eq!(decode_in_place(&mut Vec::from(*b"AQIDBA")), Some(4));
         assert_eq!(decode_in_place(&mut Vec::from(*b"AQID*A==")), None);
         let mut split = Vec::from(*b"AQ==");

@@ -1,7 +1,8 @@
 //! HTTP/1.1, the client's half: reads one response at a time (RFC 9112).
 //!
 //! The head is read line by line inside the receive area, so that its size does not matter: only lines of interest
-//! must fit, others are skipped. Body bytes join the area's message; how far is for the caller to say.
+//! must fit, others are skipped as they arrive, and so is everything between the chunks of a body. Like this there is always
+//! room to read on. Body bytes join the area's message; how far is for the caller to say.
 
 use core::fmt;
 
@@ -46,12 +47,28 @@ enum Body {
     Length(u64),
     /// Bytes left of the current chunk.
     Chunk(u64),
-    /// The line end behind a chunk.
-    ChunkEnd,
-    ChunkSize,
-    Trailer,
+    /// The line end behind a chunk; `true` in the middle of it.
+    ChunkEnd(bool),
+    /// In the line of a chunk's size, which is so much as far as it has been read.
+    ChunkSize(u64, SizeLine),
+    /// In the trailer; `true` when the line has begun.
+    Trailer(bool),
     UntilClose,
 }
+
+/// How far the line of a chunk's size has been read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SizeLine {
+    Begin,
+    Digits,
+    /// Blanks behind the digits.
+    Blanks,
+    Extension,
+    LineEnd,
+}
+
+/// Bytes of the line of a chunk's size: a client reads no extensions, but they have to end some time.
+const SIZE_LINE_LIMIT: u32 = 4096;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -84,6 +101,8 @@ pub(crate) struct HttpDecoder {
     /// A line longer than the area is being skipped.
     skipping: bool,
     head_bytes: usize,
+    /// Bytes of the current line of a chunk's size.
+    size_line: u32,
     length: Option<u64>,
     chunked: bool,
     http10: bool,
@@ -100,6 +119,10 @@ pub(crate) struct HttpDecoder {
     /// An extension or protocol that was not offered would be a violation; the caller checks `extensions`.
     pub(crate) extensions: bool,
     pub(crate) html: bool,
+    /// A `Set-Cookie` was skipped because its line is longer than the area: to be told.
+    // The engine is to tell it.
+    #[allow(dead_code)]
+    pub(crate) cookie_skipped: bool,
 }
 
 impl HttpDecoder {
@@ -109,6 +132,7 @@ impl HttpDecoder {
             body: Body::None,
             skipping: false,
             head_bytes: 0,
+            size_line: 0,
             length: None,
             chunked: false,
             http10: false,
@@ -120,6 +144,7 @@ impl HttpDecoder {
             accept: Short::EMPTY,
             extensions: false,
             html: false,
+            cookie_skipped: false,
         }
     }
 
@@ -146,12 +171,13 @@ impl HttpDecoder {
             match self.state {
                 State::Status => {
                     let Some(len) = self.line(rx)? else {
+                        if self.skipping {
+                            // The reason is long, and the rest of the line is skipped as if it were a header.
+                            self.state = State::Headers;
+                        }
                         return Ok(Step::Wait);
                     };
                     let line = trim(&rx.stream()[..len]);
-                    if self.skipping {
-                        return Err(HttpError::StatusLine);
-                    }
                     if line.is_empty() && self.head_bytes <= 2 {
                         self.end_line(rx, len);
                         continue;
@@ -204,7 +230,7 @@ impl HttpDecoder {
         if let Body::Length(left) | Body::Chunk(left) = &mut self.body {
             *left = left.saturating_sub(n as u64);
             if *left == 0 && matches!(self.body, Body::Chunk(_)) {
-                self.body = Body::ChunkEnd;
+                self.body = Body::ChunkEnd(false);
             }
         }
     }
@@ -218,12 +244,31 @@ impl HttpDecoder {
             return Err(HttpError::Head);
         }
         if rx.is_full() {
-            self.skipping = true;
+            if !core::mem::replace(&mut self.skipping, true) {
+                self.skip(rx.stream())?;
+            }
             let n = rx.stream().len();
             self.head_bytes += n;
             rx.consume(n);
         }
         Ok(None)
+    }
+
+    /// Looks at the front of a line that is longer than the area.
+    #[cold]
+    fn skip(&mut self, front: &[u8]) -> Result<(), HttpError> {
+        if self.state == State::Status {
+            // Up to the blank behind the status; what follows is for people.
+            return self.status_line(front.get(..13).unwrap_or(front));
+        }
+        let name = front.split(|b| *b == b':').next().unwrap_or_default();
+        let framing = ["content-length", "transfer-encoding", "content-encoding"];
+        if framing.iter().any(|wanted| same(name, wanted)) {
+            // Without it the body would be misread.
+            return Err(HttpError::Head);
+        }
+        self.cookie_skipped |= POLLING && same(name, "set-cookie");
+        Ok(())
     }
 
     fn end_line(&mut self, rx: &mut RxBuf<'_>, len: usize) {
@@ -317,7 +362,11 @@ impl HttpDecoder {
             Body::None
         } else if self.chunked {
             // Without polling nothing is read but a refusal: its status has to do.
-            if POLLING { Body::ChunkSize } else { Body::None }
+            if POLLING {
+                Body::ChunkSize(0, SizeLine::Begin)
+            } else {
+                Body::None
+            }
         } else if let Some(n) = self.length {
             Body::Length(n)
         } else {
@@ -331,7 +380,9 @@ impl HttpDecoder {
             let available = rx.stream().len();
             match self.body {
                 Body::None | Body::Length(0) => return Ok(Step::End),
-                Body::Chunk(_) | Body::ChunkEnd | Body::ChunkSize | Body::Trailer if !POLLING => {
+                Body::Chunk(_) | Body::ChunkEnd(_) | Body::ChunkSize(..) | Body::Trailer(_)
+                    if !POLLING =>
+                {
                     return Ok(Step::End);
                 }
                 Body::Length(left) | Body::Chunk(left) => {
@@ -345,59 +396,68 @@ impl HttpDecoder {
                         Step::Body { n: available }
                     });
                 }
-                Body::ChunkEnd => match rx.stream() {
-                    [b'\r', b'\n', ..] => {
-                        rx.consume(2);
-                        self.body = Body::ChunkSize;
-                    }
-                    [b'\n', ..] => {
-                        rx.consume(1);
-                        self.body = Body::ChunkSize;
-                    }
-                    [] | [b'\r'] => return Ok(Step::Wait),
-                    _ => return Err(HttpError::Chunk),
-                },
-                Body::ChunkSize => {
-                    let stream = rx.stream();
-                    let Some(end) = stream.iter().position(|b| *b == b'\n') else {
-                        // 16 hex digits and a short extension are plenty.
-                        return if available > 256 {
-                            Err(HttpError::Chunk)
-                        } else {
-                            Ok(Step::Wait)
-                        };
-                    };
-                    let line = trim(&stream[..end]);
-                    let size = line
-                        .split(|b| *b == b';')
-                        .next()
-                        .unwrap_or_default()
-                        .trim_ascii();
-                    let size = core::str::from_utf8(size)
-                        .ok()
-                        .filter(|s| s.bytes().all(|b| b.is_ascii_hexdigit()))
-                        .and_then(|s| u64::from_str_radix(s, 16).ok())
-                        .ok_or(HttpError::Chunk)?;
-                    rx.consume(end + 1);
-                    self.body = if size == 0 {
-                        Body::Trailer
-                    } else {
-                        Body::Chunk(size)
-                    };
-                }
-                Body::Trailer => {
-                    let Some(len) = self.line(rx)? else {
-                        return Ok(Step::Wait);
-                    };
-                    let empty = trim(&rx.stream()[..len]).is_empty() && !self.skipping;
-                    self.skipping = false;
-                    self.end_line(rx, len);
-                    if empty {
-                        self.body = Body::None;
-                    }
+                _ if available == 0 => return Ok(Step::Wait),
+                Body::ChunkEnd(_) | Body::ChunkSize(..) | Body::Trailer(_) => {
+                    let taken = self.between_chunks(rx.stream())?;
+                    rx.consume(taken);
                 }
             }
         }
+    }
+
+    /// Takes what is no body out of the front of a chunked one, byte by byte as it arrives: so many bytes.
+    fn between_chunks(&mut self, stream: &[u8]) -> Result<usize, HttpError> {
+        for (at, byte) in stream.iter().enumerate() {
+            self.body = match (self.body, *byte) {
+                (Body::ChunkEnd(false), b'\r') => Body::ChunkEnd(true),
+                (Body::ChunkEnd(_), b'\n') => {
+                    self.size_line = 0;
+                    Body::ChunkSize(0, SizeLine::Begin)
+                }
+                (Body::ChunkSize(size, line), byte) => self.size_line(size, line, byte)?,
+                (Body::Trailer(false), b'\n') => Body::None,
+                (Body::Trailer(begun), byte) => {
+                    self.head_bytes += 1;
+                    if self.head_bytes > HEAD_LIMIT {
+                        return Err(HttpError::Head);
+                    }
+                    Body::Trailer(byte != b'\n' && (begun || byte != b'\r'))
+                }
+                (Body::ChunkEnd(_), _) => return Err(HttpError::Chunk),
+                _ => return Ok(at),
+            };
+        }
+        Ok(stream.len())
+    }
+
+    /// One byte of the line of a chunk's size.
+    fn size_line(&mut self, size: u64, line: SizeLine, byte: u8) -> Result<Body, HttpError> {
+        self.size_line += 1;
+        if self.size_line > SIZE_LINE_LIMIT {
+            return Err(HttpError::Chunk);
+        }
+        let digit = char::from(byte).to_digit(16);
+        Ok(match (line, byte) {
+            (SizeLine::Begin, b' ' | b'\t') => Body::ChunkSize(0, line),
+            (SizeLine::Begin, b'\n') => return Err(HttpError::Chunk),
+            (_, b'\n') if size == 0 => Body::Trailer(false),
+            (_, b'\n') => Body::Chunk(size),
+            (SizeLine::Extension, _) => Body::ChunkSize(size, line),
+            (SizeLine::Begin | SizeLine::Digits, _) if let Some(digit) = digit => {
+                let size = size.checked_mul(16).ok_or(HttpError::Chunk)? + u64::from(digit);
+                Body::ChunkSize(size, SizeLine::Digits)
+            }
+            (SizeLine::Digits | SizeLine::Blanks, b';') => {
+                Body::ChunkSize(size, SizeLine::Extension)
+            }
+            (SizeLine::Digits | SizeLine::Blanks, b' ' | b'\t') => {
+                Body::ChunkSize(size, SizeLine::Blanks)
+            }
+            (SizeLine::Digits | SizeLine::Blanks, b'\r') => {
+                Body::ChunkSize(size, SizeLine::LineEnd)
+            }
+            _ => return Err(HttpError::Chunk),
+        })
     }
 }
 

@@ -143,3 +143,44 @@ fn headers_and_masks() {
     assert_eq!(&key(b"the sample nonce"), b"dGhlIHNhbXBsZSBub25jZQ==");
     let _ = size_of::<Memory<'_>>();
 }
+
+/// A message of the server: how long its fragments are, and how long the control frames after each.
+fn messages() -> impl proptest::prelude::Strategy<Value = Vec<Vec<(usize, usize)>>> {
+    use proptest::collection::vec;
+    vec(vec((0usize..200, 0usize..=126), 1..5), 1..6)
+}
+
+proptest::proptest! {
+    /// In every area there is always room to read on; a message arrives whole wherever it fits beside a control frame, and is
+    /// said to be skipped otherwise.
+    #[test]
+    fn there_is_always_room_to_read_on(messages in messages(), room in 160usize..900, piece in 1usize..300) {
+        let (mut wire, mut controls) = (Vec::new(), 0);
+        for fragments in &messages {
+            for (i, (len, control)) in fragments.iter().enumerate() {
+                let opcode = if i == 0 { BINARY } else { CONTINUATION };
+                let fin = if i + 1 == fragments.len() { 0x80 } else { 0 };
+                wire.extend(frame(fin | opcode, &std::vec![7; *len]));
+                // None, or a ping of up to the 125 bytes that are allowed.
+                if let Some(len) = control.checked_sub(1) {
+                    wire.extend(frame(0x80 | PING, &std::vec![1; len]));
+                    controls += 1;
+                }
+            }
+        }
+        let got = decode(&wire, piece, room).unwrap();
+        proptest::prop_assert_eq!(got.iter().filter(|(kind, _)| *kind == 'p').count(), controls);
+        let data: Vec<_> = got.iter().filter(|(kind, _)| *kind != 'p').collect();
+        proptest::prop_assert_eq!(data.len(), messages.len());
+        for ((kind, bytes), fragments) in data.into_iter().zip(&messages) {
+            let len: usize = fragments.iter().map(|(len, _)| len).sum();
+            if *kind == 's' {
+                let told = len.to_string().into_bytes();
+                proptest::prop_assert_eq!(bytes, &told);
+                proptest::prop_assert!(len + 160 > room, "{} bytes fit {}", len, room);
+            } else {
+                proptest::prop_assert_eq!(bytes.len(), len);
+            }
+        }
+    }
+}

@@ -108,6 +108,99 @@ fn bad_responses_are_refused() {
     ] {
         assert_eq!(read(wire.as_bytes(), 3, 512), Err(error), "{wire}");
     }
+    for size in [
+        "",
+        "g",
+        "1x",
+        "1 2",
+        "1\r2",
+        "-1",
+        "11111111111111111",
+        ";x",
+    ] {
+        let wire = std::format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{size}\r\n");
+        for piece in [1, 512] {
+            let result = read(wire.as_bytes(), piece, 512);
+            assert_eq!(result, Err(HttpError::Chunk), "{size}");
+        }
+    }
+    let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let endless = [chunked.as_bytes(), b"1;", &[b'a'; 100_000]].concat();
+    assert_eq!(read(&endless, 999, 512), Err(HttpError::Chunk));
+    let endless = [chunked.as_bytes(), b"0\r\n", &[b'a'; 100_000]].concat();
+    assert_eq!(read(&endless, 999, 512), Err(HttpError::Head));
+    // A length that cannot be read is not passed over.
+    let wire = std::format!(
+        "HTTP/1.1 200 OK\r\nContent-Length:{}5\r\n\r\nhello",
+        " ".repeat(200)
+    );
+    assert_eq!(read(wire.as_bytes(), 9, 128), Err(HttpError::Head));
     let endless = ["HTTP/1.1 200 OK\r\n".as_bytes(), &[b'a'; 100_000]].concat();
     assert_eq!(read(&endless, 999, 512), Err(HttpError::Head));
+}
+
+/// The smallest area: that of the POST link in the smallest storage.
+const LEAST: usize = 128;
+
+proptest::proptest! {
+    /// Whatever is long (reasons, header lines, chunk extensions, trailers), and however small the area is: there is always room to
+    /// read on, and the response is the same.
+    #[test]
+    fn there_is_always_room_to_read_on(
+        room in LEAST..600,
+        piece in 1usize..300,
+        reason in 0usize..400,
+        header in 0usize..700,
+        chunks in proptest::collection::vec((1usize..300, 0usize..600), 0..5),
+        trailer in 0usize..700,
+    ) {
+        let mut wire = std::format!("HTTP/1.1 200 {}\r\n", "r".repeat(reason));
+        wire += &std::format!("X-Long: {}\r\nTransfer-Encoding: chunked\r\n\r\n", "h".repeat(header));
+        let mut body = Vec::new();
+        for (len, extension) in &chunks {
+            let extension = if *extension > 0 { std::format!(" ;{}", "e".repeat(*extension)) } else { String::new() };
+            wire += &std::format!("{len:x}{extension}\r\n{}\r\n", "b".repeat(*len));
+            body.resize(body.len() + len, b'b');
+        }
+        wire += &std::format!("0\r\n{}\r\n\r\n", std::format!("T: {}", "t".repeat(trailer)));
+        let once = read(wire.as_bytes(), piece, room).unwrap();
+        proptest::prop_assert_eq!(&once, &[(200, body, true)]);
+        let twice = read(wire.repeat(2).as_bytes(), piece, room).unwrap();
+        proptest::prop_assert_eq!(twice, [once.clone(), once].concat());
+    }
+}
+
+#[test]
+fn a_cookie_that_does_not_fit_is_noticed() {
+    for (len, skipped) in [(20, false), (LEAST * 2, true)] {
+        let wire = std::format!(
+            "HTTP/1.1 200 OK\r\nset-Cookie: {}\r\nContent-Length: 0\r\n\r\n",
+            "c".repeat(len)
+        );
+        let (mut area, mut rest) = ([0u8; LEAST], wire.as_bytes());
+        let mut rx = RxBuf::for_test(&mut area);
+        let mut http = HttpDecoder::new();
+        let mut shown = 0;
+        loop {
+            match http.step(&mut rx).unwrap() {
+                Step::Wait => {
+                    let space = rx.space();
+                    let n = rest.len().min(space.len());
+                    space[..n].copy_from_slice(&rest[..n]);
+                    rx.filled(n);
+                    rest = &rest[n..];
+                }
+                Step::Header { .. } => {
+                    shown += 1;
+                    http.header_done(&mut rx);
+                }
+                Step::Head | Step::Body { .. } => {}
+                Step::End => break,
+            }
+        }
+        assert_eq!(
+            (shown, http.cookie_skipped),
+            (usize::from(!skipped), skipped)
+        );
+    }
 }
