@@ -9,7 +9,7 @@ pub(crate) mod payload;
 pub(crate) mod socket;
 mod text;
 
-pub use args::{Args, ArgsError, FromArgs};
+pub use args::{Args, ArgsError, FromArgs, read_json};
 pub use attachments::{Attachments, AttachmentsIter};
 #[cfg(feature = "alloc")]
 pub use json::write::{Bin, encode_args_to_vec};

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use serde::Deserialize;
 
 use crate::packet::attachments::Attachments;
-use crate::packet::json::read::JsonDe;
+use crate::packet::json::read::{DecodeError, JsonDe};
 use crate::packet::json::{self, ArrayItems};
 use crate::packet::text::{Reason, Text};
 
@@ -59,6 +59,24 @@ impl fmt::Display for ArgsError {
 
 impl core::error::Error for ArgsError {}
 
+/// Decodes one JSON value as arguments are decoded: for JSON that came with a packet outside of its arguments, such as the data of a refusal.
+/// Everything that JavaScript sends can be read; see [`Args`].
+///
+/// ```
+/// # use sockeye_core::packet::read_json;
+/// let (code, who): (u32, &str) = read_json(r#"[7, "me"]"#)?;
+/// assert_eq!((code, who), (7, "me"));
+/// # Ok::<(), sockeye_core::packet::Reason>(())
+/// ```
+///
+/// # Errors
+/// What is wrong with the text, or why its value does not fit the type.
+pub fn read_json<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, Reason> {
+    json::check_value(json.as_bytes()).map_err(Reason::new)?;
+    let mut de = JsonDe::new(json, 0, Attachments::EMPTY);
+    T::deserialize(&mut de).map_err(DecodeError::into_reason)
+}
+
 /// Checks that `json` is one array all of whose placeholders have an attachment.
 pub(super) fn check(json: &str, attachments: usize) -> Result<(), ArgsError> {
     if let Err(error) = json::scan_array(json.as_bytes()) {
@@ -101,10 +119,13 @@ pub(super) fn check(json: &str, attachments: usize) -> Result<(), ArgsError> {
 /// [`Text`], or (`alloc`) `String` or `Cow<str>`. Without `alloc`, types that copy a string (such as `heapless::String`) take escaped
 /// strings up to 256 bytes.
 ///
-/// Binary values are read by `Bin` (`alloc`), [`BinRef`](super::BinRef), `&[u8]`, and any type that asks for bytes (`serde_bytes`,
-/// `bytes::Bytes`), at any depth. `serde_json::Value` shows their placeholders as they were sent, except where serde buffers a value first
-/// (untagged and internally tagged enums, and what `#[serde(flatten)]` collects): there it fails, and types that take bytes do not. (A `String`
-/// takes bytes too: in an untagged enum the binary variant comes first.)
+/// Binary values are read by `Bin` and `Value` (`alloc`), [`BinRef`](super::BinRef), `&[u8]`, and any type that asks for bytes
+/// (`serde_bytes`, `bytes::Bytes`), at any depth. A type that cannot hold them, such as `Vec<u8>`, `serde_json::Value` or a struct, is an
+/// error. (A `String` takes bytes where serde buffers a value first: in an untagged enum the binary variant comes first.)
+///
+/// Half of a surrogate pair, which JavaScript sends when it cuts an emoji in two, is read as U+FFFD. A number that no `f64` (or `f32`) can
+/// hold, such as `1e400`, is an error where one is asked for; types that take any value see an infinite one, as JavaScript does.
+/// [`raw`](Self::raw) shows every argument as it came.
 #[derive(Debug, Clone, Copy)]
 pub struct Args<'a> {
     /// A valid array from bracket to bracket.
@@ -262,7 +283,8 @@ impl PartialEq for Args<'_> {
     }
 }
 
-/// The types that a whole list of arguments decodes into: tuples of up to twelve, and (`alloc`) `Vec<serde_json::Value>`.
+/// The types that a whole list of arguments decodes into: tuples of up to twelve, and (`alloc`) a `Vec` of all arguments, however many, as of
+/// one type (`Vec<Value>`).
 ///
 /// ```
 /// # use sockeye_core::packet::{Args, Attachments, FromArgs};
@@ -298,7 +320,7 @@ impl<'a> FromArgs<'a> for Args<'a> {
 }
 
 #[cfg(feature = "alloc")]
-impl<'a> FromArgs<'a> for Vec<serde_json::Value> {
+impl<'a, T: Deserialize<'a>> FromArgs<'a> for Vec<T> {
     fn from_args(args: &mut Args<'a>) -> Result<Self, ArgsError> {
         let mut values = Self::new();
         while ArrayItems::resume(args.json, args.at).seek().is_some() {

@@ -441,6 +441,59 @@ fn json_text_can_be_asked_for() {
     );
 }
 
+/// Half an emoji and numbers beyond every float, as JavaScript sends them: one odd value does not change the others.
+#[test]
+fn odd_values_are_read_alike_everywhere() {
+    let odd = r#"[1,"cut \ud83d",{"a":2},1e400,-1e400,1e39,0.1e999]"#;
+    let args = args(odd);
+    let (first, text, map) = args.parse::<(u8, Text<'_>, Map<&str, u8>)>().unwrap();
+    assert_eq!(
+        (first, text.chars().last(), map.0.as_slice()),
+        (1, Some('\u{fffd}'), &[("a", 2)][..])
+    );
+    assert_eq!(args.raw(3), Some("1e400"));
+    #[cfg(feature = "alloc")]
+    {
+        let values = args.parse::<Vec<serde_json::Value>>().unwrap();
+        assert_eq!(values.len(), 7);
+        assert_eq!(values[1], "cut \u{fffd}");
+        assert_eq!(values[2]["a"], 2);
+        assert!(values[3].is_null() && values[4].is_null());
+        assert_eq!(values[5], 1e39);
+    }
+    for n in [3, 4, 6] {
+        let json = format!("[{}]", args.raw(n).unwrap());
+        let error = one_of::<f64>(&json);
+        assert!(error.contains(args.raw(n).unwrap()), "{error}");
+        assert!(error.contains("expected f64"), "{error}");
+        #[cfg(feature = "alloc")]
+        assert!(error.ends_with("which is out of range"), "{error}");
+        one_of::<f32>(&json);
+        one_of::<Option<f64>>(&json);
+        one_of::<i64>(&json);
+        one_of::<u128>(&json);
+        #[cfg(feature = "alloc")]
+        one_of::<Untagged>(&json);
+    }
+    one_of::<f32>("[1e39]");
+    one_of::<f32>("[400000000000000000000000000000000000000]");
+    assert_eq!(one::<f32>("[3.4e38]"), Ok(3.4e38));
+    assert_eq!(one::<f64>("[1e39]"), Ok(1e39));
+    assert_eq!(one::<f64>("[1e-400]"), Ok(0.0));
+
+    #[cfg(feature = "alloc")]
+    #[derive(Deserialize, Debug)]
+    #[serde(untagged)]
+    enum Untagged {
+        #[allow(dead_code)]
+        Number(f64),
+    }
+
+    fn one_of<'a, T: Deserialize<'a> + fmt::Debug>(json: &'a str) -> String {
+        one::<T>(json).expect_err(json)
+    }
+}
+
 mod binary;
 
 #[cfg(feature = "alloc")]

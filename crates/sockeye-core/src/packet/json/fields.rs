@@ -212,6 +212,42 @@ pub(crate) fn canonical_placeholder(json: &[u8]) -> Option<(usize, &[u8])> {
     }
 }
 
+/// Whether the object at the front of a valid text is a placeholder, as far as can be told without a walk over nested values: each level of
+/// a deep text would be walked over anew. Objects whose mark stands behind nested values are none.
+pub(crate) fn is_placeholder(json: &str) -> bool {
+    let b = json.as_bytes();
+    if canonical_placeholder(b).is_some() {
+        return true;
+    }
+    let mut at = skip_space(b, 1);
+    while b.get(at) == Some(&b'"') {
+        let Some(end) = skip_string(b, at + 1) else {
+            return false;
+        };
+        let key = &b[at + 1..end - 1];
+        at = skip_space(b, end);
+        if b.get(at) != Some(&b':') {
+            return false;
+        }
+        at = skip_space(b, at + 1);
+        let value = b.get(at..).unwrap_or_default();
+        if key_is(key, "_placeholder") {
+            return value.starts_with(b"true");
+        }
+        if let [b'{' | b'[', ..] = value {
+            return false;
+        }
+        let Ok(end) = skip_value(b, at) else {
+            return false;
+        };
+        at = skip_space(b, end);
+        if b.get(at) == Some(&b',') {
+            at = skip_space(b, at + 1);
+        }
+    }
+    false
+}
+
 /// Whether all placeholders are good and canonical: a look for their text is enough. `false` says nothing.
 fn canonical(json: &[u8], attachments: usize) -> bool {
     let mut rest = json;

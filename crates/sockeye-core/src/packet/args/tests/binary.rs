@@ -57,12 +57,6 @@ fn placeholders_in_any_order_and_form() {
         three.parse(),
         Ok((BinRef(b"ccc"), BinRef(b"a"), BinRef(b"bb")))
     );
-    #[cfg(feature = "alloc")]
-    assert_eq!(
-        three.parse::<(serde_json::Value,)>().unwrap().0["num"],
-        2,
-        "a Value shows the placeholder"
-    );
     assert_eq!(
         Args::new(r#"[[{"_placeholder":true,"num":3}]]"#, attachments),
         Err(ArgsError::Placeholder)
@@ -157,6 +151,11 @@ fn what_is_not_binary_is_refused_clearly() {
     );
     assert_eq!(one::<Option<BinRef<'_>>>("[null]"), Ok(None));
     let bytes = records(&[b"a"]);
+    let way = if cfg!(feature = "alloc") {
+        "binary data (read it as Bin, or in a Value)"
+    } else {
+        "a BinRef"
+    };
     let mut binary = Args::new(
         r#"[{"_placeholder":true,"num":0},{"_placeholder":true,"num":0}]"#,
         Attachments::new(&bytes, 1),
@@ -164,10 +163,80 @@ fn what_is_not_binary_is_refused_clearly() {
     .unwrap();
     assert_eq!(
         format!("{}", binary.next::<u32>().unwrap_err()),
-        "argument 0: expected u32, found binary data"
+        format!("argument 0: expected u32, found {way}")
     );
     assert_eq!(
         format!("{}", binary.next::<&str>().unwrap_err()),
-        "argument 1: expected a borrowed string, found binary data"
+        format!("argument 1: expected a borrowed string, found {way}")
     );
+}
+
+/// Whoever does not ask for bytes is told what would take them, and never gets a placeholder, a list of numbers or defaults.
+#[test]
+fn types_that_cannot_hold_binary_say_so_and_name_the_way() {
+    #[derive(Deserialize, Debug)]
+    struct Defaults {
+        #[allow(dead_code)]
+        value: Option<u8>,
+    }
+    let bytes = records(&[b"a"]);
+    let attachments = Attachments::new(&bytes, 1);
+    for json in [
+        r#"[{"_placeholder":true,"num":0}]"#,
+        r#"[{ "num" : 0, "_placeholder" : true }]"#,
+    ] {
+        let args = Args::new(json, attachments).unwrap();
+        let way = if cfg!(feature = "alloc") {
+            "Bin, or in a Value"
+        } else {
+            "BinRef"
+        };
+        let told = |error: ArgsError| {
+            let error = format!("{error}");
+            assert!(error.contains(way), "{error}");
+        };
+        told(args.parse::<(List<u8>,)>().unwrap_err());
+        told(args.parse::<(&str,)>().unwrap_err());
+        told(args.parse::<(Defaults,)>().unwrap_err());
+        told(args.parse::<(Map<&str, u8>,)>().unwrap_err());
+        told(args.parse::<(u8,)>().unwrap_err());
+        #[cfg(feature = "alloc")]
+        {
+            use serde_json::Value;
+            told(args.parse::<(Vec<u8>,)>().unwrap_err());
+            told(args.parse::<(String,)>().unwrap_err());
+            told(args.parse::<(Value,)>().unwrap_err());
+            told(args.parse::<Vec<Value>>().unwrap_err());
+            told(
+                args.parse::<(serde_json::Map<String, Value>,)>()
+                    .unwrap_err(),
+            );
+            let json = format!(r#"[{{"a":[{}]}}]"#, &json[1..json.len() - 1]);
+            let args = Args::new(&json, attachments).unwrap();
+            told(args.parse::<(Value,)>().unwrap_err());
+            // Without attachments it is data like any other.
+            let args = Args::from_checked(&json, Attachments::EMPTY);
+            assert_eq!(args.parse::<(Value,)>().unwrap().0["a"][0]["num"], 0);
+        }
+    }
+}
+
+/// `serde_json::json!` and `to_value` would make a list of numbers of it. Texts do, as they always did.
+#[test]
+#[cfg(feature = "alloc")]
+fn binary_does_not_become_a_list_of_numbers_in_silence() {
+    for error in [
+        serde_json::to_value(Bin::from(b"a")).unwrap_err(),
+        serde_json::to_value(BinRef(b"a")).unwrap_err(),
+        serde_json::to_value(Some([Named {
+            first: Bin::from(b"a"),
+            second: None,
+            third: 3,
+        }]))
+        .unwrap_err(),
+        serde_json::to_value(Map::from([("a", BinRef(b"a"))])).unwrap_err(),
+    ] {
+        assert!(format!("{error}").contains("json!"), "{error}");
+    }
+    assert_eq!(serde_json::to_string(&Bin::from(b"a")).unwrap(), "[97]");
 }

@@ -54,7 +54,7 @@ impl fmt::Display for Found<'_> {
             Unexpected::Other(what) => what,
             Unexpected::Float(_) => "floating point",
             Unexpected::Char(_) => "character",
-            Unexpected::Bytes(_) => "byte array",
+            Unexpected::Bytes(_) => super::BINARY,
             Unexpected::Option => "Option value",
             Unexpected::NewtypeStruct => "newtype struct",
             Unexpected::Seq => "sequence",

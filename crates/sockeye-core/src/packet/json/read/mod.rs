@@ -25,6 +25,12 @@ const SCRATCH: usize = 256;
 
 type Result<T> = core::result::Result<T, DecodeError>;
 
+/// What is found in the place of another type, and what takes it. Short without `alloc`, where a [`Reason`](super::super::Reason) is.
+#[cfg(feature = "alloc")]
+const BINARY: &str = "binary data (read it as Bin, or in a Value)";
+#[cfg(not(feature = "alloc"))]
+const BINARY: &str = "a BinRef";
+
 /// Decodes one value that begins at a given place of a valid JSON text.
 pub(crate) struct JsonDe<'de> {
     json: &'de str,
@@ -172,7 +178,7 @@ impl<'de> JsonDe<'de> {
                 }
             }
             b'[' => Unexpected::Seq,
-            b'{' if self.is_placeholder() => Unexpected::Other("binary data"),
+            b'{' if self.is_placeholder() => Unexpected::Other(BINARY),
             b'{' => Unexpected::Map,
             b't' => Unexpected::Bool(true),
             b'f' => Unexpected::Bool(false),
@@ -197,6 +203,11 @@ impl<'de> JsonDe<'de> {
     fn raw(&self) -> Option<&'de str> {
         let end = json::skip_value(self.json.as_bytes(), self.at).ok()?;
         self.json.get(self.at..end)
+    }
+
+    /// Whether the object here stands for binary data: for those who did not ask for it.
+    fn at_binary(&self) -> bool {
+        self.json.get(self.at..).is_some_and(json::is_placeholder)
     }
 
     fn is_placeholder(&self) -> bool {
@@ -254,7 +265,7 @@ impl<'de> JsonDe<'de> {
 
     #[inline]
     fn map<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value> {
-        if self.peek() != b'{' {
+        if self.peek() != b'{' || !self.attachments.is_empty() && self.at_binary() {
             return self.mismatch(&visitor);
         }
         self.at += 1;
@@ -267,8 +278,8 @@ impl<'de> JsonDe<'de> {
     }
 }
 
-/// Whether `T` is what serde keeps values in that it will look at later: for tagged and untagged enums, and for flattened structs. It can
-/// keep bytes, but could not find the attachment later. Serde has no other mark of it than its name; a test watches over that.
+/// Whether `T` is what serde keeps values in that it will look at later: for tagged and untagged enums, and for flattened structs. What
+/// type will look at them is not known yet. Serde has no other mark of it than its name; a test watches over that.
 fn buffers<T>() -> bool {
     core::any::type_name::<T>().contains("::content::Content")
 }
@@ -346,10 +357,8 @@ impl<'de> Deserializer<'de> for &mut JsonDe<'de> {
         match self.peek() {
             b'"' => self.visit_string(visitor),
             b'-' | b'0'..=b'9' => self.number(visitor),
-            b'{' if buffers::<V::Value>()
-                && !self.attachments.is_empty()
-                && self.is_placeholder() =>
-            {
+            // Types that take anything get the bytes: those that cannot hold them say so.
+            b'{' if !self.attachments.is_empty() && self.at_binary() => {
                 let bytes = self.attachment(&visitor)?;
                 visitor.visit_borrowed_bytes(bytes)
             }
@@ -377,7 +386,8 @@ impl<'de> Deserializer<'de> for &mut JsonDe<'de> {
 
     numbers!(integer: deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64);
     numbers!(integer: deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64);
-    numbers!(number: deserialize_f32 deserialize_f64);
+    numbers!(double: deserialize_f64);
+    numbers!(single: deserialize_f32);
     strings!(deserialize_char deserialize_str deserialize_string deserialize_identifier);
 
     fn deserialize_i128<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {

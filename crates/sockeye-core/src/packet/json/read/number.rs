@@ -1,23 +1,53 @@
 //! Numbers.
-use serde::de::Visitor;
+use serde::de::{Error as _, Expected, Visitor};
 
-use super::{JsonDe, Result, json, malformed};
+use super::{DecodeError, JsonDe, Result, buffers, json, malformed};
+
+// What a number is for.
+const INTEGER: u8 = 0;
+const SINGLE: u8 = 1;
+const DOUBLE: u8 = 2;
+const ANY: u8 = 3;
+
+#[cold]
+fn out_of_range(text: &str, expected: &dyn Expected) -> DecodeError {
+    let (shown, more) = match text.get(..24) {
+        Some(front) => (front, "…"),
+        None => (text, ""),
+    };
+    DecodeError::custom(format_args!(
+        "expected {expected}, found number `{shown}{more}`, which is out of range"
+    ))
+}
 
 impl<'de> JsonDe<'de> {
-    /// A number, at whose first byte we are.
+    /// A number, at whose first byte we are, for a type that takes any value. One that no float can hold is infinite, as in JavaScript: the
+    /// type can see it.
     #[inline]
     pub(super) fn number<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value> {
-        self.any_number::<V, true>(visitor)
+        self.any_number::<V, ANY>(visitor)
+    }
+
+    /// A number for an `f64`, which has to fit it.
+    #[inline]
+    pub(super) fn double<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value> {
+        self.any_number::<V, DOUBLE>(visitor)
+    }
+
+    /// A number for an `f32`, which has to fit it.
+    #[inline]
+    pub(super) fn single<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value> {
+        self.any_number::<V, SINGLE>(visitor)
     }
 
     /// A number without fraction. Kept apart so that reading floats is code only of those who read floats.
     #[inline]
     pub(super) fn integer<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value> {
-        self.any_number::<V, false>(visitor)
+        self.any_number::<V, INTEGER>(visitor)
     }
 
     #[inline]
-    fn any_number<V: Visitor<'de>, const FLOATS: bool>(&mut self, visitor: V) -> Result<V::Value> {
+    fn any_number<V: Visitor<'de>, const WANTED: u8>(&mut self, visitor: V) -> Result<V::Value> {
         let b = self.json.as_bytes();
         let start = self.at;
         let negative = b[start] == b'-';
@@ -30,14 +60,14 @@ impl<'de> JsonDe<'de> {
             at += 1;
         }
         match b.get(at) {
-            _ if at - digits > 9 => return self.long_number::<V, FLOATS>(visitor, negative),
-            Some(b'.') if FLOATS => {
+            _ if at - digits > 9 => return self.long_number::<V, WANTED>(visitor, negative),
+            Some(b'.') if WANTED != INTEGER => {
                 if let Some(value) = self.fraction(at + 1, short) {
                     return visitor.visit_f64(if negative { -value } else { value });
                 }
-                return self.long_number::<V, FLOATS>(visitor, negative);
+                return self.long_number::<V, WANTED>(visitor, negative);
             }
-            Some(b'.' | b'e' | b'E') => return self.long_number::<V, FLOATS>(visitor, negative),
+            Some(b'.' | b'e' | b'E') => return self.long_number::<V, WANTED>(visitor, negative),
             _ => self.at = at,
         }
         if negative && short != 0 {
@@ -75,7 +105,7 @@ impl<'de> JsonDe<'de> {
     }
 
     /// A number that is long, or has an exponent.
-    fn long_number<V: Visitor<'de>, const FLOATS: bool>(
+    fn long_number<V: Visitor<'de>, const WANTED: u8>(
         &mut self,
         visitor: V,
         negative: bool,
@@ -90,14 +120,23 @@ impl<'de> JsonDe<'de> {
                 return visitor.visit_i64(value);
             }
         }
-        if !FLOATS {
+        if WANTED == INTEGER {
             self.at = start;
             return self.mismatch(&visitor);
         }
-        match text.parse() {
-            Ok(value) => visitor.visit_f64(value),
-            Err(_) => Err(malformed()),
+        let Ok(value) = text.parse::<f64>() else {
+            return Err(malformed());
+        };
+        let fits = match WANTED {
+            SINGLE => (value as f32).is_finite(),
+            DOUBLE => value.is_finite(),
+            // What will be made of it is not known: infinite might become anything.
+            _ => value.is_finite() || !buffers::<V::Value>(),
+        };
+        if fits {
+            return visitor.visit_f64(value);
         }
+        Err(out_of_range(text, &visitor))
     }
 
     /// The text of the number at whose first byte we are.
