@@ -8,6 +8,7 @@ pub(crate) mod json;
 pub(crate) mod payload;
 pub(crate) mod socket;
 mod text;
+mod value;
 
 pub use args::{Args, ArgsError, FromArgs, read_json};
 pub use attachments::{Attachments, AttachmentsIter};
@@ -17,8 +18,14 @@ pub use json::write::{BinRef, EmitArgs, EncodeError, RawArgs, encode_args_to_sli
 pub use socket::{Kind, Packet, PacketError};
 pub use text::{Reason, Text, TextChars};
 
+#[cfg(feature = "alloc")]
+pub use value::{Map, NotJson, Number, Value, ValueIndex, from_value, to_value};
+
 #[doc(hidden)]
 pub use json::write::{ArgsWriter, Fail, Sink};
+#[cfg(feature = "alloc")]
+#[doc(hidden)]
+pub use value::__private;
 
 /// Whether an event name is reserved by Socket.IO (`connect`, `connect_error`, `disconnect`, `disconnecting`,
 /// `newListener`, `removeListener`): such events are neither sent nor received (A7 item 78).
