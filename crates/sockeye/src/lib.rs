@@ -63,7 +63,11 @@ pub use client::responder::Responder;
 pub use client::socket::{Socket, Volatile};
 pub use client::streams::{EventStream, NoticeStream};
 pub use dispatch::handlers::{Handler, HandlerId};
-pub use sockeye_core::packet::{ArgsError, Bin, EmitArgs, EncodeError, FromArgs, RawArgs};
+pub use sockeye_core::json;
+pub use sockeye_core::packet::{
+    ArgsError, Bin, EmitArgs, EncodeError, FromArgs, NotJson, Number, RawArgs, Value, from_value,
+    read_json, to_value,
+};
 pub use sockeye_core::{Cause, DisconnectReason, EmitError, Limits, Reconnection, Transport};
 
 /// The README's examples are compiled with the documentation tests.

@@ -52,9 +52,16 @@ impl Args {
         &self.json
     }
 
-    /// The arguments as JSON values; binary as placeholders, see [`attachments`](Self::attachments).
+    /// The arguments as JSON values; binary as placeholders, see [`attachments`](Self::attachments). A
+    /// [`Value`](crate::Value) holds binary data itself: `args.parse::<Vec<sockeye::Value>>()`.
+    ///
+    /// Half of a surrogate pair, which JavaScript can send, is U+FFFD; a number beyond every float is `null`.
     pub fn values(&self) -> Vec<Value> {
-        serde_json::from_str(&self.json).unwrap_or_default()
+        // The core's reader takes everything that has been accepted as a packet. Without attachments, placeholders
+        // are objects like any other.
+        ArgsRef::from_checked(&self.json, Attachments::EMPTY)
+            .parse()
+            .unwrap_or_default()
     }
 
     /// How many arguments there are.

@@ -122,7 +122,7 @@ pub(super) fn event(event: Event<'_>, view: &mut View<'_>) -> Option<FollowUp> {
             let mut error = ConnectError::new(ConnectErrorKind::Refused, message);
             error.data = refusal
                 .data
-                .and_then(|data| serde_json::from_str(data).ok());
+                .and_then(|data| sockeye_core::packet::read_json(data).ok());
             let space = view.space(refusal.nsp)?;
             tracing::debug!(namespace = %space.shared.name, message = error.message, "the server refused the namespace");
             for waiter in space.waiters.drain(..) {

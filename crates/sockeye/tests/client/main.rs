@@ -16,3 +16,4 @@ mod pressure;
 mod reconnect;
 mod streams;
 mod support;
+mod values;
