@@ -212,10 +212,21 @@ pub(crate) fn canonical_placeholder(json: &[u8]) -> Option<(usize, &[u8])> {
     }
 }
 
-/// Whether the object at the front of a valid text is a placeholder, as far as can be told without a walk over nested values: each level of
-/// a deep text would be walked over anew. Objects whose mark stands behind nested values are none.
+/// Whether the object at the front of a valid text is a placeholder: for readers who did not ask for one, and so at every object of a packet
+/// with attachments. Its first member has to be the mark or the number, as everybody writes it, and there is no walk over nested values,
+/// because each level of a deep text would be walked over anew.
+#[inline]
 pub(crate) fn is_placeholder(json: &str) -> bool {
     let b = json.as_bytes();
+    match b.get(1..) {
+        Some([b'"', first, ..]) => matches!(first, b'_' | b'n' | b'\\') && is_marked(b),
+        _ => is_marked(b),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn is_marked(b: &[u8]) -> bool {
     if canonical_placeholder(b).is_some() {
         return true;
     }
