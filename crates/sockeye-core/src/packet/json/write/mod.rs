@@ -394,7 +394,7 @@ impl<'w, 's, S: Sink> ser::Serializer for &'w mut ArgsWriter<'s, S> {
                 return self.decimals(v < 0.0, thousands);
             }
         }
-        self.float(v)
+        self.float(v, v.is_finite())
     }
     #[inline]
     fn serialize_f64(self, v: f64) -> Result<(), Fail> {
@@ -404,7 +404,7 @@ impl<'w, 's, S: Sink> ser::Serializer for &'w mut ArgsWriter<'s, S> {
                 return self.decimals(v < 0.0, thousands);
             }
         }
-        self.float(v)
+        self.float(v, v.is_finite())
     }
     #[inline]
     fn serialize_char(self, v: char) -> Result<(), Fail> {

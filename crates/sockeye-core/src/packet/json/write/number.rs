@@ -1,6 +1,4 @@
 //! Numbers.
-use serde::ser::{self, Serialize};
-
 use super::{ArgsWriter, Fail, Sink};
 
 impl<S: Sink> ArgsWriter<'_, S> {
@@ -53,12 +51,11 @@ impl<S: Sink> ArgsWriter<'_, S> {
         self.put(&digits[..len])
     }
 
-    pub(super) fn float(&mut self, value: impl Serialize) -> Result<(), Fail> {
-        // The longest float takes 24 characters.
-        let mut digits = [0; 32];
-        match serde_json_core::to_slice(&value, &mut digits) {
-            Ok(len) => self.put(&digits[..len]),
-            Err(_) => Err(ser::Error::custom("a float cannot be written")),
+    /// Any float: the shortest digits that give the value back. What is not finite is `null`.
+    pub(super) fn float(&mut self, value: impl zmij::Float, finite: bool) -> Result<(), Fail> {
+        if !finite {
+            return self.put(b"null");
         }
+        self.put(zmij::Buffer::new().format_finite(value).as_bytes())
     }
 }
