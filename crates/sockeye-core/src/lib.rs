@@ -58,8 +58,8 @@
 //! 5. In steady state nothing is allocated, neither for an event read by borrow nor for an emit.
 //!
 //! # Features
-//! - `alloc` (default): growable memory ([`Memory::growable`]), `serde_json::Value` and [`Bin`](packet::Bin) as
-//!   arguments. Without it, everything lives in a [`Storage`] that the caller owns.
+//! - `alloc` (default): growable memory (`Memory::growable`), values of any shape (`packet::Value`, `serde_json::Value`)
+//!   and owned binary data (`packet::Bin`) as arguments. Without it, everything lives in a [`Storage`] that the caller owns.
 //! - `polling` (default): HTTP long-polling, the upgrade from it, base64 payloads, cookies. Without it: WebSocket alone.
 //! - `log`, `defmt`: where diagnostics go.
 

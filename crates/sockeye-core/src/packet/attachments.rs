@@ -6,7 +6,7 @@ use core::ops::Deref;
 use alloc::vec::Vec;
 
 use serde::de::{self, Deserialize, Deserializer, Visitor};
-use serde::ser::{self, Serialize, Serializer};
+use serde::ser::{Serialize, Serializer};
 
 /// The binary attachments of one packet, in the order of their placeholders' numbers. Borrowed from the receive buffer.
 ///
@@ -158,11 +158,7 @@ fn is_to_value<S>() -> bool {
     core::any::type_name::<S>() == "serde_json::value::ser::Serializer"
 }
 
-#[cfg(not(feature = "alloc"))]
-const fn is_to_value<S>() -> bool {
-    false
-}
-
+#[cfg(feature = "alloc")]
 const NO_BINARY: &str = "binary data does not fit a serde_json::Value: make the value with sockeye's json! or as a sockeye Value";
 
 macro_rules! bin {
@@ -171,8 +167,9 @@ macro_rules! bin {
         impl Serialize for $name {
             #[inline]
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                #[cfg(feature = "alloc")]
                 if is_to_value::<S>() {
-                    return Err(ser::Error::custom(NO_BINARY));
+                    return Err(serde::ser::Error::custom(NO_BINARY));
                 }
                 serializer.serialize_bytes(&self.0)
             }

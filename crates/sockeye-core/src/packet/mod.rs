@@ -20,6 +20,7 @@ pub use text::{Reason, Text, TextChars};
 
 #[cfg(feature = "alloc")]
 pub use value::{Map, NotJson, Number, Value, ValueIndex, from_value, to_value};
+pub use value::{ValueKind, ValueRef};
 
 #[doc(hidden)]
 pub use json::write::{ArgsWriter, Fail, Sink};

@@ -4,31 +4,10 @@ use crate::packet::text::Text;
 
 /// The raw text of a member of a valid object; the last one wins, as in JavaScript. `None` for anything else.
 pub(crate) fn field<'a>(object: &'a str, key: &str) -> Option<&'a str> {
-    let b = object.as_bytes();
-    let mut at = skip_space(b, 0);
-    if b.get(at) != Some(&b'{') {
-        return None;
-    }
-    at = skip_space(b, at + 1);
-    let mut found = None;
-    while b.get(at) == Some(&b'"') {
-        let name_end = skip_string(b, at + 1)?;
-        let name = Text::from_raw(object.get(at + 1..name_end - 1)?);
-        at = skip_space(b, name_end);
-        if b.get(at) != Some(&b':') {
-            return None;
-        }
-        let start = skip_space(b, at + 1);
-        let end = skip_value(b, start).ok()?;
-        if name == *key {
-            found = object.get(start..end);
-        }
-        at = skip_space(b, end);
-        if b.get(at) == Some(&b',') {
-            at = skip_space(b, at + 1);
-        }
-    }
-    found
+    members(object)
+        .filter(|(name, _)| *name == *key)
+        .last()
+        .map(|(_, value)| value)
 }
 
 /// A number without sign, fraction or exponent that fits.
@@ -186,6 +165,35 @@ impl<'a> Iterator for ArrayItems<'a> {
             }
         }
     }
+}
+
+/// Names and raw values of the members of a valid object; none for anything else.
+pub(crate) fn members(raw: &str) -> impl Iterator<Item = (Text<'_>, &str)> {
+    let b = raw.as_bytes();
+    let mut at = skip_space(b, 0);
+    at = if b.get(at) == Some(&b'{') {
+        skip_space(b, at + 1)
+    } else {
+        b.len()
+    };
+    core::iter::from_fn(move || {
+        if b.get(at) != Some(&b'"') {
+            return None;
+        }
+        let name_end = skip_string(b, at + 1)?;
+        let name = Text::from_raw(raw.get(at + 1..name_end - 1)?);
+        at = skip_space(b, name_end);
+        if b.get(at) != Some(&b':') {
+            return None;
+        }
+        let start = skip_space(b, at + 1);
+        let end = skip_value(b, start).ok()?;
+        at = skip_space(b, end);
+        if b.get(at) == Some(&b',') {
+            at = skip_space(b, at + 1);
+        }
+        Some((name, raw.get(start..end)?))
+    })
 }
 
 fn key_is(raw: &[u8], want: &str) -> bool {

@@ -18,7 +18,7 @@ macro_rules! numbers {
 
         impl PartialEq<$type> for Value {
             fn eq(&self, other: &$type) -> bool {
-                *self == Self::from(*other)
+                matches!(self, Self::Number(number) if *number == <$wide>::from(*other).into())
             }
         }
     )*};

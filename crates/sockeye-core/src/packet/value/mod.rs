@@ -1,5 +1,6 @@
 //! Values of any shape, binary data included: owned with `alloc`, borrowed in every tier.
 
+mod borrowed;
 #[cfg(feature = "alloc")]
 mod convert;
 #[cfg(feature = "alloc")]
@@ -13,6 +14,7 @@ mod read;
 #[cfg(feature = "alloc")]
 mod write;
 
+pub use borrowed::{ValueKind, ValueRef};
 #[cfg(feature = "alloc")]
 pub use convert::NotJson;
 #[cfg(feature = "alloc")]

@@ -10,6 +10,7 @@ use serde::de::{Deserializer, Error as _, Expected, Unexpected, Visitor};
 use crate::packet::attachments::Attachments;
 use crate::packet::json;
 use crate::packet::text::Text;
+use crate::packet::value::ValueRef;
 
 mod access;
 mod error;
@@ -456,6 +457,12 @@ impl<'de> Deserializer<'de> for &mut JsonDe<'de> {
                 b'"' => visitor.visit_borrowed_str(self.string()?.text),
                 _ => self.mismatch(&visitor),
             };
+        }
+        if name == ValueRef::NEWTYPE {
+            self.peek();
+            let raw = self.raw().ok_or_else(malformed)?;
+            self.at += raw.len();
+            return visitor.visit_seq(ValueRef::new(raw, self.attachments).parts());
         }
         if name == RAW_VALUE {
             self.peek();

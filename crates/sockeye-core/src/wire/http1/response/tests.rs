@@ -162,7 +162,7 @@ proptest::proptest! {
             wire += &std::format!("{len:x}{extension}\r\n{}\r\n", "b".repeat(*len));
             body.resize(body.len() + len, b'b');
         }
-        wire += &std::format!("0\r\n{}\r\n\r\n", std::format!("T: {}", "t".repeat(trailer)));
+        wire += &std::format!("0\r\nT: {}\r\n\r\n", "t".repeat(trailer));
         let once = read(wire.as_bytes(), piece, room).unwrap();
         proptest::prop_assert_eq!(&once, &[(200, body, true)]);
         let twice = read(wire.repeat(2).as_bytes(), piece, room).unwrap();
