@@ -36,38 +36,41 @@ pub(crate) fn as_count(raw: &str) -> Option<u64> {
     if super::check_value(text.as_bytes()) != Ok(super::Kind::Number) {
         return None;
     }
-    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let digits = || whole.bytes().chain(fraction.bytes());
-    if digits().all(|digit| matches!(digit, b'-' | b'0')) {
-        return Some(0);
-    }
-    if whole.starts_with('-') {
-        return None;
-    }
-    // An exponent that does not even fit here cannot be made good by digits.
-    let shift: i32 = match exponent.parse() {
-        Ok(shift) => shift,
-        Err(_) if exponent.starts_with('-') => return Some(0),
-        Err(_) => return Some(u64::MAX),
-    };
-    let places = i64::try_from(whole.len()).ok()? + i64::from(shift);
-    let zeroes = core::iter::repeat(b'0');
-    let mut sum = 0u64;
-    for digit in digits()
-        .chain(zeroes)
-        .take(places.clamp(0, 1 << 20) as usize)
-    {
-        let next = sum
-            .checked_mul(10)
-            .and_then(|sum| sum.checked_add(u64::from(digit - b'0')));
-        match next {
-            Some(next) => sum = next,
-            None => return Some(u64::MAX),
+    // The digits make a whole number, of which the last ones may be zeroes not written, or the fraction.
+    let (mut sum, mut zeroes, mut fraction) = (0u64, 0i32, false);
+    let mut bytes = text.bytes();
+    let negative = text.starts_with('-');
+    while let Some(c) = bytes.next() {
+        match c {
+            b'0'..=b'9' if sum < 1 << 60 => {
+                sum = sum * 10 + u64::from(c - b'0');
+                zeroes -= i32::from(fraction);
+            }
+            // More digits than matter.
+            b'0'..=b'9' => zeroes += i32::from(!fraction),
+            b'.' => fraction = true,
+            b'e' | b'E' => {
+                let less = bytes.clone().next() == Some(b'-');
+                let exponent = bytes.fold(0i32, |sum, c| match c {
+                    b'0'..=b'9' => sum.saturating_mul(10).saturating_add(i32::from(c - b'0')),
+                    _ => sum,
+                });
+                let exponent = if less { -exponent } else { exponent };
+                zeroes = zeroes.saturating_add(exponent);
+                break;
+            }
+            _ => {}
         }
     }
-    // More leading zeroes than that do not occur.
-    Some(sum)
+    while zeroes < 0 && sum > 0 {
+        sum /= 10;
+        zeroes += 1;
+    }
+    while zeroes > 0 && sum > 0 && sum < u64::MAX {
+        sum = sum.saturating_mul(10);
+        zeroes -= 1;
+    }
+    (!negative || sum == 0).then_some(sum)
 }
 
 /// Why [`read_text_into`] gives no text.
@@ -84,11 +87,18 @@ pub(crate) enum TextError {
 /// Writes the text of a valid JSON string, given with its quotes, to the front of `out`. Lone halves of surrogate pairs become U+FFFD.
 pub(crate) fn read_text_into<'o>(raw: &str, out: &'o mut [u8]) -> Result<&'o str, TextError> {
     let text = as_str(raw).ok_or(TextError::NotText)?;
-    let needed = text.len_utf8();
-    if needed > out.len() {
-        return Err(TextError::TooLong { needed });
+    let mut needed = 0;
+    for c in text.chars() {
+        let end = needed + c.len_utf8();
+        if let Some(space) = out.get_mut(needed..end) {
+            c.encode_utf8(space);
+        }
+        needed = end;
     }
-    text.copy_to(out).ok_or(TextError::NotText)
+    match out.get(..needed).map(core::str::from_utf8) {
+        Some(text) => text.map_err(|_| TextError::NotText),
+        None => Err(TextError::TooLong { needed }),
+    }
 }
 
 /// A string.
@@ -283,15 +293,15 @@ fn canonical(json: &[u8], attachments: usize) -> bool {
     true
 }
 
-/// A bit for each level of nesting, the array around the arguments included.
-struct Levels([u64; MAX_DEPTH as usize / 64 + 1]);
+/// A bit for each level of nesting. The array around the arguments is one more level, and shares its bit with the deepest: it has no members.
+struct Levels([u64; Self::WORDS]);
 
 impl Levels {
-    const NONE: Self = Self([0; MAX_DEPTH as usize / 64 + 1]);
+    const WORDS: usize = MAX_DEPTH as usize / 64;
+    const NONE: Self = Self([0; Self::WORDS]);
 
-    /// Levels beyond the deepest one do not occur in text that has been checked, and share a bit otherwise.
     fn place(level: usize) -> (usize, u64) {
-        ((level / 64).min(MAX_DEPTH as usize / 64), 1 << (level % 64))
+        (level % MAX_DEPTH as usize / 64, 1 << (level % 64))
     }
 
     fn set(&mut self, level: usize, on: bool) {

@@ -362,7 +362,7 @@ const LEVELS: u32 = u64::BITS;
 #[cold]
 #[inline(never)]
 fn skip_deeper<'a>(c: u8, left: &'a [u8], fault: &mut Fault) -> Left<'a> {
-    if fault.outer + LEVELS >= MAX_DEPTH {
+    if MAX_DEPTH <= LEVELS || fault.outer + LEVELS >= MAX_DEPTH {
         return fault.set_before(Why::TooDeep, left);
     }
     fault.outer += LEVELS;

@@ -127,6 +127,7 @@ impl PacketError {
 
     /// What is wrong with a payload that begins at byte `base`.
     #[cold]
+    #[inline(never)]
     const fn in_payload(base: u32, error: JsonError) -> Self {
         let at = base.saturating_add(error.offset());
         match error {
@@ -338,6 +339,7 @@ pub(crate) fn parse(packet: &str, max_attachments: u16) -> Result<Parsed, Packet
 }
 
 /// Checks a payload that begins at byte `base` of the packet.
+#[cfg_attr(not(feature = "alloc"), inline(never))]
 fn check(
     json: &[u8],
     base: u32,

@@ -261,13 +261,17 @@ impl HttpDecoder {
             // Up to the blank behind the status; what follows is for people.
             return self.status_line(front.get(..13).unwrap_or(front));
         }
+        if !POLLING {
+            // Nothing but the answer to a handshake is read, and of a refusal the status.
+            return Ok(());
+        }
         let name = front.split(|b| *b == b':').next().unwrap_or_default();
         let framing = ["content-length", "transfer-encoding", "content-encoding"];
         if framing.iter().any(|wanted| same(name, wanted)) {
             // Without it the body would be misread.
             return Err(HttpError::Head);
         }
-        self.cookie_skipped |= POLLING && same(name, "set-cookie");
+        self.cookie_skipped |= same(name, "set-cookie");
         Ok(())
     }
 
