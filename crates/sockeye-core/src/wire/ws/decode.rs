@@ -37,6 +37,10 @@ impl fmt::Display for WsError {
     }
 }
 
+/// The bit that a compressed message's first frame has.
+#[cfg(feature = "deflate")]
+const RSV1: u8 = 0x40;
+
 /// What came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Item {
@@ -54,6 +58,12 @@ pub(crate) enum Item {
 
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct WsDecoder {
+    /// permessage-deflate has been agreed on: messages may be compressed.
+    #[cfg(feature = "deflate")]
+    deflate: bool,
+    /// The message that began last is compressed.
+    #[cfg(feature = "deflate")]
+    compressed: bool,
     /// Payload bytes of the current data frame still to come.
     remaining: u64,
     in_payload: bool,
@@ -78,7 +88,7 @@ impl WsDecoder {
                     return Ok(self.wait(rx));
                 };
                 let opcode = b0 & 0x0f;
-                if b0 & 0x70 != 0
+                if b0 & 0x70 != 0 && !self.may_be_compressed(b0)
                     || !matches!(opcode, CONTINUATION | TEXT | BINARY | CLOSE | PING | PONG)
                 {
                     return Err(WsError::Reserved);
@@ -108,6 +118,10 @@ impl WsDecoder {
                     (CONTINUATION, Some(_)) => (),
                     (TEXT | BINARY, None) => {
                         self.message = Some(opcode == BINARY);
+                        #[cfg(feature = "deflate")]
+                        {
+                            self.compressed = b0 & RSV1 != 0;
+                        }
                         self.skipped = None;
                     }
                     _ => return Err(WsError::Fragment),
@@ -142,6 +156,34 @@ impl WsDecoder {
                 }));
             }
         }
+    }
+
+    /// For a connection on which permessage-deflate has been agreed on, or not.
+    #[cfg(feature = "deflate")]
+    #[allow(dead_code)]
+    pub(crate) fn with_deflate(deflate: bool) -> Self {
+        Self {
+            deflate,
+            ..Self::default()
+        }
+    }
+
+    /// Whether the reserved bits of a frame's first byte say no more than that a message begins which is compressed.
+    #[cfg(feature = "deflate")]
+    const fn may_be_compressed(&self, b0: u8) -> bool {
+        self.deflate && b0 & 0x70 == RSV1 && matches!(b0 & 0x0f, TEXT | BINARY)
+    }
+
+    #[cfg(not(feature = "deflate"))]
+    const fn may_be_compressed(&self, _: u8) -> bool {
+        false
+    }
+
+    /// Whether the message of the last [`Item::Message`] is compressed.
+    #[cfg(feature = "deflate")]
+    #[allow(dead_code)]
+    pub(crate) const fn is_compressed(&self) -> bool {
+        self.compressed
     }
 
     /// More bytes are needed. If the area cannot take any, the message is skipped and said to be, rather than lose the

@@ -1,6 +1,8 @@
 //! RFC 6455, the client's half: frames out are masked, frames in are not; no extensions.
 
 mod decode;
+#[cfg(feature = "deflate")]
+pub(crate) mod deflate;
 mod encode;
 mod handshake;
 mod sha1;

@@ -184,3 +184,48 @@ proptest::proptest! {
         }
     }
 }
+
+#[cfg(feature = "deflate")]
+#[test]
+fn compressed_messages_only_where_they_were_agreed_on() {
+    let mut wire = frame(0x41, b"\xf2\x48\xcd");
+    wire.extend(frame(0x89, b""));
+    wire.extend(frame(0x80, b"\xc9\xc9\x07\x00"));
+    wire.extend(frame(0x81, b"plain"));
+    let mut area = [0u8; 256];
+    let mut rx = RxBuf::for_test(&mut area);
+    rx.space()[..wire.len()].copy_from_slice(&wire);
+    rx.filled(wire.len());
+    let mut decoder = WsDecoder::with_deflate(true);
+    let mut next = |rx: &mut RxBuf<'_>| {
+        let item = decoder.step(rx, usize::MAX).unwrap();
+        (item, decoder.is_compressed())
+    };
+    assert_eq!(next(&mut rx).0, Some(Item::Ping { len: 0 }));
+    assert_eq!(next(&mut rx), (Some(Item::Message { binary: false }), true));
+    assert_eq!(rx.message(), b"\xf2\x48\xcd\xc9\xc9\x07\x00");
+    rx.drop_message();
+    assert_eq!(
+        next(&mut rx),
+        (Some(Item::Message { binary: false }), false)
+    );
+    // Elsewhere the bit is reserved as ever, and the others always are.
+    for (deflate, first) in [
+        (false, 0xc1),
+        (true, 0xa1),
+        (true, 0xd1),
+        (true, 0xc9),
+        (true, 0xc0),
+    ] {
+        let mut area = [0u8; 256];
+        let mut rx = RxBuf::for_test(&mut area);
+        rx.space()[..2].copy_from_slice(&[first, 0]);
+        rx.filled(2);
+        let mut decoder = WsDecoder::with_deflate(deflate);
+        assert_eq!(
+            decoder.step(&mut rx, 100),
+            Err(WsError::Reserved),
+            "{first:x}"
+        );
+    }
+}
