@@ -136,7 +136,7 @@ impl<'a> ValueRef<'a> {
 
     /// The bytes, if it is binary data.
     pub fn as_bytes(&self) -> Option<&'a [u8]> {
-        if self.attachments.is_empty() || json::field(self.json, "_placeholder") != Some("true") {
+        if self.attachments.is_empty() || !json::is_placeholder(self.json) {
             return None;
         }
         let num = json::as_u64(json::field(self.json, "num")?)?;
