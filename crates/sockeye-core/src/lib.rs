@@ -71,23 +71,29 @@ mod config;
 mod engine;
 mod error;
 mod fmt;
+mod id;
 mod limits;
 mod memory;
+mod outbox;
 pub mod packet;
 mod rng;
 mod short;
+mod storage;
 mod time;
 mod wire;
 
-pub use client::Client;
-pub use client::acks::AckId;
-pub use client::commands::{NamespaceError, RawPacket};
-pub use client::detach::{Detached, DetachedOutput};
-pub use client::event::{AckRequest, EmitOptions, Event, Message, Outgoing, Output, Refusal};
-pub use client::nsp::{NamespaceId, NspOptions};
+pub use client::{
+    AckId, AckRequest, Client, Detached, DetachedOutput, EmitOptions, Event, Message,
+    NamespaceError, NamespaceId, NspOptions, Outgoing, Output, RawPacket, Refusal, Unsent,
+};
 pub use config::{Config, Entropy, Reconnection, Str, Timestamp, Transport, Transports, text};
 pub use engine::Link;
 pub use error::{AckError, Cause, Details, DisconnectReason, EmitError};
-pub use limits::{ID_LEN, Limits, NOTE_LEN};
-pub use memory::{Memory, Storage};
+pub use limits::{ID_LEN, ID_MAX, Limits, NOTE_LEN};
+pub use outbox::UnsentCause;
+pub use storage::{Memory, Storage};
 pub use time::Instant;
+
+/// The old name of [`NamespaceId`].
+#[deprecated(note = "use `NamespaceId`")]
+pub type Nsp = NamespaceId;

@@ -36,7 +36,7 @@ impl Type {
 /// are ignored.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Handshake<'a> {
-    /// A JSON string with its quotes, not empty. Any text can be an id: [`json::read_text_into`] reads it.
+    /// A JSON string with its quotes, not empty. Any text can be an id.
     pub(crate) sid: &'a str,
     /// The server offers `websocket` in `upgrades`.
     pub(crate) upgrade: bool,
@@ -45,8 +45,6 @@ pub(crate) struct Handshake<'a> {
     /// Bytes of one POST body that the server accepts; 0 if it did not say.
     pub(crate) max_payload: usize,
     /// A field whose value makes no sense, so that its default is taken: to be told, because a wrong heartbeat ends sessions.
-    // The engine is to tell it.
-    #[allow(dead_code)]
     pub(crate) unreadable: Option<&'static str>,
 }
 

@@ -13,9 +13,9 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// Bytes that one step of encoding takes, and the characters it gives.
+/// Bytes that are encoded at a time where there is no memory for more.
+#[cfg(not(feature = "alloc"))]
 pub(crate) const STEP: usize = 144;
-pub(crate) const STEP_OUT: usize = STEP / 3 * 4;
 
 /// Decodes base64 in place; the length of the result, which starts at the front, or `None` if it is not base64.
 pub(crate) fn decode_in_place(buf: &mut [u8]) -> Option<usize> {
@@ -37,15 +37,8 @@ pub(crate) fn decode_in_place(buf: &mut [u8]) -> Option<usize> {
     Some(written)
 }
 
-/// Encodes at most [`STEP`] bytes; `out` holds at least [`STEP_OUT`] bytes. Only the last step may be shorter.
-pub(crate) fn encode_step(bytes: &[u8], out: &mut [u8]) -> usize {
-    BASE64.encode_slice(bytes, out).unwrap_or(0)
-}
-
 /// Encodes as much of `src`, from byte `at` on, as fits `out`: so many bytes, and so many characters. The text can be written in pieces
 /// of any size of at least four characters, one after the other: only the last piece is padded.
-// The outbox is to fill whole writes with it.
-#[allow(dead_code)]
 pub(crate) fn encode_into(src: &[u8], at: usize, out: &mut [u8]) -> (usize, usize) {
     let left = src.get(at..).unwrap_or_default();
     let taken = left.len().min(out.len() / 4 * 3);
@@ -69,9 +62,10 @@ mod tests {
         for len in 0..700usize {
             let bytes: Vec<u8> = (0..len).map(|i| (i * 7) as u8).collect();
             let mut text = Vec::new();
-            for part in bytes.chunks(STEP) {
-                let mut out = [0; STEP_OUT];
-                let n = encode_step(part, &mut out);
+            for part in bytes.chunks(144) {
+                let mut out = [0; 192];
+                let (taken, n) = encode_into(part, 0, &mut out);
+                assert_eq!(taken, part.len());
                 text.extend_from_slice(&out[..n]);
             }
             assert_eq!(text.len(), encoded_len(len));

@@ -73,34 +73,6 @@ pub(crate) fn as_count(raw: &str) -> Option<u64> {
     (!negative || sum == 0).then_some(sum)
 }
 
-/// Why [`read_text_into`] gives no text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum TextError {
-    /// The value is no string.
-    NotText,
-    /// The text takes so many bytes.
-    // Without `alloc` nobody can make room for it.
-    #[cfg_attr(not(feature = "alloc"), allow(dead_code))]
-    TooLong { needed: usize },
-}
-
-/// Writes the text of a valid JSON string, given with its quotes, to the front of `out`. Lone halves of surrogate pairs become U+FFFD.
-pub(crate) fn read_text_into<'o>(raw: &str, out: &'o mut [u8]) -> Result<&'o str, TextError> {
-    let text = as_str(raw).ok_or(TextError::NotText)?;
-    let mut needed = 0;
-    for c in text.chars() {
-        let end = needed + c.len_utf8();
-        if let Some(space) = out.get_mut(needed..end) {
-            c.encode_utf8(space);
-        }
-        needed = end;
-    }
-    match out.get(..needed).map(core::str::from_utf8) {
-        Some(text) => text.map_err(|_| TextError::NotText),
-        None => Err(TextError::TooLong { needed }),
-    }
-}
-
 /// A string.
 pub(crate) fn as_str(raw: &str) -> Option<Text<'_>> {
     let inner = raw.strip_prefix('"')?.strip_suffix('"')?;

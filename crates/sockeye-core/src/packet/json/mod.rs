@@ -12,7 +12,7 @@ pub(in crate::packet) mod write;
 
 pub(crate) use fields::{
     ArrayItems, array_items, as_count, as_str, as_u64, canonical_placeholder, check_placeholders,
-    field, is_placeholder, members, read_text_into,
+    field, is_placeholder, members,
 };
 use scan::Fault;
 pub(crate) use scan::{is_plain, short_string};

@@ -397,8 +397,6 @@ fn event(packet: &mut Parsed, text: &str) -> Result<(), PacketError> {
 
 /// Where the event's name is, in any text that looks like an event as far as its name: for messages about packets that [`parse`] refuses.
 /// The inside of the string, still escaped, or a number.
-// The client is to ask for it.
-#[allow(dead_code)]
 pub(crate) fn event_name_of(packet: &str) -> Option<Span> {
     let text = packet.as_bytes();
     let kind = text.first().copied().and_then(Kind::of)?;

@@ -8,9 +8,7 @@ mod handshake;
 mod sha1;
 
 pub(crate) use decode::{Item, WsDecoder, WsError};
-#[allow(unused_imports)]
-pub(crate) use encode::read_header;
-pub(crate) use encode::{header_len, mask, write_header};
+pub(crate) use encode::{header_len, mask, read_header, write_header};
 pub(crate) use handshake::{accept, key};
 
 pub(crate) const TEXT: u8 = 0x1;

@@ -1,6 +1,7 @@
 extern crate std;
 use super::*;
-use crate::memory::{Memory, RxBuf};
+use crate::memory::RxBuf;
+use crate::storage::Memory;
 use std::vec::Vec;
 
 /// Feeds `bytes` in pieces of the given size and collects messages, pings, closes and skips.

@@ -1,12 +1,14 @@
-//! Where arguments become JSON before their packet is built.
+//! Where arguments become JSON before their packet is built, in growable memory.
 
+use alloc::vec::Vec;
+
+use super::{Body, Outbox};
 use crate::error::EmitError;
 use crate::packet::{Attachments, EmitArgs, EncodeError, encode_args_to_vec};
-use alloc::vec::Vec;
 
 /// Memory that is kept from one emit to the next, so that none allocates in steady state.
 #[derive(Debug, Default)]
-pub(super) struct Scratch {
+pub(super) struct Encoder {
     json: Vec<u8>,
     records: Vec<u8>,
 }
@@ -14,7 +16,7 @@ pub(super) struct Scratch {
 /// More than this is given back after use.
 const KEEP: usize = 16 << 10;
 
-impl Scratch {
+impl Encoder {
     pub(super) const fn new() -> Self {
         Self {
             json: Vec::new(),
@@ -23,12 +25,12 @@ impl Scratch {
     }
 
     /// The JSON of `["event",args…]`, or of `[args…]`, and the attachments found.
-    pub(super) fn encode<A: EmitArgs + ?Sized>(
+    fn encode<A: EmitArgs + ?Sized>(
         &mut self,
         event: Option<&str>,
         args: &A,
         limit: u16,
-    ) -> Result<(&[u8], Attachments<'_>), EmitError> {
+    ) -> Result<Body<'_>, EmitError> {
         self.json.clear();
         self.records.clear();
         let records = &mut self.records;
@@ -46,11 +48,14 @@ impl Scratch {
             Ok(())
         };
         let count = encode_args_to_vec(event, args, &mut self.json, &mut attach)?;
-        Ok((&self.json, Attachments::new(&self.records, count)))
+        Ok(Body::Bytes(
+            &self.json,
+            Attachments::new(&self.records, count),
+        ))
     }
 
     /// After use: large memory goes back.
-    pub(super) fn tidy(&mut self) {
+    fn tidy(&mut self) {
         if self.json.capacity() > KEEP {
             self.json = Vec::new();
         }
@@ -58,4 +63,21 @@ impl Scratch {
             self.records = Vec::new();
         }
     }
+}
+
+/// Encodes arguments, and hands the body on. `of` finds the outbox in whatever owns it: what `then` does with the body
+/// may need the owner as a whole.
+pub(crate) fn encoded<'a, O, A: EmitArgs + ?Sized, R>(
+    owner: &mut O,
+    of: impl Fn(&mut O) -> &mut Outbox<'a>,
+    (event, args, limit): (Option<&str>, &A, u16),
+    then: impl FnOnce(&mut O, Body<'_>) -> Result<R, EmitError>,
+) -> Result<R, EmitError> {
+    let mut encoder = core::mem::take(&mut of(owner).encoder);
+    let result = encoder
+        .encode(event, args, limit)
+        .and_then(|body| then(owner, body));
+    encoder.tidy();
+    of(owner).encoder = encoder;
+    result
 }

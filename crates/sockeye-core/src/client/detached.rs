@@ -4,11 +4,11 @@
 //! the application back cannot copy it either. So the receive memory is *moved* out along with the event: the rest of
 //! the client is free to encode, answer, connect and disconnect meanwhile.
 
-use super::event::{Event, Refusal};
-use super::incoming::{args_in, message_in};
-use super::{Client, Ev, Todo};
+use super::event::{Event, Refusal, Unsent};
+use super::inbound::{args_in, message_in};
+use super::{Client, Next, PendingEvent, name_in};
 use crate::config::Transport;
-use crate::engine::{Link, Step};
+use crate::engine::Link;
 use crate::error::{Cause, Details};
 use crate::limits::NOTE_LEN;
 use crate::memory::RxBuf;
@@ -43,13 +43,13 @@ pub enum DetachedOutput<'a> {
 pub struct Detached<'a> {
     rx: RxBuf<'a>,
     epoch: u32,
-    ev: Ev,
-    cause: Cause,
+    event: PendingEvent,
     join: u32,
     transport: Transport,
-    /// The text of an event that does not lie in `rx`.
+    /// The text of an event that does not lie in `rx`: of a session id what fits, of an event's name likewise.
     text: Short<NOTE_LEN>,
-    limit: usize,
+    /// Bytes that an event is about.
+    bytes: usize,
 }
 
 impl Detached<'_> {
@@ -59,16 +59,13 @@ impl Detached<'_> {
             cause,
             text: self.text.as_str(),
         };
-        match self.ev {
-            Ev::Opened => Event::Opened {
+        match self.event {
+            PendingEvent::Opened => Event::Opened {
                 transport: self.transport,
                 sid: self.text.as_str(),
             },
-            Ev::Upgraded => Event::Upgraded,
-            Ev::UpgradeFailed(cause) => Event::UpgradeFailed(details(cause)),
-            Ev::Auth(nsp) => Event::Auth(nsp),
-            Ev::Connected { nsp, recovered } => Event::Connected { nsp, recovered },
-            Ev::Refused { nsp, message, data } => {
+            PendingEvent::UpgradeFailed(cause) => Event::UpgradeFailed(details(cause)),
+            PendingEvent::ConnectError { nsp, message, data } => {
                 let text = core::str::from_utf8(self.rx.message()).unwrap_or("");
                 let data = (!data.is_empty()).then(|| data.of(text));
                 Event::ConnectError(Refusal {
@@ -77,25 +74,19 @@ impl Detached<'_> {
                     data,
                 })
             }
-            Ev::NoAnswer { nsp } => Event::ConnectError(Refusal::no_answer(nsp)),
-            Ev::OldServer { nsp } => Event::ConnectError(Refusal::old_server(nsp)),
-            Ev::Message { nsp, ref arrived } => {
+            PendingEvent::Message { nsp, ref arrived } => {
                 Event::Message(message_in(&self.rx, nsp, self.join, arrived))
             }
-            Ev::Ack { id, ref arrived } => Event::Ack {
+            PendingEvent::Ack { id, ref arrived } => Event::Ack {
                 id,
                 result: Ok(args_in(&self.rx, arrived)),
             },
-            Ev::AckFailed { id, error } => Event::Ack {
-                id,
-                result: Err(error),
-            },
-            Ev::Disconnected { nsp, reason } => Event::Disconnected {
+            PendingEvent::Disconnected { nsp, reason, cause } => Event::Disconnected {
                 nsp,
                 reason,
-                details: details(self.cause),
+                details: details(cause),
             },
-            Ev::Closed {
+            PendingEvent::Closed {
                 reason,
                 cause,
                 opened,
@@ -106,16 +97,18 @@ impl Detached<'_> {
                 opened,
                 retry,
             },
-            Ev::Reconnecting { attempt, delay } => Event::Reconnecting { attempt, delay },
-            Ev::ReconnectAttempt(n) => Event::ReconnectAttempt(n),
-            Ev::Reconnected(n) => Event::Reconnected(n),
-            Ev::ReconnectFailed => Event::ReconnectFailed,
-            // Outgoing packets lie in the send memory: they are never detached.
-            Ev::Ping | Ev::Outgoing { .. } => Event::Ping,
-            Ev::TooLarge { bytes } => Event::MessageTooLarge {
+            PendingEvent::Unsent { nsp, cause, .. } => Event::Unsent(Unsent {
+                nsp,
+                event: Text::from_raw(self.text.as_str()),
+                bytes: self.bytes,
+                cause,
+            }),
+            PendingEvent::MessageTooLarge { bytes } => Event::MessageTooLarge {
                 bytes,
-                limit: self.limit,
+                limit: self.bytes,
             },
+            // Outgoing packets lie in the send memory: they are never detached.
+            other => other.plain(),
         }
     }
 }
@@ -126,26 +119,32 @@ impl<'a> Client<'a> {
     pub fn poll_detached(&mut self) -> DetachedOutput<'a> {
         loop {
             return match self.advance() {
-                Todo::Step(Step::Open(link)) => DetachedOutput::Open(link),
-                Todo::Step(Step::Transmit(link)) => DetachedOutput::Transmit(link),
-                Todo::Step(Step::Close(link)) => DetachedOutput::Close(link),
-                Todo::Event(Ev::Outgoing { .. }) => continue,
-                Todo::Event(ev) => DetachedOutput::Event(self.detach(ev)),
-                Todo::Step(_) => DetachedOutput::Idle(None),
-                Todo::Idle(wake) => DetachedOutput::Idle(wake),
+                Next::Open(link) => DetachedOutput::Open(link),
+                Next::Transmit(link) => DetachedOutput::Transmit(link),
+                Next::Close(link) => DetachedOutput::Close(link),
+                Next::Event(PendingEvent::Outgoing { .. }) => continue,
+                Next::Event(event) => DetachedOutput::Event(self.detach(event)),
+                Next::Idle(wake) => DetachedOutput::Idle(wake),
             };
         }
     }
 
-    fn detach(&mut self, ev: Ev) -> Detached<'a> {
-        let text = match ev {
-            Ev::Opened => Short::cut(self.engine.sid().unwrap_or("")),
-            Ev::UpgradeFailed(_) | Ev::Disconnected { .. } | Ev::Closed { .. } => self.engine.note,
+    fn detach(&mut self, event: PendingEvent) -> Detached<'a> {
+        let mut bytes = self.largest();
+        let text = match event {
+            PendingEvent::Opened => Short::cut(self.engine.sid().unwrap_or("")),
+            PendingEvent::UpgradeFailed(cause)
+            | PendingEvent::Disconnected { cause, .. }
+            | PendingEvent::Closed { cause, .. } => Short::cut(self.details(cause).text),
+            PendingEvent::Unsent { packet, .. } => {
+                let (json, len) = self.outbox.json(packet);
+                bytes = len;
+                Short::cut(name_in(json).as_raw())
+            }
             _ => Short::EMPTY,
         };
         let transport = self.engine.transport().unwrap_or(Transport::Polling);
-        let limit = self.largest();
-        let join = if let Ev::Message { nsp, .. } = ev {
+        let join = if let PendingEvent::Message { nsp, .. } = event {
             self.join_of(nsp)
         } else {
             0
@@ -154,12 +153,11 @@ impl<'a> Client<'a> {
         Detached {
             rx,
             epoch,
-            ev,
-            cause: self.cause,
+            event,
             join,
             transport,
             text,
-            limit,
+            bytes,
         }
     }
 

@@ -56,14 +56,14 @@ mod jar {
     use super::Instant;
 
     #[derive(Clone, Debug, Default)]
-    pub(crate) struct Jar;
+    pub(in crate::engine) struct Jar;
 
     impl Jar {
-        pub(crate) const EMPTY: Self = Self;
+        pub(in crate::engine) const EMPTY: Self = Self;
 
-        pub(crate) const fn set(&mut self, _: &str, _: Instant) {}
+        pub(in crate::engine) const fn set(&mut self, _: &str, _: Instant) {}
 
-        pub(crate) fn iter(&self, _: Instant) -> impl Iterator<Item = (&str, &str)> {
+        pub(in crate::engine) fn iter(&self, _: Instant) -> impl Iterator<Item = (&str, &str)> {
             core::iter::empty()
         }
     }
@@ -75,34 +75,55 @@ mod jar {
     use alloc::string::String;
     use alloc::vec::Vec;
 
-    /// Bounds against a hostile server.
+    /// Bounds against a hostile server: of one cookie, and of all together. Servers and proxies refuse request heads of
+    /// more than 8 to 16 KiB, so that a jar full of large cookies would make every later request fail.
     const MAX_COOKIES: usize = 32;
     const MAX_BYTES: usize = 4096;
+    const MAX_TOTAL: usize = 8192;
 
     #[derive(Clone, Debug, Default)]
-    pub(crate) struct Jar {
+    pub(in crate::engine) struct Jar {
         cookies: Vec<(String, String, Option<Instant>)>,
     }
 
     impl Jar {
-        pub(crate) const EMPTY: Self = Self {
+        pub(in crate::engine) const EMPTY: Self = Self {
             cookies: Vec::new(),
         };
 
-        pub(crate) fn set(&mut self, header: &str, now: Instant) {
+        pub(in crate::engine) fn set(&mut self, header: &str, now: Instant) {
             let Some(cookie) = parse(header).filter(|_| header.len() <= MAX_BYTES) else {
                 return;
             };
-            self.cookies.retain(|(name, ..)| name != cookie.name);
-            if cookie.max_age != Some(0) && self.cookies.len() < MAX_COOKIES {
-                let until = cookie.max_age.map(|secs| now + Duration::from_secs(secs));
-                self.cookies
-                    .push((cookie.name.into(), cookie.value.into(), until));
+            self.cookies.retain(|(name, _, until)| {
+                name != cookie.name && until.is_none_or(|until| now < until)
+            });
+            if cookie.max_age == Some(0) {
+                return;
+            }
+            let until = cookie.max_age.map(|secs| now + Duration::from_secs(secs));
+            self.cookies
+                .push((cookie.name.into(), cookie.value.into(), until));
+            while self.cookies.len() > MAX_COOKIES || self.bytes() > MAX_TOTAL {
+                let (name, ..) = self.cookies.remove(0);
+                crate::fmt::say!(
+                    warn,
+                    "the cookie {} was dropped: the server sets more cookies than fit a request",
+                    name.as_str()
+                );
             }
         }
 
+        fn bytes(&self) -> usize {
+            let lens = self
+                .cookies
+                .iter()
+                .map(|(name, value, _)| name.len() + value.len() + 3);
+            lens.sum()
+        }
+
         /// Name and value of each live cookie.
-        pub(crate) fn iter(&self, now: Instant) -> impl Iterator<Item = (&str, &str)> {
+        pub(in crate::engine) fn iter(&self, now: Instant) -> impl Iterator<Item = (&str, &str)> {
             self.cookies
                 .iter()
                 .filter(move |(.., until)| until.is_none_or(|until| now < until))
@@ -116,36 +137,40 @@ mod jar {
     use super::*;
     use crate::short::Short;
 
+    /// The text whole, or nothing.
+    fn exact<const N: usize>(text: &str) -> Option<Short<N>> {
+        let short = Short::cut(text);
+        (short.as_str().len() == text.len()).then_some(short)
+    }
+
     /// One cookie, which is what load balancers need.
     #[derive(Clone, Debug, Default)]
-    pub(crate) struct Jar {
+    pub(in crate::engine) struct Jar {
         name: Short<32>,
         value: Short<192>,
         until: Option<Instant>,
     }
 
     impl Jar {
-        pub(crate) const EMPTY: Self = Self {
+        pub(in crate::engine) const EMPTY: Self = Self {
             name: Short::EMPTY,
             value: Short::EMPTY,
             until: None,
         };
 
-        pub(crate) fn set(&mut self, header: &str, now: Instant) {
+        pub(in crate::engine) fn set(&mut self, header: &str, now: Instant) {
             let Some(cookie) = parse(header) else { return };
             if cookie.max_age == Some(0) {
                 if self.name.as_str() == cookie.name {
                     *self = Self::EMPTY;
                 }
-            } else if let (Some(name), Some(value)) =
-                (Short::exact(cookie.name), Short::exact(cookie.value))
-            {
+            } else if let (Some(name), Some(value)) = (exact(cookie.name), exact(cookie.value)) {
                 let until = cookie.max_age.map(|secs| now + Duration::from_secs(secs));
                 *self = Self { name, value, until };
             }
         }
 
-        pub(crate) fn iter(&self, now: Instant) -> impl Iterator<Item = (&str, &str)> {
+        pub(in crate::engine) fn iter(&self, now: Instant) -> impl Iterator<Item = (&str, &str)> {
             let live = !self.name.is_empty() && self.until.is_none_or(|until| now < until);
             live.then(|| (self.name.as_str(), self.value.as_str()))
                 .into_iter()
@@ -153,11 +178,24 @@ mod jar {
     }
 }
 
-pub(crate) use jar::Jar;
+pub(in crate::engine) use jar::Jar;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(feature = "alloc")]
+    #[test]
+    fn the_oldest_make_way_for_what_a_request_can_carry() {
+        extern crate std;
+        use std::format;
+        let mut jar = Jar::EMPTY;
+        for n in 0..20 {
+            jar.set(&format!("c{n}={}", "x".repeat(4000)), Instant::ZERO);
+        }
+        let names = jar.iter(Instant::ZERO).map(|(name, _)| name);
+        assert!(names.eq(["c18", "c19"]));
+    }
 
     #[test]
     fn keeps_replaces_deletes() {
