@@ -4,18 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use serde_json::Value;
 use sockeye::{
     AckError, Args, Client, ConnectError, ConnectErrorKind, DisconnectReason, Event, EventStream,
     Notice, NoticeStream, Socket, Transport,
 };
 use tokio::sync::mpsc;
 
-use crate::cli::{Connection, Transports};
 use crate::exit::{Exit, Failure};
+use crate::options::{Connection, Transports};
 use crate::output::Printer;
-use crate::record::Record;
-use crate::value::Arg;
+use crate::output::record::Record;
+use crate::value::{self, Arg};
 
 /// Things that happened and wait to be handled: a slow reader of stdout is felt by the server after these.
 const QUEUE: usize = 64;
@@ -43,7 +42,7 @@ pub(crate) fn open(options: &Connection) -> Result<Socket, Failure> {
     if let Some(namespace) = &options.namespace {
         builder = builder.namespace(namespace);
     }
-    if let Some(auth) = &options.auth {
+    if let Some(auth) = options.auth()? {
         builder = builder.auth(auth);
     }
     if let Some(retries) = options.retries {
@@ -52,10 +51,10 @@ pub(crate) fn open(options: &Connection) -> Result<Socket, Failure> {
     if let Some(path) = &options.path {
         builder = builder.path(path);
     }
-    for (name, value) in &options.headers {
+    for (name, value) in options.headers()? {
         builder = builder.header(name, value);
     }
-    for (key, value) in &options.queries {
+    for (key, value) in options.queries()? {
         builder = builder.query(key, value);
     }
     builder
@@ -67,7 +66,7 @@ pub(crate) fn open(options: &Connection) -> Result<Socket, Failure> {
 pub(crate) fn namespace(
     home: &Socket,
     namespace: &str,
-    auth: Option<&Value>,
+    auth: Option<&Arg>,
     options: &Connection,
 ) -> Result<Socket, ConnectError> {
     let mut builder = home.namespace(namespace).ack_timeout(options.timeout);
@@ -235,7 +234,7 @@ impl Merge {
 
 /// The arguments of an event or an answer, binary in its place.
 pub(crate) fn args(args: &Args) -> Vec<Arg> {
-    Arg::received(args.json(), &args.attachments())
+    value::received(args.json(), &args.attachments())
 }
 
 /// The record of a notice, if it is worth one.

@@ -2,20 +2,20 @@
 
 pub(crate) mod command;
 mod driver;
+mod plain;
 mod prompt;
 mod stdin;
+mod unsent;
 
 use std::io::{self, IsTerminal as _};
 
-use crate::cli::{Color, Connect};
 use crate::exit::{Exit, Failure};
+use crate::options::{Color, Connect};
 use crate::output::{self, Printer, Style};
+use crate::value;
 
 use self::driver::Driver;
 use self::prompt::Names;
-
-/// `sockeye connect --help`: the manual of the line protocol.
-pub(crate) const LONG_ABOUT: &str = include_str!("manual.txt");
 
 /// One line of input.
 pub(crate) enum Input {
@@ -29,31 +29,30 @@ pub(crate) enum Input {
 
 /// Runs until the input ends.
 pub(crate) async fn run(options: Connect, color: Color) -> Result<Exit, Failure> {
-    if options.json {
-        let (printer, thread) = Printer::start(Style::Json, None);
+    let terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
+    if options.json || !terminal {
+        // Stdin is where the commands come from.
+        value::claim_stdin().map_err(Failure::usage)?;
+        let style = if options.json {
+            Style::Json
+        } else {
+            let color = output::colors(color);
+            Style::Human { color }
+        };
+        let (printer, thread) = Printer::start(style, None);
         let end = Driver::new(options, printer, None)
             .run(stdin::lines(), None)
             .await;
-        thread.finish().await;
-        return end;
-    }
-    let color = output::colors(color);
-    if !(io::stdin().is_terminal() && io::stdout().is_terminal()) {
-        let (printer, thread) = Printer::start(Style::Human { color }, None);
-        let end = Driver::new(options, printer, None)
-            .run(stdin::lines(), None)
-            .await;
-        thread.finish().await;
-        return end;
+        return thread.finish(end).await;
     }
     let names = Names::default();
     let prompt = prompt::start(names.clone()).map_err(|error| {
         Failure::usage(format!("cannot use this terminal: {error}; try --json"))
     })?;
+    let color = output::colors(color);
     let (printer, thread) = Printer::start(Style::Prompt { color }, Some(prompt.above));
     let end = Driver::new(options, printer, Some(names))
         .run(prompt.lines, Some(prompt.next))
         .await;
-    thread.finish().await;
-    end
+    thread.finish(end).await
 }

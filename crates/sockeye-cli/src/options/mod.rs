@@ -3,14 +3,19 @@
 // Doc comments on options are help texts for a terminal, not Markdown.
 #![allow(rustdoc::broken_intra_doc_links, rustdoc::invalid_html_tags)]
 
+mod parse;
+
 use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
-use serde_json::Value;
+use clap_complete::Shell;
 
-use crate::exit;
-use crate::input;
-use crate::value::{self, Arg};
+use self::parse::{Hidden, answer, duration, factor, hidden, path};
+use crate::exit::{self, Failure};
+use crate::value::{self, Arg, Words};
+
+/// `sockeye connect --help`: the manual of the line protocol.
+const CONNECT_MANUAL: &str = include_str!("manual.txt");
 
 const EXAMPLES: &str = "\
 Examples:
@@ -61,12 +66,37 @@ pub(crate) enum Action {
     Connect(Connect),
     #[cfg(feature = "demo")]
     Demo(Demo),
+    Completions(Completions),
+    #[command(hide = true)]
+    Man(Man),
+}
+
+/// Print the completions of a shell
+///
+/// For example: sockeye completions bash > ~/.local/share/bash-completion/completions/sockeye
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Where to put them:
+  bash        sockeye completions bash > ~/.local/share/bash-completion/completions/sockeye
+  zsh         sockeye completions zsh > \"${fpath[1]}/_sockeye\"
+  fish        sockeye completions fish > ~/.config/fish/completions/sockeye.fish
+  powershell  sockeye completions powershell >> $PROFILE")]
+pub(crate) struct Completions {
+    /// The shell
+    pub(crate) shell: Shell,
+}
+
+/// Write the manual pages into a folder
+#[derive(Debug, Args)]
+pub(crate) struct Man {
+    /// The folder; it is made if need be
+    pub(crate) folder: std::path::PathBuf,
 }
 
 /// Print the events that a server sends
 ///
 /// Events go to stdout, one a line; the state of the connection goes to stderr (with --json all goes to stdout).
-/// Listens until Ctrl-C, reconnecting when the connection breaks.
+/// Listens until Ctrl-C, reconnecting when the connection breaks; with --count, Ctrl-C before the count is exit code 130.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -92,7 +122,8 @@ pub(crate) struct Listen {
 
 /// Send one event, and print the answer with --ack
 ///
-/// Arguments are JSON values; @FILE sends the bytes of a file, {"_bin": "<base64>"} sends binary at any depth.
+/// Arguments are JSON values, or @FILE for what is in a file (- is stdin): JSON if its name ends in .json, its bytes
+/// otherwise; @json:FILE, @text:FILE and @bin:FILE say which. {"_bin": "<base64>"} is binary at any depth.
 /// The answer's arguments are printed one a line as JSON.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -100,15 +131,20 @@ Examples:
   sockeye emit http://localhost:3000 greet '\"hello\"'
   sockeye emit http://localhost:3000/devices led true --ack --timeout 2s
   sockeye emit http://localhost:3000 upload @photo.jpg '{\"name\":\"photo.jpg\"}' --ack
+  sockeye emit http://localhost:3000 say hello --text
+  tar c photos | sockeye emit http://localhost:3000 backup @- --ack
   sockeye emit http://localhost:3000 sum 1 2 --ack --json | jq '.args'")]
 pub(crate) struct Emit {
     #[command(flatten)]
     pub(crate) connection: Connection,
     /// Name of the event
     pub(crate) event: String,
-    /// Arguments: JSON values, or @FILE for the bytes of a file
-    #[arg(value_name = "JSON", allow_negative_numbers = true, value_parser = Arg::from_word)]
-    pub(crate) args: Vec<Arg>,
+    /// Arguments: JSON values, or @FILE for what is in a file
+    #[arg(value_name = "JSON", allow_negative_numbers = true)]
+    words: Vec<String>,
+    /// Take an argument that is not JSON as a text
+    #[arg(long)]
+    text: bool,
     /// Wait for the acknowledgement and print it
     #[arg(short, long)]
     pub(crate) ack: bool,
@@ -120,9 +156,25 @@ pub(crate) struct Emit {
     pub(crate) json: bool,
 }
 
+impl Emit {
+    /// The arguments of the event.
+    pub(crate) fn args(&self) -> Result<Vec<Arg>, Failure> {
+        let words = Words { text: self.text };
+        let read = |(index, word): (usize, &String)| {
+            let number = index + 1;
+            words.read(word).map_err(|why| {
+                Failure::usage(format!(
+                    "argument {number}: {why} (see sockeye emit --help)"
+                ))
+            })
+        };
+        self.words.iter().enumerate().map(read).collect()
+    }
+}
+
 /// Talk to a server by hand, or let a script do so (--json)
 #[derive(Debug, Args)]
-#[command(long_about = crate::connect::LONG_ABOUT, after_help = "\
+#[command(long_about = CONNECT_MANUAL, after_help = "\
 Examples:
   sockeye connect http://localhost:3000
   sockeye connect http://localhost:3000/chat --auth '{\"token\":\"x\"}' --header 'X-Trace: 7'
@@ -133,6 +185,12 @@ pub(crate) struct Connect {
     /// Do not connect before a `connect` command
     #[arg(long, help_heading = "Connection")]
     pub(crate) no_autoconnect: bool,
+    /// End at the first line of piped input that cannot be done, with its number and exit code 2
+    #[arg(long, help_heading = "Input")]
+    pub(crate) strict: bool,
+    /// Take an argument that is not JSON as a text (without --json)
+    #[arg(long, help_heading = "Input")]
+    pub(crate) text: bool,
     #[command(flatten)]
     pub(crate) answers: Answers,
     /// Commands as JSON lines on stdin, everything that happens as JSON lines on stdout
@@ -173,17 +231,17 @@ pub(crate) struct Connection {
     /// http://HOST[:PORT][/NAMESPACE][?QUERY]
     pub(crate) url: String,
     /// Join this namespace instead of the one in the URL
-    #[arg(short, long, value_name = "/NAMESPACE", value_parser = input::namespace, help_heading = "Connection")]
+    #[arg(short, long, value_name = "/NAMESPACE", value_parser = value::namespace, help_heading = "Connection")]
     pub(crate) namespace: Option<String>,
-    /// Credentials for the namespace, as JSON, or @FILE with JSON in it
-    #[arg(long, value_name = "JSON", value_parser = auth, help_heading = "Connection")]
-    pub(crate) auth: Option<Value>,
+    /// Credentials for the namespace: JSON, or @FILE with JSON in it, which no list of processes shows (- is stdin)
+    #[arg(long, value_name = "JSON", value_parser = hidden(value::credentials), help_heading = "Connection")]
+    auth: Option<Hidden<Arg>>,
     /// Header of all HTTP requests (repeatable)
-    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = header, help_heading = "Connection")]
-    pub(crate) headers: Vec<(String, String)>,
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = hidden(parse::header), help_heading = "Connection")]
+    headers: Vec<Hidden<(String, String)>>,
     /// Query parameter of all HTTP requests (repeatable)
-    #[arg(short, long = "query", value_name = "KEY=VALUE", value_parser = key_value, help_heading = "Connection")]
-    pub(crate) queries: Vec<(String, String)>,
+    #[arg(short, long = "query", value_name = "KEY=VALUE", value_parser = hidden(parse::key_value), help_heading = "Connection")]
+    queries: Vec<Hidden<(String, String)>>,
     /// Path of the server's Socket.IO endpoint [default: /socket.io/]
     #[arg(long, value_name = "PATH", value_parser = path, help_heading = "Connection")]
     pub(crate) path: Option<String>,
@@ -228,9 +286,35 @@ pub(crate) struct Connection {
     pub(crate) randomization_factor: f64,
 }
 
+impl Connection {
+    /// The credentials for the namespace.
+    pub(crate) fn auth(&self) -> Result<Option<&Arg>, Failure> {
+        self.auth
+            .as_ref()
+            .map(|auth| auth.get("--auth"))
+            .transpose()
+    }
+
+    /// The headers of all requests.
+    pub(crate) fn headers(&self) -> Result<Vec<&(String, String)>, Failure> {
+        self.headers
+            .iter()
+            .map(|header| header.get("--header"))
+            .collect()
+    }
+
+    /// The query parameters of all requests.
+    pub(crate) fn queries(&self) -> Result<Vec<&(String, String)>, Failure> {
+        self.queries
+            .iter()
+            .map(|query| query.get("--query"))
+            .collect()
+    }
+}
+
 /// Devices, a server and a live page, in one process
 ///
-/// Starts a real Socket.IO server (socketioxide), a handful of device clients, and a web page that shows them live.
+/// Starts a real Socket.IO server (socketioxide), a handful of simulated devices, and a web page that shows them live.
 /// Ctrl-C ends with a summary. With --duration it runs unattended: the exit code is 0 only if every device joined, telemetry
 /// and LED commands were acknowledged, pictures arrived intact, and the device that loses its link came back.
 #[cfg(feature = "demo")]
@@ -243,118 +327,23 @@ Examples:
   sockeye demo --connect http://localhost:3000          only the devices, towards another server")]
 pub(crate) struct Demo {
     /// End after this time with a summary and an exit code (at least 3s)
-    #[arg(long, value_name = "TIME", value_parser = demo_duration)]
+    #[arg(long, value_name = "TIME", value_parser = parse::demo_duration)]
     pub(crate) duration: Option<Duration>,
     /// Use this server instead of the built-in one; it must acknowledge `telemetry` on /devices
     #[arg(long, value_name = "URL", conflicts_with_all = ["port", "bind", "no_devices"])]
     pub(crate) connect: Option<String>,
-    /// Port of the server and the page [default: a free one]
-    #[arg(long, default_value_t = 0, hide_default_value = true)]
-    pub(crate) port: u16,
+    /// Port of the server and the page; 0 is a free one [default: 7625, or a free one if it is taken]
+    #[arg(long)]
+    pub(crate) port: Option<u16>,
     /// Address to listen on; 0.0.0.0 lets boards and browsers on your network in
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     pub(crate) bind: std::net::IpAddr,
-    /// How many device clients to run
+    /// How many simulated devices to run
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=32))]
     pub(crate) devices: u16,
-    /// Run no device clients: only the server and the page
+    /// Run no simulated devices: only the server and the page
     #[arg(long, conflicts_with = "devices")]
     pub(crate) no_devices: bool,
-}
-
-/// `5s`, `300ms`, `1.5s`, `2m`, `1h`.
-pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || "write a time as 5s, 300ms, 2m or 1h".to_owned();
-    let split = text
-        .find(|c: char| c.is_ascii_alphabetic())
-        .ok_or_else(wrong)?;
-    let (number, unit) = text.split_at(split);
-    let seconds = match unit {
-        "ms" => 1e-3,
-        "s" => 1.0,
-        "m" | "min" => 60.0,
-        "h" => 3600.0,
-        _ => return Err(wrong()),
-    };
-    let number: f64 = number.trim().parse().map_err(|_| wrong())?;
-    Duration::try_from_secs_f64(number * seconds).map_err(|_| wrong())
-}
-
-#[cfg(feature = "demo")]
-fn demo_duration(text: &str) -> Result<Duration, String> {
-    let duration = duration(text)?;
-    if duration < Duration::from_secs(3) {
-        return Err("the checks need at least 3s".to_owned());
-    }
-    Ok(duration)
-}
-
-fn factor(text: &str) -> Result<f64, String> {
-    text.parse()
-        .ok()
-        .filter(|factor| (0.0..=1.0).contains(factor))
-        .ok_or_else(|| "write a number from 0 to 1".to_owned())
-}
-
-fn header(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text
-        .split_once(':')
-        .ok_or("write a header as 'Name: value'")?;
-    let (name, value) = (name.trim(), value.trim());
-    if name.is_empty()
-        || !name
-            .chars()
-            .all(|c| c.is_ascii_graphic() && !"()<>@,;:\\\"/[]?={}".contains(c))
-    {
-        return Err(format!(
-            "\"{}\" cannot be the name of a header",
-            name.escape_debug()
-        ));
-    }
-    if value.chars().any(char::is_control) {
-        return Err("a header's value must be one line".to_owned());
-    }
-    Ok((name.to_owned(), value.to_owned()))
-}
-
-fn key_value(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        _ => Err("write a query parameter as key=value".to_owned()),
-    }
-}
-
-fn path(text: &str) -> Result<String, String> {
-    if text.starts_with('/') {
-        Ok(text.to_owned())
-    } else {
-        Err(format!("a path starts with a slash: /{text}"))
-    }
-}
-
-fn auth(text: &str) -> Result<Value, String> {
-    match text.strip_prefix('@') {
-        Some(file) => {
-            let json = std::fs::read_to_string(file)
-                .map_err(|error| format!("cannot read {file}: {error}"))?;
-            serde_json::from_str(&json)
-                .map_err(|error| format!("{file} does not hold JSON: {error}"))
-        }
-        None => {
-            serde_json::from_str(text).map_err(|error| value::not_json(text, &value::plain(&error)))
-        }
-    }
-}
-
-fn answer(text: &str) -> Result<(String, Option<Vec<Arg>>), String> {
-    let (event, answer) = match text.split_once('=') {
-        Some((event, answer)) => (event, Some(input::arguments(answer)?)),
-        None => (text, None),
-    };
-    if event.is_empty() {
-        return Err("write the event's name first: EVENT or EVENT=JSON".to_owned());
-    }
-    Ok((event.to_owned(), answer))
 }
 
 #[cfg(test)]
@@ -407,16 +396,12 @@ mod tests {
         else {
             panic!("{cli:?}")
         };
-        assert_eq!(emit.args.len(), 3);
-        assert_eq!(
-            emit.connection.headers,
-            [("X-A".to_owned(), "b: c".to_owned())]
-        );
-        assert_eq!(
-            emit.connection.queries,
-            [("k".to_owned(), "v=w".to_owned())]
-        );
-        assert_eq!(emit.connection.auth, Some(serde_json::json!({"t": 1})));
+        assert_eq!(emit.args().unwrap().len(), 3);
+        let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+        assert_eq!(emit.connection.headers().unwrap(), [&pair("X-A", "b: c")]);
+        assert_eq!(emit.connection.queries().unwrap(), [&pair("k", "v=w")]);
+        let auth = emit.connection.auth().unwrap().unwrap();
+        assert_eq!(auth.to_json().unwrap(), "{\"t\":1}");
         assert_eq!(emit.connection.transport, Transports::Websocket);
     }
 
@@ -424,36 +409,47 @@ mod tests {
     fn mistakes_are_explained() {
         for (args, part) in [
             (
-                &["emit", "http://h", "x", "hello"][..],
-                "hello is not JSON: write a text with quotes",
-            ),
-            (
-                &["emit", "http://h", "x", "@/no/such"],
-                "cannot read /no/such",
-            ),
-            (
-                &["emit", "http://h", "x", "--timeout", "5"],
+                &["emit", "http://h", "x", "--timeout", "5"][..],
                 "write a time as 5s",
             ),
-            (&["listen", "http://h", "--auth", "{"], "is not JSON"),
-            (
-                &["listen", "http://h", "-H", "nocolon"],
-                "write a header as",
-            ),
-            (
-                &["listen", "http://h", "-H", "a b: c"],
-                "cannot be the name",
-            ),
-            (&["listen", "http://h", "-q", "novalue"], "key=value"),
             (&["listen", "http://h", "-n", "chat"], "starts with a slash"),
             (
                 &["listen", "http://h", "--randomization-factor", "2"],
                 "from 0 to 1",
             ),
             (&["listen"], "<URL>"),
+            (&["emit", "http://h", "x", "--timout", "5s"], "'--timeout'"),
+            (&["listen", "http://h", "--no-reconect"], "'--no-reconnect'"),
+            (&["lisen", "http://h"], "'listen'"),
         ] {
             let error = parse(args).unwrap_err();
             assert!(error.contains(part), "{args:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn complaints_about_what_may_be_secret_do_not_quote_it() {
+        for (option, value, part) in [
+            ("--auth", "{\"token\":\"s3cret\"", "--auth: it is not JSON"),
+            ("--auth", "s3cret", "--auth: it is not JSON"),
+            ("--auth", "[\"s3cret\"]", "a JSON object"),
+            ("-H", "Authorization s3cret", "write a header as"),
+            ("-H", "a s3cret: c", "cannot be the name"),
+            ("-q", "s3cret", "key=value"),
+        ] {
+            let cli = parse(&["listen", "http://h", option, value]).expect("told later");
+            assert!(!format!("{cli:?}").contains("s3cret"), "{cli:?}");
+            let Action::Listen(Listen { connection, .. }) = cli.command else {
+                panic!("another command")
+            };
+            let wrong = [
+                connection.auth().err(),
+                connection.headers().err(),
+                connection.queries().err(),
+            ];
+            let wrong = wrong.into_iter().flatten().next().expect("a complaint");
+            assert!(wrong.message.contains(part), "{wrong}");
+            assert!(!wrong.message.contains("s3cret"), "{wrong}");
         }
     }
 
@@ -476,7 +472,7 @@ mod tests {
         else {
             panic!("{cli:?}")
         };
-        let own = [Arg::Bool(true)];
+        let own = [Arg::Raw("true".into())];
         assert_eq!(listen.answers.to("led", &own), Some(own.to_vec()));
         assert_eq!(
             listen.answers.to("sum", &own).map(|args| args.len()),

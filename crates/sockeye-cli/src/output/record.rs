@@ -1,11 +1,8 @@
 //! What happened, as records; their JSON form is the line protocol.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use serde::ser::{Serialize, SerializeMap as _, SerializeSeq as _, Serializer};
 use serde_json::Value;
 
-use crate::value::{Arg, BIN_KEY};
+use crate::value::{Arg, shown, shown_one};
 
 /// Something that happened. The JSON form is `{"type": "<name in snake case>", …}` with these fields.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -26,17 +23,25 @@ pub(crate) enum Record {
         #[serde(skip_serializing_if = "Option::is_none")]
         ack: Option<u64>,
     },
+    /// The event has been accepted.
+    Queued {
+        namespace: String,
+        event: String,
+        #[serde(skip_serializing_if = "Option::is_none", serialize_with = "shown_one")]
+        id: Option<Arg>,
+    },
+    /// The event has been written to the network.
     Sent {
         namespace: String,
         event: String,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        id: Option<Value>,
+        #[serde(skip_serializing_if = "Option::is_none", serialize_with = "shown_one")]
+        id: Option<Arg>,
     },
     Ack {
         namespace: String,
         event: String,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        id: Option<Value>,
+        #[serde(skip_serializing_if = "Option::is_none", serialize_with = "shown_one")]
+        id: Option<Arg>,
         #[serde(serialize_with = "shown")]
         args: Vec<Arg>,
         round_trip_ms: f64,
@@ -44,8 +49,8 @@ pub(crate) enum Record {
     AckError {
         namespace: String,
         event: String,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        id: Option<Value>,
+        #[serde(skip_serializing_if = "Option::is_none", serialize_with = "shown_one")]
+        id: Option<Arg>,
         reason: &'static str,
         message: String,
     },
@@ -88,15 +93,18 @@ pub(crate) enum Record {
         limit: usize,
     },
     Status {
-        #[serde(skip_serializing_if = "Option::is_none")]
-        id: Option<Value>,
+        #[serde(skip_serializing_if = "Option::is_none", serialize_with = "shown_one")]
+        id: Option<Arg>,
         transport: Option<&'static str>,
         namespaces: Vec<NamespaceStatus>,
     },
     Error {
-        message: String,
+        /// The line of the input that could not be done.
         #[serde(skip_serializing_if = "Option::is_none")]
-        id: Option<Value>,
+        line: Option<u64>,
+        message: String,
+        #[serde(skip_serializing_if = "Option::is_none", serialize_with = "shown_one")]
+        id: Option<Arg>,
     },
 }
 
@@ -110,42 +118,9 @@ pub(crate) struct NamespaceStatus {
     pub(crate) recovered: bool,
 }
 
-/// Serializes for stdout: binary as `{"_bin": "<base64>"}`.
-struct Shown<'a>(&'a Arg);
-
-impl Serialize for Shown<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
-            Arg::List(items) => shown(items, serializer),
-            Arg::Object(entries) => {
-                let mut map = serializer.serialize_map(Some(entries.len()))?;
-                for (key, value) in entries {
-                    map.serialize_entry(key, &Self(value))?;
-                }
-                map.end()
-            }
-            Arg::Bin(bytes) => {
-                let mut map = serializer.serialize_map(Some(1))?;
-                map.serialize_entry(BIN_KEY, &STANDARD.encode(bytes))?;
-                map.end()
-            }
-            plain => plain.serialize(serializer),
-        }
-    }
-}
-
-fn shown<S: Serializer>(args: &[Arg], serializer: S) -> Result<S::Ok, S::Error> {
-    let mut seq = serializer.serialize_seq(Some(args.len()))?;
-    for arg in args {
-        seq.serialize_element(&Shown(arg))?;
-    }
-    seq.end()
-}
-
-/// One argument as a JSON text, binary as `{"_bin": …}`.
-pub(crate) fn json(arg: &Arg) -> String {
-    // Keys are texts and numbers are finite: this cannot fail.
-    serde_json::to_string(&Shown(arg)).unwrap_or_default()
+/// A duration as milliseconds with the digits that mean something: microseconds.
+pub(crate) fn milliseconds(time: std::time::Duration) -> f64 {
+    time.as_micros() as f64 / 1e3
 }
 
 #[cfg(test)]
@@ -169,7 +144,7 @@ mod tests {
                 "b".into(),
                 Arg::List(vec![Arg::Bin(Bytes::from_static(b"\x01\x02"))]),
             ),
-            ("a".into(), Arg::Null),
+            ("a".into(), Arg::Raw("null".into())),
         ])];
         assert_eq!(
             serde_json::to_string(&event(args, Some(0))).unwrap(),
@@ -179,5 +154,18 @@ mod tests {
             serde_json::to_string(&Record::ReconnectFailed).unwrap(),
             r#"{"type":"reconnect_failed"}"#
         );
+    }
+
+    #[test]
+    fn times_have_sensible_digits() {
+        let record = Record::Ack {
+            namespace: "/".into(),
+            event: "x".into(),
+            id: None,
+            args: vec![],
+            round_trip_ms: milliseconds(std::time::Duration::from_nanos(2_864_499)),
+        };
+        let json = serde_json::to_string(&record).unwrap();
+        assert!(json.ends_with("\"round_trip_ms\":2.864}"), "{json}");
     }
 }

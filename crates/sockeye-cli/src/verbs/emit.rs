@@ -4,25 +4,25 @@ use std::time::Instant;
 
 use sockeye::{AckError, Socket};
 
-use crate::cli::Emit;
 use crate::exit::{Exit, Failure};
-use crate::human;
-use crate::output::Printer;
-use crate::record::{self, Record};
+use crate::options::Emit;
+use crate::output::record::{Record, milliseconds};
+use crate::output::{self, Printer, human};
 use crate::session::{self, Fate, Happening, Inbox};
+use crate::value::Arg;
 
 /// Connects, sends, waits for what was asked, disconnects.
 pub(crate) async fn run(options: Emit, printer: &Printer) -> Result<Exit, Failure> {
-    let connection = &options.connection;
-    let socket = session::open(connection)?;
+    let args = options.args()?;
+    let socket = session::open(&options.connection)?;
     let (sender, mut inbox) = session::inbox();
     session::forward(&socket, sender);
     socket.connect_background();
     let end = tokio::select! {
         biased;
-        _ = tokio::signal::ctrl_c() => Err(Failure::new(Exit::Interrupted, "interrupted")),
+        _ = tokio::signal::ctrl_c() => Err(output::interrupted()),
         () = printer.closed() => Ok(Exit::Ok),
-        end = send(&options, &socket, &mut inbox, printer) => end,
+        end = send(&options, &args, &socket, &mut inbox, printer) => end,
     };
     session::leave_one(socket, inbox, printer).await;
     end
@@ -30,6 +30,7 @@ pub(crate) async fn run(options: Emit, printer: &Printer) -> Result<Exit, Failur
 
 async fn send(
     options: &Emit,
+    args: &[Arg],
     socket: &Socket,
     inbox: &mut Inbox,
     printer: &Printer,
@@ -45,35 +46,39 @@ async fn send(
     };
     if !options.ack {
         if options.volatile {
-            socket.volatile().emit(&event, options.args.as_slice())
+            socket.volatile().emit(&event, args)
         } else {
-            socket.emit(&event, options.args.as_slice())
+            socket.emit(&event, args)
         }
         .map_err(cannot)?;
-        if printer.is_json() {
+        queued(printer, &namespace, &event).await;
+        tokio::select! {
+            () = socket.flush() => {}
+            end = wait_for(options, inbox, &mut fate, printer, false) => end?,
+        }
+        // Nobody tells whether a volatile event was written or dropped.
+        if printer.is_json() && !options.volatile {
+            let id = None;
             printer
                 .print(Record::Sent {
                     namespace,
                     event,
-                    id: None,
+                    id,
                 })
                 .await;
         }
-        return tokio::select! {
-            () = socket.flush() => Ok(Exit::Ok),
-            end = wait_for(options, inbox, &mut fate, printer, false) => end.map(|()| Exit::Ok),
-        };
+        return Ok(Exit::Ok);
     }
     let started = Instant::now();
     let answer = socket
-        .emit_with_ack::<sockeye::Args, _>(&event, options.args.as_slice())
+        .emit_with_ack::<sockeye::Args, _>(&event, args)
         .timeout(options.connection.timeout);
     let answer = tokio::select! {
         biased;
         answer = answer => answer,
         end = wait_for(options, inbox, &mut fate, printer, false) => return end.map(|()| Exit::Ok),
     };
-    let round_trip_ms = started.elapsed().as_secs_f64() * 1e3;
+    let round_trip_ms = milliseconds(started.elapsed());
     match answer {
         Ok(answer) => {
             let args = session::args(&answer);
@@ -89,7 +94,10 @@ async fn send(
                     .await;
             } else {
                 for arg in &args {
-                    printer.text(record::json(arg)).await;
+                    let line = arg.to_json().map_err(|error| {
+                        Failure::new(Exit::Output, format!("cannot print the answer: {error}"))
+                    })?;
+                    printer.text(line).await;
                 }
             }
             Ok(Exit::Ok)
@@ -132,6 +140,21 @@ async fn send(
                 ),
             })
         }
+    }
+}
+
+/// For scripts: the event has been accepted.
+async fn queued(printer: &Printer, namespace: &str, event: &str) {
+    if printer.is_json() {
+        let (namespace, event) = (namespace.to_owned(), event.to_owned());
+        let id = None;
+        printer
+            .print(Record::Queued {
+                namespace,
+                event,
+                id,
+            })
+            .await;
     }
 }
 

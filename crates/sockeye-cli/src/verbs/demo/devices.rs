@@ -191,7 +191,7 @@ fn connect(
             joined.events.add();
             let hello = json!({
                 "name": joined.name, "chip": model.chip, "firmware": model.firmware,
-                "chart": model.chart, "led": state.load(Ordering::Relaxed),
+                "board": "simulated", "chart": model.chart, "led": state.load(Ordering::Relaxed),
             });
             if let Err(error) = socket.emit("hello", (hello,)) {
                 joined.trouble(error.to_string());

@@ -1,7 +1,9 @@
 //! What a person types at the prompt: `event {"json":1} "more"`, `event? args`, `/commands`.
 
-use crate::connect::command::{Command, Emit};
-use crate::value::{self, Arg};
+use super::command::{Command, Emit};
+#[cfg(test)]
+use crate::value::Arg;
+use crate::value::{self, Words, arguments, namespace};
 
 /// The `/commands` with their argument and a word of help, for `/help` and completion.
 pub(crate) const COMMANDS: &[(&str, &str, &str)] = &[
@@ -21,19 +23,32 @@ pub(crate) const COMMANDS: &[(&str, &str, &str)] = &[
 ];
 
 /// Reads one line. `None` for an empty one; the error is a line for the user.
-pub(crate) fn line(text: &str) -> Result<Option<Command>, String> {
+pub(crate) fn line(text: &str, words: Words) -> Result<Option<Command>, String> {
     let text = text.trim();
     if text.is_empty() {
         return Ok(None);
     }
     if text.starts_with('/') {
-        slash(text).map(Some)
+        slash(text, words).map(Some)
     } else {
-        event(text).map(Some)
+        event(text, words).map(Some)
     }
 }
 
-fn event(text: &str) -> Result<Command, String> {
+/// Whether a line may hold credentials: such a line is kept nowhere.
+pub(crate) fn is_secret(text: &str) -> bool {
+    let text = text.trim_start();
+    let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+    // A namespace alone is none; whatever else follows may be.
+    let namespace_only = |rest: &str| rest.starts_with('/') && !rest.contains(char::is_whitespace);
+    match word {
+        "/connect" => !rest.trim().is_empty() && !namespace_only(rest.trim()),
+        // Also when it was misspelt.
+        _ => word.starts_with("/a") && word != "/ack",
+    }
+}
+
+fn event(text: &str, words: Words) -> Result<Command, String> {
     let (name, rest) = name(text)?;
     let mut rest = rest;
     let mut ack = false;
@@ -49,7 +64,7 @@ fn event(text: &str) -> Result<Command, String> {
     if !rest.is_empty() && !rest.starts_with(char::is_whitespace) {
         return Err(format!("a space is missing after the event name {name}"));
     }
-    let args = arguments(rest)?;
+    let args = arguments(rest, words)?;
     Ok(Command::Emit(Emit {
         event: name,
         args,
@@ -84,56 +99,7 @@ fn name(text: &str) -> Result<(String, &str), String> {
     Ok((text[..end].to_owned(), &text[end..]))
 }
 
-/// Arguments after one another: JSON values and `@file` (or `@"file with spaces"`).
-pub(crate) fn arguments(text: &str) -> Result<Vec<Arg>, String> {
-    let mut args = Vec::new();
-    let mut rest = text.trim_start();
-    while !rest.is_empty() {
-        let length = if let Some(path) = rest.strip_prefix('@') {
-            let (path, length) = path_of(path)?;
-            args.push(Arg::from_word(&format!("@{path}"))?);
-            length + 1
-        } else {
-            let mut stream = serde_json::Deserializer::from_str(rest).into_iter::<Arg>();
-            match stream.next() {
-                Some(Ok(arg)) => args.push(arg),
-                Some(Err(error)) => {
-                    let word = rest.split_whitespace().next().unwrap_or(rest);
-                    return Err(format!(
-                        "argument {}: {}",
-                        args.len() + 1,
-                        value::not_json(word, &value::plain(&error))
-                    ));
-                }
-                None => break,
-            }
-            stream.byte_offset()
-        };
-        rest = &rest[length..];
-        if !rest.is_empty() && !rest.starts_with(char::is_whitespace) {
-            return Err(format!("a space is missing after argument {}", args.len()));
-        }
-        rest = rest.trim_start();
-    }
-    Ok(args)
-}
-
-fn path_of(text: &str) -> Result<(String, usize), String> {
-    if text.starts_with('"') {
-        let mut stream = serde_json::Deserializer::from_str(text).into_iter::<String>();
-        return match stream.next() {
-            Some(Ok(path)) => Ok((path, stream.byte_offset())),
-            _ => Err("the file name after @ has no closing quote".to_owned()),
-        };
-    }
-    let end = text.find(char::is_whitespace).unwrap_or(text.len());
-    if end == 0 {
-        return Err("a file name is missing after @".to_owned());
-    }
-    Ok((text[..end].to_owned(), end))
-}
-
-fn slash(text: &str) -> Result<Command, String> {
+fn slash(text: &str, words: Words) -> Result<Command, String> {
     let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
     let rest = rest.trim();
     let none = |command| {
@@ -164,11 +130,7 @@ fn slash(text: &str) -> Result<Command, String> {
             let auth = if auth.is_empty() {
                 None
             } else {
-                Some(
-                    Arg::from_word(auth)
-                        .map_err(|why| format!("auth: {why}"))?
-                        .to_value(),
-                )
+                Some(value::credentials(auth).map_err(|why| format!("auth: {why}"))?)
             };
             Ok(Command::Connect {
                 namespace: optional_namespace(first)?,
@@ -176,11 +138,10 @@ fn slash(text: &str) -> Result<Command, String> {
             })
         }
         "/auth" => {
-            let auth = Arg::from_json(rest).map_err(|why| {
-                format!("/auth needs a JSON value: {}", value::not_json(rest, &why))
-            })?;
+            let auth = value::credentials(rest)
+                .map_err(|why| format!("/auth needs a JSON value, or @FILE with one: {why}"))?;
             Ok(Command::Set {
-                auth: Some(auth.to_value()),
+                auth: Some(auth),
                 query: None,
                 headers: None,
             })
@@ -192,7 +153,7 @@ fn slash(text: &str) -> Result<Command, String> {
             })?;
             Ok(Command::Ack {
                 id,
-                args: arguments(args)?,
+                args: arguments(args, words)?,
             })
         }
         _ => Err(format!("there is no command {word}; /help lists them")),
@@ -207,32 +168,25 @@ fn optional_namespace(text: &str) -> Result<Option<String>, String> {
     }
 }
 
-/// A namespace as the protocol can carry it.
-pub(crate) fn namespace(text: &str) -> Result<String, String> {
-    if !text.starts_with('/') {
-        return Err(format!("a namespace starts with a slash: /{text}"));
-    }
-    if text.contains(|c: char| c == ',' || c.is_whitespace() || c.is_control()) {
-        return Err(format!(
-            "the namespace {text} must not contain a comma or a space"
-        ));
-    }
-    Ok(text.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bytes::Bytes;
-    use serde_json::json;
 
-    fn emit(text: &str) -> (String, Vec<serde_json::Value>, bool) {
+    const JSON: Words = Words { text: false };
+
+    fn line(text: &str) -> Result<Option<Command>, String> {
+        super::line(text, JSON)
+    }
+
+    fn json(arg: &Arg) -> String {
+        arg.to_json().unwrap()
+    }
+
+    fn emit(text: &str) -> (String, Vec<String>, bool) {
         match line(text) {
-            Ok(Some(Command::Emit(emit))) => (
-                emit.event,
-                emit.args.iter().map(Arg::to_value).collect(),
-                emit.ack,
-            ),
+            Ok(Some(Command::Emit(emit))) => {
+                (emit.event, emit.args.iter().map(json).collect(), emit.ack)
+            }
             other => panic!("{text}: {other:?}"),
         }
     }
@@ -244,36 +198,25 @@ mod tests {
             emit(r#"  event {"json": 1} "more"  2 "#),
             (
                 "event".into(),
-                vec![json!({"json": 1}), json!("more"), json!(2)],
+                vec![r#"{"json":1}"#.into(), "\"more\"".into(), "2".into()],
                 false
             )
         );
-        assert_eq!(emit(r#"ask? 1"#), ("ask".into(), vec![json!(1)], true));
-        assert_eq!(emit(r#"ask --ack 1"#), ("ask".into(), vec![json!(1)], true));
-        assert_eq!(emit("ask ? 1"), ("ask".into(), vec![json!(1)], true));
+        assert_eq!(emit(r#"ask? 1"#), ("ask".into(), vec!["1".into()], true));
+        assert_eq!(
+            emit(r#"ask --ack 1"#),
+            ("ask".into(), vec!["1".into()], true)
+        );
+        assert_eq!(emit("ask ? 1"), ("ask".into(), vec!["1".into()], true));
         assert_eq!(emit("?"), ("?".into(), vec![], false));
         assert_eq!(
             emit(r#""two words"? [1]"#),
-            ("two words".into(), vec![json!([1])], true)
+            ("two words".into(), vec!["[1]".into()], true)
         );
         assert_eq!(
             emit(r#""really?" 1"#),
-            ("really?".into(), vec![json!(1)], false)
+            ("really?".into(), vec!["1".into()], false)
         );
-    }
-
-    #[test]
-    fn binary_from_a_file() {
-        let dir = std::env::temp_dir().join(format!("sockeye input {}", std::process::id()));
-        std::fs::create_dir_all(&dir).unwrap();
-        let path = dir.join("pixel.bin");
-        std::fs::write(&path, [1, 2, 3]).unwrap();
-        let args = arguments(&format!("1 @\"{}\" {{\"w\":1}}", path.display())).unwrap();
-        std::fs::remove_dir_all(&dir).unwrap();
-        assert_eq!(args[1], Arg::Bin(Bytes::from_static(&[1, 2, 3])));
-        assert_eq!(args.len(), 3);
-        assert!(arguments("@").unwrap_err().contains("file name is missing"));
-        assert!(arguments("@\"open").unwrap_err().contains("closing quote"));
     }
 
     #[test]
@@ -295,8 +238,8 @@ mod tests {
             panic!()
         };
         assert_eq!(
-            (namespace.as_deref(), auth),
-            (Some("/chat"), Some(json!({"token": "x"})))
+            (namespace.as_deref(), auth.as_ref().map(json)),
+            (Some("/chat"), Some(r#"{"token":"x"}"#.into()))
         );
         let Ok(Some(Command::Connect {
             namespace: None,
@@ -305,7 +248,7 @@ mod tests {
         else {
             panic!()
         };
-        assert_eq!(auth, json!({"t": 1}));
+        assert_eq!(json(&auth), r#"{"t":1}"#);
         let Ok(Some(Command::Ack { id, args })) = line("/ack 3 true \"x\"") else {
             panic!()
         };
@@ -336,5 +279,40 @@ mod tests {
             assert!(!error.contains('\n'));
         }
         assert!(matches!(line("   "), Ok(None)));
+    }
+
+    #[test]
+    fn texts_without_quotes_if_wanted() {
+        let line = super::line("say hello 5", Words { text: true });
+        let Ok(Some(Command::Emit(emit))) = line else {
+            panic!("{line:?}")
+        };
+        assert_eq!(emit.args, [Arg::Text("hello".into()), Arg::Raw("5".into())]);
+    }
+
+    #[test]
+    fn credentials_are_known_as_such_and_not_quoted() {
+        for line in [
+            "/auth {\"token\":\"s3cret\"}",
+            " /auth s3cret",
+            "/auht s3cret",
+            "/connect {\"token\":\"s3cret\"}",
+            "/connect /chat {\"token\":\"s3cret\"}",
+            "/connect s3cret",
+        ] {
+            assert!(is_secret(line), "{line}");
+            if let Err(why) = super::line(line, JSON) {
+                assert!(!why.contains("s3cret"), "{why}");
+            }
+        }
+        for line in [
+            "greet 1",
+            "/ack 1 true",
+            "/connect",
+            "/connect /chat",
+            "/nsp /a",
+        ] {
+            assert!(!is_secret(line), "{line}");
+        }
     }
 }

@@ -1,9 +1,9 @@
 //! `sockeye listen`: print what a server sends.
 
-use crate::cli::Listen;
 use crate::exit::{Exit, Failure};
-use crate::output::Printer;
-use crate::record::Record;
+use crate::options::Listen;
+use crate::output::record::Record;
+use crate::output::{self, Printer};
 use crate::session::{self, Fate, Happening};
 
 /// Listens until the count is reached, the connection is over, or Ctrl-C.
@@ -18,7 +18,11 @@ pub(crate) async fn run(options: Listen, printer: &Printer) -> Result<Exit, Fail
     let end = loop {
         let (namespace, happening) = tokio::select! {
             biased;
-            _ = &mut interrupt => break Ok(Exit::Ok),
+            // Listening until Ctrl-C is the work, unless a count was asked for.
+            _ = &mut interrupt => break match options.count {
+                None => Ok(Exit::Ok),
+                Some(_) => Err(output::interrupted()),
+            },
             () = printer.closed() => break Ok(Exit::Ok),
             happening = inbox.recv() => match happening {
                 Some(happening) => happening,
@@ -34,7 +38,13 @@ pub(crate) async fn run(options: Listen, printer: &Printer) -> Result<Exit, Fail
                     && let Err(error) = reply.ack(answer.as_slice())
                 {
                     let message = format!("cannot answer {}: {error}", event.name());
-                    printer.print(Record::Error { message, id: None }).await;
+                    printer
+                        .print(Record::Error {
+                            line: None,
+                            message,
+                            id: None,
+                        })
+                        .await;
                 }
                 if !options.events.is_empty()
                     && !options.events.iter().any(|name| name == event.name())

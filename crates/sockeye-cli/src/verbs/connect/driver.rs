@@ -4,21 +4,20 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
-use serde_json::Value;
 use sockeye::{AckError, EmitError, Notice, Responder, Socket, Transport};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::Input;
 use super::command::{Command, Emit, json_line};
 use super::prompt::Names;
-use crate::cli::Connect;
+use super::unsent::{self, Unsent};
+use super::{Input, plain};
 use crate::exit::{Exit, Failure};
-use crate::input;
-use crate::output::{Printer, Style};
-use crate::record::{NamespaceStatus, Record};
+use crate::options::Connect;
+use crate::output::record::{NamespaceStatus, Record, milliseconds};
+use crate::output::{self, Printer, Style};
 use crate::session::{self, Fate, Happening, Inbox, Outlet};
-use crate::value::Arg;
+use crate::value::{Arg, Words};
 
 /// Events of the server that may wait for an answer; the oldest ones are forgotten.
 const MAX_ASKS: usize = 4096;
@@ -42,8 +41,13 @@ pub(crate) struct Driver {
     next_ask: u64,
     /// Acknowledgements that are waited for.
     waiting: JoinSet<()>,
-    /// After the end of the input: until all is written.
-    flushes: JoinSet<()>,
+    unsent: Unsent,
+    /// The number of the line that is being done; none at the prompt, where a person sees it.
+    line: Option<u64>,
+    /// The input has ended: what was accepted is still done.
+    draining: bool,
+    /// The first line that could not be done, with `--strict`.
+    bad_line: Option<Failure>,
     /// How the home namespace stands, for the exit code.
     outcome: Option<Result<(), Failure>>,
     fate: Fate,
@@ -64,7 +68,10 @@ impl Driver {
             asks: BTreeMap::new(),
             next_ask: 0,
             waiting: JoinSet::new(),
-            flushes: JoinSet::new(),
+            unsent: Unsent::default(),
+            line: None,
+            draining: false,
+            bad_line: None,
             outcome: None,
             fate: Fate::default(),
         }
@@ -85,35 +92,45 @@ impl Driver {
         }
         self.ask_for_line(next.as_ref());
         let mut inbox = self.inbox.take().unwrap_or_else(|| session::inbox().1);
-        let mut draining = false;
         let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
+        let (mut interrupted, mut number) = (false, 0);
         loop {
-            if draining && self.is_done() {
+            if self.draining && self.is_done() {
                 break;
             }
+            let home = self.places.get(&self.home).cloned();
             tokio::select! {
                 biased;
                 () = self.printer.closed() => return Ok(Exit::Ok),
-                _ = &mut interrupt, if next.is_none() => break,
+                _ = &mut interrupt, if next.is_none() => {
+                    interrupted = true;
+                    break;
+                }
                 Some((namespace, happening)) = inbox.recv() => self.happened(namespace, happening).await,
                 Some(_) = self.waiting.join_next(), if !self.waiting.is_empty() => {}
-                Some(_) = self.flushes.join_next(), if !self.flushes.is_empty() => {}
-                input = lines.recv(), if !draining => match input {
+                records = self.unsent.written(home.as_ref()), if self.unsent.is_waiting() => {
+                    for record in records {
+                        self.for_scripts(record).await;
+                    }
+                }
+                input = lines.recv(), if !self.draining => match input {
                     Some(Input::Line(line)) => {
-                        if !self.line(&line).await {
+                        number += 1;
+                        self.line = next.is_none().then_some(number);
+                        let go_on = self.line(&line).await;
+                        self.line = None;
+                        if self.bad_line.is_some() {
+                            self.drain().await;
+                        } else if !go_on {
                             break;
                         }
                         self.ask_for_line(next.as_ref());
                     }
                     Some(Input::Broken(why)) => {
                         self.error(format!("cannot read the input: {why}"), None).await;
-                        draining = true;
-                        self.drain();
+                        self.drain().await;
                     }
-                    Some(Input::End) | None => {
-                        draining = true;
-                        self.drain();
-                    }
+                    Some(Input::End) | None => self.drain().await,
                 },
             }
         }
@@ -121,17 +138,25 @@ impl Driver {
         for (namespace, happening) in session::leave(&sockets, &mut inbox).await {
             self.happened(namespace, happening).await;
         }
-        match self.outcome.take() {
-            Some(Err(failure)) if self.names.is_none() => Err(failure),
+        match (self.bad_line.take(), self.outcome.take()) {
+            (Some(failure), _) => Err(failure),
+            (None, Some(Err(failure))) if self.names.is_none() => Err(failure),
+            _ if interrupted => Err(output::interrupted()),
             _ => Ok(Exit::Ok),
         }
     }
 
-    /// After the end of the input: what was accepted is still sent.
-    fn drain(&mut self) {
-        for socket in self.places.values().filter(|socket| socket.active()) {
-            let socket = socket.clone();
-            self.flushes.spawn(async move { socket.flush().await });
+    /// The end of the input: what was accepted is still sent, unless it has nowhere to go.
+    async fn drain(&mut self) {
+        self.draining = true;
+        let left: Vec<_> = self
+            .places
+            .values()
+            .filter(|socket| !socket.active())
+            .cloned()
+            .collect();
+        for socket in left {
+            self.give_up(&socket, "the namespace was left").await;
         }
     }
 
@@ -140,10 +165,23 @@ impl Driver {
         let active = self.places.values().any(Socket::active);
         let sent = match &self.outcome {
             None => !active,
-            Some(Ok(())) => self.flushes.is_empty() || !active,
+            Some(Ok(())) => self.unsent.is_empty() || !active,
             Some(Err(_)) => true,
         };
         sent && self.waiting.is_empty()
+    }
+
+    /// What was accepted for a namespace that will not be joined by itself is dropped, and that is told.
+    async fn give_up(&mut self, socket: &Socket, why: &str) {
+        let events = self.unsent.give_up(socket.name());
+        if events.is_empty() {
+            return;
+        }
+        socket.clear_send_buffer();
+        for event in events {
+            self.error(format!("{} was not sent: {why}", event.event), event.id)
+                .await;
+        }
     }
 
     fn ask_for_line(&self, next: Option<&std::sync::mpsc::Sender<String>>) {
@@ -165,12 +203,18 @@ impl Driver {
         self.places.insert(socket.name().to_owned(), socket);
     }
 
-    async fn error(&self, message: impl Into<String>, id: Option<Value>) {
+    /// Tells what could not be done; with `--strict` the first such line is the end.
+    async fn error(&mut self, message: impl Into<String>, id: Option<Arg>) {
+        let (line, message) = (self.line, message.into());
+        if let (true, Some(line), None) = (self.options.strict, line, &self.bad_line) {
+            self.bad_line = Some(Failure::usage(format!("line {line}: {message}")));
+            // People are told once, by the line that ends the command.
+            if !self.printer.is_json() {
+                return;
+            }
+        }
         self.printer
-            .print(Record::Error {
-                message: message.into(),
-                id,
-            })
+            .print(Record::Error { line, message, id })
             .await;
     }
 
@@ -210,6 +254,20 @@ impl Driver {
                 if let Some(record) = session::record(&namespace, &notice) {
                     self.printer.print(record).await;
                 }
+                let over = match &notice {
+                    Notice::ConnectError(error) => {
+                        (!error.active()).then_some("the namespace was not joined")
+                    }
+                    Notice::Disconnected(left) if self.draining && !left.will_reconnect => {
+                        Some("the namespace was left")
+                    }
+                    _ => None,
+                };
+                if let Some(why) = over
+                    && let Some(socket) = self.places.get(&namespace).cloned()
+                {
+                    self.give_up(&socket, why).await;
+                }
                 if namespace == self.home {
                     if let Some(failure) = self.fate.after(&notice, &self.options.connection) {
                         self.outcome = Some(Err(failure));
@@ -221,11 +279,11 @@ impl Driver {
         }
     }
 
-    async fn answer(&self, responder: Responder, ack: u64, args: Vec<Arg>) {
+    async fn answer(&mut self, responder: Responder, ack: u64, args: Vec<Arg>) {
         match responder.ack(args.as_slice()) {
             Ok(()) => self.printer.print(Record::Answered { ack, args }).await,
             Err(error) => {
-                self.error(format!("cannot answer {ack}: {error}"), Some(ack.into()))
+                self.error(format!("cannot answer {ack}: {error}"), Some(number(ack)))
                     .await;
             }
         }
@@ -236,7 +294,8 @@ impl Driver {
         let command = if self.printer.style() == Style::Json {
             json_line(line)
         } else {
-            input::line(line)
+            let text = self.options.text;
+            plain::line(line, Words { text })
         };
         match command {
             Ok(Some(command)) => self.command(command).await,
@@ -256,7 +315,7 @@ impl Driver {
                 None => {
                     self.error(
                         format!("no event of the server waits for answer {id}"),
-                        Some(id.into()),
+                        Some(number(id)),
                     )
                     .await;
                 }
@@ -315,11 +374,6 @@ impl Driver {
         }
         let socket = socket.clone();
         let args: &[Arg] = &emit.args;
-        let sent = Record::Sent {
-            namespace: namespace.clone(),
-            event: emit.event.clone(),
-            id: emit.id.clone(),
-        };
         if !emit.ack {
             let result = loop {
                 let result = if emit.volatile {
@@ -333,7 +387,13 @@ impl Driver {
                 }
             };
             return match result {
-                Ok(()) => self.sent(sent).await,
+                Ok(()) => {
+                    self.queued(&namespace, &emit.event, &emit.id).await;
+                    // Nobody tells whether a volatile event was written or dropped.
+                    if !emit.volatile {
+                        self.unsent.add(&socket, &emit.event, emit.id);
+                    }
+                }
                 Err(error) => {
                     self.error(format!("cannot send {}: {error}", emit.event), emit.id)
                         .await;
@@ -364,12 +424,17 @@ impl Driver {
                 Some(result) => break std::future::ready(result).right_future(),
             }
         };
-        self.sent(sent).await;
+        self.queued(&namespace, &emit.event, &emit.id).await;
+        let told = self.unsent.add(&socket, &emit.event, emit.id.clone());
         let printer = self.printer.clone();
         let (event, id) = (emit.event, emit.id);
         self.waiting.spawn(async move {
             let answer = answer.await;
-            let round_trip_ms = started.elapsed().as_secs_f64() * 1e3;
+            let round_trip_ms = milliseconds(started.elapsed());
+            if answer.is_ok() && told.now() && printer.is_json() {
+                let sent = unsent::sent(namespace.clone(), event.clone(), id.clone());
+                printer.print(sent).await;
+            }
             let record = match answer {
                 Ok(answer) => Record::Ack {
                     namespace,
@@ -393,15 +458,26 @@ impl Driver {
         });
     }
 
-    /// At the prompt the typed line itself shows what was sent.
-    async fn sent(&self, record: Record) {
-        if self.printer.style() == Style::Json {
+    /// The event has been accepted.
+    async fn queued(&self, namespace: &str, event: &str, id: &Option<Arg>) {
+        let (namespace, event, id) = (namespace.to_owned(), event.to_owned(), id.clone());
+        self.for_scripts(Record::Queued {
+            namespace,
+            event,
+            id,
+        })
+        .await;
+    }
+
+    /// People see what was sent by the line that they typed.
+    async fn for_scripts(&self, record: Record) {
+        if self.printer.is_json() {
             self.printer.print(record).await;
         }
     }
 
     /// Joins a namespace, for the first time or again.
-    async fn join(&mut self, namespace: &str, auth: Option<Value>) {
+    async fn join(&mut self, namespace: &str, auth: Option<Arg>) {
         let known = self.places.get(namespace).cloned();
         let socket = match (known, auth) {
             (Some(socket), None) => Ok(socket),
@@ -427,12 +503,12 @@ impl Driver {
     }
 
     async fn set(
-        &self,
-        auth: Option<Value>,
+        &mut self,
+        auth: Option<Arg>,
         query: Option<Vec<(String, String)>>,
         headers: Option<Vec<(String, String)>>,
     ) {
-        let Some(socket) = self.places.get(&self.current) else {
+        let Some(socket) = self.places.get(&self.current).cloned() else {
             return;
         };
         if let Some(auth) = auth
@@ -450,7 +526,7 @@ impl Driver {
         }
     }
 
-    async fn status(&self, id: Option<Value>) {
+    async fn status(&self, id: Option<Arg>) {
         let transport = self
             .places
             .values()
@@ -480,15 +556,21 @@ impl Driver {
         let mut lines = vec![
             "Type an event's name and its arguments as JSON:  greet \"hello\" {\"n\": 1}".to_owned(),
             "  name? …        wait for the acknowledgement and print it (also name --ack …)".to_owned(),
-            "  @photo.jpg     as an argument: the bytes of a file;  {\"_bin\": \"<base64>\"}: binary inside JSON".to_owned(),
+            "  @photo.jpg     as an argument: what is in the file (JSON if it ends in .json);  {\"_bin\": \"<base64>\"}: binary".to_owned(),
+            "  a space before a line keeps it out of the history; /auth and /connect with credentials never are in it".to_owned(),
         ];
         lines.extend(
-            input::COMMANDS.iter().map(|(command, args, help)| {
+            plain::COMMANDS.iter().map(|(command, args, help)| {
                 format!("  {:<36} {help}", format!("{command} {args}"))
             }),
         );
         self.printer.text(lines.join("\n")).await;
     }
+}
+
+/// The number of an event of the server, as the mark of an error.
+fn number(ack: u64) -> Arg {
+    Arg::Raw(ack.to_string().into())
 }
 
 /// Waits for room in the send buffer, as long as there is hope.

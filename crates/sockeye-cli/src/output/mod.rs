@@ -1,14 +1,17 @@
 //! Printing: which style, and a thread that writes.
 
+pub(crate) mod human;
+pub(crate) mod record;
+
 use std::io::{self, IsTerminal as _};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
-use crate::cli::Color;
-use crate::human::{self, Channel};
-use crate::record::Record;
+use self::human::Channel;
+use self::record::Record;
+use crate::exit::{Exit, Failure};
+use crate::options::Color;
 
 /// Lines that wait for a slow reader of stdout before the connection feels it.
 const QUEUE: usize = 256;
@@ -59,7 +62,7 @@ pub(crate) struct Printer {
 }
 
 /// The printing thread; [`Self::finish`] waits until everything is printed.
-pub(crate) struct PrinterThread(JoinHandle<()>);
+pub(crate) struct PrinterThread(JoinHandle<io::Result<()>>);
 
 /// A place for lines above a prompt.
 pub(crate) type Above = Box<dyn FnMut(String) -> io::Result<()> + Send>;
@@ -72,31 +75,12 @@ impl Printer {
         let mut above = above;
         let thread = std::thread::spawn(move || {
             while let Some(line) = queue.blocking_recv() {
-                let (channel, text) = match line {
-                    Line::Text(text) => (Channel::Event, text),
-                    Line::Record(record) => match style {
-                        Style::Json => (
-                            Channel::Event,
-                            serde_json::to_string(&record).unwrap_or_default(),
-                        ),
-                        Style::Human { color } | Style::Prompt { color } => {
-                            human::line(&record, color)
-                        }
-                    },
-                };
-                let written = match (&mut above, channel) {
-                    (Some(above), _) => above(format!("{text}\n")),
-                    (None, Channel::Event) => write_line(&mut io::stdout().lock(), &text),
-                    // Nobody reads stderr: no reason to stop.
-                    (None, Channel::State) => {
-                        write_line(&mut io::stderr().lock(), &text).or(Ok(()))
-                    }
-                };
-                if written.is_err() {
-                    let _ = close.send(true);
-                    return; // the queue closes: later lines go nowhere
+                if let Err(error) = write(line, style, above.as_mut()) {
+                    close.send_replace(true);
+                    return Err(error); // the queue closes: later lines go nowhere
                 }
             }
+            Ok(())
         });
         (
             Self {
@@ -126,7 +110,7 @@ impl Printer {
         let _ = self.lines.send(Line::Text(text)).await;
     }
 
-    /// Completes when nobody reads stdout any more.
+    /// Completes when stdout takes no more; [`PrinterThread::finish`] tells why.
     pub(crate) async fn closed(&self) {
         let mut closed = self.closed.clone();
         if closed.wait_for(|closed| *closed).await.is_err() && !*closed.borrow() {
@@ -136,11 +120,52 @@ impl Printer {
 }
 
 impl PrinterThread {
-    /// Waits until all lines are printed. All printers must be dropped before.
-    pub(crate) async fn finish(self) {
-        // A reader that never reads must not keep the program alive for ever.
-        let join = tokio::task::spawn_blocking(move || self.0.join());
-        let _ = tokio::time::timeout(Duration::from_secs(5), join).await;
+    /// Waits until all lines are printed, and turns the end of a command into what its exit code says: a reader that left
+    /// is no failure, any other error of writing is. All printers must be dropped before.
+    pub(crate) async fn finish(self, end: Result<Exit, Failure>) -> Result<Exit, Failure> {
+        let written = tokio::select! {
+            biased;
+            written = tokio::task::spawn_blocking(move || self.0.join()) => written,
+            // A reader that reads nothing (a pager) holds the last lines up for as long as it likes.
+            _ = tokio::signal::ctrl_c() => return Err(interrupted()),
+        };
+        match (end, written) {
+            (Err(failure), _) => Err(failure),
+            (Ok(exit), Ok(Ok(written))) => outcome(written).map(|()| exit),
+            (Ok(_), _) => Err(Failure::new(Exit::Output, "the printing thread panicked")),
+        }
+    }
+}
+
+/// What the result of writing to stdout means for the exit code.
+pub(crate) fn outcome(written: io::Result<()>) -> Result<(), Failure> {
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new(
+            Exit::Output,
+            format!("cannot write the output: {error}"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// The end of a command whose work was not done when Ctrl-C came.
+pub(crate) fn interrupted() -> Failure {
+    Failure::new(Exit::Interrupted, "interrupted")
+}
+
+fn write(line: Line, style: Style, above: Option<&mut Above>) -> io::Result<()> {
+    let (channel, text) = match line {
+        Line::Text(text) => (Channel::Event, text),
+        Line::Record(record) => match style {
+            Style::Json => (Channel::Event, serde_json::to_string(&record)?),
+            Style::Human { color } | Style::Prompt { color } => human::line(&record, color),
+        },
+    };
+    match (above, channel) {
+        (Some(above), _) => above(format!("{text}\n")),
+        (None, Channel::Event) => write_line(&mut io::stdout().lock(), &text),
+        // Nobody reads stderr: no reason to stop.
+        (None, Channel::State) => write_line(&mut io::stderr().lock(), &text).or(Ok(())),
     }
 }
 
@@ -179,9 +204,18 @@ mod tests {
         printer.closed().await;
         printer.text("nowhere".into()).await;
         drop(printer);
-        thread.finish().await;
+        assert!(matches!(thread.finish(Ok(Exit::Ok)).await, Ok(Exit::Ok)));
         let seen = seen.lock().unwrap();
         assert_eq!(seen.len(), 3);
         assert_eq!(seen[2], "{\"type\":\"reconnect_attempt\",\"attempt\":3}\n");
+    }
+    #[tokio::test]
+    async fn a_disk_that_is_full_is_a_failure() {
+        let above: Above = Box::new(|_| Err(io::ErrorKind::StorageFull.into()));
+        let (printer, thread) = Printer::start(Style::Json, Some(above));
+        printer.print(Record::ReconnectFailed).await;
+        drop(printer);
+        let failure = thread.finish(Ok(Exit::Ok)).await.unwrap_err();
+        assert_eq!(failure.exit, Exit::Output);
     }
 }

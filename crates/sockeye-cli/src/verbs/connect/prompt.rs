@@ -14,8 +14,7 @@ use rustyline::validate::Validator;
 use rustyline::{Config, Context, Editor, ExternalPrinter as _, Helper};
 use tokio::sync::mpsc;
 
-use super::Input;
-use crate::input;
+use super::{Input, plain};
 use crate::output::Above;
 
 /// Names that can be completed: events seen or sent, and namespaces.
@@ -58,7 +57,7 @@ impl Names {
                 .collect::<Vec<_>>()
         };
         let candidates = match (first, word.starts_with('/')) {
-            (true, true) => input::COMMANDS
+            (true, true) => plain::COMMANDS
                 .iter()
                 .filter(|(command, ..)| command.starts_with(word))
                 .map(|(command, ..)| pair(command))
@@ -106,12 +105,14 @@ pub(crate) fn start(names: Names) -> rustyline::Result<Prompt> {
     let config = Config::builder()
         .max_history_size(1000)?
         .history_ignore_dups(true)?
-        .auto_add_history(true)
+        // As in shells: a line that begins with a space is not kept.
+        .history_ignore_space(true)
         .build();
     let mut editor: Editor<Completion, FileHistory> = Editor::with_config(config)?;
     editor.set_helper(Some(Completion(names)));
     let history = history_file();
     if let Some(file) = &history {
+        forget_secrets(file);
         // The first time there is none.
         let _ = editor.load_history(file);
     }
@@ -122,14 +123,19 @@ pub(crate) fn start(names: Names) -> rustyline::Result<Prompt> {
     std::thread::spawn(move || {
         while let Ok(prompt) = prompts.recv() {
             let input = match editor.readline(&prompt) {
-                Ok(line) => Input::Line(line),
+                Ok(line) => {
+                    // A history that cannot be kept is no reason to stop.
+                    if !plain::is_secret(&line)
+                        && let Ok(true) = editor.add_history_entry(&line)
+                        && let Some(file) = &history
+                    {
+                        let _ = editor.append_history(file);
+                    }
+                    Input::Line(line)
+                }
                 Err(ReadlineError::Interrupted | ReadlineError::Eof) => Input::End,
                 Err(error) => Input::Broken(error.to_string()),
             };
-            if let Some(file) = &history {
-                // A history that cannot be kept is no reason to stop.
-                let _ = editor.append_history(file);
-            }
             if to.blocking_send(input).is_err() {
                 return;
             }
@@ -147,6 +153,21 @@ fn history_file() -> Option<PathBuf> {
     let directory = state.join("sockeye");
     std::fs::create_dir_all(&directory).ok()?;
     Some(directory.join("history"))
+}
+
+/// Takes credentials out of a history that an older version kept.
+fn forget_secrets(file: &std::path::Path) {
+    let Ok(text) = std::fs::read_to_string(file) else {
+        return;
+    };
+    if text.lines().any(plain::is_secret) {
+        let kept: Vec<_> = text
+            .lines()
+            .filter(|line| !plain::is_secret(line))
+            .collect();
+        // It stays as it was only if it cannot be written at all.
+        let _ = std::fs::write(file, kept.join("\n") + "\n");
+    }
 }
 
 #[cfg(test)]
@@ -182,5 +203,19 @@ mod tests {
             names.add(&n.to_string());
         }
         assert_eq!(names.0.lock().unwrap().len(), MAX_NAMES);
+    }
+
+    #[test]
+    fn an_old_history_loses_its_secrets() {
+        let file = std::env::temp_dir().join(format!("sockeye-history-{}", std::process::id()));
+        std::fs::write(
+            &file,
+            "#V2\ngreet 1\n/auth {\"token\":\"s3cret\"}\n/nsp /a\n",
+        )
+        .unwrap();
+        forget_secrets(&file);
+        let kept = std::fs::read_to_string(&file).unwrap();
+        std::fs::remove_file(&file).unwrap();
+        assert_eq!(kept, "#V2\ngreet 1\n/nsp /a\n");
     }
 }

@@ -14,10 +14,11 @@ mod stats;
 mod tally;
 
 use std::io::{IsTerminal as _, Write as _};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -25,9 +26,13 @@ use self::hub::Hub;
 use self::link::Link;
 use self::stats::human;
 use self::tally::{Demands, Summary, Tally};
-use crate::cli::Demo;
 use crate::exit::{Exit, Failure};
+use crate::options::Demo;
+use crate::output;
 
+/// The port, unless another one is asked for. It is always the same, so that an open page and boards find a demo that was
+/// started again.
+const PORT: u16 = 7625;
 /// How much longer than `--duration` the demo waits for something that is still missing (a busy machine).
 const GRACE: Duration = Duration::from_secs(10);
 /// Between two cuts of the lossy device's link, when nobody set a duration.
@@ -39,16 +44,13 @@ pub(crate) async fn run(options: Demo) -> Result<Exit, Failure> {
     let (end, ended) = watch::channel(false);
     let mut tasks = JoinSet::new();
 
+    let mut taken = false;
     let (target, hub) = match &options.connect {
         Some(url) => (Target::parse(url)?, None),
         None => {
             let hub = Hub::new();
-            let address = SocketAddr::new(options.bind, options.port);
-            let (listener, address) = server::bind(address).await.map_err(|error| {
-                Failure::usage(format!(
-                    "cannot listen on {address}: {error}; choose another --port or --bind"
-                ))
-            })?;
+            let (listener, address) = listen(options.bind, options.port).await?;
+            taken = options.port.is_none() && address.port() != PORT;
             let shown = hub.clone();
             tasks.spawn(async move {
                 if let Err(error) = server::serve(listener, shown).await {
@@ -58,7 +60,7 @@ pub(crate) async fn run(options: Demo) -> Result<Exit, Failure> {
             (Target::local(address), Some(hub))
         }
     };
-    announce(&options, &target);
+    announce(&options, &target, taken);
 
     let count = if options.no_devices {
         0
@@ -115,25 +117,49 @@ pub(crate) async fn run(options: Demo) -> Result<Exit, Failure> {
     .await;
     tasks.abort_all();
     let summary = Summary::of(fleet.tallies.iter().map(|tally| &**tally));
-    for line in summary_lines(&summary, hub.as_ref(), started.elapsed()) {
-        say(&line);
+    let mut lines = summary_lines(&summary, hub.as_ref(), started.elapsed());
+    let exit = if count == 0 || (interrupted && options.duration.is_none()) {
+        Exit::Ok
+    } else if interrupted {
+        lines.push("Ended by Ctrl-C before the checks were done.".to_owned());
+        Exit::Interrupted
+    } else {
+        let failures = tally::failures(fleet.tallies.iter().map(|tally| &**tally), demands);
+        let exit = if failures.is_empty() {
+            lines.push("All of it worked.".to_owned());
+            Exit::Ok
+        } else {
+            Exit::Check
+        };
+        lines.extend(failures.iter().map(|failure| format!("FAILED  {failure}")));
+        exit
+    };
+    // The summary is the result: that it could not be written is an error, also when all else worked.
+    let mut out = std::io::stdout().lock();
+    let written = writeln!(out, "{}", lines.join("\n")).and_then(|()| out.flush());
+    output::outcome(written)?;
+    Ok(exit)
+}
+
+/// The port that was asked for, or the usual one, or a free one if another program has it.
+async fn listen(bind: IpAddr, port: Option<u16>) -> Result<(TcpListener, SocketAddr), Failure> {
+    let cannot = |address, error| {
+        Failure::usage(format!(
+            "cannot listen on {address}: {error}; choose another --port or --bind"
+        ))
+    };
+    let address = SocketAddr::new(bind, port.unwrap_or(PORT));
+    match server::bind(address).await {
+        Ok(listener) => Ok(listener),
+        Err(error) if port.is_none() && error.kind() == std::io::ErrorKind::AddrInUse => {
+            let address = SocketAddr::new(bind, 0);
+            let bound = server::bind(address)
+                .await
+                .map_err(|error| cannot(address, error))?;
+            Ok(bound)
+        }
+        Err(error) => Err(cannot(address, error)),
     }
-    if count == 0 || (interrupted && options.duration.is_none()) {
-        return Ok(Exit::Ok);
-    }
-    let failures = tally::failures(fleet.tallies.iter().map(|tally| &**tally), demands);
-    if interrupted {
-        say("Ended by Ctrl-C before the checks were done.");
-        return Ok(Exit::Interrupted);
-    }
-    if failures.is_empty() {
-        say("All of it worked.");
-        return Ok(Exit::Ok);
-    }
-    for failure in &failures {
-        say(&format!("FAILED  {failure}"));
-    }
-    Ok(Exit::Check)
 }
 
 /// The devices: their counters and their tasks.
@@ -157,8 +183,8 @@ impl Target {
         // Devices run here even if the server listens on all addresses.
         let ip = match address.ip() {
             ip if !ip.is_unspecified() => ip,
-            std::net::IpAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
-            std::net::IpAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+            IpAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
         };
         let server = SocketAddr::new(ip, address.port()).to_string();
         Self {
@@ -214,13 +240,24 @@ impl Target {
     }
 }
 
-fn announce(options: &Demo, target: &Target) {
+fn announce(options: &Demo, target: &Target, taken: bool) {
     match &options.connect {
-        Some(_) => say(&format!("Sockeye demo: devices at {}", target.url)),
+        Some(_) => say(&format!(
+            "Sockeye demo: simulated devices at {}",
+            target.url
+        )),
         None => say(&format!(
             "Sockeye demo: open {} in a browser",
             target.page()
         )),
+    }
+    if taken {
+        say(&format!(
+            "Port {PORT} is taken by another program, so this is a free one."
+        ));
+    }
+    if options.connect.is_none() && !options.no_devices {
+        say(&format!("{} simulated devices join it.", options.devices));
     }
     match options.duration {
         Some(duration) => say(&format!(

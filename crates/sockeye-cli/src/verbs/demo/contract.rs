@@ -8,8 +8,8 @@
 //!
 //! | event | arguments | acknowledgement |
 //! |---|---|---|
-//! | `hello` | `{name?, chip?, firmware?, chart?, led?, …}`: facts that do not change; `chart` names the value to draw, `led` is the LED's present state | none |
-//! | `telemetry` | `{uptime?, free_heap?, rssi?, counter?, rtt_ms?, …}`: up to 16 values (numbers, texts, booleans); `rtt_ms` is the round trip of the board's previous telemetry | `{"ok": true, "counter": <as sent>}` |
+//! | `hello` | `{name?, chip?, firmware?, board?, chart?, led?, …}`: facts that do not change; `board` says what it is (`simulated`, `emulated by QEMU`), `chart` names the value to draw, `led` is the LED's present state | none |
+//! | `telemetry` | `{uptime?, free_heap?, rssi?, counter?, rtt_ms?, …}`: up to 16 values (numbers, texts, booleans); `rtt_ms` is the round trip of the board's previous telemetry; a board without a heap leaves `free_heap` out | `{"ok": true, "counter": <as sent>}` |
 //! | `picture` | the file as binary (PNG, JPEG, BMP or GIF, up to 1 MB), then optionally `{width?, height?, seq?, crc32?}` | `{"ok": <arrived intact>, "bytes": n}` |
 //! | `log` | one text: a line of the board's console (UART) | none |
 //!

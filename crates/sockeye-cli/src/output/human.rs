@@ -1,6 +1,6 @@
 //! Records as lines for people.
 
-use crate::record::{Record, json};
+use super::record::Record;
 use crate::value::Arg;
 
 /// Where a line goes.
@@ -43,6 +43,11 @@ pub(crate) fn tame(text: &str) -> String {
             }
         })
         .collect()
+}
+
+/// One argument as JSON. What cannot be written, which never happens, is at least seen.
+fn json(arg: &Arg) -> String {
+    arg.to_json().unwrap_or_else(|error| format!("<{error}>"))
 }
 
 /// Arguments on one line for people: JSON, binary by its size.
@@ -148,6 +153,9 @@ pub(crate) fn line(record: &Record, color: bool) -> (Channel, String) {
                 ),
             )
         }
+        Record::Queued {
+            namespace, event, ..
+        } => state("+", DIM, format!("{}{}", place(namespace), name(event))),
         Record::Sent {
             namespace, event, ..
         } => state(">", DIM, format!("{}{}", place(namespace), name(event))),
@@ -262,7 +270,10 @@ pub(crate) fn line(record: &Record, color: bool) -> (Channel, String) {
             }
             (Channel::State, lines.join("\n"))
         }
-        Record::Error { message, .. } => state("!", RED, tame(message)),
+        Record::Error { line, message, .. } => {
+            let line = line.map_or(String::new(), |line| format!("line {line}: "));
+            state("!", RED, format!("{line}{}", tame(message)))
+        }
     }
 }
 
@@ -284,7 +295,7 @@ mod tests {
     fn people_see_sizes_instead_of_bytes() {
         let args = vec![
             Arg::Bin(Bytes::from(vec![0; 300])),
-            Arg::Object(vec![("w".into(), Arg::Number(1.into()))]),
+            Arg::Object(vec![("w".into(), Arg::Raw("1".into()))]),
         ];
         assert_eq!(
             line(&event(args, None), false),
