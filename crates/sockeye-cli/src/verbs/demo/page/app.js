@@ -7,6 +7,8 @@ const SILENCE = 6000; // totals come every second: longer silence means that the
 const boards = new Map(); // name -> { card, board, history, metric }
 const log = [];
 let skew = 0; // the server's clock minus this one, in ms
+let live = false; // whether the feed works: without it nothing is known of any board
+let lost = Date.now(); // since when it does not
 
 const UNITS = {
   temperature: "°C", humidity: "%", soil: "%", level: "%", battery: "V", pressure: "hPa", wind: "m/s", light: "lx",
@@ -14,7 +16,9 @@ const UNITS = {
 };
 // What every board has comes after what is its own.
 const LAST = ["rssi", "free_heap", "rtt_ms", "counter", "uptime"];
-const FIRST = ["temperature", "wind", "level", "power", "soil", "co2", "light", "free_heap", "rssi", "counter"];
+const FIRST = ["temperature", "wind", "level", "power", "soil", "co2", "light", "free_heap", "rssi", "rtt_ms"];
+// A chart of these would only be a straight line.
+const UNDRAWN = ["uptime", "counter"];
 
 function duration(seconds) {
   seconds = Math.max(0, Math.floor(seconds));
@@ -57,15 +61,16 @@ function entry(name) {
 }
 
 const STATUS = { online: ["good", "online"], reconnecting: ["wait", "reconnecting"], offline: ["bad", "offline"] };
+const UNKNOWN = ["none", "unknown"];
 
 function draw(name) {
   const item = boards.get(name), { card, board } = item;
-  const [tone, word] = STATUS[board.status];
+  const [tone, word] = live ? STATUS[board.status] : UNKNOWN;
   const status = card.querySelector(".status");
   status.className = `status ${tone}`;
   set(status.querySelector(".status-text"), word);
-  card.classList.toggle("away", board.status !== "online");
-  const facts = [board.facts.chip, board.facts.firmware, board.transport].filter(Boolean);
+  card.classList.toggle("away", !live || board.status !== "online");
+  const facts = [board.facts.board, board.facts.chip, board.facts.firmware, board.transport].filter(Boolean);
   if (board.joins > 1) facts.push(`joined ${board.joins} times`);
   set(card.querySelector(".facts"), facts.join(" · "));
 
@@ -75,7 +80,7 @@ function draw(name) {
   const toggle = card.querySelector(".led button");
   toggle.setAttribute("aria-checked", String(board.led === true));
   set(toggle.querySelector(".led-text"), board.led === null ? "LED" : board.led ? "LED on" : "LED off");
-  toggle.disabled = board.status !== "online" || item.busy === true;
+  toggle.disabled = !live || board.status !== "online" || item.busy === true;
   const trip = card.querySelector(".trip");
   if (!item.busy && !item.failed) {
     set(trip, board.led_rtt_ms === null ? "" : `round trip ${ms(board.led_rtt_ms)}`);
@@ -84,10 +89,12 @@ function draw(name) {
 
   const figure = card.querySelector("figure"), picture = board.picture;
   figure.hidden = !picture;
-  if (picture && item.version !== picture.version) {
-    item.version = picture.version;
+  // A server that was started again counts its pictures anew.
+  const version = picture && `${picture.version}-${picture.at}`;
+  if (picture && item.version !== version) {
+    item.version = version;
     const image = figure.querySelector("img");
-    image.src = `/api/boards/${encodeURIComponent(name)}/picture?v=${picture.version}`;
+    image.src = `/api/boards/${encodeURIComponent(name)}/picture?v=${version}`;
     image.alt = `Last picture of ${name}`;
     const state = picture.intact ? "intact" : "damaged";
     set(figure.querySelector("figcaption"), `${new Date(picture.at).toLocaleTimeString()} · ${(picture.bytes / 1024).toFixed(1)} kB, ${state}`);
@@ -103,8 +110,9 @@ function draw(name) {
 
 function drawValues(item) {
   const { card, board, buttons } = item, group = card.querySelector(".values");
-  const keys = Object.keys(board.values).sort((a, b) => LAST.indexOf(a) - LAST.indexOf(b));
-  const drawable = keys.filter((key) => typeof board.values[key] === "number" && key !== "uptime");
+  // A board without a heap may say 0.
+  const keys = Object.keys(board.values).filter((key) => key !== "free_heap" || board.values[key] > 0).sort((a, b) => LAST.indexOf(a) - LAST.indexOf(b));
+  const drawable = keys.filter((key) => typeof board.values[key] === "number" && !UNDRAWN.includes(key));
   if (item.metric === null || !drawable.includes(item.metric)) {
     item.metric = [board.facts.chart, ...FIRST, ...drawable].find((key) => drawable.includes(key)) ?? null;
   }
@@ -130,7 +138,7 @@ function drawValues(item) {
   const [value, unit] = has ? reading(item.metric, board.values[item.metric]) : ["–", ""];
   set(card.querySelector(".value"), value);
   set(card.querySelector(".unit"), unit);
-  set(card.querySelector(".metric"), has ? label(item.metric) : "no values yet");
+  set(card.querySelector(".metric"), has ? label(item.metric) : keys.length > 0 ? "nothing to draw" : "no values yet");
 }
 
 function drawChart(item) {
@@ -222,7 +230,7 @@ $("filter").addEventListener("change", drawLog);
 const rates = [];
 function drawTotals(totals) {
   const all = totals.online + totals.reconnecting + totals.offline;
-  set($("t-online"), `${totals.online} of ${all}`);
+  set($("t-online"), live ? `${totals.online} of ${all}` : "–");
   set($("t-events"), totals.events.toLocaleString("en"));
   set($("t-pictures"), totals.pictures.toLocaleString("en"));
   set($("t-commands"), totals.commands.toLocaleString("en"));
@@ -267,10 +275,24 @@ function receive(message) {
 }
 
 let feed, heard = 0;
-function linkState(tone, text) {
-  $("link").className = `pill ${tone}`;
-  set($("link-text"), text);
-  document.body.classList.toggle("cut", tone !== "good");
+function linkState(now) {
+  if (now === live) return;
+  live = now;
+  if (!live) {
+    lost = Date.now();
+    // What was true a moment ago may not be any more.
+    set($("t-online"), "–");
+    set($("t-rate"), "–");
+    document.title = "Server away · Sockeye demo";
+  }
+  $("link").className = `pill ${live ? "good" : "wait"}`;
+  set($("link-text"), live ? "Live" : "Server away");
+  document.body.classList.toggle("cut", !live);
+  for (const name of boards.keys()) { draw(name); age(boards.get(name)); }
+}
+function age({ card, board }) {
+  const now = Date.now();
+  set(card.querySelector(".since"), live ? `for ${duration((now + skew - board.since) / 1000)}` : `no news for ${duration((now - lost) / 1000)}`);
 }
 function open() {
   feed?.close();
@@ -278,20 +300,18 @@ function open() {
   feed = new EventSource("/api/feed");
   feed.onmessage = (event) => {
     heard = Date.now();
-    linkState("good", "Live");
+    linkState(true);
     receive(JSON.parse(event.data));
   };
-  feed.onerror = () => linkState("wait", "Reconnecting");
+  feed.onerror = () => linkState(false);
 }
 setInterval(() => {
   // Most breaks are mended by the browser itself; a feed that was refused or went silent is opened anew.
   if (feed.readyState === EventSource.CLOSED || Date.now() - heard > SILENCE) {
-    linkState("wait", "Reconnecting");
+    linkState(false);
     open();
   }
-  for (const { card, board } of boards.values()) {
-    set(card.querySelector(".since"), `for ${duration((Date.now() + skew - board.since) / 1000)}`);
-  }
+  for (const item of boards.values()) age(item);
 }, 1000);
 for (const node of document.querySelectorAll(".origin")) node.textContent = location.origin;
 open();
