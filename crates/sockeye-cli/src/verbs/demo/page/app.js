@@ -15,7 +15,7 @@ const UNITS = {
   power: "W", flow: "l/min", co2: "ppm", rssi: "dBm", rtt_ms: "ms", door: "", counter: "",
 };
 // What every board has comes after what is its own.
-const LAST = ["rssi", "free_heap", "rtt_ms", "counter", "uptime"];
+const LAST = ["rssi", "free_heap", "free_stack", "rtt_ms", "counter", "uptime"];
 const FIRST = ["temperature", "wind", "level", "power", "soil", "co2", "light", "free_heap", "rssi", "rtt_ms"];
 // A chart of these would only be a straight line.
 const UNDRAWN = ["uptime", "counter"];
@@ -36,7 +36,7 @@ function reading(key, value) {
   if (typeof value === "boolean") return [value ? "yes" : "no", ""];
   if (typeof value !== "number") return [String(value), ""];
   if (key === "uptime") return [duration(value), ""];
-  if (key === "free_heap") return [(value / 1024).toFixed(1), "kB"];
+  if (key === "free_heap" || key === "free_stack") return [(value / 1024).toFixed(1), "kB"];
   return [number(value), UNITS[key] ?? ""];
 }
 const label = (key) => ({ free_heap: "free heap", rtt_ms: "round trip", rssi: "signal" })[key] ?? key.replaceAll("_", " ");
@@ -113,7 +113,8 @@ function drawValues(item) {
   // A board without a heap may say 0.
   const keys = Object.keys(board.values).filter((key) => key !== "free_heap" || board.values[key] > 0).sort((a, b) => LAST.indexOf(a) - LAST.indexOf(b));
   const drawable = keys.filter((key) => typeof board.values[key] === "number" && !UNDRAWN.includes(key));
-  if (item.metric === null || !drawable.includes(item.metric)) {
+  // Until somebody chooses: a board may send its best value only later.
+  if (!item.chosen || !drawable.includes(item.metric)) {
     item.metric = [board.facts.chart, ...FIRST, ...drawable].find((key) => drawable.includes(key)) ?? null;
   }
   for (const [key, node] of buttons) if (!keys.includes(key)) { node.remove(); buttons.delete(key); }
@@ -124,7 +125,7 @@ function drawValues(item) {
       const fresh = document.createElement(can ? "button" : "span");
       if (can) {
         fresh.type = "button";
-        fresh.addEventListener("click", () => { item.metric = key; drawValues(item); drawChart(item); });
+        fresh.addEventListener("click", () => { Object.assign(item, { metric: key, chosen: true }); drawValues(item); drawChart(item); });
       } else fresh.className = "text";
       fresh.append(document.createElement("i"), document.createElement("b"));
       fresh.firstChild.textContent = label(key);
