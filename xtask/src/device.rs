@@ -326,7 +326,7 @@ fn lines(output: impl Read + Send + 'static) -> Receiver<String> {
 pub(crate) fn checks(report: &mut Report) -> Result<(), String> {
     let images = Target::ALL.map(|target| build(target).map(|image| (target, image)));
     build_demo()?;
-    let demo = Demo::start(&["--no-devices"])?;
+    let demo = Demo::start(&["--no-devices", "--port", "0"])?;
     for built in images {
         let (target, image) = built?;
         let started = Instant::now();

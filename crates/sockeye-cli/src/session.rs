@@ -57,9 +57,26 @@ pub(crate) fn open(options: &Connection) -> Result<Socket, Failure> {
     for (key, value) in options.queries()? {
         builder = builder.query(key, value);
     }
-    builder
-        .open()
-        .map_err(|error| Failure::usage(error.to_string()))
+    builder.open().map_err(|error| {
+        // The client quotes a URL that it cannot read.
+        let (url, shown) = (&options.url, public(&options.url));
+        Failure::usage(error.to_string().replace(url.as_str(), &shown))
+    })
+}
+
+/// A URL without what may be secret in it: user name, password, query.
+pub(crate) fn public(url: &str) -> String {
+    let (url, query) = match url.split_once('?') {
+        Some((url, _)) => (url, "?…"),
+        None => (url, ""),
+    };
+    let start = url.find("://").map_or(0, |at| at + 3);
+    let end = url[start..].find('/').map_or(url.len(), |at| start + at);
+    let shown = match url[start..end].rfind('@') {
+        Some(at) => format!("{}…{}", &url[..start], &url[start + at..]),
+        None => url.to_owned(),
+    };
+    shown + query
 }
 
 /// Another namespace on the connection of `home`, not joined yet.
@@ -356,5 +373,24 @@ pub(crate) fn ack_reason(error: &AckError) -> &'static str {
         AckError::Dropped => "dropped",
         AckError::NotSent(_) => "not sent",
         _ => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::public;
+
+    #[test]
+    fn urls_are_shown_without_secrets() {
+        for (url, shown) in [
+            ("http://h:1/n", "http://h:1/n"),
+            ("http://u:p@h/n?k=v", "http://…@h/n?…"),
+            ("http://u:p@x@h", "http://…@h"),
+            ("http://h/a@b", "http://h/a@b"),
+            ("u:p@h", "…@h"),
+            ("", ""),
+        ] {
+            assert_eq!(public(url), shown);
+        }
     }
 }

@@ -269,7 +269,7 @@ async fn a_reader_that_leaves_ends_the_command_quietly() {
 #[cfg(feature = "demo")]
 #[tokio::test]
 async fn the_demo_checks_itself() {
-    let outcome = sockeye(&["demo", "--duration", "3s"]).await;
+    let outcome = sockeye(&["demo", "--duration", "3s", "--port", "0"]).await;
     assert_eq!(outcome.code, Some(0), "{outcome:?}");
     let (first, last) = ("Sockeye demo: open http://127.0.0.1:", "All of it worked.");
     assert!(
@@ -325,6 +325,7 @@ async fn secrets_are_in_no_complaint() {
         &["--auth", "\"s3cret\""],
         &["--auth", "[\"s3cret\"]"],
         &["--auth", "{\"token\":\"s3cret\"}", "-vvv"],
+        &["-H", "Authorization: Bearer s3cret", "-vvv"],
     ] {
         let outcome = sockeye(&[&["emit", &url, "x"], args].concat()).await;
         assert_ne!(outcome.code, Some(0), "{args:?}");
@@ -333,6 +334,40 @@ async fn secrets_are_in_no_complaint() {
             "{args:?}: {outcome:?}"
         );
     }
+    for url in [
+        "http://me:s3cret@host:1/",
+        "http://host:99999/?token=s3cret",
+        "ftp://me:s3cret@host/",
+    ] {
+        for verb in [&["emit", url, "x"][..], &["listen", url]] {
+            let outcome = sockeye(verb).await;
+            assert_eq!(outcome.code, Some(2), "{verb:?}");
+            assert!(!outcome.err.contains("s3cret"), "{outcome:?}");
+        }
+        #[cfg(feature = "demo")]
+        assert!(
+            !sockeye(&["demo", "--connect", url])
+                .await
+                .err
+                .contains("s3cret")
+        );
+    }
+}
+
+#[tokio::test]
+async fn odd_values_are_printed_as_they_came() {
+    let server = server::by_heart(
+        "42[\"odd\",1e400,\"\\ud83d\",\n{\"n\": 12345678901234567890123, \"f\":1.50}]",
+    )
+    .await;
+    let args = ["listen", &server.url("/"), "-t", "polling", "--count", "1"];
+    let outcome = sockeye(&[&args[..], &["--json"]].concat()).await;
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    let wanted = r#""args":[1e400,"\ud83d",{"n":12345678901234567890123,"f":1.50}]}"#;
+    assert!(outcome.out.contains(wanted), "{}", outcome.out);
+    let outcome = sockeye(&args).await;
+    let wanted = r#"< odd 1e400 "\ud83d" {"n": 12345678901234567890123, "f": 1.50}"#;
+    assert_eq!(outcome.out.trim_end(), wanted);
 }
 
 #[tokio::test]
@@ -369,7 +404,7 @@ async fn a_full_disk_is_an_error() {
         &["completions", "bash"],
         &["--help"],
         #[cfg(feature = "demo")]
-        &["demo", "--duration", "3s", "--devices", "3"],
+        &["demo", "--duration", "3s", "--devices", "3", "--port", "0"],
     ] {
         let full = std::fs::File::options()
             .write(true)

@@ -11,7 +11,7 @@ use crate::output::record::Record;
 use crate::value::Arg;
 
 /// An event on its way.
-pub(super) struct Event {
+pub(super) struct Accepted {
     pub(super) namespace: String,
     pub(super) event: String,
     pub(super) id: Option<Arg>,
@@ -42,7 +42,7 @@ pub(super) fn sent(namespace: String, event: String, id: Option<Arg>) -> Record 
 #[derive(Default)]
 pub(super) struct Unsent {
     /// With their numbers.
-    events: VecDeque<(u64, Event)>,
+    events: VecDeque<(u64, Accepted)>,
     next: u64,
     /// One question at a time, whether everything before has been written.
     flush: JoinSet<u64>,
@@ -52,7 +52,7 @@ impl Unsent {
     /// An event has been accepted on `socket`.
     pub(super) fn add(&mut self, socket: &Socket, event: &str, id: Option<Arg>) -> Told {
         let told = Told::default();
-        let entry = Event {
+        let entry = Accepted {
             namespace: socket.name().to_owned(),
             event: event.to_owned(),
             id,
@@ -100,12 +100,12 @@ impl Unsent {
     }
 
     /// What waits for a namespace will never be sent: takes it out.
-    pub(super) fn give_up(&mut self, namespace: &str) -> Vec<Event> {
+    pub(super) fn give_up(&mut self, namespace: &str) -> Vec<Accepted> {
         let (gone, kept) = std::mem::take(&mut self.events)
             .into_iter()
             .partition(|(_, event)| event.namespace == namespace);
         self.events = kept;
-        let gone: VecDeque<(u64, Event)> = gone;
+        let gone: VecDeque<(u64, Accepted)> = gone;
         let gone = gone.into_iter().map(|(_, event)| event);
         gone.filter(|event| event.told.now()).collect()
     }

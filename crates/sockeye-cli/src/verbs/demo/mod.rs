@@ -29,6 +29,7 @@ use self::tally::{Demands, Summary, Tally};
 use crate::exit::{Exit, Failure};
 use crate::options::Demo;
 use crate::output;
+use crate::session;
 
 /// The port, unless another one is asked for. It is always the same, so that an open page and boards find a demo that was
 /// started again.
@@ -49,7 +50,7 @@ pub(crate) async fn run(options: Demo) -> Result<Exit, Failure> {
         Some(url) => (Target::parse(url)?, None),
         None => {
             let hub = Hub::new();
-            let (listener, address) = listen(options.bind, options.port).await?;
+            let (listener, address) = listen(options.bind, options.port, PORT).await?;
             taken = options.port.is_none() && address.port() != PORT;
             let shown = hub.clone();
             tasks.spawn(async move {
@@ -142,13 +143,17 @@ pub(crate) async fn run(options: Demo) -> Result<Exit, Failure> {
 }
 
 /// The port that was asked for, or the usual one, or a free one if another program has it.
-async fn listen(bind: IpAddr, port: Option<u16>) -> Result<(TcpListener, SocketAddr), Failure> {
+async fn listen(
+    bind: IpAddr,
+    port: Option<u16>,
+    usual: u16,
+) -> Result<(TcpListener, SocketAddr), Failure> {
     let cannot = |address, error| {
         Failure::usage(format!(
             "cannot listen on {address}: {error}; choose another --port or --bind"
         ))
     };
-    let address = SocketAddr::new(bind, port.unwrap_or(PORT));
+    let address = SocketAddr::new(bind, port.unwrap_or(usual));
     match server::bind(address).await {
         Ok(listener) => Ok(listener),
         Err(error) if port.is_none() && error.kind() == std::io::ErrorKind::AddrInUse => {
@@ -195,8 +200,12 @@ impl Target {
     }
 
     fn parse(url: &str) -> Result<Self, Failure> {
-        let wrong =
-            |why: &str| Failure::usage(format!("--connect {url}: {why}; write http://host:port"));
+        let wrong = |why: &str| {
+            Failure::usage(format!(
+                "--connect {}: {why}; write http://host:port",
+                session::public(url)
+            ))
+        };
         let after = url
             .strip_prefix("http://")
             .ok_or_else(|| wrong("only http:// works here"))?;
@@ -205,15 +214,15 @@ impl Target {
         if authority.is_empty() || authority.contains('@') {
             return Err(wrong("the host is missing or not usable"));
         }
-        let has_port = authority.rsplit_once(':').is_some_and(|(host, port)| {
-            !port.is_empty()
-                && port.chars().all(|c| c.is_ascii_digit())
-                && (!host.contains(':') || host.ends_with(']'))
-        });
-        let server = if has_port {
-            authority.to_owned()
-        } else {
-            format!("{authority}:80")
+        let port = authority
+            .rsplit_once(':')
+            .filter(|(host, _)| !host.contains(':') || host.ends_with(']'));
+        let server = match port {
+            Some((_, port)) if port.parse::<u16>().is_err() => {
+                return Err(wrong("the port is not a number up to 65535"));
+            }
+            Some(_) => authority.to_owned(),
+            None => format!("{authority}:80"),
         };
         // The devices' namespace, unless the URL names one.
         let (path, query) = rest.split_at(rest.find('?').unwrap_or(rest.len()));
@@ -508,13 +517,35 @@ mod tests {
             "http://127.0.0.1:9/fleet?k=v"
         );
         assert_eq!(Target::parse("http://[::1]").unwrap().server, "[::1]:80");
-        for wrong in ["https://x", "x:3000", "http://", "http://u@h"] {
+        for wrong in [
+            "https://x",
+            "x:3000",
+            "http://",
+            "http://u@h",
+            "http://h:99999",
+            "http://h:",
+        ] {
             assert_eq!(
                 Target::parse(wrong).err().map(|failure| failure.exit),
                 Some(Exit::Usage),
                 "{wrong}"
             );
         }
+    }
+
+    #[tokio::test]
+    async fn the_usual_port_or_a_free_one_but_never_another_than_asked_for() {
+        let bind = IpAddr::from([127, 0, 0, 1]);
+        let (_taken, address) = listen(bind, Some(0), 1).await.unwrap();
+        let taken = address.port();
+        let (_free, address) = listen(bind, None, taken).await.unwrap();
+        assert_ne!(address.port(), taken);
+        let failure = listen(bind, Some(taken), 1).await.unwrap_err();
+        assert_eq!(failure.exit, Exit::Usage);
+        // A demo that is started again finds its port.
+        drop(_taken);
+        let (_again, address) = listen(bind, None, taken).await.unwrap();
+        assert_eq!(address.port(), taken);
     }
 
     #[test]
