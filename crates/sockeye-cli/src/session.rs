@@ -96,10 +96,13 @@ pub(crate) fn namespace(
     builder.open()
 }
 
-/// Leaves all namespaces cleanly, but not waiting for ever; what happened until the end.
+/// Leaves all namespaces cleanly, but not waiting for ever; what happened until the end, and whether all was written.
 ///
 /// What could not be sent so far, because a namespace was not joined, will not be.
-pub(crate) async fn leave(sockets: &[Socket], inbox: &mut Inbox) -> Vec<(String, Happening)> {
+pub(crate) async fn leave(
+    sockets: &[Socket],
+    inbox: &mut Inbox,
+) -> (Vec<(String, Happening)>, bool) {
     let mut joined = 0;
     for socket in sockets {
         if socket.connected() {
@@ -125,16 +128,16 @@ pub(crate) async fn leave(sockets: &[Socket], inbox: &mut Inbox) -> Vec<(String,
         }
     };
     // The server may be gone without a word.
-    let _ = tokio::time::timeout(CLOSING, goodbye).await;
+    let written = tokio::time::timeout(CLOSING, goodbye).await.is_ok();
     while let Ok(happening) = inbox.try_recv() {
         last.push(happening);
     }
-    last
+    (last, written)
 }
 
 /// The same for a command with one namespace, which prints what happened for scripts.
 pub(crate) async fn leave_one(socket: Socket, mut inbox: Inbox, printer: &Printer) {
-    let last = leave(&[socket], &mut inbox).await;
+    let (last, _) = leave(&[socket], &mut inbox).await;
     for (namespace, happening) in last {
         if let Happening::Notice(notice) = happening
             && let Some(record) = record(&namespace, &notice)

@@ -368,3 +368,21 @@ async fn odd_values_pass_as_they_are() {
     assert!(line.contains(&format!("\"id\":{odd}")), "{line}");
     assert_eq!(talk.end().await.0, Some(0));
 }
+
+#[tokio::test]
+async fn what_was_accepted_before_quit_is_told_to_be_sent_or_not() {
+    let server = server::start().await;
+    let mut talk = Talk::start(&["connect", &server.url("/"), "--json"]);
+    talk.of("connect").await;
+    talk.say(r#"{"cmd":"emit","event":"silent","id":"early"}"#)
+        .await;
+    assert_eq!(talk.of("sent").await["id"], "early");
+    talk.say(r#"{"cmd":"disconnect","namespace":"/"}"#).await;
+    talk.of("disconnect").await;
+    talk.say(r#"{"cmd":"emit","event":"silent","id":"late"}"#)
+        .await;
+    talk.say(r#"{"cmd":"quit"}"#).await;
+    let error = talk.of("error").await;
+    assert_eq!(error["id"], "late", "{error}");
+    assert_eq!(talk.end().await.0, Some(0));
+}

@@ -127,22 +127,42 @@ impl Driver {
                         self.ask_for_line(next.as_ref());
                     }
                     Some(Input::Broken(why)) => {
-                        self.error(format!("cannot read the input: {why}"), None).await;
+                        self.bad_line = Some(Failure::usage(format!("cannot read the input: {why}")));
                         self.drain().await;
                     }
                     Some(Input::End) | None => self.drain().await,
                 },
             }
         }
-        let sockets: Vec<_> = self.places.values().cloned().collect();
-        for (namespace, happening) in session::leave(&sockets, &mut inbox).await {
-            self.happened(namespace, happening).await;
-        }
+        self.leave(&mut inbox).await;
         match (self.bad_line.take(), self.outcome.take()) {
             (Some(failure), _) => Err(failure),
             (None, Some(Err(failure))) if self.names.is_none() => Err(failure),
             _ if interrupted => Err(output::interrupted()),
             _ => Ok(Exit::Ok),
+        }
+    }
+
+    /// Leaves all namespaces, and tells what became of what was accepted.
+    async fn leave(&mut self, inbox: &mut Inbox) {
+        let sockets: Vec<_> = self.places.values().cloned().collect();
+        for socket in sockets.iter().filter(|socket| !socket.connected()) {
+            self.give_up(socket, "the namespace is not joined").await;
+        }
+        let (last, written) = session::leave(&sockets, inbox).await;
+        for socket in &sockets {
+            for event in self.unsent.give_up(socket.name()) {
+                if written {
+                    let sent = unsent::sent(event.namespace, event.event, event.id);
+                    self.for_scripts(sent).await;
+                } else {
+                    let why = format!("{} may not have been sent before the end", event.event);
+                    self.error(why, event.id).await;
+                }
+            }
+        }
+        for (namespace, happening) in last {
+            self.happened(namespace, happening).await;
         }
     }
 
@@ -179,8 +199,9 @@ impl Driver {
         }
         socket.clear_send_buffer();
         for event in events {
-            self.error(format!("{} was not sent: {why}", event.event), event.id)
-                .await;
+            // Those before it may have been, when the news of it has not come yet.
+            let message = format!("{} may not have been sent: {why}", event.event);
+            self.error(message, event.id).await;
         }
     }
 
