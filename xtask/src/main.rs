@@ -8,6 +8,7 @@ mod count;
 mod device;
 mod esp32;
 mod fuzz;
+mod guide;
 mod lint;
 mod man;
 mod node;
