@@ -159,7 +159,7 @@ pub(crate) fn forward(socket: &Socket, to: Outlet) {
     };
     let joined = here.clone();
     socket.on_connect(move |_| joined());
-    socket.on_disconnect(move |_| here());
+    socket.on_disconnect(move |_, _| here());
     let merge = Merge {
         namespace: socket.name().to_owned(),
         events: socket.events(),

@@ -18,6 +18,7 @@ use crate::client::args::Args;
 use crate::client::error::ConnectError;
 use crate::client::options::AuthSource;
 use crate::dispatch::handlers::Handlers;
+use crate::dispatch::queue::Queue;
 
 /// A poisoned lock still guards sound data here: no user code runs under any of them.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -110,6 +111,8 @@ pub(crate) struct NspShared {
     pub(crate) recovered: AtomicBool,
     pub(crate) id: Mutex<Option<Box<str>>>,
     pub(crate) handlers: Handlers,
+    /// What waits for its dispatcher.
+    pub(crate) queue: Queue,
     /// User handles alive.
     pub(crate) handles: AtomicUsize,
     /// Forgotten: the record is dead, a new one takes its place.
@@ -196,7 +199,7 @@ pub(crate) fn encode<A: EmitArgs + ?Sized, R>(
 /// The driver, woken by a handler, waits in a slot of the handler's thread that no other thread takes from: if the
 /// handler then blocked, heartbeats would stop. Another task in that slot pushes it into the queue that all share.
 fn make_stealable() {
-    if !crate::dispatch::handlers::in_handler() {
+    if !crate::dispatch::guard::in_handler() {
         return;
     }
     if let Ok(runtime) = Handle::try_current()

@@ -61,8 +61,13 @@ pub use client::error::{BoxError, ConnectError, ConnectErrorKind, Disconnected, 
 pub use client::namespace::NamespaceBuilder;
 pub use client::responder::Responder;
 pub use client::socket::{Socket, Volatile};
-pub use client::streams::{EventStream, NoticeStream};
-pub use dispatch::handlers::{Handler, HandlerId};
+pub use client::streams::{EventStream, NoticeStream, StreamOptions};
+pub use client::weak::WeakSocket;
+pub use dispatch::channel::Overflow;
+pub use dispatch::handler::{Handler, Returns};
+pub use dispatch::handlers::HandlerId;
+/// The arguments as they are read, one after another: what an own [`FromArgs`] gets.
+pub use sockeye_core::packet::Args as ArgsReader;
 pub use sockeye_core::packet::{ArgsError, Bin, EmitArgs, EncodeError, FromArgs, RawArgs};
 pub use sockeye_core::{Cause, DisconnectReason, EmitError, Limits, Reconnection, Transport};
 

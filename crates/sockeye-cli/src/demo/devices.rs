@@ -197,7 +197,7 @@ fn connect(
                 joined.trouble(error.to_string());
             }
         })
-        .on_connect_error(move |error: ConnectError| refused.trouble(error.to_string()))
+        .on_connect_error(move |_, error: ConnectError| refused.trouble(error.to_string()))
         .connect_background()?;
     socket.on_reconnect(move |_attempts: u32| back.reconnections.add());
     Ok(socket)

@@ -13,7 +13,7 @@ use crate::wait::{Seen, eventually, within};
 fn reasons(socket: &sockeye::Socket) -> Seen<DisconnectReason> {
     let reasons = Seen::new();
     let seen = reasons.clone();
-    socket.on_disconnect(move |disconnected: Disconnected| seen.push(disconnected.reason));
+    socket.on_disconnect(move |_, disconnected: Disconnected| seen.push(disconnected.reason));
     reasons
 }
 
@@ -203,7 +203,7 @@ async fn the_first_connection_is_tried_again(kind: Kind) {
     let echoed = Seen::new();
     let heard = echoed.clone();
     let socket = builder(&link.url("/"))
-        .on_connect_error(move |error: sockeye::ConnectError| seen.push(error.to_string()))
+        .on_connect_error(move |_, error: sockeye::ConnectError| seen.push(error.to_string()))
         .on("echo", move |(n,): (u32,)| heard.push(n))
         .connect_background()
         .unwrap();

@@ -18,7 +18,7 @@ use crate::client::options::{
     nsp_options,
 };
 use crate::client::url::Address;
-use crate::dispatch::handlers::Handler;
+use crate::dispatch::handler::{Handler, Returns};
 use crate::driver::{self, Target};
 use crate::inbox::{Inbox, Shared};
 use crate::{Socket, Transport};
@@ -318,21 +318,30 @@ impl ClientBuilder {
     }
 
     /// As [`Socket::on_connect`], before connecting.
-    pub fn on_connect(self, handler: impl Fn(Socket) + Send + Sync + 'static) -> Self {
+    pub fn on_connect<R: Returns<M>, M>(
+        self,
+        handler: impl Fn(Socket) -> R + Send + Sync + 'static,
+    ) -> Self {
         self.setup(move |socket| {
             socket.on_connect(handler);
         })
     }
 
     /// As [`Socket::on_disconnect`], before connecting.
-    pub fn on_disconnect(self, handler: impl Fn(Disconnected) + Send + Sync + 'static) -> Self {
+    pub fn on_disconnect<R: Returns<M>, M>(
+        self,
+        handler: impl Fn(Socket, Disconnected) -> R + Send + Sync + 'static,
+    ) -> Self {
         self.setup(move |socket| {
             socket.on_disconnect(handler);
         })
     }
 
     /// As [`Socket::on_connect_error`], before connecting.
-    pub fn on_connect_error(self, handler: impl Fn(ConnectError) + Send + Sync + 'static) -> Self {
+    pub fn on_connect_error<R: Returns<M>, M>(
+        self,
+        handler: impl Fn(Socket, ConnectError) -> R + Send + Sync + 'static,
+    ) -> Self {
         self.setup(move |socket| {
             socket.on_connect_error(handler);
         })
@@ -458,6 +467,9 @@ impl ClientBuilder {
         let socket = Socket::new(Arc::clone(&shared), &name, self.options, auth);
         for setup in self.setup {
             setup(&socket);
+        }
+        if let Some(error) = socket.nsp().handlers.take_refused() {
+            return Err(error);
         }
         let target = Target {
             address,

@@ -12,19 +12,32 @@ use tokio::sync::oneshot;
 
 use crate::Transport;
 use crate::client::ack::AckFuture;
-use crate::client::args::Event;
-use crate::client::error::{ConnectError, Disconnected, Notice};
+use crate::client::error::ConnectError;
 use crate::client::namespace::NamespaceBuilder;
 use crate::client::options::{AuthSource, encode_headers, encode_query};
-use crate::client::streams::{EventStream, NoticeStream};
-use crate::dispatch::handlers::{Handler, HandlerId, Handlers};
+use crate::dispatch::guard::told_id;
+use crate::dispatch::handlers::Handlers;
+use crate::dispatch::queue::Queue;
 use crate::inbox::{ACTIVE, Command, Head, IDLE, NspShared, Shared, encode, lock};
 
 /// A namespace on a connection to a Socket.IO server: a cheap clone of a handle.
 ///
+/// # Order
+/// The events, answers and notices of a namespace reach the program in the order in which they arrived. An answer (of
+/// [`emit_with_ack`](Self::emit_with_ack), or of [`connect`](Self::connect)) resolves after the handlers of all earlier
+/// events have been called, and awaited if they are async; notices (`on_connect`, `on_disconnect`, …) wait in the same
+/// way. Two things may be overtaken, since a program could otherwise wait for itself:
+/// - While an async handler is pending, answers pass: a handler may await one. (A sync handler must not block its thread
+///   for one.)
+/// - While a stream with [`Overflow::Wait`](crate::Overflow::Wait) is full, answers and notices pass: a stream that
+///   nobody reads does not keep `disconnect` from being told.
+///
+/// Namespaces do not wait for each other.
+///
+/// # Lifetime
 /// Dropping the last handle of a namespace leaves it; dropping the last handle of all closes the connection cleanly
 /// and ends its tasks. Handlers should not capture a `Socket` of their own connection (it would keep it alive for
-/// ever): they get one from [`Responder::socket`](crate::Responder::socket).
+/// ever): they get one from [`Responder::socket`](crate::Responder::socket), or capture a [`WeakSocket`](crate::WeakSocket).
 pub struct Socket {
     shared: Arc<Shared>,
     nsp: Arc<NspShared>,
@@ -105,6 +118,7 @@ impl Socket {
                 recovered: AtomicBool::new(false),
                 id: Mutex::new(None),
                 handlers: Handlers::new(),
+                queue: Queue::new(),
                 handles: AtomicUsize::new(0),
                 gone: AtomicBool::new(false),
             });
@@ -129,8 +143,12 @@ impl Socket {
     // ---- state ----
 
     /// The id the server gave to this socket: present while the namespace is joined, new at every join unless the
-    /// session was recovered.
+    /// session was recovered. Inside an [`on_connect`](Self::on_connect) handler it is the id of the join that the
+    /// handler is told about, even if the namespace has been left again meanwhile.
     pub fn id(&self) -> Option<String> {
+        if let Some(id) = told_id(Arc::as_ptr(&self.nsp) as usize) {
+            return Some(id);
+        }
         lock(&self.nsp.id).as_deref().map(str::to_owned)
     }
 
@@ -287,8 +305,12 @@ impl Socket {
     /// reconnection policy says.
     ///
     /// # Errors
-    /// The server refused, or answered as no Socket.IO server does, or the attempts are used up.
+    /// The server refused, or answered as no Socket.IO server does, or the attempts are used up; or a handler was
+    /// registered for a name that no event can have (see [`on`](Self::on)): told once, and nothing is tried.
     pub async fn connect(&self) -> Result<(), ConnectError> {
+        if let Some(error) = self.nsp.handlers.take_refused() {
+            return Err(error);
+        }
         let (sender, receiver) = oneshot::channel();
         self.begin_connect(Some(sender));
         receiver
@@ -376,186 +398,6 @@ impl Socket {
     /// Changes the reconnection policy. Disabling it ends a running wait when its time comes.
     pub fn set_reconnection(&self, policy: Reconnection) {
         self.shared.command(Command::Reconnection(policy));
-    }
-
-    // ---- listening ----
-
-    /// Handles an event: see [`Handler`] for the functions it takes. Handlers of one connection run one after another,
-    /// in the order of the events and of their registration, and an async one is awaited before the next event. A slow
-    /// one delays later events, never heartbeats; spawn a task for what may overlap. When more than 4 MiB (or 65 536) of
-    /// events wait, the server is not read until they are fewer, and acknowledgements wait as well: a handler that
-    /// awaits one should give it a timeout, or do so in a task of its own. Handlers stay over reconnections. Arguments that do not fit are logged, and the handler is not called.
-    pub fn on<M>(&self, event: &str, handler: impl Handler<M>) -> HandlerId {
-        self.nsp.handlers.on(event, handler.into_fn(), false)
-    }
-
-    /// As [`on`](Self::on), for the next event only.
-    pub fn once<M>(&self, event: &str, handler: impl Handler<M>) -> HandlerId {
-        self.nsp.handlers.on(event, handler.into_fn(), true)
-    }
-
-    /// Removes a handler of any kind; whether it was there. It is not called again.
-    pub fn off(&self, handler: HandlerId) -> bool {
-        let removed = self.nsp.handlers.off(handler);
-        self.sync_outgoing();
-        removed
-    }
-
-    /// Removes all handlers of an event.
-    pub fn off_event(&self, event: &str) {
-        self.nsp.handlers.off_event(event);
-    }
-
-    /// Removes all handlers and ends all streams of this namespace.
-    pub fn off_all(&self) {
-        self.nsp.handlers.clear();
-        self.sync_outgoing();
-    }
-
-    /// Whether the event has a handler.
-    pub fn has_handlers(&self, event: &str) -> bool {
-        self.nsp.handlers.has(event)
-    }
-
-    /// Sees every event from the server, before its own handlers.
-    pub fn on_any(&self, handler: impl Fn(&Event) + Send + Sync + 'static) -> HandlerId {
-        self.nsp.handlers.on_any(false, false, Box::new(handler))
-    }
-
-    /// As [`on_any`](Self::on_any), before those registered so far.
-    pub fn prepend_any(&self, handler: impl Fn(&Event) + Send + Sync + 'static) -> HandlerId {
-        self.nsp.handlers.on_any(false, true, Box::new(handler))
-    }
-
-    /// Sees every event to the server when it is actually sent (not acknowledgements).
-    pub fn on_any_outgoing(&self, handler: impl Fn(&Event) + Send + Sync + 'static) -> HandlerId {
-        let id = self.nsp.handlers.on_any(true, false, Box::new(handler));
-        self.sync_outgoing();
-        id
-    }
-
-    /// Removes all handlers of [`on_any`](Self::on_any).
-    pub fn off_any(&self) {
-        self.nsp.handlers.off_any(false);
-    }
-
-    /// Removes all handlers of [`on_any_outgoing`](Self::on_any_outgoing).
-    pub fn off_any_outgoing(&self) {
-        self.nsp.handlers.off_any(true);
-        self.sync_outgoing();
-    }
-
-    fn sync_outgoing(&self) {
-        let any = lock(&self.shared.nsps)
-            .iter()
-            .any(|nsp| nsp.handlers.has_outgoing());
-        if any
-            != (self
-                .shared
-                .outgoing
-                .swap(usize::from(any), Ordering::AcqRel)
-                > 0)
-        {
-            self.shared.command(Command::ReportOutgoing(any));
-        }
-    }
-
-    /// The events of this namespace as a stream, from now on; it goes on over reconnections and ends with the
-    /// connection's last handle. It holds up to 256 events: a stream that is not read holds all later events of the
-    /// connection up (never heartbeats).
-    pub fn events(&self) -> EventStream {
-        EventStream {
-            receiver: self.nsp.handlers.event_stream(256),
-        }
-    }
-
-    /// What happens to the connection, as a stream, from now on. It is not bounded: read it, or drop it.
-    ///
-    /// ```
-    /// # use sockeye::{Notice, Socket};
-    /// # async fn f(socket: &Socket) {
-    /// let mut notices = socket.notices();
-    /// while let Some(notice) = notices.next().await {
-    ///     match notice {
-    ///         Notice::Connected { id, .. } => println!("joined as {id}"),
-    ///         Notice::Disconnected(why) => println!("left: {why}"),
-    ///         Notice::ConnectError(error) => println!("not joined: {error}"),
-    ///         _ => (),
-    ///     }
-    /// }
-    /// # }
-    /// ```
-    pub fn notices(&self) -> NoticeStream {
-        NoticeStream {
-            receiver: self.nsp.handlers.notice_stream(),
-        }
-    }
-
-    fn on_notice(
-        &self,
-        pick: impl Fn(&Notice, &crate::Responder) + Send + Sync + 'static,
-    ) -> HandlerId {
-        self.nsp.handlers.on_notice(Box::new(pick))
-    }
-
-    /// Called each time the namespace has been joined.
-    pub fn on_connect(&self, handler: impl Fn(Self) + Send + Sync + 'static) -> HandlerId {
-        self.on_notice(move |notice, responder| {
-            if let (Notice::Connected { .. }, Some(socket)) = (notice, responder.socket()) {
-                handler(socket);
-            }
-        })
-    }
-
-    /// Called each time the namespace, which was joined, has been left.
-    pub fn on_disconnect(
-        &self,
-        handler: impl Fn(Disconnected) + Send + Sync + 'static,
-    ) -> HandlerId {
-        self.on_notice(move |notice, _| {
-            if let Notice::Disconnected(disconnected) = notice {
-                handler(disconnected.clone());
-            }
-        })
-    }
-
-    /// Called each time an attempt to join has failed; [`ConnectError::active`] tells whether it is tried again.
-    pub fn on_connect_error(
-        &self,
-        handler: impl Fn(ConnectError) + Send + Sync + 'static,
-    ) -> HandlerId {
-        self.on_notice(move |notice, _| {
-            if let Notice::ConnectError(error) = notice {
-                handler(error.clone());
-            }
-        })
-    }
-
-    /// Called before each attempt to reconnect, with its number from 1.
-    pub fn on_reconnect_attempt(&self, handler: impl Fn(u32) + Send + Sync + 'static) -> HandlerId {
-        self.on_notice(move |notice, _| {
-            if let Notice::ReconnectAttempt(n) = notice {
-                handler(*n);
-            }
-        })
-    }
-
-    /// Called when the connection has been made again, with the number of attempts it took.
-    pub fn on_reconnect(&self, handler: impl Fn(u32) + Send + Sync + 'static) -> HandlerId {
-        self.on_notice(move |notice, _| {
-            if let Notice::Reconnected(n) = notice {
-                handler(*n);
-            }
-        })
-    }
-
-    /// Called when all attempts to reconnect are used up.
-    pub fn on_reconnect_failed(&self, handler: impl Fn() + Send + Sync + 'static) -> HandlerId {
-        self.on_notice(move |notice, _| {
-            if let Notice::ReconnectFailed = notice {
-                handler();
-            }
-        })
     }
 }
 

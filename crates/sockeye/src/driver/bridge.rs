@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use sockeye_core::packet::Attachments;
-use sockeye_core::{Cause, EmitError, EmitOptions, Event, NamespaceId, RawPacket};
+use sockeye_core::{
+    Cause, DisconnectReason, EmitError, EmitOptions, Event, NamespaceId, RawPacket,
+};
 
 use super::pending_acks::PendingAcks;
 use super::{Asked, Driver, Space};
@@ -14,7 +16,7 @@ use crate::client::ack::AckError;
 use crate::client::args::Args;
 use crate::client::error::{ConnectError, ConnectErrorKind, Disconnected, Notice};
 use crate::client::options::{AuthSource, caught};
-use crate::dispatch::{Batch, Item};
+use crate::dispatch::{Answer, Batch};
 use crate::inbox::{ACTIVE, Command, Head, IDLE, Inbox, JOINED, Shared, lock};
 
 /// What an event needs from the driver, beside the core that it borrows.
@@ -49,7 +51,7 @@ impl View<'_> {
     fn tell_active(&mut self, notice: &Notice) {
         for space in self.spaces.iter().flatten() {
             if space.shared.state.load(Ordering::Acquire) != IDLE {
-                self.batch.notice(&space.shared, notice.clone());
+                self.batch.notice(&space.shared, notice);
             }
         }
     }
@@ -84,13 +86,15 @@ pub(super) fn event(event: Event<'_>, view: &mut View<'_>) -> Option<FollowUp> {
             return early.then_some(FollowUp::Early(message.nsp));
         }
         Event::Ack { id, result } => {
-            if let Some(sender) = view.acks.take(id.get()) {
-                // The receiver may be gone: then nobody cares.
-                let _ = sender.send(
-                    result
-                        .map(|args| Args::from_ref(&args))
-                        .map_err(AckError::from),
-                );
+            if let Some((index, sender)) = view.acks.take(id.get()) {
+                let result = result
+                    .map(|args| Args::from_ref(&args))
+                    .map_err(AckError::from);
+                let answer = Answer::Ack(sender, result);
+                match view.spaces.get(index as usize) {
+                    Some(Some(space)) => view.batch.answer(&space.shared, answer),
+                    _ => answer.send(),
+                }
             }
         }
         Event::Outgoing(outgoing) => {
@@ -125,11 +129,14 @@ pub(super) fn event(event: Event<'_>, view: &mut View<'_>) -> Option<FollowUp> {
                 .and_then(|data| serde_json::from_str(data).ok());
             let space = view.space(refusal.nsp)?;
             tracing::debug!(namespace = %space.shared.name, message = error.message, "the server refused the namespace");
-            for waiter in space.waiters.drain(..) {
-                let _ = waiter.send(Err(error.clone()));
-            }
+            let waiters = std::mem::take(&mut space.waiters);
             let shared = Arc::clone(&space.shared);
-            view.batch.notice(&shared, Notice::ConnectError(error));
+            let notice = Notice::ConnectError(error.clone());
+            view.batch.notice(&shared, &notice);
+            for waiter in waiters {
+                let answer = Answer::Join(waiter, Err(error.clone()));
+                view.batch.answer(&shared, answer);
+            }
             return Some(FollowUp::State(refusal.nsp));
         }
         Event::Disconnected {
@@ -149,7 +156,7 @@ pub(super) fn event(event: Event<'_>, view: &mut View<'_>) -> Option<FollowUp> {
                 will_reconnect,
             });
             let shared = Arc::clone(&space.shared);
-            view.batch.notice(&shared, notice);
+            view.batch.notice(&shared, &notice);
             return Some(FollowUp::State(nsp));
         }
         Event::Closed {
@@ -166,16 +173,17 @@ pub(super) fn event(event: Event<'_>, view: &mut View<'_>) -> Option<FollowUp> {
             error.cause = Some(details.cause);
             error.active = retry;
             let give_up = !retry || is_definitive(details.cause);
+            let notice = Notice::ConnectError(error.clone());
             for space in view.spaces.iter_mut().flatten() {
                 space.asked = None;
                 if space.joined || space.shared.state.load(Ordering::Acquire) == IDLE {
                     continue;
                 }
-                view.batch
-                    .notice(&space.shared, Notice::ConnectError(error.clone()));
+                view.batch.notice(&space.shared, &notice);
                 if give_up {
                     for waiter in space.waiters.drain(..) {
-                        let _ = waiter.send(Err(error.clone()));
+                        let answer = Answer::Join(waiter, Err(error.clone()));
+                        view.batch.answer(&space.shared, answer);
                     }
                 }
                 if !retry {
@@ -192,7 +200,7 @@ pub(super) fn event(event: Event<'_>, view: &mut View<'_>) -> Option<FollowUp> {
         Event::ReconnectFailed => {
             for space in view.spaces.iter_mut().flatten() {
                 // The namespaces were told to be idle with the last failure; those that were meant are told the end.
-                view.batch.notice(&space.shared, Notice::ReconnectFailed);
+                view.batch.notice(&space.shared, &Notice::ReconnectFailed);
             }
         }
         Event::Ping => view.tell_active(&Notice::Ping),
@@ -265,12 +273,15 @@ impl Driver {
                     options.ack = ack;
                     options.volatile = volatile;
                     options.timeout = timeout;
+                    let nsp_index = nsp;
                     let result = match self.space(nsp as usize) {
                         Some(nsp) => self.core.emit_raw(now, nsp, packet, options),
                         None => Err(EmitError::UnknownNamespace),
                     };
                     match (result, sender) {
-                        (Ok(Some(id)), Some(sender)) => self.acks.add(id.get(), sender),
+                        (Ok(Some(id)), Some(sender)) => {
+                            self.acks.add(id.get(), (nsp_index, sender));
+                        }
                         (Err(error), Some(sender)) => {
                             tracing::debug!(%error, "a packet was not sent");
                             let _ = sender.send(Err(match error {
@@ -408,6 +419,7 @@ impl Driver {
             return;
         }
         shared.handlers.clear();
+        self.outlet.end(&shared);
         if self.shared.handles.load(Ordering::Acquire) == 0 {
             // All are gone: the connection is closed as a whole, after what was accepted has been written.
             return;
@@ -438,11 +450,12 @@ impl Driver {
         );
         self.core.refuse_auth(now, nsp);
         space.shared.state.store(IDLE, Ordering::Release);
+        let notice = Notice::ConnectError(error.clone());
+        self.batch.notice(&space.shared, &notice);
         for waiter in space.waiters.drain(..) {
-            let _ = waiter.send(Err(error.clone()));
+            let answer = Answer::Join(waiter, Err(error.clone()));
+            self.batch.answer(&space.shared, answer);
         }
-        self.batch
-            .notice(&space.shared, Notice::ConnectError(error));
     }
 
     /// Does what an event asked for.
@@ -523,16 +536,15 @@ impl Driver {
         }
         tracing::debug!(namespace = %space.shared.name, id, recovered, "namespace joined");
         let transport = self.core.transport();
-        self.batch.notice(
-            &space.shared,
-            Notice::Connected {
-                id,
-                recovered,
-                transport,
-            },
-        );
+        let notice = Notice::Connected {
+            id,
+            recovered,
+            transport,
+        };
+        self.batch.notice(&space.shared, &notice);
         for waiter in space.waiters.drain(..) {
-            let _ = waiter.send(Ok(()));
+            let answer = Answer::Join(waiter, Ok(()));
+            self.batch.answer(&space.shared, answer);
         }
     }
 
@@ -548,22 +560,35 @@ impl Driver {
         }
         // Whoever has asked for something that is not taken any more is told so.
         drop(rest);
-        for sender in self.acks.drain() {
+        for (_, sender) in self.acks.drain() {
             let _ = sender.send(Err(AckError::Disconnected));
         }
-        for nsp in lock(&self.shared.nsps).iter() {
+        let nsps = lock(&self.shared.nsps).clone();
+        for nsp in &nsps {
             nsp.state.store(IDLE, Ordering::Release);
             *lock(&nsp.id) = None;
         }
+        // With handles alive it is the runtime that has ended under them.
+        let cut_short = self.shared.handles.load(Ordering::Acquire) > 0;
         for space in self.spaces.iter_mut().flatten() {
+            if cut_short && space.joined {
+                let notice = Notice::Disconnected(Disconnected {
+                    reason: DisconnectReason::TransportClose,
+                    details: "the runtime of the connection has ended".into(),
+                    cause: Cause::Local,
+                    will_reconnect: false,
+                });
+                self.batch.notice(&space.shared, &notice);
+            }
             for waiter in space.waiters.drain(..) {
                 let _ = waiter.send(Err(ConnectError::closed()));
             }
         }
         self.shared.transport.store(0, Ordering::Relaxed);
-        self.batch.items.push(Item::End);
         self.outlet.hand_over(&mut self.batch);
-        self.outlet.end();
+        for nsp in &nsps {
+            self.outlet.end(nsp);
+        }
         tracing::debug!("closed");
     }
 }

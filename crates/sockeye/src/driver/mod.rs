@@ -1,10 +1,11 @@
-//! The tokio driver: one task that owns the core and moves bytes, and one, the dispatcher, that runs user code.
+//! The tokio driver: one task that owns the core and moves bytes. User code runs in others, one for each namespace that
+//! has something to tell: its dispatcher.
 //!
 //! ```text
-//! handles --inbox--> driver (core, sockets, timer) --batches--> dispatcher (handlers, streams)
+//! handles --inbox--> driver (core, sockets, timer) --queues--> dispatchers (handlers, streams)
 //! ```
 //! The driver never runs user code, so that heartbeats, acknowledgements and reconnection go on whatever handlers do.
-//! When the dispatcher falls behind by more than the queue's bound, the driver stops reading: back-pressure reaches the
+//! When the dispatchers fall behind by more than the bound of their queues, the driver stops reading: back-pressure reaches the
 //! server through TCP, while the core keeps the connection alive.
 
 mod bridge;
@@ -97,7 +98,7 @@ struct Driver {
     closing: bool,
 }
 
-/// Starts the two tasks of a connection.
+/// Starts the task of a connection. Those that run user code are started when there is something to run.
 pub(crate) fn spawn(
     runtime: &tokio::runtime::Handle,
     shared: Arc<Shared>,
@@ -110,11 +111,18 @@ pub(crate) fn spawn(
     config.limits.send = config.limits.send.saturating_add(1 << 20);
     config.limits.packets = config.limits.packets.saturating_add(1 << 10);
     let memory = Memory::growable(&config.limits);
-    let outlet = Arc::new(Outlet::new());
+    use tracing::Instrument as _;
+    let (tasks, in_span) = (runtime.clone(), span.clone());
+    let outlet = Arc::new(Outlet::new(
+        Arc::downgrade(&shared),
+        Box::new(move |task| {
+            tasks.spawn(task.instrument(in_span.clone()));
+        }),
+    ));
     let _guard = runtime.enter();
     let driver = Driver {
         core: Client::new(config, memory),
-        shared: Arc::clone(&shared),
+        shared,
         target,
         origin: std::time::Instant::now(),
         links: [Io::Closed, Io::Closed, Io::Closed],
@@ -126,7 +134,7 @@ pub(crate) fn spawn(
         calls: 0,
         flushes: Vec::new(),
         readies: Vec::new(),
-        outlet: Arc::clone(&outlet),
+        outlet,
         batch: dispatch::Batch::default(),
         paused: false,
         sleep: Box::pin(tokio::time::sleep(Duration::from_secs(86_400))),
@@ -138,8 +146,6 @@ pub(crate) fn spawn(
         dialing: false,
         closing: false,
     };
-    use tracing::Instrument as _;
-    runtime.spawn(dispatch::run(outlet, Arc::downgrade(&shared)).instrument(span.clone()));
     runtime.spawn(driver.instrument(span));
 }
 
@@ -176,9 +182,18 @@ impl Driver {
                     ) {
                         self.follow_up(request);
                     }
+                    self.check_bound();
                 }
                 Output::Idle(wake) => return wake,
             }
+        }
+    }
+
+    /// One large message from the server may hold more events than may wait: tells the core as soon as that is so.
+    fn check_bound(&mut self) {
+        if !self.paused && self.outlet.would_be_behind(&self.batch) {
+            self.paused = true;
+            self.core.handle_reading_paused(self.now, true);
         }
     }
 
@@ -272,7 +287,7 @@ impl Driver {
 
     /// Gives what has happened to the dispatcher, and stops reading when it is behind.
     fn hand_over(&mut self, cx: &mut Context<'_>) {
-        if self.batch.items.is_empty() && !self.paused {
+        if self.batch.is_empty() && !self.paused {
             return;
         }
         let mut behind = self.outlet.hand_over(&mut self.batch);

@@ -158,7 +158,7 @@ async fn a_server_that_is_busy_is_tried_again() {
     let log = Log::new();
     let errors = log.clone();
     let builder = polling(&host)
-        .on_connect_error(move |error| errors.push(format!("{} {}", error.active(), error)));
+        .on_connect_error(move |_, error| errors.push(format!("{} {}", error.active(), error)));
     let _socket = within("connect", builder.connect()).await.unwrap();
     let lines = log.wait(3).await;
     assert_eq!(lines.len(), 3);

@@ -289,7 +289,7 @@ async fn reset_and_end_at_every_place_of_a_message() {
         .on("b", move |(bin,): (Bin,)| {
             one.push(format!("whole {}", bin.len()));
         })
-        .on_disconnect(move |why| two.push(why.reason.to_string()));
+        .on_disconnect(move |_, why| two.push(why.reason.to_string()));
     let _socket = builder.connect_background().unwrap();
     log.wait_for("whole 300").await;
     let lines = log.lines();
@@ -341,7 +341,7 @@ async fn resets_during_the_handshake() {
     });
     let log = Log::new();
     let errors = log.clone();
-    let builder = ws(address).on_connect_error(move |error| errors.push(error.to_string()));
+    let builder = ws(address).on_connect_error(move |_, error| errors.push(error.to_string()));
     let socket = connected(builder).await;
     assert!(socket.connected());
     let lines = log.lines();
@@ -404,7 +404,7 @@ async fn polling_answers_that_break_off() {
     let socket = builder.open().unwrap();
     let log = Log::new();
     let errors = log.clone();
-    socket.on_connect_error(move |error| errors.push(error.to_string()));
+    socket.on_connect_error(move |_, error| errors.push(error.to_string()));
     socket.connect_background();
     eventually("joined", || socket.connected()).await;
     let lines = log.lines();

@@ -138,7 +138,7 @@ async fn dropped_while_backing_off() {
     let builder = Client::builder(format!("http://{}", closed_port()))
         .reconnection_delay(Duration::from_secs(3600))
         .reconnection_delay_max(Duration::from_secs(3600))
-        .on_connect_error(move |error| failed.push(error.active().to_string()));
+        .on_connect_error(move |_, error| failed.push(error.active().to_string()));
     let socket = builder.connect_background().unwrap();
     assert_eq!(log.wait(1).await, ["true"]);
     drop(socket);

@@ -42,7 +42,7 @@ async fn handlers_namespaces_and_packets_survive_a_cut() {
         chat.on("e", move |(n,): (u32,)| two.push(format!("chat {n}")));
         let cuts = Log::new();
         let told = cuts.clone();
-        socket.on_disconnect(move |_| told.push("cut"));
+        socket.on_disconnect(move |_, _| told.push("cut"));
         for round in 1..=3u32 {
             host.cut();
             // Before the client knows of the cut, what it writes is lost: nobody can tell.
@@ -243,7 +243,7 @@ async fn ping_timeout() {
     });
     let log = Log::new();
     let out = log.clone();
-    let builder = client(&host).on_disconnect(move |why| out.push(why.reason.to_string()));
+    let builder = client(&host).on_disconnect(move |_, why| out.push(why.reason.to_string()));
     let _socket = within("connect", builder.connect()).await.unwrap();
     // After the first one no ping comes any more.
     host.state(|state| state.server.settings.ping_interval = 3_600_000);
@@ -316,7 +316,7 @@ async fn disconnect_then_connect_at_once() {
     let socket = within("connect", client(&host).connect()).await.unwrap();
     let log = Log::new();
     let (one, two) = (log.clone(), log.clone());
-    socket.on_disconnect(move |why| one.push(why.reason.to_string()));
+    socket.on_disconnect(move |_, why| one.push(why.reason.to_string()));
     socket.on_connect(move |socket| two.push(socket.id().unwrap()));
     for round in 1..=10 {
         socket.disconnect();
@@ -384,8 +384,8 @@ async fn errors_between_attempts_are_told_in_order() {
     socket.on_reconnect(say("reconnect"));
     let (one, two, three) = (log.clone(), log.clone(), log.clone());
     socket.on_connect(move |_| one.push("connect"));
-    socket.on_disconnect(move |_| two.push("disconnect"));
-    socket.on_connect_error(move |error| three.push(format!("error {}", error.active())));
+    socket.on_disconnect(move |_, _| two.push("disconnect"));
+    socket.on_connect_error(move |_, error| three.push(format!("error {}", error.active())));
     let mut left = 2;
     host.answer_with(move |_| {
         left -= 1;

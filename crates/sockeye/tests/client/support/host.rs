@@ -276,6 +276,15 @@ impl Host {
         });
     }
 
+    /// Engine.IO packets as they are, over WebSocket and in one write: the client most likely reads them at once.
+    pub(crate) fn segment<S: AsRef<str>>(&self, packets: &[S]) {
+        let frames: Vec<Vec<u8>> = packets
+            .iter()
+            .map(|packet| sockeye_testkit::frame(0x81, packet.as_ref().as_bytes()))
+            .collect();
+        self.state(|state| state.perform(vec![Act::Bytes(Link::WebSocket, frames.concat())]));
+    }
+
     /// One WebSocket frame as it is.
     pub(crate) fn frame(&self, first: u8, payload: &[u8]) {
         self.state(|state| {
