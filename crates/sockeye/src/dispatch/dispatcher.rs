@@ -12,9 +12,10 @@ use crate::client::args::Event;
 use crate::client::error::Notice;
 use crate::client::responder::Responder;
 use crate::dispatch::Outlet;
+use crate::dispatch::channel::Channel;
 use crate::dispatch::guard::{BoxFuture, Guarded, Join, Outcome, guard};
 use crate::dispatch::handler::Delivery;
-use crate::dispatch::handlers::{Called, Listening, Places, Taken};
+use crate::dispatch::handlers::{Called, EventEntry, Handlers, Listening, Places, Room, Taken};
 use crate::dispatch::notices::Kind;
 use crate::dispatch::queue::{ENTRY, Item, Load, Queue, Sides, Told};
 use crate::inbox::NspShared;
@@ -155,11 +156,16 @@ impl Work {
                         responder: &user.responder,
                     };
                     user.listening.load(&nsp.handlers, name);
+                    // The copy stays while its handlers run, whatever they register or remove.
+                    let mut calling = Calling {
+                        entries: user.listening.entries.iter(),
+                        handlers: &nsp.handlers,
+                        delivery: &delivery,
+                    };
                     if !user.listening.any.is_empty() || !user.listening.streams.is_empty() {
                         any(outlet, nsp, early, &user.listening, &delivery).await;
                     }
-                    // The copy stays while its handlers run, whatever they register or remove.
-                    for entry in &user.listening.entries {
+                    while let Some(entry) = calling.entries.next() {
                         match entry.call(&nsp.handlers, &delivery) {
                             Called::Done => (),
                             Called::Await(future) => {
@@ -258,6 +264,9 @@ fn flush_load(nsp: &Arc<NspShared>, outlet: &Outlet, mut load: Load, at: &mut Cu
                 for stream in &listening.streams {
                     stream.push_last(delivery.to_event());
                 }
+                for entry in &listening.entries {
+                    entry.call_last(&nsp.handlers, &delivery);
+                }
             }
             Item::Answer(len) => {
                 at.worked += *len as usize;
@@ -276,6 +285,22 @@ fn flush_load(nsp: &Arc<NspShared>, outlet: &Outlet, mut load: Load, at: &mut Cu
     outlet.worked(std::mem::take(&mut at.worked));
 }
 
+/// An event on its way to its handlers and typed streams. When that is given up, because the runtime ends, the streams
+/// get it all the same.
+struct Calling<'l> {
+    entries: std::slice::Iter<'l, Arc<EventEntry>>,
+    handlers: &'l Handlers,
+    delivery: &'l Delivery<'l>,
+}
+
+impl Drop for Calling<'_> {
+    fn drop(&mut self) {
+        for entry in self.entries.by_ref() {
+            entry.call_last(self.handlers, self.delivery);
+        }
+    }
+}
+
 /// Tells those who listen to every event.
 async fn any(
     outlet: &Arc<Outlet>,
@@ -288,11 +313,29 @@ async fn any(
     for listener in &listening.any {
         guard(delivery.name, None, || listener(&event));
     }
-    for stream in &listening.streams {
-        if let Some(event) = nsp.handlers.push(stream, event.clone(), None) {
-            let mut event = Some(event);
-            let room = std::future::poll_fn(|cx| stream.poll_push(cx, &mut event));
+    let mut telling = Telling {
+        event,
+        streams: listening.streams.iter(),
+    };
+    while let Some(stream) = telling.streams.next() {
+        let event = telling.event.clone();
+        if let Some(event) = nsp.handlers.push(stream, event, None) {
+            let room = Room::new(Arc::clone(stream), event);
             await_room(outlet, nsp, sides, room).await;
+        }
+    }
+}
+
+/// An event on its way to streams. When that is given up, because the runtime ends, the others get it all the same.
+struct Telling<'s> {
+    event: Event,
+    streams: std::slice::Iter<'s, Arc<Channel<Event>>>,
+}
+
+impl Drop for Telling<'_> {
+    fn drop(&mut self) {
+        for stream in self.streams.by_ref() {
+            stream.push_last(self.event.clone());
         }
     }
 }

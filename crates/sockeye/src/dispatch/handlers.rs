@@ -244,10 +244,7 @@ impl Handlers {
             Ok(match handlers.push(&writer, item, Some(delivery.name)) {
                 None => None,
                 Some(item) => {
-                    let room: BoxFuture<()> = Box::pin(Room {
-                        channel: Arc::clone(&writer),
-                        item: Some(item),
-                    });
+                    let room: BoxFuture<()> = Box::pin(Room::new(Arc::clone(&writer), item));
                     Some(room)
                 }
             })
@@ -550,6 +547,14 @@ impl EventEntry {
         self.spent.store(true, Ordering::Release);
     }
 
+    /// Writes the event to a stream, whether there is room or not; handlers are not called any more.
+    pub(crate) fn call_last(&self, handlers: &Handlers, delivery: &Delivery<'_>) {
+        if matches!(self.call, Call::Stream(_)) {
+            // (What waits for room writes when it is given up.)
+            drop(self.call(handlers, delivery));
+        }
+    }
+
     pub(crate) fn call(&self, handlers: &Handlers, delivery: &Delivery<'_>) -> Called {
         if self.once {
             if self.spent.swap(true, Ordering::AcqRel) {
@@ -630,10 +635,20 @@ fn reserved(event: &str) -> Option<&'static str> {
     }
 }
 
-/// Waits until a full stream has room for an item, or nobody reads it any more.
-struct Room<T> {
+/// Waits until a full stream has room for an item, or nobody reads it any more. When it is given up, because the runtime
+/// ends, the item is written all the same: nothing can be held up any more.
+pub(crate) struct Room<T> {
     channel: Arc<Channel<T>>,
     item: Option<T>,
+}
+
+impl<T> Room<T> {
+    pub(crate) const fn new(channel: Arc<Channel<T>>, item: T) -> Self {
+        Self {
+            channel,
+            item: Some(item),
+        }
+    }
 }
 
 impl<T> Unpin for Room<T> {}
@@ -644,6 +659,14 @@ impl<T> Future for Room<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
         this.channel.poll_push(cx, &mut this.item)
+    }
+}
+
+impl<T> Drop for Room<T> {
+    fn drop(&mut self) {
+        if let Some(item) = self.item.take() {
+            self.channel.push_last(item);
+        }
     }
 }
 

@@ -393,13 +393,6 @@ impl Queue {
         inner.phase = Phase::Dead;
         (std::mem::take(&mut inner.load), inner.ended)
     }
-
-    /// Memory that is held while nothing happens, in bytes.
-    #[cfg(test)]
-    pub(crate) fn capacity(&self) -> usize {
-        let inner = lock(&self.inner);
-        inner.load.text.capacity() + inner.load.items.capacity() * size_of::<Item>()
-    }
 }
 
 /// Name and arguments of an event that is being sent.
@@ -419,3 +412,7 @@ fn outgoing_event(outgoing: &Outgoing<'_>) -> Option<(Box<str>, Args)> {
     let args = ArgsRef::new(&json, attachments).ok()?;
     Some((name, Args::from_ref(&args)))
 }
+
+#[cfg(test)]
+#[path = "tests_queue.rs"]
+mod tests;

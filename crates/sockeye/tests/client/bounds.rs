@@ -14,6 +14,11 @@ fn public_types_can_be_shared_between_threads() {
     shared::<Args>();
     shared::<Bin>();
     shared::<EventStream>();
+    // What a stream carries need not be shared itself.
+    shared::<EventStream<(std::cell::Cell<u8>,)>>();
+    shared::<WeakSocket>();
+    shared::<StreamOptions>();
+    shared::<Overflow>();
     shared::<NoticeStream>();
     shared::<NamespaceBuilder>();
     shared::<HandlerId>();
@@ -29,6 +34,7 @@ fn public_types_can_be_shared_between_threads() {
     builder::<ClientBuilder>();
     fn stream<T: Stream<Item = I>, I>() {}
     stream::<EventStream, Event>();
+    stream::<EventStream<(u8,)>, (u8,)>();
     stream::<NoticeStream, Notice>();
     fn error<T: std::error::Error + Clone>() {}
     error::<ConnectError>();
