@@ -14,8 +14,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             // Answers if the server asked for it.
             let _ = reply.ack(("got it",));
         })
-        .on_disconnect(|why| println!("disconnected: {why}"))
-        .on_connect_error(|error| println!("not connected: {error}"))
+        .on_disconnect(|_, why| println!("disconnected: {why}"))
+        .on_connect_error(|_, error| println!("not connected: {error}"))
         .connect()
         .await?;
     println!("joined as {}", socket.id().unwrap_or_default());

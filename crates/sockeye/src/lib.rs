@@ -64,7 +64,7 @@ pub use client::socket::{Socket, Volatile};
 pub use client::streams::{EventStream, NoticeStream, StreamOptions};
 pub use client::weak::WeakSocket;
 pub use dispatch::channel::Overflow;
-pub use dispatch::handler::{Handler, Returns};
+pub use dispatch::handler::{Handler, Params, Returns, Value};
 pub use dispatch::handlers::HandlerId;
 /// The arguments as they are read, one after another: what an own [`FromArgs`] gets.
 pub use sockeye_core::packet::Args as ArgsReader;

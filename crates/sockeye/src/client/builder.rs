@@ -18,7 +18,7 @@ use crate::client::options::{
     nsp_options,
 };
 use crate::client::url::Address;
-use crate::dispatch::handler::{Handler, Returns};
+use crate::dispatch::handler::{Handler, Params, Returns, event_fn};
 use crate::driver::{self, Target};
 use crate::inbox::{Inbox, Shared};
 use crate::{Socket, Transport};
@@ -302,12 +302,15 @@ impl ClientBuilder {
     }
 
     /// Registers a handler before connecting, so that no event is missed: see [`Socket::on`].
-    pub fn on<M>(mut self, event: &str, handler: impl Handler<M>) -> Self {
-        let (event, handler) = (event.to_owned(), handler.into_fn());
-        self.setup.push(Box::new(move |socket| {
+    pub fn on<P, R, M>(self, event: &str, handler: impl Handler<P, Output = R>) -> Self
+    where
+        P: Params,
+        R: Returns<M>,
+    {
+        let (event, handler) = (event.to_owned(), event_fn(handler));
+        self.setup(move |socket| {
             socket.nsp().handlers.on(&event, handler, false);
-        }));
-        self
+        })
     }
 
     /// As [`Socket::on_any`], before connecting.

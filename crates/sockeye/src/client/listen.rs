@@ -9,7 +9,7 @@ use crate::client::args::Event;
 use crate::client::error::{ConnectError, Disconnected, Notice};
 use crate::client::streams::{EventStream, NoticeStream, StreamOptions};
 use crate::dispatch::Kind;
-use crate::dispatch::handler::{Handler, Returns, Settled};
+use crate::dispatch::handler::{Handler, Params, Returns, Settled, event_fn};
 use crate::dispatch::handlers::HandlerId;
 use crate::inbox::{Command, lock};
 
@@ -28,13 +28,21 @@ impl Socket {
     /// The names that no event can have are refused, with the method to use instead: `connect`, `disconnect`,
     /// `connect_error`, `error`, and what else [`emit`](Self::emit) refuses. The refusal is logged, told
     /// ([`Notice::HandlerFailed`]), and returned by the next [`connect`](Self::connect) or by the builder.
-    pub fn on<M>(&self, event: &str, handler: impl Handler<M>) -> HandlerId {
-        self.nsp().handlers.on(event, handler.into_fn(), false)
+    pub fn on<P, R, M>(&self, event: &str, handler: impl Handler<P, Output = R>) -> HandlerId
+    where
+        P: Params,
+        R: Returns<M>,
+    {
+        self.nsp().handlers.on(event, event_fn(handler), false)
     }
 
     /// As [`on`](Self::on), for the next event only.
-    pub fn once<M>(&self, event: &str, handler: impl Handler<M>) -> HandlerId {
-        self.nsp().handlers.on(event, handler.into_fn(), true)
+    pub fn once<P, R, M>(&self, event: &str, handler: impl Handler<P, Output = R>) -> HandlerId
+    where
+        P: Params,
+        R: Returns<M>,
+    {
+        self.nsp().handlers.on(event, event_fn(handler), true)
     }
 
     /// As [`on`](Self::on), for an async handler that may overlap with itself and with later events: it is called in the
@@ -42,13 +50,17 @@ impl Socket {
     /// work, the next event waits, and those behind it in the namespace.
     ///
     /// An answer that comes after the event may resolve while the handler is still at work.
-    pub fn on_concurrent<M>(
+    pub fn on_concurrent<P, R, M>(
         &self,
         event: &str,
         limit: usize,
-        handler: impl Handler<M>,
-    ) -> HandlerId {
-        let handler = handler.into_fn();
+        handler: impl Handler<P, Output = R>,
+    ) -> HandlerId
+    where
+        P: Params,
+        R: Returns<M>,
+    {
+        let handler = event_fn(handler);
         self.nsp().handlers.on_concurrent(event, limit, handler)
     }
 

@@ -165,7 +165,7 @@ impl Work {
                     if !user.listening.any.is_empty() || !user.listening.streams.is_empty() {
                         any(outlet, nsp, early, &user.listening, &delivery).await;
                     }
-                    while let Some(entry) = calling.entries.next() {
+                    for entry in calling.entries.by_ref() {
                         match entry.call(&nsp.handlers, &delivery) {
                             Called::Done => (),
                             Called::Await(future) => {
@@ -317,7 +317,7 @@ async fn any(
         event,
         streams: listening.streams.iter(),
     };
-    while let Some(stream) = telling.streams.next() {
+    for stream in telling.streams.by_ref() {
         let event = telling.event.clone();
         if let Some(event) = nsp.handlers.push(stream, event, None) {
             let room = Room::new(Arc::clone(stream), event);

@@ -49,9 +49,7 @@ impl fmt::Debug for Settled {
 pub(crate) type EventFn = dyn Fn(&Delivery<'_>) -> Result<Settled, ArgsError> + Send + Sync;
 
 mod marker {
-    //! How a handler and what it returns look, so that one `on` takes all kinds.
-    pub struct Plain<A, M>(A, M);
-    pub struct Replying<A, M>(A, M);
+    //! How what a handler returns looks, so that one `on` takes all kinds.
     pub struct Now<M>(M);
     pub struct Later<M>(M);
     pub struct Answer;
@@ -105,43 +103,74 @@ mod marker {
 /// # }
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "this function cannot handle an event",
-    note = "a handler takes its arguments as one tuple of owned types, `|(name, age): (String, u32)|` (each `serde::Deserialize`; `String`, not `&str`), and optionally a `Responder`",
-    note = "it returns `()`, a tuple (the acknowledgement) or a `Result` of these, or is async"
+    message = "this cannot handle an event",
+    label = "a function of one or two parameters is expected",
+    note = "a handler takes all its arguments as one tuple with types, `|(name, age): (String, u32)|`, and optionally a `Responder`: `|(name,): (String,), reply: Responder|`"
 )]
-pub trait Handler<M>: Send + Sync + 'static {
+pub trait Handler<P>: Send + Sync + 'static {
+    /// What it returns: see [`Returns`].
+    type Output;
+
     #[doc(hidden)]
-    fn into_fn(self) -> HandlerFn;
+    fn call(&self, params: P) -> Self::Output;
 }
 
-#[doc(hidden)]
-pub struct HandlerFn(pub(crate) Box<EventFn>);
-
-impl<H, A, R, M> Handler<marker::Plain<A, M>> for H
+impl<H, A, R> Handler<(A,)> for H
 where
     H: Fn(A) -> R + Send + Sync + 'static,
-    A: for<'a> FromArgs<'a>,
-    R: Returns<M>,
 {
-    fn into_fn(self) -> HandlerFn {
-        HandlerFn(Box::new(move |delivery| {
-            Ok(self(delivery.args.parse()?).settle(Some(delivery.responder)))
-        }))
+    type Output = R;
+
+    fn call(&self, (args,): (A,)) -> R {
+        self(args)
     }
 }
 
-impl<H, A, R, M> Handler<marker::Replying<A, M>> for H
+impl<H, A, R> Handler<(A, Responder)> for H
 where
     H: Fn(A, Responder) -> R + Send + Sync + 'static,
-    A: for<'a> FromArgs<'a>,
+{
+    type Output = R;
+
+    fn call(&self, (args, reply): (A, Responder)) -> R {
+        self(args, reply)
+    }
+}
+
+/// The parameters of a [`Handler`]: its arguments, which are [`FromArgs`], and optionally a [`Responder`].
+pub trait Params: Sized + 'static {
+    #[doc(hidden)]
+    fn read(args: &ArgsRef<'_>, responder: &Responder) -> Result<Self, ArgsError>;
+}
+
+impl<A> Params for (A,)
+where
+    A: for<'a> FromArgs<'a> + 'static,
+{
+    fn read(args: &ArgsRef<'_>, _: &Responder) -> Result<Self, ArgsError> {
+        Ok((args.parse()?,))
+    }
+}
+
+impl<A> Params for (A, Responder)
+where
+    A: for<'a> FromArgs<'a> + 'static,
+{
+    fn read(args: &ArgsRef<'_>, responder: &Responder) -> Result<Self, ArgsError> {
+        Ok((args.parse()?, responder.clone()))
+    }
+}
+
+/// A handler without its types.
+pub(crate) fn event_fn<P, R, M>(handler: impl Handler<P, Output = R>) -> Box<EventFn>
+where
+    P: Params,
     R: Returns<M>,
 {
-    fn into_fn(self) -> HandlerFn {
-        HandlerFn(Box::new(move |delivery| {
-            let returned = self(delivery.args.parse()?, delivery.responder.clone());
-            Ok(returned.settle(Some(delivery.responder)))
-        }))
-    }
+    Box::new(move |delivery| {
+        let params = P::read(&delivery.args, delivery.responder)?;
+        Ok(handler.call(params).settle(Some(delivery.responder)))
+    })
 }
 
 /// What a handler may return: a [`Value`], or a future of one.

@@ -15,7 +15,7 @@ use crate::client::error::{ConnectError, Notice};
 use crate::client::responder::Responder;
 use crate::dispatch::channel::{Channel, Overflow, Pushed};
 use crate::dispatch::guard::{BoxFuture, Join, guard};
-use crate::dispatch::handler::{Delivery, EventFn, HandlerFn, Settled};
+use crate::dispatch::handler::{Delivery, EventFn, Settled};
 use crate::dispatch::notices::{Kind, Wanted};
 use crate::inbox::lock;
 
@@ -143,13 +143,18 @@ impl Handlers {
         self.add(|table, id| table.insert(event, id, once, call))
     }
 
-    pub(crate) fn on(&self, event: &str, handler: HandlerFn, once: bool) -> HandlerId {
-        self.listen(event, once, Call::Handler(handler.0))
+    pub(crate) fn on(&self, event: &str, handler: Box<EventFn>, once: bool) -> HandlerId {
+        self.listen(event, once, Call::Handler(handler))
     }
 
-    pub(crate) fn on_concurrent(&self, event: &str, limit: usize, handler: HandlerFn) -> HandlerId {
+    pub(crate) fn on_concurrent(
+        &self,
+        event: &str,
+        limit: usize,
+        handler: Box<EventFn>,
+    ) -> HandlerId {
         let places = Arc::new(Places::new(limit));
-        self.listen(event, false, Call::Concurrent(handler.0, places))
+        self.listen(event, false, Call::Concurrent(handler, places))
     }
 
     /// Adds a handler; under a name that no event can have it is refused, and told: in the log, to the streams of

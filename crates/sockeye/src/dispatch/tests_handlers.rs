@@ -1,10 +1,10 @@
 //! Registration costs what it touches, not what there is.
 
 use super::*;
-use crate::dispatch::handler::Handler;
+use crate::dispatch::handler::event_fn;
 
-fn nothing() -> HandlerFn {
-    (|()| ()).into_fn()
+fn nothing() -> Box<EventFn> {
+    event_fn(|()| ())
 }
 
 fn steps(work: impl FnOnce()) -> usize {
