@@ -256,7 +256,7 @@ impl<A: EmitArgs + 'static, E: fmt::Display> Value<marker::Fallible> for Result<
     }
 }
 
-/// The type `!` of functions that do not return, which has no name yet: `todo!()` is a handler too.
+/// The type `!` of functions that do not return, which has no name yet: `unimplemented!()` is a handler too.
 #[doc(hidden)]
 pub trait Output {
     type Of;

@@ -88,9 +88,8 @@ async fn on_connect_error_gets_the_socket_and_may_fail() {
     within("connect", socket.connect()).await.unwrap_err();
     let failed = within("notices", async {
         loop {
-            match notices.next().await.unwrap() {
-                Notice::HandlerFailed { event, error } => return (event, error),
-                _ => (),
+            if let Notice::HandlerFailed { event, error } = notices.next().await.unwrap() {
+                return (event, error);
             }
         }
     })
