@@ -66,8 +66,12 @@ impl Socket {
 
     /// Removes a handler of any kind; whether it was there. It is not called again.
     pub fn off(&self, handler: HandlerId) -> bool {
-        let removed = self.nsp().handlers.off(handler);
-        self.sync_outgoing();
+        let handlers = &self.nsp().handlers;
+        let outgoing = handlers.has_outgoing();
+        let removed = handlers.off(handler);
+        if outgoing && !handlers.has_outgoing() {
+            self.sync_outgoing();
+        }
         removed
     }
 
@@ -158,7 +162,8 @@ impl Socket {
     /// # }
     /// ```
     ///
-    /// A server that emits an event called `error` can be heard here, where [`on`](Self::on) refuses the name.
+    /// A server that emits an event called `error` can be heard here, where [`on`](Self::on) refuses the name. The other
+    /// names that `on` refuses are refused here as well.
     pub fn stream<T>(&self, event: &str) -> EventStream<T>
     where
         T: for<'a> FromArgs<'a> + Send + 'static,

@@ -195,6 +195,11 @@ impl Work {
                     size += *len as usize;
                     if let Some(answer) = early.answers.take_turn() {
                         answer.send();
+                        if !matches!(items.get(at.item), None | Some(Item::Answer(_))) {
+                            // Who has been answered comes first, before handlers of what came later; one that blocks
+                            // this thread would hold it up otherwise.
+                            yield_now().await;
+                        }
                     }
                 }
                 Item::Notice => {

@@ -157,12 +157,20 @@ impl Handlers {
         self.listen(event, false, Call::Concurrent(handler, places))
     }
 
-    /// Adds a handler; under a name that no event can have it is refused, and told: in the log, to the streams of
-    /// notices, and by the next `connect`.
+    /// Adds a handler, unless its name is refused.
     fn listen(&self, event: &str, once: bool, call: Call) -> HandlerId {
-        let Some(instead) = reserved(event) else {
-            return self.add_event(event, once, call);
-        };
+        match reserved(event) {
+            None => self.add_event(event, once, call),
+            Some(instead) => {
+                self.refuse(event, instead);
+                HandlerId(NEXT_ID.fetch_add(1, Ordering::Relaxed))
+            }
+        }
+    }
+
+    /// Tells that nothing will ever come under this name: in the log, to the streams of notices, and by the next
+    /// `connect`.
+    fn refuse(&self, event: &str, instead: &str) {
         let error = format!("a handler of {event:?} would never be called: {instead}");
         tracing::error!(event, "{error}");
         self.change(|table| table.refused = Some(ConnectError::config(error.clone())));
@@ -170,7 +178,6 @@ impl Handlers {
             event: event.to_owned(),
             error,
         });
-        HandlerId(NEXT_ID.fetch_add(1, Ordering::Relaxed))
     }
 
     /// The registration that was refused since this was last asked for.
@@ -242,6 +249,9 @@ impl Handlers {
         overflow: Overflow,
         decode: fn(&Delivery<'_>) -> Result<T, ArgsError>,
     ) -> (HandlerId, Arc<Channel<T>>) {
+        if let Some(instead) = reserved(event).filter(|_| event != "error") {
+            self.refuse(event, instead);
+        }
         let channel = Arc::new(Channel::new(capacity, overflow));
         let writer = Arc::clone(&channel);
         let call: Box<StreamFn> = Box::new(move |delivery, handlers| {
@@ -422,10 +432,9 @@ impl Handlers {
         }
     }
 
-    /// What a handler is to be told about its failure.
+    /// A handler has returned an error, or its answer was not sent.
     pub(crate) fn failed(&self, event: &str, error: String) {
-        tracing::warn!(event, "a handler failed");
-        tracing::debug!(event, error, "a handler failed");
+        tracing::warn!(event, error, "a handler failed");
         self.tell(|| Notice::HandlerFailed {
             event: event.to_owned(),
             error,

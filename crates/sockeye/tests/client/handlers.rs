@@ -821,6 +821,10 @@ async fn names_that_no_event_can_have_are_refused_with_the_method_to_use() {
             within("a notice", notices.next()).await,
             Some(Notice::HandlerFailed { event, error }) if event == name && error.contains(method)
         ));
+        if name != "error" {
+            let _stream = socket.stream::<()>(name);
+            socket.connect().await.unwrap_err();
+        }
         // It is told once; what is registered well works.
         within("connect", socket.connect()).await.unwrap();
     }

@@ -261,6 +261,46 @@ async fn connect_resolves_after_its_handlers() {
     }
 }
 
+/// Who is answered goes on at once, also when the handler behind the answer blocks its thread.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_is_not_held_up_by_a_handler_behind_it_that_blocks() {
+    let host = silent();
+    let socket = within("connect", client(&host).connect()).await.unwrap();
+    let log = Log::new();
+    let (release, blocked) = std::sync::mpsc::channel::<()>();
+    let blocked = std::sync::Mutex::new(blocked);
+    let out = log.clone();
+    socket.on("n", move |(_,): (usize,)| out.push("event"));
+    let out = log.clone();
+    socket.on("block", move |()| {
+        out.push("blocks");
+        let _ = blocked
+            .lock()
+            .unwrap()
+            .recv_timeout(crate::support::PATIENCE);
+        out.push("released");
+    });
+    for id in 0..20 {
+        let (asking, out) = (socket.clone(), log.clone());
+        tokio::spawn(async move {
+            let answer = asking.emit_with_ack::<(usize,), _>("ask", ());
+            answer.await.unwrap();
+            out.push("answered");
+        });
+        host.received(id + 1).await;
+        host.segment(&events_and(
+            1,
+            &[format!("43{id}[{id}]"), "42[\"block\"]".into()],
+        ));
+        let mut lines = log.wait(4 * id + 3).await[4 * id..].to_vec();
+        assert_eq!(lines.remove(0), "event");
+        lines.sort_unstable();
+        assert_eq!(lines, ["answered", "blocks"]);
+        release.send(()).unwrap();
+        log.wait(4 * id + 4).await;
+    }
+}
+
 /// No user code, no dispatcher: a connection is one task until something has to be told.
 #[tokio::test]
 async fn a_dispatcher_is_started_with_the_first_thing_to_tell() {
