@@ -100,8 +100,12 @@ struct Work {
 impl Work {
     /// Waits for something to do; `false` at the end.
     async fn take(&mut self, user: &mut User) -> bool {
-        self.outlet.worked(std::mem::take(&mut self.at).worked);
+        // Both at once: what has been worked through is not left for `drop`.
+        let done = std::mem::take(&mut self.at);
         self.load.clear();
+        if self.outlet.worked(done.worked) {
+            yield_now().await;
+        }
         let queue = &self.nsp.queue;
         std::future::poll_fn(|cx| {
             match queue.take(&mut self.load) {
@@ -209,10 +213,8 @@ impl Work {
                 }
             }
             at.worked += size;
-            if at.worked >= PIECE {
-                outlet.worked(std::mem::take(&mut at.worked));
-            }
-            if at.item % TURN == 0 {
+            let caught_up = at.worked >= PIECE && outlet.worked(std::mem::take(&mut at.worked));
+            if caught_up || at.item % TURN == 0 {
                 yield_now().await;
             }
         }

@@ -139,13 +139,16 @@ impl Outlet {
         self.bytes.load(Ordering::Relaxed) + batch.bytes as isize > MAX_BYTES
     }
 
-    /// So many bytes have been worked through.
-    fn worked(&self, bytes: usize) {
+    /// So many bytes have been worked through; whether that lets the driver read again. (Then it waits for a thread, perhaps
+    /// for the dispatcher's own: yield before user code that may block it.)
+    fn worked(&self, bytes: usize) -> bool {
         let bytes = bytes as isize;
         let before = self.bytes.fetch_sub(bytes, Ordering::AcqRel);
-        if before > MAX_BYTES && before - bytes <= MAX_BYTES {
+        let caught_up = before > MAX_BYTES && before - bytes <= MAX_BYTES;
+        if caught_up {
             self.driver.wake();
         }
+        caught_up
     }
 
     /// A namespace, or the connection, has ended: its dispatcher does what is left and then ends as well.
