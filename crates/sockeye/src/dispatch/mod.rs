@@ -16,6 +16,7 @@
 
 pub(crate) mod channel;
 mod dispatcher;
+mod entries;
 pub(crate) mod guard;
 pub(crate) mod handler;
 pub(crate) mod handlers;

@@ -1,7 +1,7 @@
 //! Registration costs what it touches, not what there is.
 
 use super::*;
-use crate::dispatch::handler::event_fn;
+use crate::dispatch::handler::{Settled, event_fn};
 
 fn nothing() -> Box<EventFn> {
     event_fn(|()| ())

@@ -18,3 +18,4 @@ mod pressure;
 mod reconnect;
 mod streams;
 mod support;
+mod typed;
