@@ -265,9 +265,9 @@ impl fmt::Display for EmitError {
             Self::UnknownNamespace => f.write_str("the namespace is not known to this client"),
             Self::Closed => f.write_str("the client has ended: nothing can be sent any more"),
             Self::Stale => f.write_str("the event to answer came over a connection that is gone"),
-            Self::AlreadyAnswered => f.write_str(
-                "the event has been answered already, by a clone of the responder or another handler: an event has one acknowledgement",
-            ),
+            Self::AlreadyAnswered => {
+                f.write_str("the event has been answered already: it has one acknowledgement")
+            }
             Self::NotWritable => {
                 f.write_str("the connection is not ready, so that the volatile packet was dropped")
             }

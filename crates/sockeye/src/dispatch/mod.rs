@@ -41,6 +41,9 @@ use queue::Call;
 /// [`queue::ENTRY`] bytes beside its text, so that the bound is one on their number as well: 65 536.
 const MAX_BYTES: isize = 4 << 20;
 
+/// What one read usually brings.
+const LITTLE: usize = 256 << 10;
+
 /// What the driver writes into the queues of namespaces, until it hands that over.
 #[derive(Default)]
 pub(crate) struct Batch {
@@ -135,9 +138,10 @@ impl Outlet {
         self.bytes.load(Ordering::Acquire) > MAX_BYTES
     }
 
-    /// Whether the bound is passed with what has not been handed over yet.
+    /// Whether the bound is passed with what has not been handed over yet. (A little that has not is not looked at.)
     pub(crate) fn would_be_behind(&self, batch: &Batch) -> bool {
-        self.bytes.load(Ordering::Relaxed) + batch.bytes as isize > MAX_BYTES
+        batch.bytes > LITTLE
+            && self.bytes.load(Ordering::Relaxed) + batch.bytes as isize > MAX_BYTES
     }
 
     /// So many bytes have been worked through; whether that lets the driver read again. (Then it waits for a thread, perhaps

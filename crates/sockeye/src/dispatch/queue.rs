@@ -247,6 +247,7 @@ impl Queue {
     }
 
     /// Writes an entry: its size, and whether it is the first one since the dispatcher was last called.
+    #[inline]
     fn write(&self, write: impl FnOnce(&mut Load) -> usize) -> (usize, bool) {
         let mut inner = lock(&self.inner);
         let size = ENTRY + write(&mut inner.load);

@@ -78,10 +78,12 @@ fn is_definitive(cause: Cause) -> bool {
 pub(super) fn event(event: Event<'_>, view: &mut View<'_>) -> Option<FollowUp> {
     match event {
         Event::Message(message) => {
-            let space = view.space(message.nsp)?;
+            // (Looked up by hand: the batch is written to while the namespace is borrowed.)
+            let index = *view.by_nsp.get(message.nsp.index())?;
+            let space = view.spaces.get(index)?.as_ref();
+            let space = space.filter(|space| space.nsp == message.nsp)?;
             let early = !space.joined;
-            let shared = Arc::clone(&space.shared);
-            view.batch.message(&shared, &message);
+            view.batch.message(&space.shared, &message);
             // Events that came before the reply are delivered as connected.
             return early.then_some(FollowUp::Early(message.nsp));
         }

@@ -37,7 +37,7 @@ async fn an_event_is_acknowledged_once() {
     assert_eq!(
         lines[..2],
         [
-            "the event has been answered already, by a clone of the responder or another handler: an event has one acknowledgement",
+            "the event has been answered already: it has one acknowledgement",
             "Err(AlreadyAnswered)"
         ]
     );
