@@ -44,6 +44,8 @@
 //! - `disconnect` fires only for a namespace that had been joined; one on its way gets `connect_error`.
 //! - Packets that were accepted and not written when the connection broke are sent on the next one; volatile ones and
 //!   acknowledgements are not.
+//! - An async handler is awaited before the next event of its namespace ([`Socket::on_concurrent`] for others); see
+//!   [Order](Socket#order).
 //! - Volatile packets are never kept for a namespace that is not joined.
 //! - An Engine.IO `close` packet on WebSocket closes the connection, as it does on polling.
 //! - Compression (`permessage-deflate`) is not offered.

@@ -267,7 +267,7 @@ impl Queue {
         }))
     }
 
-    pub(crate) fn notice(&self, notice: &Notice) -> (usize, bool) {
+    pub(crate) fn notice(&self, notice: &Notice, times: u32) -> (usize, bool) {
         let mut inner = lock(&self.inner);
         let load = &mut inner.load;
         if matches!(notice, Notice::Ping)
@@ -275,13 +275,13 @@ impl Queue {
             && let Some(Some(last)) = load.early.notices.list.last_mut()
             && matches!(last.notice, Notice::Ping)
         {
-            last.times = last.times.saturating_add(1);
+            last.times = last.times.saturating_add(times);
             return (0, false);
         }
         load.items.push(Item::Notice);
         load.early.notices.push(Told {
             notice: notice.clone(),
-            times: 1,
+            times,
         });
         (ENTRY, !std::mem::replace(&mut inner.touched, true))
     }

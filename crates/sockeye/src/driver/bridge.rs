@@ -205,7 +205,7 @@ pub(super) fn event(event: Event<'_>, view: &mut View<'_>) -> Option<FollowUp> {
                 view.batch.notice(&space.shared, &Notice::ReconnectFailed);
             }
         }
-        Event::Ping => view.tell_active(&Notice::Ping),
+        Event::Ping => view.batch.ping(),
         Event::MessageTooLarge { bytes, limit } => {
             tracing::warn!(
                 bytes,
@@ -499,6 +499,19 @@ impl Driver {
             FollowUp::Early(nsp) => self.joined(nsp, false),
             FollowUp::Joined(nsp) => self.joined(nsp, true),
             FollowUp::State(nsp) => self.show_state(nsp),
+        }
+    }
+
+    /// Tells the pings of a round to every namespace that wants to be connected.
+    pub(super) fn tell_pings(&mut self) {
+        let pings = self.batch.take_pings();
+        if pings == 0 {
+            return;
+        }
+        for space in self.spaces.iter().flatten() {
+            if space.shared.state.load(Ordering::Acquire) != IDLE {
+                self.batch.notices(&space.shared, &Notice::Ping, pings);
+            }
         }
     }
 

@@ -290,6 +290,7 @@ impl Driver {
         if self.batch.is_empty() && !self.paused {
             return;
         }
+        self.tell_pings();
         let mut behind = self.outlet.hand_over(&mut self.batch);
         if behind {
             // The dispatcher may have caught up before it could know that it is waited for.

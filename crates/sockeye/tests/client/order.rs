@@ -317,6 +317,10 @@ async fn a_dispatcher_is_started_with_the_first_thing_to_tell() {
             .unwrap();
         assert_eq!(m, n);
     }
+    // Pings, disconnects and joins that nobody listens to are nothing to tell.
+    host.segment(&["2", "2", "2", "41"]);
+    eventually("left", || !socket.connected()).await;
+    within("connect", socket.connect()).await.unwrap();
     assert_eq!(tasks(), 1);
     let log = Log::new();
     let out = log.clone();
