@@ -19,7 +19,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .connect()
         .await?;
     println!("joined as {}", socket.id().unwrap_or_default());
-    let answer = socket.emit_with_ack::<(serde_json::Value,), _>("echo", ("hello",));
+    let answer = socket.emit_with_ack::<_, (serde_json::Value,)>("echo", ("hello",));
     match answer.timeout(Duration::from_secs(5)).await {
         Ok((value,)) => println!("the server echoed {value}"),
         Err(error) => println!("no echo: {error}"),

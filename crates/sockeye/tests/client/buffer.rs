@@ -134,7 +134,7 @@ async fn too_many_acknowledgements_are_refused_not_lost() {
     let host = Host::start();
     let socket = client(&host).limits(limits(|l| l.acks = 5)).open().unwrap();
     let asks: Vec<_> = (0..10)
-        .map(|n| tokio::spawn(socket.emit_with_ack::<(String, u32), _>("n", (n,))))
+        .map(|n| tokio::spawn(socket.emit_with_ack::<_, (String, u32)>("n", (n,)).send()))
         .collect();
     tokio::task::yield_now().await;
     within("connect", socket.connect()).await.unwrap();
@@ -211,7 +211,7 @@ async fn volatile_packets_are_dropped_unless_they_can_go_at_once() {
     socket.volatile().emit("unjoined", ()).unwrap();
     let error = within(
         "ack",
-        socket.volatile().emit_with_ack::<(), _>("unjoined", ()),
+        socket.volatile().emit_with_ack::<_, ()>("unjoined", ()),
     )
     .await
     .unwrap_err();
@@ -235,7 +235,7 @@ async fn volatile_packets_are_dropped_unless_they_can_go_at_once() {
     socket.volatile().emit("dropped", ()).unwrap();
     let error = within(
         "ack",
-        socket.volatile().emit_with_ack::<(), _>("dropped", ()),
+        socket.volatile().emit_with_ack::<_, ()>("dropped", ()),
     )
     .await
     .unwrap_err();
@@ -259,7 +259,7 @@ async fn retries_keep_order_and_try_again() {
         .ack_timeout(Duration::from_millis(20));
     let socket = within("connect", builder.connect()).await.unwrap();
     socket.emit("one", ()).unwrap();
-    let two = socket.emit_with_ack::<(String, u32), _>("two", (2,));
+    let two = socket.emit_with_ack::<_, (String, u32)>("two", (2,));
     assert_eq!(within("ack", two).await.unwrap(), ("two".into(), 2));
     // The first one was sent three times before it was answered; nothing overtook it.
     assert_eq!(
@@ -295,14 +295,15 @@ async fn retries_used_up_and_over_a_reconnection() {
         .retries(1)
         .ack_timeout(Duration::from_millis(10));
     let socket = within("connect", builder.connect()).await.unwrap();
-    let lost = socket.emit_with_ack::<(), _>("lost", ());
+    let lost = socket.emit_with_ack::<_, ()>("lost", ());
     assert_eq!(within("ack", lost).await.unwrap_err(), AckError::Timeout);
     assert_eq!(host.received(2).await, ["/ [\"lost\"]", "/ [\"lost\"]"]);
     // The head of the queue goes again on the next connection.
     let kept = tokio::spawn(
         socket
-            .emit_with_ack::<(String,), _>("kept", ())
-            .timeout(Duration::from_secs(60)),
+            .emit_with_ack::<_, (String,)>("kept", ())
+            .timeout(Duration::from_secs(60))
+            .send(),
     );
     host.received(3).await;
     host.cut();

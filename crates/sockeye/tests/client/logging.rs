@@ -68,7 +68,7 @@ async fn events_are_logged_without_their_payloads() {
         .await
         .unwrap();
     assert_eq!(answer, "s3cret");
-    within("ack", socket.emit_with_ack::<(u32,), _>("ask", ("s3cret",)))
+    within("ack", socket.emit_with_ack::<_, (u32,)>("ask", ("s3cret",)))
         .await
         .unwrap_err();
     host.send("421[\"e\",\"s3cret\"]");
