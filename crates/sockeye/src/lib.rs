@@ -54,6 +54,8 @@ mod driver;
 mod inbox;
 mod namespace;
 mod net;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod waiters;
 
 pub use client::ack::{AckError, AckFuture, EmitWithAck};

@@ -184,7 +184,9 @@ impl EventContext<'_> {
                 error.active = false;
                 given_up.push(slot.nsp);
             }
-            if !error.active || failed && is_definitive(details.cause) {
+            // Calls of `connect` wait for the server only if that was asked for, and where waiting is of use.
+            let told = !self.shared.wait_for_server || is_definitive(details.cause);
+            if !error.active || failed && told {
                 slot.shared.connects.resolve(&Err(error.clone()));
             }
             goes_on |= error.active;

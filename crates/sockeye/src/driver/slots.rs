@@ -305,6 +305,9 @@ impl Driver {
             && policy.enabled
             && policy.attempts.is_none_or(|attempts| failures <= attempts);
         if error.active {
+            if !self.shared.wait_for_server {
+                slot.shared.connects.resolve(&Err(error.clone()));
+            }
             let after = delay(&policy, failures);
             tracing::debug!(namespace = %slot.shared.name, failures, ?after, %error, "auth is computed again");
             self.batch.notice(&slot.shared, Notice::ConnectError(error));
