@@ -90,6 +90,8 @@ struct Refusal {
 struct State {
     /// Whether it answers at all.
     up: bool,
+    /// Whether it stands still.
+    stalled: bool,
     ping_interval: Duration,
     ping_timeout: Duration,
     refusals: HashMap<String, Refusal>,
@@ -132,6 +134,7 @@ impl Server {
             runtime: Handle::current(),
             state: Mutex::new(State {
                 up: true,
+                stalled: false,
                 ping_interval: Duration::from_secs(25),
                 ping_timeout: Duration::from_secs(20),
                 refusals: HashMap::new(),
@@ -199,6 +202,17 @@ impl Server {
     /// The server is there again.
     pub fn start(&self) {
         lock(&self.inner.state).up = true;
+    }
+
+    /// Whether the server, or the network before it, stands still: connections stay open, and nothing comes from it until
+    /// this is ended. Clients find out by their heartbeat (`ping timeout`).
+    pub fn stall(&self, on: bool) {
+        let sessions: Vec<_> = {
+            let mut state = lock(&self.inner.state);
+            state.stalled = on;
+            state.sessions.values().cloned().collect()
+        };
+        sessions.iter().for_each(|session| session.look());
     }
 
     /// Connections open now.

@@ -92,7 +92,8 @@ impl Session {
                 };
                 session.say("2".into());
                 let answered = tokio::time::timeout(timeout, session.pong.notified()).await;
-                if answered.is_err() || lock(&session.state).out.is_none() {
+                let silent = answered.is_err() && !session.is_stalled();
+                if silent || lock(&session.state).out.is_none() {
                     return session.end();
                 }
             }
@@ -105,15 +106,26 @@ impl Session {
         loop {
             let mut changed = std::pin::pin!(self.changed.notified());
             changed.as_mut().enable();
+            let stalled = self.is_stalled();
             {
                 let mut state = lock(&self.state);
                 let out = state.out.as_mut()?;
-                if !out.is_empty() {
+                if !stalled && !out.is_empty() {
                     return Some(out.drain(..).collect());
                 }
             }
             changed.await;
         }
+    }
+
+    fn is_stalled(&self) -> bool {
+        let server = self.server.upgrade();
+        server.is_some_and(|server| lock(&server.state).stalled)
+    }
+
+    /// Has the connection look for something to write.
+    pub(super) fn look(&self) {
+        self.changed.notify_waiters();
     }
 
     fn put(&self, messages: impl IntoIterator<Item = Message>) {

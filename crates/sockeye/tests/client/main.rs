@@ -11,7 +11,6 @@ mod handles;
 mod hostile;
 mod in_memory;
 mod lifetime;
-mod logging;
 mod namespaces;
 mod options;
 mod pressure;

@@ -234,24 +234,27 @@ async fn reasons() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn ping_timeout() {
-    let host = Host::with(Settings {
-        ping_interval: 40,
-        ping_timeout: 40,
-        ..Settings::default()
-    });
-    let log = Log::new();
-    let out = log.clone();
-    let builder = client(&host).on_disconnect(move |why| out.push(why.reason.to_string()));
-    let _socket = within("connect", builder.connect()).await.unwrap();
-    // After the first one no ping comes any more.
-    host.state(|state| state.server.settings.ping_interval = 3_600_000);
-    assert_eq!(log.wait(1).await, ["ping timeout"]);
-    host.until("a new session", |state| {
-        (state.server.sessions() == 2).then_some(())
-    })
-    .await;
+    let server = sockeye::testing::Server::new();
+    let socket = sockeye::Client::builder(server.url("/"))
+        .connect()
+        .await
+        .unwrap();
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    server.stall(true);
+    let mut notices = socket.notices();
+    let begun = tokio::time::Instant::now();
+    match notices.next().await {
+        Some(Notice::Disconnected(why)) => {
+            assert_eq!(why.reason, DisconnectReason::PingTimeout);
+        }
+        other => panic!("{other:?}"),
+    }
+    // 25 s and 20 s after the ping at 25 s.
+    assert_eq!(begun.elapsed().as_secs(), 40);
+    server.stall(false);
+    socket.joined().await;
 }
 
 #[tokio::test]
