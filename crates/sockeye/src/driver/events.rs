@@ -82,8 +82,9 @@ impl EventContext<'_> {
                 let slot = self.slots.of_core(outgoing.nsp())?;
                 self.batch.outgoing(&slot.shared, &outgoing);
             }
-            Event::Opened { transport, sid } => {
-                tracing::debug!(transport = transport.name(), sid, "connected to the server");
+            Event::Opened { transport, .. } => {
+                // (Whoever knows the session's id may take part in it: it is not logged.)
+                tracing::debug!(transport = transport.name(), "connected to the server");
                 self.shared.set_transport(Some(transport));
             }
             Event::Upgraded => {

@@ -237,10 +237,7 @@ async fn reasons() {
 #[tokio::test(start_paused = true)]
 async fn ping_timeout() {
     let server = sockeye::testing::Server::new();
-    let socket = sockeye::Client::builder(server.url("/"))
-        .connect()
-        .await
-        .unwrap();
+    let socket = Client::builder(server.url("/")).connect().await.unwrap();
     tokio::time::sleep(Duration::from_secs(30)).await;
     server.stall(true);
     let mut notices = socket.notices();
