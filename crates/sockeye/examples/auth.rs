@@ -12,7 +12,7 @@ pub(crate) async fn run(url: &str) -> Result<(), Box<dyn std::error::Error>> {
         .auth_with(|| async { Ok(serde_json::json!({ "token": fetch_token().await? })) })
         .on_connect_error(|error| match error.kind() {
             ConnectErrorKind::Refused => {
-                println!("refused: {} {:?}", error.message(), error.data())
+                println!("refused: {} {:?}", error.message(), error.data());
             }
             ConnectErrorKind::Auth => println!("no token: {error}"),
             _ => println!("not connected: {error}"),

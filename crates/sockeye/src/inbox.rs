@@ -389,6 +389,11 @@ impl Shared {
                     <= self.limits.packets / 2
     }
 
+    /// Whether the driver has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        lock(&self.inbox).closed
+    }
+
     /// Messages that wait for being sent.
     pub(crate) fn queued_packets(&self) -> usize {
         lock(&self.inbox).packets + self.queued_packets.load(Ordering::Relaxed)

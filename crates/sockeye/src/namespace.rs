@@ -32,7 +32,7 @@ pub(crate) struct NspShared {
     pub(crate) options: Mutex<NspOptions>,
     pub(crate) auth: Mutex<AuthSource>,
     status: Mutex<Status>,
-    /// Told whenever the namespace has been joined, and when it never will be.
+    /// Told whenever the namespace has been joined, and when the driver ends.
     pub(crate) joined: Notify,
     /// The last join recovered the session before.
     pub(crate) recovered: AtomicBool,

@@ -497,5 +497,5 @@ impl Driver {
 
 /// Waits for room in the send buffer, as long as there is hope.
 async fn room(socket: &Socket) -> bool {
-    socket.connected() && tokio::time::timeout(ROOM, socket.ready()).await.is_ok()
+    socket.connected() && tokio::time::timeout(ROOM, socket.room()).await.is_ok()
 }

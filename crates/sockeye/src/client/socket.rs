@@ -212,7 +212,7 @@ impl Socket {
     /// It never waits. While the namespace is not joined the packet is kept, and sent in order after the next join.
     ///
     /// # Errors
-    /// [`EmitError::Full`] when the send buffer is at its limit: await [`ready`](Self::ready) and try again. The other
+    /// [`EmitError::Full`] when the send buffer is at its limit: await [`room`](Self::room) and try again. The other
     /// variants tell what is wrong with the packet; nothing of it is sent.
     pub fn emit<A: EmitArgs>(&self, event: &str, args: A) -> Result<(), EmitError> {
         self.send_packet(event, &args, false)
@@ -296,12 +296,12 @@ impl Socket {
     /// # use sockeye::{EmitError, Socket};
     /// # async fn f(socket: &Socket, chunk: &[u8]) -> Result<(), EmitError> {
     /// while let Err(EmitError::Full) = socket.emit("chunk", (chunk,)) {
-    ///     socket.ready().await;
+    ///     socket.room().await;
     /// }
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn ready(&self) {
+    pub async fn room(&self) {
         loop {
             let mut room = pin!(self.shared.room.notified());
             // From here on a notification is not missed.
@@ -371,13 +371,17 @@ impl Socket {
         }
     }
 
-    /// Waits until the namespace is joined, whoever connects it: at once if it is. For ever if nobody does.
-    pub async fn joined(&self) {
+    /// Waits until the namespace is joined, whoever connects it: at once if it is, for ever if nobody does. `false`: the
+    /// connection's runtime has ended, so that it will never be.
+    pub async fn ready(&self) -> bool {
         loop {
             let mut joined = pin!(self.nsp.joined.notified());
             joined.as_mut().enable();
             if self.connected() {
-                return;
+                return true;
+            }
+            if self.shared.has_ended() {
+                return false;
             }
             joined.await;
         }

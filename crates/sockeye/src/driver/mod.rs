@@ -354,6 +354,7 @@ impl Driver {
         for nsp in nsps {
             nsp.set_status(Status::Idle);
             nsp.connects.close();
+            nsp.joined.notify_waiters();
         }
         self.closings.clear();
         self.shared.set_transport(None);

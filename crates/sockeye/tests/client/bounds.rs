@@ -43,10 +43,10 @@ fn public_types_can_be_shared_between_threads() {
 async fn futures_can_move_between_threads() {
     let socket = Client::builder("http://127.0.0.1:1").open().unwrap();
     sent(&socket.connect());
-    sent(&socket.ready());
+    sent(&socket.room());
     sent(&socket.flush());
     sent(&socket.emit_with_ack::<_, (u32,)>("x", ()));
-    sent(&socket.joined());
+    sent(&socket.ready());
     sent(&socket.clone().close());
     sent(&socket.namespace("/a").connect());
     sent(&Client::builder("http://127.0.0.1:1").connect());

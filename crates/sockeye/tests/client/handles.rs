@@ -1,4 +1,4 @@
-//! What handles promise: `connect`, `close`, `flush`, `ready`, acknowledgements that are given up, the Manager.
+//! What handles promise: `connect`, `close`, `flush`, `room`, acknowledgements that are given up, the Manager.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -48,7 +48,7 @@ async fn the_first_attempt_is_told() {
     tokio::time::sleep(MINUTE).await;
     assert!(socket.active());
     server.start();
-    socket.joined().await;
+    socket.ready().await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -67,7 +67,7 @@ async fn waiting_for_the_server_is_asked_for() {
     assert!(error.active() && background.active(), "{error:?}");
     server.start();
     assert!(connecting.await.unwrap().unwrap().connected());
-    background.joined().await;
+    background.ready().await;
 }
 
 /// A namespace that fails with its connection does not take the others with it, nor wait for ever.
@@ -81,7 +81,7 @@ async fn each_namespace_has_a_first_attempt_of_its_own() {
     let error = chat.connect().await.unwrap_err();
     assert!(!error.active() && !chat.active() && socket.active());
     server.start();
-    socket.joined().await;
+    socket.ready().await;
     assert!(!chat.connected());
     chat.connect().await.unwrap();
 }
@@ -348,7 +348,7 @@ async fn a_failing_auth_function_is_a_failed_attempt() {
     // In the background it is called again, with a delay.
     let begun = tokio::time::Instant::now();
     socket.connect_background();
-    socket.joined().await;
+    socket.ready().await;
     assert!(
         begun.elapsed() > Duration::from_secs(1),
         "{:?}",
@@ -464,7 +464,7 @@ async fn the_connection_is_told_once_however_many_namespaces() {
     manager.on_reconnect(move |n| again.push(format!("again {n}")));
     let mut notices = manager.notices();
     server.cut();
-    socket.joined().await;
+    socket.ready().await;
     log.wait(3).await;
     assert_eq!(log.lines(), ["wait 1", "attempt 1", "again 1"]);
     assert!(matches!(

@@ -114,7 +114,7 @@ async fn time_passes_at_once() {
     assert!((700..2000).contains(&attempts), "{attempts}");
     assert_eq!(errors.lines()[0], format!("{:?}", Some(Cause::Dial)));
     server.start();
-    socket.joined().await;
+    socket.ready().await;
     assert!(
         begun.elapsed() < Duration::from_secs(20),
         "{:?}",
@@ -158,7 +158,7 @@ async fn a_silent_client_is_thrown_out_and_a_silent_server_noticed() {
         }
         other => panic!("{other:?}"),
     }
-    socket.joined().await;
+    socket.ready().await;
     tokio::time::sleep(Duration::from_secs(100)).await;
     assert!(socket.connected(), "pings are answered");
 }

@@ -255,7 +255,8 @@ fn assert_dead(socket: &Socket) {
                 .kind(),
             ConnectErrorKind::Closed
         );
-        within("ready", socket.ready()).await;
+        within("room", socket.room()).await;
+        assert!(!within("ready", socket.ready()).await);
         within("flush", socket.flush()).await;
     });
 }

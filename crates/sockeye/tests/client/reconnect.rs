@@ -251,7 +251,7 @@ async fn ping_timeout() {
     // 25 s and 20 s after the ping at 25 s.
     assert_eq!(begun.elapsed().as_secs(), 40);
     server.stall(false);
-    socket.joined().await;
+    socket.ready().await;
 }
 
 #[tokio::test]
