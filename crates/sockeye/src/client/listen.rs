@@ -1,7 +1,5 @@
 //! Listening: handlers of events and of what happens to the connection, and streams.
 
-use std::sync::atomic::Ordering;
-
 use sockeye_core::packet::FromArgs;
 
 use crate::Socket;
@@ -11,7 +9,6 @@ use crate::client::streams::{EventStream, NoticeStream, StreamOptions};
 use crate::dispatch::Kind;
 use crate::dispatch::handler::{Handler, Params, Returns, Settled, event_fn};
 use crate::dispatch::handlers::HandlerId;
-use crate::inbox::{Command, lock};
 
 impl Socket {
     /// Handles an event: see [`Handler`] for the functions it takes.
@@ -70,7 +67,7 @@ impl Socket {
         let outgoing = handlers.has_outgoing();
         let removed = handlers.off(handler);
         if outgoing && !handlers.has_outgoing() {
-            self.sync_outgoing();
+            self.shared().sync_outgoing(self.nsp());
         }
         removed
     }
@@ -83,7 +80,7 @@ impl Socket {
     /// Removes all handlers and ends all streams of this namespace.
     pub fn off_all(&self) {
         self.nsp().handlers.clear();
-        self.sync_outgoing();
+        self.shared().sync_outgoing(self.nsp());
     }
 
     /// Whether the event has a handler.
@@ -104,7 +101,7 @@ impl Socket {
     /// Sees every event to the server when it is actually sent (not acknowledgements).
     pub fn on_any_outgoing(&self, handler: impl Fn(&Event) + Send + Sync + 'static) -> HandlerId {
         let id = self.nsp().handlers.on_any(true, false, Box::new(handler));
-        self.sync_outgoing();
+        self.shared().sync_outgoing(self.nsp());
         id
     }
 
@@ -116,18 +113,7 @@ impl Socket {
     /// Removes all handlers of [`on_any_outgoing`](Self::on_any_outgoing).
     pub fn off_any_outgoing(&self) {
         self.nsp().handlers.off_any(true);
-        self.sync_outgoing();
-    }
-
-    /// Tells the driver whether it has to report what is sent.
-    fn sync_outgoing(&self) {
-        let any = lock(&self.shared().nsps)
-            .iter()
-            .any(|nsp| nsp.handlers.has_outgoing());
-        let shared = self.shared();
-        if any != (shared.outgoing.swap(usize::from(any), Ordering::AcqRel) > 0) {
-            shared.command(Command::ReportOutgoing(any));
-        }
+        self.shared().sync_outgoing(self.nsp());
     }
 
     // ---- streams ----
@@ -254,34 +240,6 @@ impl Socket {
         self.on_notice(Kind::ConnectError, move |notice, socket| match notice {
             Notice::ConnectError(error) => Some(handler(socket?, error.clone()).settle(None)),
             _ => None,
-        })
-    }
-
-    /// Called before each attempt to reconnect, with its number from 1.
-    pub fn on_reconnect_attempt(&self, handler: impl Fn(u32) + Send + Sync + 'static) -> HandlerId {
-        self.on_notice(Kind::ReconnectAttempt, move |notice, _| {
-            if let Notice::ReconnectAttempt(n) = notice {
-                handler(*n);
-            }
-            None
-        })
-    }
-
-    /// Called when the connection has been made again, with the number of attempts it took.
-    pub fn on_reconnect(&self, handler: impl Fn(u32) + Send + Sync + 'static) -> HandlerId {
-        self.on_notice(Kind::Reconnected, move |notice, _| {
-            if let Notice::Reconnected(n) = notice {
-                handler(*n);
-            }
-            None
-        })
-    }
-
-    /// Called when all attempts to reconnect are used up.
-    pub fn on_reconnect_failed(&self, handler: impl Fn() + Send + Sync + 'static) -> HandlerId {
-        self.on_notice(Kind::ReconnectFailed, move |_, _| {
-            handler();
-            None
         })
     }
 

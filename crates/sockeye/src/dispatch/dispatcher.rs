@@ -462,9 +462,12 @@ async fn tell(outlet: &Arc<Outlet>, nsp: &Arc<NspShared>, sides: &mut Sides, tol
         request: None,
         answered: Arc::new(AtomicBool::new(false)),
     };
-    for entry in handlers.notice_handlers(kind) {
-        if let Some(future) = entry.call(handlers, &told.notice, &responder, join.as_ref()) {
-            await_handler(nsp, sides, kind.name(), join.clone(), future).await;
+    let entries = handlers.notice_handlers(kind);
+    for _ in 0..told.times {
+        for entry in &entries {
+            if let Some(future) = entry.call(handlers, &told.notice, &responder, join.as_ref()) {
+                await_handler(nsp, sides, kind.name(), join.clone(), future).await;
+            }
         }
     }
 }

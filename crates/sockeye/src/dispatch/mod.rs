@@ -31,7 +31,7 @@ use std::sync::{Arc, Weak};
 use atomic_waker::AtomicWaker;
 use sockeye_core::{Message, Outgoing};
 
-use crate::client::error::Notice;
+use crate::client::error::{ConnectError, Notice};
 use crate::inbox::{NspShared, Shared};
 pub(crate) use notices::Kind;
 pub(crate) use queue::Answer;
@@ -50,8 +50,6 @@ pub(crate) struct Batch {
     /// The namespaces whose dispatchers have to be called.
     touched: Vec<Arc<NspShared>>,
     bytes: usize,
-    /// Pings that have not been told yet.
-    pings: u32,
 }
 
 impl Batch {
@@ -74,24 +72,19 @@ impl Batch {
 
     /// Tells a notice to those who listen to its kind. If nobody does, nothing is made of it.
     pub(crate) fn notice(&mut self, nsp: &Arc<NspShared>, notice: &Notice) {
-        self.notices(nsp, notice, 1);
-    }
-
-    /// Tells a notice so many times.
-    pub(crate) fn notices(&mut self, nsp: &Arc<NspShared>, notice: &Notice, times: u32) {
         if nsp.handlers.wants(Kind::of(notice)) {
-            self.wrote(nsp, nsp.queue.notice(notice, times));
+            self.wrote(nsp, nsp.queue.notice(notice));
         }
     }
 
-    /// A ping has come. A server can send thousands in one read: they are told to all namespaces together, when the
-    /// batch is handed over, and not one by one.
-    pub(crate) const fn ping(&mut self) {
-        self.pings = self.pings.saturating_add(1);
-    }
-
-    pub(crate) const fn take_pings(&mut self) -> u32 {
-        std::mem::replace(&mut self.pings, 0)
+    /// Tells the calls of `connect` that the driver has seen what they came to, in its turn.
+    pub(crate) fn connected(&mut self, nsp: &Arc<NspShared>, result: Result<(), ConnectError>) {
+        let answer = Answer::Connect {
+            nsp: Arc::clone(nsp),
+            upto: nsp.connects.seen(),
+            result,
+        };
+        self.answer(nsp, answer);
     }
 
     /// Gives an answer to who awaits it: at once, unless something of the namespace that came before has to be told
@@ -105,7 +98,7 @@ impl Batch {
 
     /// Whether there is nothing to hand over.
     pub(crate) fn is_empty(&self) -> bool {
-        self.touched.is_empty() && self.bytes == 0 && self.pings == 0
+        self.touched.is_empty() && self.bytes == 0
     }
 }
 

@@ -11,6 +11,9 @@ pub(crate) enum Kind {
     ReconnectAttempt,
     Reconnected,
     ReconnectFailed,
+    Reconnecting,
+    Upgraded,
+    Ping,
     Other,
 }
 
@@ -25,6 +28,9 @@ impl Kind {
             Notice::ReconnectAttempt(_) => Self::ReconnectAttempt,
             Notice::Reconnected(_) => Self::Reconnected,
             Notice::ReconnectFailed => Self::ReconnectFailed,
+            Notice::Reconnecting { .. } => Self::Reconnecting,
+            Notice::Upgraded => Self::Upgraded,
+            Notice::Ping => Self::Ping,
             _ => Self::Other,
         }
     }
@@ -38,6 +44,9 @@ impl Kind {
             Self::ReconnectAttempt => "reconnect_attempt",
             Self::Reconnected => "reconnect",
             Self::ReconnectFailed => "reconnect_failed",
+            Self::Reconnecting => "reconnecting",
+            Self::Upgraded => "upgrade",
+            Self::Ping => "ping",
             Self::Other => "connection event",
         }
     }

@@ -3,7 +3,7 @@
 //! The driver writes, the namespace's dispatcher reads. What lies between them is one [`Load`], swapped as a whole, so
 //! that neither waits for the other and a burst costs no allocation for each event.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use atomic_waker::AtomicWaker;
 use sockeye_core::packet::{Args as ArgsRef, Attachments};
@@ -12,7 +12,7 @@ use sockeye_core::{AckRequest, Message, Outgoing};
 use crate::client::ack::AckError;
 use crate::client::args::Args;
 use crate::client::error::{ConnectError, Notice};
-use crate::inbox::{AckSender, Waiter, lock};
+use crate::inbox::{AckSender, NspShared, lock};
 
 /// What each entry of a queue is counted for, beside its text and attachments.
 pub(crate) const ENTRY: usize = 64;
@@ -23,7 +23,12 @@ const KEEP: usize = 256 << 10;
 /// Something that user code waits for by a future.
 pub(crate) enum Answer {
     Ack(AckSender, Result<Args, AckError>),
-    Join(Waiter, Result<(), ConnectError>),
+    /// What calls of `connect` with tickets below `upto` came to.
+    Connect {
+        nsp: Arc<NspShared>,
+        upto: u64,
+        result: Result<(), ConnectError>,
+    },
 }
 
 impl Answer {
@@ -31,7 +36,7 @@ impl Answer {
         // The receiver may be gone: then nobody cares.
         match self {
             Self::Ack(sender, result) => drop(sender.send(result)),
-            Self::Join(waiter, result) => drop(waiter.send(result)),
+            Self::Connect { nsp, upto, result } => nsp.connects.resolve_upto(upto, &result),
         }
     }
 
@@ -267,7 +272,7 @@ impl Queue {
         }))
     }
 
-    pub(crate) fn notice(&self, notice: &Notice, times: u32) -> (usize, bool) {
+    pub(crate) fn notice(&self, notice: &Notice) -> (usize, bool) {
         let mut inner = lock(&self.inner);
         let load = &mut inner.load;
         if matches!(notice, Notice::Ping)
@@ -275,13 +280,13 @@ impl Queue {
             && let Some(Some(last)) = load.early.notices.list.last_mut()
             && matches!(last.notice, Notice::Ping)
         {
-            last.times = last.times.saturating_add(times);
+            last.times = last.times.saturating_add(1);
             return (0, false);
         }
         load.items.push(Item::Notice);
         load.early.notices.push(Told {
             notice: notice.clone(),
-            times,
+            times: 1,
         });
         (ENTRY, !std::mem::replace(&mut inner.touched, true))
     }

@@ -1,15 +1,19 @@
 //! What may go straight, what waits, and what it costs.
 
 use super::*;
-use tokio::sync::oneshot;
+use crate::waiters::{AckReceiver, ack_channel};
+use std::task::{Context, Waker};
 
-fn answer() -> (Answer, oneshot::Receiver<Result<(), ConnectError>>) {
-    let (sender, receiver) = oneshot::channel();
-    (Answer::Join(sender, Ok(())), receiver)
+type Receiver = AckReceiver;
+
+fn answer() -> (Answer, Receiver) {
+    let (sender, receiver) = ack_channel();
+    (Answer::Ack(sender, Err(AckError::Timeout)), receiver)
 }
 
-fn is_there(receiver: &mut oneshot::Receiver<Result<(), ConnectError>>) -> bool {
-    receiver.try_recv().is_ok()
+fn is_there(receiver: &mut Receiver) -> bool {
+    let mut cx = Context::from_waker(Waker::noop());
+    receiver.poll(&mut cx).is_ready()
 }
 
 /// The next load, as the dispatcher takes it.
@@ -24,7 +28,7 @@ fn an_answer_goes_straight_when_nothing_waits() {
     let queue = Queue::new();
     assert!(queue.answer(answer().0).is_err());
     // Something comes first.
-    queue.notice(&Notice::Upgraded, 1);
+    queue.notice(&Notice::Upgraded);
     assert!(queue.answer(answer().0).is_ok());
     assert_eq!(queue.written(), Call::Start);
     // It is being worked through.
@@ -37,7 +41,7 @@ fn an_answer_goes_straight_when_nothing_waits() {
     // The dispatcher is idle.
     assert_eq!(queue.take(&mut load), Some(false));
     assert!(queue.answer(answer().0).is_err());
-    queue.notice(&Notice::Upgraded, 1);
+    queue.notice(&Notice::Upgraded);
     assert_eq!(queue.written(), Call::Wake);
     assert!(queue.answer(answer().0).is_ok());
 }
@@ -46,10 +50,10 @@ fn an_answer_goes_straight_when_nothing_waits() {
 fn what_is_being_written_is_not_taken_before_it_is_handed_over() {
     let queue = Queue::new();
     let mut load = Load::default();
-    queue.notice(&Notice::Upgraded, 1);
+    queue.notice(&Notice::Upgraded);
     assert_eq!(queue.written(), Call::Start);
     drop(taken(&queue));
-    queue.notice(&Notice::Upgraded, 1);
+    queue.notice(&Notice::Upgraded);
     assert_eq!(queue.take(&mut load), Some(false));
     assert_eq!(queue.written(), Call::Wake);
     assert_eq!(queue.take(&mut load), Some(true));
@@ -60,12 +64,12 @@ fn answers_pass_a_pending_handler_in_their_order_and_once() {
     let queue = Queue::new();
     let (first, mut first_there) = answer();
     let (second, mut second_there) = answer();
-    queue.notice(&Notice::Upgraded, 1);
+    queue.notice(&Notice::Upgraded);
     queue.answer(first).ok().unwrap();
     queue.written();
     let mut load = taken(&queue);
     queue.answer(second).ok().unwrap();
-    queue.notice(&Notice::Upgraded, 1);
+    queue.notice(&Notice::Upgraded);
     queue.written();
     assert!(!is_there(&mut first_there) && !is_there(&mut second_there));
     queue.let_pass(&mut load.early, false);
@@ -84,15 +88,15 @@ fn answers_pass_a_pending_handler_in_their_order_and_once() {
 #[test]
 fn notices_pass_a_full_stream() {
     let queue = Queue::new();
-    queue.notice(&Notice::Upgraded, 1);
-    queue.notice(&Notice::ReconnectFailed, 1);
+    queue.notice(&Notice::Upgraded);
+    queue.notice(&Notice::ReconnectFailed);
     queue.written();
     let mut load = taken(&queue);
     load.early.notices.take_turn().unwrap();
     queue.let_pass(&mut load.early, true);
     assert!(load.early.notices.next_early().is_some());
     assert!(load.early.notices.next_early().is_none());
-    queue.notice(&Notice::Upgraded, 1);
+    queue.notice(&Notice::Upgraded);
     assert!(
         queue.early_notice().is_none(),
         "it has not been handed over"
@@ -111,7 +115,7 @@ fn pings_without_end_are_one_entry() {
     let queue = Queue::new();
     let mut bytes = 0;
     for _ in 0..1_000_000 {
-        bytes += queue.notice(&Notice::Ping, 1).0;
+        bytes += queue.notice(&Notice::Ping).0;
     }
     queue.written();
     let mut load = taken(&queue);
@@ -128,7 +132,7 @@ fn an_entry_is_counted_for_at_least_what_it_takes() {
 fn memory_goes_back_after_a_burst() {
     let queue = Queue::new();
     for n in 0..100_000 {
-        queue.notice(&Notice::ReconnectAttempt(n), 1);
+        queue.notice(&Notice::ReconnectAttempt(n));
     }
     queue.written();
     let mut load = taken(&queue);
@@ -139,7 +143,7 @@ fn memory_goes_back_after_a_burst() {
     assert_eq!(inner.load.items.capacity(), 0);
     drop(inner);
     // A little is kept for the next events.
-    queue.notice(&Notice::Upgraded, 1);
+    queue.notice(&Notice::Upgraded);
     queue.written();
     load = taken(&queue);
     load.clear();
@@ -151,14 +155,14 @@ fn the_end_finds_out_who_does_the_last_things() {
     let queue = Queue::new();
     assert!(queue.end(), "there is no dispatcher");
     let queue = Queue::new();
-    queue.notice(&Notice::Upgraded, 1);
+    queue.notice(&Notice::Upgraded);
     queue.written();
     assert!(!queue.end());
     let mut load = taken(&queue);
     assert_eq!(queue.take(&mut load), None);
     let (rest, ended) = queue.take_rest();
     assert!(rest.items.is_empty() && ended);
-    queue.notice(&Notice::Upgraded, 1);
+    queue.notice(&Notice::Upgraded);
     assert_eq!(queue.written(), Call::Flush);
     assert!(queue.answer(answer().0).is_err());
 }

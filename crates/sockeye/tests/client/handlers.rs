@@ -276,7 +276,7 @@ async fn outgoing_events_are_seen_when_they_are_sent() {
     within("connect", socket.connect()).await.unwrap();
     host.send("421[\"ask\"]");
     host.received(4).await;
-    let answer = socket.emit_with_ack::<Args, _>("acked", (true,));
+    let answer = socket.emit_with_ack::<_, Args>("acked", (true,));
     within("answer", answer).await.unwrap();
     let lines = log.wait(5).await;
     let mut sorted = lines.clone();
@@ -586,7 +586,7 @@ async fn concurrent_handlers_overlap_up_to_their_bound_and_begin_in_order() {
     // waits behind it.
     let begun = ["called 1", "called 2", "other", "called 3"];
     assert_eq!(log.wait(4).await, begun);
-    let answer = socket.emit_with_ack::<(String,), _>("meanwhile", ());
+    let answer = socket.emit_with_ack::<_, (String,)>("meanwhile", ());
     within("an answer passes", answer).await.unwrap();
     assert_eq!(log.lines(), begun);
     gate.add_permits(1);

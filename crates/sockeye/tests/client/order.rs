@@ -29,7 +29,7 @@ fn events_and(count: usize, rest: &[String]) -> Vec<String> {
 /// Asks again and again; each answer comes in one segment with `count` events before it.
 async fn answers_after(socket: &Socket, host: &Host, count: usize, seen: &AtomicUsize) {
     for id in 0..TRIES {
-        let ask = socket.emit_with_ack::<(usize,), _>("ask", (id,));
+        let ask = socket.emit_with_ack::<_, (usize,)>("ask", (id,));
         let answer = async {
             host.received(id + 1).await;
             host.segment(&events_and(count, &[format!("43{id}[{id}]")]));
@@ -119,7 +119,7 @@ async fn a_pending_handler_is_overtaken_by_answers_only() {
     });
     let out = log.clone();
     socket.on_disconnect(move |_, why| out.push(why.reason.to_string()));
-    let ask = socket.emit_with_ack::<(String,), _>("ask", ());
+    let ask = socket.emit_with_ack::<_, (String,)>("ask", ());
     let answer = async {
         host.received(1).await;
         // The answer is behind two events in the same segment, and a disconnect behind it.
@@ -160,7 +160,7 @@ async fn a_handler_that_awaits_an_answer_does_not_wait_for_itself() {
             let (m,): (usize,) = socket.emit_with_ack("ask", (n,)).await.unwrap();
             // By way of another task, too.
             let (k,) = tokio::spawn(async move {
-                let answer = socket.emit_with_ack::<(usize,), _>("ask again", (n,));
+                let answer = socket.emit_with_ack::<_, (usize,)>("ask again", (n,));
                 answer.await.unwrap()
             })
             .await
@@ -191,7 +191,7 @@ async fn a_timeout_passes_too() {
     socket.on("go", move |(): (), reply: Responder| {
         let out = out.clone();
         async move {
-            let ask = reply.socket().unwrap().emit_with_ack::<(), _>("ask", ());
+            let ask = reply.socket().unwrap().emit_with_ack::<_, ()>("ask", ());
             let error = ask.timeout(Duration::from_millis(20)).await.unwrap_err();
             out.push(error.to_string());
         }
@@ -227,7 +227,7 @@ async fn a_disconnect_comes_after_the_events_before_it() {
         });
     let socket = within("connect", builder.connect()).await.unwrap();
     for n in 0..TRIES {
-        let ask = socket.emit_with_ack::<(), _>("ask", ());
+        let ask = socket.emit_with_ack::<_, ()>("ask", ());
         let leave = async {
             host.received(n + 1).await;
             host.segment(&events_and(20, &["41".into()]));
@@ -283,7 +283,7 @@ async fn an_answer_is_not_held_up_by_a_handler_behind_it_that_blocks() {
     for id in 0..20 {
         let (asking, out) = (socket.clone(), log.clone());
         tokio::spawn(async move {
-            let answer = asking.emit_with_ack::<(usize,), _>("ask", ());
+            let answer = asking.emit_with_ack::<_, (usize,)>("ask", ());
             answer.await.unwrap();
             out.push("answered");
         });
