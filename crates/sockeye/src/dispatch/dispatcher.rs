@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
 use std::task::Poll;
 
@@ -27,24 +26,29 @@ const TURN: usize = 256;
 const PIECE: usize = 64 << 10;
 
 /// The dispatcher's task. It ends with its namespace, or with the connection.
-pub(super) async fn run(outlet: Arc<Outlet>, nsp: Arc<NspShared>) {
-    let mut user = User {
-        responder: Responder {
-            shared: Weak::clone(&outlet.shared),
-            nsp: Arc::clone(&nsp),
-            request: None,
-            answered: Arc::new(AtomicBool::new(false)),
-        },
-        listening: Listening::default(),
-    };
+///
+/// (Not an `async fn`: a runtime that is ending drops the task before it has run at all, and what waits is for its
+/// streams all the same.)
+pub(super) fn run(outlet: Arc<Outlet>, nsp: Arc<NspShared>) -> impl Future<Output = ()> + Send {
     let mut work = Work {
         outlet,
         nsp,
         load: Load::default(),
         at: Cursor::default(),
     };
-    while work.take(&mut user).await {
-        work.through(&mut user).await;
+    async move {
+        let mut user = User {
+            responder: Responder {
+                shared: Weak::clone(&work.outlet.shared),
+                nsp: Arc::clone(&work.nsp),
+                request: None,
+                answered: Arc::default(),
+            },
+            listening: Listening::default(),
+        };
+        while work.take(&mut user).await {
+            work.through(&mut user).await;
+        }
     }
 }
 
@@ -245,7 +249,7 @@ fn flush_load(nsp: &Arc<NspShared>, outlet: &Outlet, mut load: Load, at: &mut Cu
         shared: Weak::clone(&outlet.shared),
         nsp: Arc::clone(nsp),
         request: None,
-        answered: Arc::new(AtomicBool::new(false)),
+        answered: Arc::default(),
     };
     let mut listening = Listening::default();
     while let Some(item) = load.items.get(at.item) {
@@ -460,7 +464,7 @@ async fn tell(outlet: &Arc<Outlet>, nsp: &Arc<NspShared>, sides: &mut Sides, tol
         shared: Weak::clone(&outlet.shared),
         nsp: Arc::clone(nsp),
         request: None,
-        answered: Arc::new(AtomicBool::new(false)),
+        answered: Arc::default(),
     };
     let entries = handlers.notice_handlers(kind);
     for _ in 0..told.times {

@@ -418,3 +418,32 @@ async fn pings_do_not_fill_a_stream_of_notices() {
     assert!((1..=512).contains(&count), "{count}");
     assert_eq!(notices.dropped(), 0);
 }
+
+/// The same for a connection that has had nothing to tell before, so that no dispatcher has run yet.
+#[test]
+fn the_end_of_the_runtime_is_told_to_streams_of_an_idle_connection() {
+    let runtime = || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap()
+    };
+    let host = Host::start();
+    let own = runtime();
+    let (socket, mut events, mut notices) = own.block_on(async {
+        let socket = within("connect", client(&host).connect()).await.unwrap();
+        let (events, notices) = (socket.events(), socket.notices());
+        (socket, events, notices)
+    });
+    drop(own);
+    runtime().block_on(async {
+        assert!(within("the end", events.next()).await.is_none());
+        let notice = within("a notice", notices.next()).await;
+        assert!(
+            matches!(notice, Some(Notice::Disconnected(_))),
+            "{notice:?}"
+        );
+        assert!(within("the end", notices.next()).await.is_none());
+    });
+    assert!(!socket.active());
+}
