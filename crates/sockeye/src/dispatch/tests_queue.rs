@@ -12,8 +12,8 @@ fn answer() -> (Answer, Receiver) {
 }
 
 fn is_there(receiver: &mut Receiver) -> bool {
-    let mut cx = Context::from_waker(Waker::noop());
-    receiver.poll(&mut cx).is_ready()
+    let cx = Context::from_waker(Waker::noop());
+    receiver.poll(&cx).is_ready()
 }
 
 /// The next load, as the dispatcher takes it.

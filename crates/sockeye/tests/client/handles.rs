@@ -337,7 +337,7 @@ async fn a_failing_auth_function_is_a_failed_attempt() {
     let socket = memory(&server)
         .auth_with(auth)
         .on_connect_error(move |_, error| {
-            out.push(format!("{:?} {}", error.kind(), error.active()))
+            out.push(format!("{:?} {}", error.kind(), error.active()));
         })
         .open()
         .unwrap();
