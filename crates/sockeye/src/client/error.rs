@@ -3,7 +3,8 @@
 use std::fmt;
 
 use serde_json::Value;
-use sockeye_core::{Cause, DisconnectReason};
+use sockeye_core::packet::ArgsError;
+use sockeye_core::{Cause, DisconnectReason, UnsentCause};
 
 use crate::Transport;
 
@@ -157,6 +158,39 @@ pub enum Notice {
     UpgradeFailed(String),
     /// The server's ping has been answered.
     Ping,
+    /// The arguments of an event do not fit a handler or a typed stream, which did not get it.
+    Mismatch {
+        /// The name of the event.
+        event: String,
+        /// Which argument, and why. It quotes what was found.
+        error: ArgsError,
+    },
+    /// A handler returned an error, or its acknowledgement could not be sent, or it was registered for a name that no
+    /// event can have.
+    HandlerFailed {
+        /// The name of the event, or of what happened to the connection (`connect`, `disconnect`, `connect_error`).
+        event: String,
+        /// The error, for people.
+        error: String,
+    },
+    /// A stream was full and began to drop events, as its [`Overflow`](crate::Overflow) policy says. Told once until
+    /// the stream is read again; [`EventStream::dropped`](crate::EventStream::dropped) goes on counting.
+    EventsDropped {
+        /// The event of a typed stream; `None` for one of all events.
+        event: Option<String>,
+        /// Events that the stream has dropped so far.
+        total: u64,
+    },
+    /// A packet that `emit` had accepted will not be sent. Told only where no acknowledgement tells it: that fails with
+    /// [`AckError::Disconnected`](crate::AckError::Disconnected) or [`AckError::Dropped`](crate::AckError::Dropped).
+    Unsent {
+        /// The name of the event.
+        event: String,
+        /// Bytes of the packet on the wire, attachments included and framing not.
+        bytes: usize,
+        /// Why.
+        cause: UnsentCause,
+    },
     /// A message from the server was larger than [`Limits::receive`](crate::Limits::receive) and was skipped.
     TooLarge {
         /// Bytes of it.

@@ -1,11 +1,13 @@
-//! URLs of Socket.IO servers: the path is the namespace (A1).
+//! URLs of Socket.IO servers: the path is the namespace.
+
+use std::fmt;
 
 use url::{Host, Url};
 
 use crate::client::error::ConnectError;
 
 /// Where to connect, from a URL.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Address {
     /// For the resolver: without brackets.
     pub(crate) host: String,
@@ -17,11 +19,44 @@ pub(crate) struct Address {
     pub(crate) query: Vec<(String, String)>,
 }
 
+/// A URL for messages: without user name, password, query and fragment, where secrets are.
+fn harmless(url: &str) -> String {
+    let (start, rest) = match url.split_once("://") {
+        Some((scheme, rest)) => (format!("{scheme}://"), rest),
+        None => (String::new(), url),
+    };
+    let (place, hidden) = match rest.find(['?', '#']) {
+        Some(at) => (&rest[..at], &rest[at..=at]),
+        None => (rest, ""),
+    };
+    let (authority, path) = place.split_at(place.find('/').unwrap_or(place.len()));
+    let (user, host) = match authority.rsplit_once('@') {
+        Some((_, host)) => ("…@", host),
+        None => ("", authority),
+    };
+    let more = if hidden.is_empty() { "" } else { "…" };
+    format!("{start}{user}{host}{path}{hidden}{more}")
+}
+
+/// As [`harmless`]: the values of the query stay hidden.
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys: Vec<_> = self.query.iter().map(|(key, _)| key).collect();
+        f.debug_struct("Address")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("namespace", &self.namespace)
+            .field("query", &keys)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Address {
     pub(crate) fn parse(text: &str) -> Result<Self, ConnectError> {
         let bad = |why: &str| {
             ConnectError::config(format!(
-                "bad URL {text:?}: {why}; it should look like http://localhost:3000/namespace"
+                "bad URL {:?}: {why}; it should look like http://localhost:3000/namespace",
+                harmless(text)
             ))
         };
         let text_trimmed = text.trim();
@@ -162,5 +197,33 @@ mod tests {
                 "{url}: {error}"
             );
         }
+    }
+
+    #[test]
+    fn no_message_shows_what_may_be_secret() {
+        for url in [
+            "http://tom:s3cret@h/chat?token=s3cret#s3cret",
+            "http://tom:s3cret@h",
+            "http://s3cret@a b/",
+            "h?token=s3cret",
+            "tom:s3cret@h",
+            "http://tom:s3@s3cret@h:x/a@b?s3cret",
+            "ftp://h?s3cret",
+            "http://h:0?s3cret",
+            "https://tom:s3cret@h/?s3cret",
+        ] {
+            let error = Address::parse(url).unwrap_err();
+            let texts = [error.to_string(), format!("{error:?}")];
+            assert!(
+                texts.iter().all(|text| !text.contains("s3cret")),
+                "{texts:?}"
+            );
+        }
+        let address = Address::parse("http://h/chat?token=s3cret").unwrap();
+        let debug = format!("{address:?}");
+        assert!(
+            debug.contains("token") && !debug.contains("s3cret"),
+            "{debug}"
+        );
     }
 }

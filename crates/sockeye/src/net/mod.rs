@@ -11,9 +11,16 @@ use tokio::net::TcpStream;
 use crate::client::options::{PairsFn, caught};
 use crate::client::url::Address;
 
+/// A stream to the server.
+pub(crate) enum Stream {
+    Tcp(TcpStream),
+    #[cfg(feature = "testing")]
+    Memory(tokio::io::DuplexStream),
+}
+
 /// What a finished dial brings: the stream, and query and headers if they were computed for it.
 pub(crate) struct Dialed {
-    pub(crate) stream: TcpStream,
+    pub(crate) stream: Stream,
     pub(crate) query: Option<String>,
     pub(crate) headers: Option<String>,
 }
@@ -24,7 +31,7 @@ type DialFuture = Pin<Box<dyn Future<Output = Result<Dialed, String>> + Send>>;
 pub(crate) enum Io {
     Closed,
     Dialing(DialFuture),
-    Open(TcpStream),
+    Open(Stream),
 }
 
 /// Begins to connect. `fresh`: the first link of a session, for which query and headers are computed anew.
@@ -54,13 +61,19 @@ async fn computed(source: Option<PairsFn>, what: &str) -> Result<Option<String>,
     }
 }
 
-async fn connect(address: &Address) -> Result<TcpStream, String> {
+async fn connect(address: &Address) -> Result<Stream, String> {
+    #[cfg(feature = "testing")]
+    if let Some(stream) = crate::testing::connect(&address.host) {
+        return stream
+            .map(Stream::Memory)
+            .map_err(|error| words(&error, &address.host));
+    }
     let stream = TcpStream::connect((address.host.as_str(), address.port))
         .await
         .map_err(|error| words(&error, &format!("{} port {}", address.host, address.port)))?;
     // Small packets should leave at once; a failure only costs time.
     let _ = stream.set_nodelay(true);
-    Ok(stream)
+    Ok(Stream::Tcp(stream))
 }
 
 /// An error for people.
@@ -96,9 +109,12 @@ impl Io {
             return Poll::Pending;
         };
         let mut buf = ReadBuf::new(buf);
-        Pin::new(stream)
-            .poll_read(cx, &mut buf)
-            .map_ok(|()| buf.filled().len())
+        let poll = match stream {
+            Stream::Tcp(stream) => Pin::new(stream).poll_read(cx, &mut buf),
+            #[cfg(feature = "testing")]
+            Stream::Memory(stream) => Pin::new(stream).poll_read(cx, &mut buf),
+        };
+        poll.map_ok(|()| buf.filled().len())
     }
 
     #[inline]
@@ -110,6 +126,10 @@ impl Io {
         let Self::Open(stream) = self else {
             return Poll::Pending;
         };
-        Pin::new(stream).poll_write(cx, bytes)
+        match stream {
+            Stream::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
+            #[cfg(feature = "testing")]
+            Stream::Memory(stream) => Pin::new(stream).poll_write(cx, bytes),
+        }
     }
 }
