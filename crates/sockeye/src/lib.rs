@@ -52,7 +52,7 @@ mod client;
 mod dispatch;
 mod driver;
 mod inbox;
-mod net;
+pub mod net;
 
 pub use client::ack::{AckError, AckFuture};
 pub use client::args::{Args, Event};

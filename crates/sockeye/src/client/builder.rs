@@ -21,6 +21,7 @@ use crate::client::url::Address;
 use crate::dispatch::handlers::Handler;
 use crate::driver::{self, Target};
 use crate::inbox::{Inbox, Shared};
+use crate::net::options::NetworkOptions;
 use crate::{Socket, Transport};
 
 /// Makes clients.
@@ -54,6 +55,7 @@ pub struct ClientBuilder {
     headers_with: Option<PairsFn>,
     #[allow(clippy::type_complexity)]
     setup: Vec<Box<dyn FnOnce(&Socket) + Send>>,
+    pub(crate) network: NetworkOptions,
 }
 
 impl fmt::Debug for ClientBuilder {
@@ -87,6 +89,7 @@ impl ClientBuilder {
             query_with: None,
             headers_with: None,
             setup: Vec::new(),
+            network: NetworkOptions::default(),
         }
     }
 
@@ -431,11 +434,13 @@ impl ClientBuilder {
             [Transport::WebSocket, ..] => Transports::WEBSOCKET_FIRST,
         };
         let mut config = self.config;
-        config.host = address.authority().into();
+        config.host = self.network.authority(&address)?.into();
+        let network = Arc::new(self.network.build(&address)?);
         config.path = path.into();
         config.query =
             encode_query(address.query.iter().chain(&self.query).map(|(k, v)| (k, v))).into();
-        config.headers = encode_headers(self.headers.iter().map(|(k, v)| (k, v)))?.into();
+        let headers = encode_headers(self.headers.iter().map(|(k, v)| (k, v)))?;
+        config.headers = network.complete(headers).into();
         config.transports = transports;
         config.timestamp = match self.timestamp_requests {
             None => Timestamp::Polling,
@@ -460,7 +465,7 @@ impl ClientBuilder {
             setup(&socket);
         }
         let target = Target {
-            address,
+            network,
             query: self.query_with,
             headers: self.headers_with,
         };

@@ -5,6 +5,7 @@ pub(crate) mod args;
 pub(crate) mod builder;
 pub(crate) mod error;
 pub(crate) mod namespace;
+mod network;
 pub(crate) mod options;
 pub(crate) mod responder;
 pub(crate) mod socket;

@@ -16,6 +16,7 @@ use crate::client::error::{ConnectError, ConnectErrorKind, Disconnected, Notice}
 use crate::client::options::{AuthSource, caught};
 use crate::dispatch::{Batch, Item};
 use crate::inbox::{ACTIVE, Command, Head, IDLE, Inbox, JOINED, Shared, lock};
+use crate::net::DialError;
 
 /// What an event needs from the driver, beside the core that it borrows.
 pub(super) struct View<'d> {
@@ -24,6 +25,8 @@ pub(super) struct View<'d> {
     pub(super) by_nsp: &'d [usize],
     pub(super) acks: &'d mut PendingAcks,
     pub(super) batch: &'d mut Batch,
+    /// Why the last link could not be had, or broke: taken by the event that tells the end.
+    pub(super) failure: &'d mut Option<DialError>,
 }
 
 /// What is to be done with the core after an event.
@@ -162,10 +165,25 @@ pub(super) fn event(event: Event<'_>, view: &mut View<'_>) -> Option<FollowUp> {
             view.shared
                 .transport
                 .store(if retry { RETRYING } else { 0 }, Ordering::Relaxed);
-            let mut error = ConnectError::new(ConnectErrorKind::Transport, details.to_string());
+            // The core keeps a part of the network's words, and knows nothing of what they mean.
+            let failure = view
+                .failure
+                .take()
+                .filter(|_| matches!(details.cause, Cause::Dial | Cause::Io));
+            let message = match &failure {
+                Some(failure) if details.cause == Cause::Dial => {
+                    format!("could not connect: {failure}")
+                }
+                Some(failure) if failure.is_definitive() => failure.to_string(),
+                _ => details.to_string(),
+            };
+            let mut error = ConnectError::new(ConnectErrorKind::Transport, message);
             error.cause = Some(details.cause);
+            error.dial = failure.as_ref().map(DialError::kind);
             error.active = retry;
-            let give_up = !retry || is_definitive(details.cause);
+            let give_up = !retry
+                || is_definitive(details.cause)
+                || failure.is_some_and(|failure| failure.is_definitive());
             for space in view.spaces.iter_mut().flatten() {
                 space.asked = None;
                 if space.joined || space.shared.state.load(Ordering::Acquire) == IDLE {
@@ -385,7 +403,10 @@ impl Driver {
                 }
             }
             Command::Query(query) => self.core.set_query(query.into()),
-            Command::Headers(headers) => self.core.set_headers(headers.into()),
+            Command::Headers(headers) => {
+                let headers = self.target.network.complete(headers);
+                self.core.set_headers(headers.into());
+            }
             Command::Reconnection(policy) => *self.core.reconnection_mut() = policy,
             Command::ReportOutgoing(on) => self.core.report_outgoing(on),
             Command::Clear { nsp: index } => {

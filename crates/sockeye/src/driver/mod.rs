@@ -23,15 +23,14 @@ use tokio::task::AbortHandle;
 use tokio::time::Sleep;
 
 use crate::client::options::PairsFn;
-use crate::client::url::Address;
 use crate::dispatch::{self, Outlet};
 use crate::inbox::{Inbox, NspShared, Shared, Waiter};
-use crate::net::{self, Io};
+use crate::net::{self, DialError, Io, Network};
 use pending_acks::PendingAcks;
 
 /// Where the driver connects to.
 pub(crate) struct Target {
-    pub(crate) address: Address,
+    pub(crate) network: Arc<Network>,
     pub(crate) query: Option<PairsFn>,
     pub(crate) headers: Option<PairsFn>,
 }
@@ -94,6 +93,8 @@ struct Driver {
     /// The core has been given something since it was drained.
     stirred: bool,
     dialing: bool,
+    /// Why the last link could not be had, or broke, in the network's own words.
+    failure: Option<DialError>,
     closing: bool,
 }
 
@@ -136,6 +137,7 @@ pub(crate) fn spawn(
         now: Instant::ZERO,
         stirred: true,
         dialing: false,
+        failure: None,
         closing: false,
     };
     use tracing::Instrument as _;
@@ -157,12 +159,12 @@ impl Driver {
             match self.core.poll_output() {
                 Output::Open(link) => {
                     let fresh = self.core.transport().is_none();
-                    tracing::debug!(?link, host = %self.target.address.host, port = self.target.address.port, "connecting");
+                    tracing::debug!(?link, target = %self.target.network.target, "connecting");
                     self.links[link.index()] = Io::Dialing(net::dial(&self.target, fresh));
                     self.dialing = true;
                 }
                 Output::Transmit(link) => self.write(cx, link),
-                Output::Close(link) => self.links[link.index()] = Io::Closed,
+                Output::Close(link) => self.links[link.index()].close(cx),
                 Output::Event(event) => {
                     if let Some(request) = bridge::event(
                         event,
@@ -172,6 +174,7 @@ impl Driver {
                             by_nsp: &self.by_nsp,
                             acks: &mut self.acks,
                             batch: &mut self.batch,
+                            failure: &mut self.failure,
                         },
                     ) {
                         self.follow_up(request);
@@ -186,8 +189,11 @@ impl Driver {
         let io = &mut self.links[link.index()];
         match io.poll_write(cx, self.core.transmit(link)) {
             Poll::Ready(Ok(n)) if n > 0 => self.core.transmitted(link, n),
-            Poll::Ready(Ok(_)) => self.broken(link, "the connection takes no more bytes"),
-            Poll::Ready(Err(error)) => self.broken(link, &error.to_string()),
+            Poll::Ready(Ok(_)) => {
+                let error = std::io::Error::other("the connection takes no more bytes");
+                self.broken(link, &error);
+            }
+            Poll::Ready(Err(error)) => self.broken(link, &error),
             Poll::Pending => {
                 self.blocked[link.index()] = true;
                 self.core.transmitted(link, 0);
@@ -195,10 +201,22 @@ impl Driver {
         }
     }
 
-    fn broken(&mut self, link: Link, words: &str) {
+    fn broken(&mut self, link: Link, error: &std::io::Error) {
         self.links[link.index()] = Io::Closed;
-        self.core.handle_closed(self.now, link, Some(words));
+        let error = self.target.network.explain(error);
+        self.core
+            .handle_closed(self.now, link, Some(error.message()));
+        self.failure = Some(error);
         self.stirred = true;
+    }
+
+    /// Moves on what encrypted streams hold back.
+    fn flush(&mut self, cx: &mut Context<'_>) {
+        for link in Link::ALL {
+            if let Poll::Ready(Err(error)) = self.links[link.index()].poll_flush(cx) {
+                self.broken(link, &error);
+            }
+        }
     }
 
     /// Goes on connecting; whether a link has come to something.
@@ -225,9 +243,11 @@ impl Driver {
                     self.links[link.index()] = Io::Open(dialed.stream);
                     self.core.handle_opened(self.now, link);
                 }
-                Err(words) => {
+                Err(error) => {
                     self.links[link.index()] = Io::Closed;
-                    self.core.handle_open_failed(self.now, link, &words);
+                    self.core
+                        .handle_open_failed(self.now, link, error.message());
+                    self.failure = Some(error);
                 }
             }
         }
@@ -252,7 +272,7 @@ impl Driver {
                 Poll::Pending => continue,
                 Poll::Ready(Ok(0)) => {
                     self.tick();
-                    self.links[link.index()] = Io::Closed;
+                    self.links[link.index()].close(cx);
                     self.core.handle_closed(self.now, link, None);
                 }
                 Poll::Ready(Ok(n)) => {
@@ -261,7 +281,7 @@ impl Driver {
                 }
                 Poll::Ready(Err(error)) => {
                     self.tick();
-                    self.broken(link, &error.to_string());
+                    self.broken(link, &error);
                 }
             }
             self.stirred = true;
@@ -354,6 +374,7 @@ impl Future for Driver {
         }
         // The clock is read when a poll begins and after every read; nothing in between takes time.
         this.tick();
+        this.flush(cx);
         for link in Link::ALL {
             if std::mem::take(&mut this.blocked[link.index()]) {
                 this.core.handle_writable(this.now, link);
