@@ -6,6 +6,7 @@ use url::{Host, Url};
 
 use crate::client::error::ConnectError;
 use crate::net::Target;
+use crate::net::headers::Credentials;
 use crate::net::target::split_zone;
 
 /// Where to connect, from a URL.
@@ -22,7 +23,7 @@ pub(crate) struct Address {
     /// The zone of a link-local IPv6 address.
     zone: Option<String>,
     /// User and password, decoded.
-    pub(crate) credentials: Option<(String, String)>,
+    pub(crate) credentials: Option<Credentials>,
     pub(crate) namespace: String,
     pub(crate) query: Vec<(String, String)>,
 }
@@ -58,13 +59,14 @@ impl Address {
             }
         };
         let credentials = (!url.username().is_empty() || url.password().is_some()).then(|| {
-            (
+            Credentials::new(
                 decode(url.username()),
                 decode(url.password().unwrap_or_default()),
             )
         });
-        if let Some((user, _)) = &credentials
-            && user.contains(':')
+        if credentials
+            .as_ref()
+            .is_some_and(|credentials| credentials.user.contains(':'))
         {
             return Err(bad("a user name with a colon cannot be sent"));
         }
@@ -188,7 +190,7 @@ mod tests {
     fn schemes_credentials_and_zones() {
         let a = Address::parse("wss://user:p%40ss@h.test/chat").unwrap();
         assert_eq!(a.target(), Target::new(true, "h.test", 443));
-        assert_eq!(a.credentials, Some(("user".into(), "p@ss".into())));
+        assert_eq!(a.credentials, Some(Credentials::new("user", "p@ss")));
         assert_eq!(
             (a.authority().as_str(), a.namespace.as_str()),
             ("h.test", "/chat")

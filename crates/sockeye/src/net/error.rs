@@ -16,7 +16,8 @@ pub enum DialErrorKind {
     Unreachable,
     /// The proxy refused the way to the server, or does not speak its protocol.
     Proxy,
-    /// The TLS handshake failed for another reason than a certificate.
+    /// The other side does not speak TLS as the client does, or not at all. (A handshake that is merely cut is
+    /// [`Unreachable`](Self::Unreachable).) Trying again cannot mend it.
     Tls,
     /// The server's certificate is not accepted, or the server does not accept the client's. Trying again cannot mend it.
     Certificate,
@@ -29,7 +30,7 @@ pub enum DialErrorKind {
 impl DialErrorKind {
     /// Whether trying again is of no use.
     pub const fn is_definitive(self) -> bool {
-        matches!(self, Self::Certificate | Self::Config)
+        matches!(self, Self::Tls | Self::Certificate | Self::Config)
     }
 }
 

@@ -1,5 +1,7 @@
 //! What goes into every request head beside the protocol's own lines. No runtime is used here.
 
+use std::fmt;
+
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
@@ -31,12 +33,36 @@ pub(crate) fn objection(name: &str) -> Option<String> {
     Some(format!("the header {name} cannot be set: {why}"))
 }
 
-/// `Basic` credentials for `Authorization` and `Proxy-Authorization` (RFC 7617).
-pub(crate) fn basic(user: &str, password: &str) -> String {
-    format!(
-        "Basic {}",
-        BASE64_STANDARD.encode(format!("{user}:{password}"))
-    )
+/// User and password of a URL, decoded.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Credentials {
+    pub(crate) user: String,
+    pub(crate) password: String,
+}
+
+impl Credentials {
+    pub(crate) fn new(user: impl Into<String>, password: impl Into<String>) -> Self {
+        Self {
+            user: user.into(),
+            password: password.into(),
+        }
+    }
+
+    /// The value of `Authorization` or `Proxy-Authorization` (RFC 7617).
+    pub(crate) fn basic(&self) -> String {
+        let Self { user, password } = self;
+        format!(
+            "Basic {}",
+            BASE64_STANDARD.encode(format!("{user}:{password}"))
+        )
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // They must not get into a log.
+        f.write_str("Credentials(…)")
+    }
 }
 
 /// Adds what every request carries to header lines (each ended by CRLF), unless they have it already: the
@@ -67,7 +93,7 @@ mod tests {
         let agent = format!("User-Agent: {USER_AGENT}\r\n");
         assert_eq!(complete(String::new(), None), agent);
         assert_eq!(
-            complete("X: 1\r\n".into(), Some(&basic("a", "b"))),
+            complete("X: 1\r\n".into(), Some(&Credentials::new("a", "b").basic())),
             format!("X: 1\r\n{agent}Authorization: Basic YTpi\r\n")
         );
         let own = "user-agent: mine\r\nAUTHORIZATION: Bearer x\r\n";

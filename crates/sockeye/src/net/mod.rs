@@ -137,6 +137,9 @@ impl Network {
 
     /// What an error of an open stream means.
     pub(crate) fn explain(&self, error: &io::Error) -> DialError {
+        if let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref()) {
+            return DialError::clone(error);
+        }
         self.tls
             .as_ref()
             .and_then(|tls| tls.explain(error, &self.target))

@@ -5,7 +5,7 @@ use crate::client::options::is_token;
 use crate::client::url::Address;
 
 use super::connector::AnyConnector;
-use super::headers::basic;
+use super::headers::Credentials;
 use super::proxy::Proxy;
 use super::tcp::TcpConnector;
 use super::{Network, TlsChoice};
@@ -54,10 +54,7 @@ impl NetworkOptions {
             None
         };
         Ok(Network {
-            authorization: address
-                .credentials
-                .as_ref()
-                .map(|(user, password)| basic(user, password)),
+            authorization: address.credentials.as_ref().map(Credentials::basic),
             target,
             connector: self.connector,
             tcp: self.tcp,

@@ -8,6 +8,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::error::{DialError, DialErrorKind};
+
 /// A stream with or without TLS: what [`Tls::over`](super::Tls::over) makes of a stream `S`.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -100,7 +102,12 @@ pub(crate) struct Open {
     unflushed: bool,
     /// Nothing has been read since the last write, so that an end now cuts no answer.
     unanswered: bool,
+    /// Nothing has been read at all.
+    silent: bool,
 }
+
+/// A record of TLS that carries an alert: what a server of TLS answers to plain HTTP. No HTTP answer begins so.
+const TLS_ALERT: u8 = 0x15;
 
 /// A goodbye that the network does not take at once is given up after this.
 const GOODBYE: Duration = Duration::from_secs(2);
@@ -111,6 +118,7 @@ impl Open {
             stream,
             unflushed: false,
             unanswered: true,
+            silent: true,
         }
     }
 
@@ -126,8 +134,18 @@ impl Open {
         match poll {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Ok(())) => {
-                self.unanswered &= buf.filled().is_empty();
-                Poll::Ready(Ok(buf.filled().len()))
+                let received = buf.filled();
+                self.unanswered &= received.is_empty();
+                if std::mem::take(&mut self.silent)
+                    && received.first() == Some(&TLS_ALERT)
+                    && !self.stream.buffers()
+                {
+                    return Poll::Ready(Err(io::Error::other(DialError::new(
+                        DialErrorKind::Tls,
+                        "the server speaks TLS at this port: use https:// or wss://",
+                    ))));
+                }
+                Poll::Ready(Ok(received.len()))
             }
             // An encrypted stream that ends without a goodbye may have been cut by somebody in between. Where no part of
             // an answer has arrived nothing can be missing from one: many servers close idle connections that way.

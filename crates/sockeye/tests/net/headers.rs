@@ -20,10 +20,18 @@ async fn user_agent() {
     within("websocket", client(&host).connect()).await.unwrap();
     let ours = Some(concat!("sockeye/", env!("CARGO_PKG_VERSION")).to_owned());
     let agents = values(&host, "user-agent");
-    assert!(agents.len() >= 3 && agents.iter().all(|agent| *agent == ours), "{agents:?}");
+    assert!(
+        agents.len() >= 3 && agents.iter().all(|agent| *agent == ours),
+        "{agents:?}"
+    );
 
     let host = Host::start();
-    within("own", client(&host).header("user-agent", "mine/1").connect()).await.unwrap();
+    within(
+        "own",
+        client(&host).header("user-agent", "mine/1").connect(),
+    )
+    .await
+    .unwrap();
     assert_eq!(values(&host, "user-agent"), [Some("mine/1".into())]);
     // Computed headers replace those given otherwise, not the client's own.
     let host = Host::start();
@@ -55,11 +63,16 @@ async fn credentials_in_the_url() {
 #[tokio::test]
 async fn own_host() {
     let host = Host::start();
-    within("connect", client(&host).host("virtual.test:8443").connect()).await.unwrap();
+    within("connect", client(&host).host("virtual.test:8443").connect())
+        .await
+        .unwrap();
     assert_eq!(values(&host, "host"), [Some("virtual.test:8443".into())]);
     for bad in ["", "a b", "a/b", "a\r\nX: y", "u@h"] {
         let error = client(&host).host(bad).open().unwrap_err();
-        assert!(error.to_string().contains("bad host") && !error.to_string().contains('\n'), "{error}");
+        assert!(
+            error.to_string().contains("bad host") && !error.to_string().contains('\n'),
+            "{error}"
+        );
     }
 }
 
@@ -81,7 +94,10 @@ async fn headers_that_would_break_the_protocol() {
         let error = client(&host).header(name, "x").open().unwrap_err();
         assert_eq!(error.kind(), ConnectErrorKind::Config);
         let line = error.to_string();
-        assert!(line.contains(words) && line.contains("cannot be set"), "{line}");
+        assert!(
+            line.contains(words) && line.contains("cannot be set"),
+            "{line}"
+        );
     }
     assert_eq!(host.state(|state| state.accepted), 0);
 }

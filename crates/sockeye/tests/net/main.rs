@@ -2,7 +2,7 @@
 //! Everything runs on loopback, and waits for what it needs instead of sleeping.
 
 #[path = "../client/support/mod.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, unused_imports)]
 mod support;
 
 mod connectors;

@@ -10,7 +10,7 @@ use rustls::server::WebPkiClientVerifier;
 use sockeye_testkit::certificates::{Authority, Identity};
 use sockeye_testkit::relay::Relay;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio_rustls::server::TlsStream;
 
 use crate::support::Host;
@@ -158,19 +158,3 @@ pub(crate) async fn head(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> io
 
 /// A log of lines that a relay's side of a conversation writes.
 pub(crate) type Lines = Arc<Mutex<Vec<String>>>;
-
-/// Answers CONNECT with `answer`; what was asked is noted. Every way leads to `server`.
-pub(crate) async fn connect_proxy(
-    stream: &mut TcpStream,
-    lines: &Lines,
-    answer: &str,
-) -> io::Result<()> {
-    let head = head(stream).await?;
-    lines.lock().expect("sound").push(head);
-    stream.write_all(answer.as_bytes()).await?;
-    if answer.contains(" 200 ") {
-        Ok(())
-    } else {
-        Err(io::ErrorKind::ConnectionRefused.into())
-    }
-}

@@ -29,7 +29,12 @@ async fn certificates() {
         ca.issue(&leaf)
     };
     let cases = [
-        ("other CA", others.issue(&good()), "not signed by a CA that is trusted here", "Tls::ca_pem"),
+        (
+            "other CA",
+            others.issue(&good()),
+            "not signed by a CA that is trusted here",
+            "Tls::ca_pem",
+        ),
         (
             "other host",
             ca.issue(&Leaf::of(&["a.test", "10.1.2.3"])),
@@ -78,8 +83,14 @@ async fn certificates() {
         let front = TlsFront::start(&host, &Settings::of(&identity)).await;
         let error = refused(&front.url("localhost", "/"), Tls::new().ca_pem(ca.pem())).await;
         let line = error.to_string();
-        assert!(line.starts_with("could not connect: the certificate of localhost port "), "{name}: {line}");
-        assert!(line.contains(cause) && line.contains(remedy), "{name}: {line}");
+        assert!(
+            line.starts_with("could not connect: the certificate of localhost port "),
+            "{name}: {line}"
+        );
+        assert!(
+            line.contains(cause) && line.contains(remedy),
+            "{name}: {line}"
+        );
         assert_eq!(error.dial(), Some(DialErrorKind::Certificate), "{name}");
     }
     // Nothing of all that has reached the server.
@@ -99,7 +110,11 @@ async fn the_system_does_not_know_the_ca() {
         Tls::new().ca_pem(others.pem()).system_roots(),
     )
     .await;
-    assert!(error.to_string().contains("not signed by a CA that is trusted here"));
+    assert!(
+        error
+            .to_string()
+            .contains("not signed by a CA that is trusted here")
+    );
 }
 
 /// Servers that do not speak TLS as one can today: of TLS 1.0 alone (they answer TLS 1.2's greeting with an alert, or
@@ -114,21 +129,49 @@ async fn no_tls_that_can_be_spoken() {
     let hello: &'static [u8] = hello.leak();
     let failure: &[u8] = &[0x15, 3, 3, 0, 2, 2, 40];
     for (name, answer, cause, remedy) in [
-        ("protocol_version alert", alert, "no version of TLS, or no cipher, that is still safe", "TLS 1.2 or 1.3"),
-        ("TLS 1.0", hello, "no version of TLS, or no cipher, that is still safe", "TLS 1.2 or 1.3"),
-        ("handshake_failure alert", failure, "ended the TLS handshake", "Tls::identity_pem"),
+        (
+            "protocol_version alert",
+            alert,
+            "no version of TLS, or no cipher, that is still safe",
+            "TLS 1.2 or 1.3",
+        ),
+        (
+            "TLS 1.0",
+            hello,
+            "no version of TLS, or no cipher, that is still safe",
+            "TLS 1.2 or 1.3",
+        ),
+        (
+            "handshake_failure alert",
+            failure,
+            "ended the TLS handshake",
+            "Tls::identity_pem",
+        ),
         (
             "plain HTTP",
             b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n",
             "does not answer in TLS",
             "is it a plain server (http:// or ws://)",
         ),
-        ("SSH", b"SSH-2.0-OpenSSH_9.6\r\n", "does not answer in TLS", "another port"),
+        (
+            "SSH",
+            b"SSH-2.0-OpenSSH_9.6\r\n",
+            "does not answer in TLS",
+            "another port",
+        ),
     ] {
         let address = raw(answer).await;
-        let error = refused(&format!("https://{address}/"), Tls::new().danger_accept_invalid_certs(true)).await;
+        println!("{name}:");
+        let error = refused(
+            &format!("https://{address}/"),
+            Tls::new().danger_accept_invalid_certs(true),
+        )
+        .await;
         let line = error.to_string();
-        assert!(line.contains(cause) && line.contains(remedy), "{name}: {line}");
+        assert!(
+            line.contains(cause) && line.contains(remedy),
+            "{name}: {line}"
+        );
         assert_eq!(error.dial(), Some(DialErrorKind::Tls), "{name}");
     }
 }
@@ -142,10 +185,20 @@ async fn tls_behind_a_plain_url() {
     let front = TlsFront::start(&host, &Settings::of(&server)).await;
     for transport in [Transport::Polling, Transport::WebSocket] {
         let url = format!("http://localhost:{}/", front.relay.address().port());
-        let error = within("connect", quick(Client::builder(&url)).transports([transport]).connect())
-            .await
-            .unwrap_err();
-        assert!(error.to_string().contains("is it TLS?"), "{error}");
+        let error = within(
+            "connect",
+            quick(Client::builder(&url))
+                .transports([transport])
+                .connect(),
+        )
+        .await
+        .unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("speaks TLS at this port: use https://"),
+            "{error}"
+        );
     }
 }
 
@@ -164,7 +217,15 @@ async fn a_cut_is_not_definitive() {
     socket.connect_background();
     for _ in 0..3 {
         let error = within("an attempt", told.recv()).await.unwrap();
-        assert!(error.active() && error.dial() == Some(DialErrorKind::Unreachable), "{error}");
-        assert!(error.to_string().contains("closed the connection in the TLS handshake"), "{error}");
+        assert!(
+            error.active() && error.dial() == Some(DialErrorKind::Unreachable),
+            "{error}"
+        );
+        assert!(
+            error
+                .to_string()
+                .contains("closed the connection in the TLS handshake"),
+            "{error}"
+        );
     }
 }

@@ -7,17 +7,17 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::error::DialError;
-use super::headers::basic;
+use super::headers::Credentials;
 use super::target::Target;
 use crate::client::url::decode;
 
 /// A proxy: HTTP or HTTPS with CONNECT, or SOCKS 5.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Proxy {
     pub(crate) kind: Kind,
     /// Where the proxy is; secure for an `https` proxy.
     pub(crate) at: Target,
-    credentials: Option<(String, String)>,
+    credentials: Option<Credentials>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,16 +28,6 @@ pub(crate) enum Kind {
     Socks5,
     /// SOCKS 5 with names: the proxy resolves them.
     Socks5Names,
-}
-
-impl fmt::Debug for Proxy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Never the credentials.
-        f.debug_struct("Proxy")
-            .field("kind", &self.kind)
-            .field("at", &self.at)
-            .finish_non_exhaustive()
-    }
 }
 
 /// The client's side of the conversation with a proxy.
@@ -103,12 +93,12 @@ impl Proxy {
             .ok_or_else(|| bad("it has no host"))?;
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let credentials = (!url.username().is_empty() || url.password().is_some()).then(|| {
-            (
+            Credentials::new(
                 decode(url.username()),
                 decode(url.password().unwrap_or_default()),
             )
         });
-        if let Some((user, password)) = &credentials
+        if let Some(Credentials { user, password }) = &credentials
             && kind != Kind::Http
             && (user.len() > 255 || password.len() > 255 || user.is_empty())
         {
@@ -154,7 +144,7 @@ impl Proxy {
             )
         })?;
         proxy.credentials = match (found.raw_auth(), found.basic_auth()) {
-            (Some((user, password)), _) => Some((user.into(), password.into())),
+            (Some((user, password)), _) => Some(Credentials::new(user, password)),
             (None, Some(basic)) => from_basic(basic.as_bytes()),
             (None, None) => None,
         };
@@ -167,9 +157,7 @@ impl Proxy {
             Kind::Http => Handshake::Http(http::Handshake::new(
                 self.to_string(),
                 target,
-                self.credentials
-                    .as_ref()
-                    .map(|(user, password)| basic(user, password)),
+                self.credentials.as_ref().map(Credentials::basic),
             )),
             Kind::Socks5 | Kind::Socks5Names => Handshake::Socks(socks::Handshake::new(
                 self.to_string(),
@@ -183,15 +171,13 @@ impl Proxy {
 
 /// The matcher gives HTTP credentials encoded.
 #[cfg(feature = "proxy")]
-fn from_basic(value: &[u8]) -> Option<(String, String)> {
+fn from_basic(value: &[u8]) -> Option<Credentials> {
     use base64::Engine as _;
     let text = std::str::from_utf8(value).ok()?.strip_prefix("Basic ")?;
     let bytes = base64::prelude::BASE64_STANDARD.decode(text).ok()?;
-    let (user, password) = String::from_utf8(bytes).ok().and_then(|text| {
-        text.split_once(':')
-            .map(|(user, password)| (user.to_owned(), password.to_owned()))
-    })?;
-    Some((user, password))
+    let text = String::from_utf8(bytes).ok()?;
+    let (user, password) = text.split_once(':')?;
+    Some(Credentials::new(user, password))
 }
 
 impl fmt::Display for Proxy {
@@ -233,7 +219,7 @@ mod tests {
                 "{text}"
             );
             let credentials = proxy.credentials.as_ref();
-            assert_eq!(credentials.map(|(u, p)| (&**u, &**p)), user);
+            assert_eq!(credentials.map(|c| (&*c.user, &*c.password)), user);
         }
         for (text, words) in [
             ("socks4://h", "socks4 is not supported"),
@@ -270,7 +256,7 @@ mod tests {
                 .map(|proxy| (proxy.at.host().to_owned(), proxy.credentials))
         };
         assert_eq!(of(false, "a.test"), Some(("plain".into(), None)));
-        let credentials = Some(("u".into(), "p:w".into()));
+        let credentials = Some(Credentials::new("u", "p:w"));
         assert_eq!(of(true, "a.test"), Some(("secure".into(), credentials)));
         for host in [
             "localhost",
@@ -289,6 +275,6 @@ mod tests {
             .unwrap()
             .unwrap();
         assert_eq!((proxy.kind, proxy.at.port()), (Kind::Socks5Names, 7));
-        assert_eq!(proxy.credentials, Some(("a".into(), "b".into())));
+        assert_eq!(proxy.credentials, Some(Credentials::new("a", "b")));
     }
 }

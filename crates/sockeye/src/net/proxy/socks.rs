@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use super::Step;
 use crate::net::error::DialError;
+use crate::net::headers::Credentials;
 use crate::net::target::Target;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -18,7 +19,7 @@ pub(crate) struct Handshake {
     proxy: String,
     target: Target,
     address: Option<IpAddr>,
-    credentials: Option<(String, String)>,
+    credentials: Option<Credentials>,
     state: State,
 }
 
@@ -31,7 +32,7 @@ impl Handshake {
         proxy: String,
         target: Target,
         address: Option<IpAddr>,
-        credentials: Option<(String, String)>,
+        credentials: Option<Credentials>,
     ) -> Self {
         Self {
             proxy,
@@ -67,7 +68,7 @@ impl Handshake {
                 received.drain(..2);
                 match (method, &self.credentials) {
                     (NO_AUTHENTICATION, _) => self.connect(),
-                    (USER_AND_PASSWORD, Some((user, password))) => {
+                    (USER_AND_PASSWORD, Some(Credentials { user, password })) => {
                         let mut message = vec![1];
                         for text in [user, password] {
                             // Checked when the proxy was given.
