@@ -1,6 +1,7 @@
 //! URLs of Socket.IO servers: the path is the namespace (A1).
 
 use std::borrow::Cow;
+use std::fmt;
 
 use url::{Host, Url};
 
@@ -10,7 +11,7 @@ use crate::net::headers::Credentials;
 use crate::net::target::split_zone;
 
 /// Where to connect, from a URL.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Address {
     /// For the resolver: without brackets.
     pub(crate) host: String,
@@ -121,6 +122,16 @@ impl Address {
         } else {
             host
         }
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Neither credentials nor the query, in which tokens travel.
+        f.debug_struct("Address")
+            .field("target", &self.target())
+            .field("namespace", &self.namespace)
+            .finish_non_exhaustive()
     }
 }
 

@@ -69,6 +69,7 @@ impl Target {
     }
 
     /// The same host and port without TLS: what lies below it.
+    #[cfg(any(feature = "rustls-no-provider", feature = "native-tls"))]
     pub(crate) fn plain(&self) -> Self {
         Self {
             secure: false,

@@ -141,19 +141,11 @@ async fn pinned_key() {
     let server = ca.issue(&Leaf::named("localhost"));
     let host = Host::start();
     let front = TlsFront::start(&host, &Settings::of(&server)).await;
-    let sha256 = rustls::crypto::ring::default_provider()
-        .cipher_suites
-        .iter()
-        .find_map(|suite| suite.tls13())
-        .map(|suite| suite.common.hash_provider)
-        .filter(|hash| hash.algorithm() == rustls::crypto::hash::HashAlgorithm::SHA256);
-    let sha256 = sha256.unwrap_or_else(|| {
-        rustls::crypto::ring::cipher_suite::TLS13_AES_128_GCM_SHA256
-            .tls13()
-            .expect("TLS 1.3")
-            .common
-            .hash_provider
-    });
+    let sha256 = rustls::crypto::ring::cipher_suite::TLS13_AES_128_GCM_SHA256
+        .tls13()
+        .expect("a suite of TLS 1.3")
+        .common
+        .hash_provider;
     let pin = BASE64_STANDARD.encode(sha256.hash(&server.public_key()).as_ref());
     let other = BASE64_STANDARD.encode([7; 32]);
     let client = |tls: Tls| {

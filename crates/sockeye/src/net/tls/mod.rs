@@ -35,7 +35,8 @@ use rustls_config::Options;
 /// # Ok(())
 /// # }
 /// ```
-/// What cannot be read is told when the client is made.
+/// What cannot be read is told when the client is made. Clients that are given clones of one value share the memory of
+/// the trusted CAs, and the sessions that reconnections resume.
 #[derive(Clone, Default)]
 pub struct Tls {
     backend: Backend,
@@ -105,6 +106,7 @@ impl Tls {
 
     fn with(mut self, change: impl FnOnce(&mut Options)) -> Self {
         if let Backend::Options(options) = &mut self.backend {
+            options.forget_built();
             change(options);
         } else {
             let mut options = Options::default();

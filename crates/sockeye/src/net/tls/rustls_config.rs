@@ -33,6 +33,8 @@ pub(super) struct Options {
     pub(super) accept_invalid: bool,
     /// The first thing that could not be read.
     error: Option<String>,
+    /// What has been made of the options, for all clones of them.
+    built: Arc<OnceLock<Result<Arc<ClientConfig>, String>>>,
 }
 
 impl Options {
@@ -84,12 +86,17 @@ impl Options {
         }
     }
 
-    /// The configuration. The plain defaults are made once for the process: clients then share the sessions that they
-    /// resume, and the trusted CAs are in memory once.
+    /// The options are about to be changed: what is made of them is no longer that of the clones.
+    pub(super) fn forget_built(&mut self) {
+        self.built = Arc::default();
+    }
+
+    /// The configuration. It is made once for all clones of the options, and the plain defaults once for the process:
+    /// clients then share the sessions that they resume, and the trusted CAs are in memory once.
     pub(super) fn config(&self) -> Result<Arc<ClientConfig>, String> {
         static DEFAULT: OnceLock<Arc<ClientConfig>> = OnceLock::new();
         if !self.is_default() {
-            return self.build();
+            return self.built.get_or_init(|| self.build()).clone();
         }
         if let Some(config) = DEFAULT.get() {
             return Ok(Arc::clone(config));
