@@ -159,12 +159,21 @@ impl Driver {
             match self.core.poll_output() {
                 Output::Open(link) => {
                     let fresh = self.core.transport().is_none();
+                    if fresh {
+                        self.failure = None;
+                    }
                     tracing::debug!(?link, target = %self.target.network.target, "connecting");
                     self.links[link.index()] = Io::Dialing(net::dial(&self.target, fresh));
                     self.dialing = true;
                 }
                 Output::Transmit(link) => self.write(cx, link),
-                Output::Close(link) => self.links[link.index()].close(cx),
+                Output::Close(link) => {
+                    let io = &mut self.links[link.index()];
+                    if io.is_dialing() {
+                        self.failure = Some(self.target.network.unfinished());
+                    }
+                    io.close(cx);
+                }
                 Output::Event(event) => {
                     if let Some(request) = bridge::event(
                         event,
@@ -175,6 +184,8 @@ impl Driver {
                             acks: &mut self.acks,
                             batch: &mut self.batch,
                             failure: &mut self.failure,
+                            links: &self.links,
+                            network: &self.target.network,
                         },
                     ) {
                         self.follow_up(request);

@@ -7,6 +7,7 @@
 pub(crate) mod connector;
 mod error;
 pub(crate) mod headers;
+mod network;
 pub(crate) mod options;
 pub(crate) mod proxy;
 pub(crate) mod redirect;
@@ -22,8 +23,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-
 use crate::client::options::{PairsFn, caught};
 
 pub use connector::Connector;
@@ -34,9 +33,8 @@ pub use tcp::TcpConnector;
 #[cfg(any(feature = "rustls-no-provider", feature = "native-tls"))]
 pub use tls::{Tls, TlsConnector};
 
-use connector::AnyConnector;
-use proxy::{ANSWER, Handshake, Kind, Proxy, Step};
-use stream::{Open, Stream};
+pub(crate) use network::Network;
+use stream::Open;
 
 #[cfg(any(feature = "rustls-no-provider", feature = "native-tls"))]
 pub(crate) use tls::{Tls as TlsChoice, TlsClient};
@@ -69,119 +67,6 @@ impl TlsChoice {
     }
 }
 
-/// How one client gets its byte streams.
-#[derive(Debug)]
-pub(crate) struct Network {
-    pub(crate) target: Target,
-    /// The `Authorization` of a URL with credentials.
-    authorization: Option<String>,
-    connector: Option<AnyConnector>,
-    tcp: TcpConnector,
-    tls: Option<TlsClient>,
-    proxy: Option<Proxy>,
-}
-
-impl Network {
-    async fn connect(&self) -> Result<Stream, DialError> {
-        let target = &self.target;
-        if let Some(connector) = &self.connector {
-            return connector.connect(target).await;
-        }
-        let Some(proxy) = &self.proxy else {
-            let stream = self.tcp.connect(target).await?;
-            return Ok(Stream::Direct(self.encrypt(stream).await?));
-        };
-        tracing::debug!(%proxy, "through a proxy");
-        let mut stream =
-            self.tcp.connect(&proxy.at).await.map_err(|error| {
-                DialError::proxy(format!("the proxy cannot be reached: {error}"))
-            })?;
-        // Names are resolved here for proxies that take addresses.
-        let address = match proxy.kind {
-            Kind::Socks5 => self
-                .tcp
-                .addresses(target)
-                .await?
-                .first()
-                .map(std::net::SocketAddr::ip),
-            Kind::Http | Kind::Socks5Names => None,
-        };
-        let handshake = proxy.handshake(target, address);
-        match (&self.tls, proxy.at.secure()) {
-            (Some(tls), true) => {
-                let mut stream = tls.handshake(stream, &proxy.at).await?;
-                pass(&mut stream, handshake, proxy).await?;
-                if !target.secure() {
-                    return Ok(Stream::Direct(stream));
-                }
-                Ok(Stream::Other(Box::new(
-                    tls.handshake(stream, target).await?,
-                )))
-            }
-            _ => {
-                pass(&mut stream, handshake, proxy).await?;
-                Ok(Stream::Direct(self.encrypt(stream).await?))
-            }
-        }
-    }
-
-    async fn encrypt<S>(&self, stream: S) -> Result<MaybeTls<S>, DialError>
-    where
-        S: AsyncRead + AsyncWrite + Unpin,
-    {
-        match &self.tls {
-            Some(tls) if self.target.secure() => tls.handshake(stream, &self.target).await,
-            _ => Ok(MaybeTls::Plain(stream)),
-        }
-    }
-
-    /// What an error of an open stream means.
-    pub(crate) fn explain(&self, error: &io::Error) -> DialError {
-        if let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref()) {
-            return DialError::clone(error);
-        }
-        self.tls
-            .as_ref()
-            .and_then(|tls| tls.explain(error, &self.target))
-            .unwrap_or_else(|| DialError::new(DialErrorKind::Unreachable, error.to_string()))
-    }
-
-    /// Header lines with what every request carries.
-    pub(crate) fn complete(&self, headers: String) -> String {
-        headers::complete(headers, self.authorization.as_deref())
-    }
-}
-
-/// Gets through a proxy.
-async fn pass<S>(stream: &mut S, mut handshake: Handshake, proxy: &Proxy) -> Result<(), DialError>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    let cut = |error: io::Error| DialError::proxy(format!("{proxy}: {}", error::reason(&error)));
-    let mut received = Vec::new();
-    loop {
-        match handshake.step(&mut received)? {
-            Step::Send(message) => {
-                stream.write_all(&message).await.map_err(cut)?;
-                stream.flush().await.map_err(cut)?;
-            }
-            Step::Receive if received.len() >= ANSWER => {
-                return Err(DialError::proxy(format!(
-                    "the answer of {proxy} has no end"
-                )));
-            }
-            Step::Receive => {
-                if stream.read_buf(&mut received).await.map_err(cut)? == 0 {
-                    return Err(DialError::proxy(format!(
-                        "{proxy} closed the connection before it answered: check its kind, address and credentials"
-                    )));
-                }
-            }
-            Step::Done => return Ok(()),
-        }
-    }
-}
-
 /// What a finished dial brings: the stream, and query and headers if they were computed for it.
 pub(crate) struct Dialed {
     pub(crate) stream: Open,
@@ -204,6 +89,7 @@ pub(crate) fn dial(target: &crate::driver::Target, fresh: bool) -> DialFuture {
     let query = target.query.clone().filter(|_| fresh);
     let headers = target.headers.clone().filter(|_| fresh);
     Box::pin(async move {
+        network.begin();
         let query = computed(query, "the query").await?;
         let headers = computed(headers, "the headers").await?;
         let stream = Open::new(network.connect().await?);
@@ -260,6 +146,11 @@ impl Io {
             Self::Open(open) => open.poll_flush(cx),
             _ => Poll::Ready(Ok(())),
         }
+    }
+
+    /// Whether a dial is under way.
+    pub(crate) const fn is_dialing(&self) -> bool {
+        matches!(self, Self::Dialing(_))
     }
 
     /// Gives a dial up, or closes the stream.

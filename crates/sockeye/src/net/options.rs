@@ -4,11 +4,12 @@ use crate::client::error::ConnectError;
 use crate::client::options::is_token;
 use crate::client::url::Address;
 
+use super::TlsChoice;
 use super::connector::AnyConnector;
 use super::headers::Credentials;
+use super::network::{Network, Way};
 use super::proxy::Proxy;
 use super::tcp::TcpConnector;
-use super::{Network, TlsChoice};
 
 /// Which proxy to use.
 #[derive(Debug, Default)]
@@ -35,9 +36,16 @@ impl NetworkOptions {
     /// Makes the network of a client. What cannot work is told here, before anything is tried.
     pub(crate) fn build(self, address: &Address) -> Result<Network, ConnectError> {
         let target = address.target();
-        let proxy = match self.proxy {
+        let authorization = address.credentials.as_ref().map(Credentials::basic);
+        if let Some(connector) = self.connector {
             // A connector of the application's knows its own way.
-            _ if self.connector.is_some() => None,
+            return Ok(Network::new(
+                target,
+                authorization,
+                Way::Connector(connector),
+            ));
+        }
+        let proxy = match self.proxy {
             ProxyOption::None => None,
             ProxyOption::Fixed(proxy) => Some(proxy.map_err(ConnectError::config)?),
             #[cfg(feature = "proxy")]
@@ -48,19 +56,17 @@ impl NetworkOptions {
             ProxyOption::Environment => None,
         };
         let secure = target.secure() || proxy.as_ref().is_some_and(|proxy| proxy.at.secure());
-        let tls = if secure && self.connector.is_none() {
+        let tls = if secure {
             Some(self.tls.client().map_err(ConnectError::config)?)
         } else {
             None
         };
-        Ok(Network {
-            authorization: address.credentials.as_ref().map(Credentials::basic),
-            target,
-            connector: self.connector,
+        let way = Way::Tcp {
             tcp: self.tcp,
             tls,
             proxy,
-        })
+        };
+        Ok(Network::new(target, authorization, way))
     }
 
     /// The `Host` header.

@@ -110,6 +110,24 @@ impl TcpConnector {
         Ok(in_turn(usable))
     }
 
+    /// Connects to the quickest of the addresses of a target.
+    pub(crate) async fn connect_to(
+        &self,
+        addresses: &[SocketAddr],
+        target: &Target,
+    ) -> Result<TcpStream, DialError> {
+        match *addresses {
+            // The ordinary case of an address, or a name with one: no timer, no list.
+            [address] => self
+                .attempt(address)
+                .await
+                .map_err(|error| DialError::from_io(&error, target)),
+            _ => race(addresses, ATTEMPT_DELAY, |address| self.attempt(address))
+                .await
+                .map_err(|failures| none_answers(target, &failures)),
+        }
+    }
+
     async fn attempt(&self, address: SocketAddr) -> io::Result<TcpStream> {
         tracing::debug!(%address, "trying");
         let stream = match self.local {
@@ -155,16 +173,7 @@ impl Connector for TcpConnector {
     /// Connects by TCP, whatever the scheme.
     async fn connect(&self, target: &Target) -> Result<TcpStream, DialError> {
         let addresses = self.addresses(target).await?;
-        match *addresses.as_slice() {
-            // The ordinary case of an address, or a name with one: no timer, no list.
-            [address] => self
-                .attempt(address)
-                .await
-                .map_err(|error| DialError::from_io(&error, target)),
-            _ => race(&addresses, ATTEMPT_DELAY, |address| self.attempt(address))
-                .await
-                .map_err(|failures| none_answers(target, &failures)),
-        }
+        self.connect_to(&addresses, target).await
     }
 }
 

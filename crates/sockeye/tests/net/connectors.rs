@@ -175,6 +175,49 @@ async fn a_dead_address_first() {
     );
 }
 
+/// A dial that takes too long: what it was waiting for is told.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn what_a_timeout_was_waiting_for() {
+    let (dead, _full) = dead(crate::support::closed_port().port()).expect("a loopback address");
+    // Nobody accepts: the system connects, and no byte ever comes.
+    let mute = listener().await;
+    let silent = mute.local_addr().unwrap();
+    let never = |_: Target| std::future::pending::<io::Result<TcpStream>>();
+    for (builder, words) in [
+        (
+            Client::builder(format!("http://{dead}/")),
+            "no answer from 127.0.0.",
+        ),
+        (
+            Client::builder("http://h/").connector(never),
+            "the connector gave no stream to h port 80",
+        ),
+        (
+            Client::builder(format!("https://{silent}/")),
+            "did not finish the TLS handshake",
+        ),
+        (
+            Client::builder("http://h.test/").proxy(silent.to_string()),
+            "opened no way to h.test port 80",
+        ),
+        (
+            Client::builder("http://h.test/").headers_with(std::future::pending),
+            "functions for query and headers",
+        ),
+    ] {
+        let builder = builder
+            .timeout(Duration::from_millis(100))
+            .reconnection(false);
+        let error = within("connect", builder.connect()).await.unwrap_err();
+        let line = error.to_string();
+        let start = "no Socket.IO handshake within the connect timeout: ";
+        assert!(line.starts_with(start) && line.contains(words), "{line}");
+        assert_eq!(error.dial(), Some(DialErrorKind::Unreachable));
+    }
+    drop(mute);
+}
+
 /// All attempts are told.
 #[tokio::test]
 async fn no_address_answers() {
