@@ -68,36 +68,44 @@ impl TcpConnector {
     /// # Errors
     /// A name that cannot be resolved, or no address of the local address's family.
     pub(crate) async fn addresses(&self, target: &Target) -> Result<Vec<SocketAddr>, DialError> {
-        let port = target.port();
-        let fixed = self
+        let found = match self.known(target) {
+            Some(found) => found,
+            None => tokio::net::lookup_host(lookup(target))
+                .await
+                .map_err(|error| DialError::unresolved(Some(&error), target))?
+                .collect(),
+        };
+        self.ordered(found, target)
+    }
+
+    /// The addresses that need no resolver: those given for the name, or the target's own.
+    fn known(&self, target: &Target) -> Option<Vec<SocketAddr>> {
+        let given = self
             .resolve
             .iter()
             .find(|(name, _)| name.eq_ignore_ascii_case(target.host()));
-        let found: Vec<SocketAddr> = if let Some((_, addresses)) = fixed {
-            addresses
-                .iter()
-                .map(|ip| SocketAddr::new(*ip, port))
-                .collect()
-        } else if let (Some(ip), None) = (target.ip(), target.zone()) {
-            vec![SocketAddr::new(ip, port)]
-        } else {
-            // The system's resolver turns a zone's name into its number too.
-            let host = match target.zone() {
-                Some(zone) => format!("{}%{zone}", target.host()),
-                None => target.host().to_owned(),
-            };
-            tokio::net::lookup_host((host.as_str(), port))
-                .await
-                .map_err(|error| DialError::unresolved(Some(&error), target))?
-                .collect()
-        };
+        let port = target.port();
+        match (given, target.ip(), target.zone()) {
+            (Some((_, ips)), _, _) => {
+                Some(ips.iter().map(|ip| SocketAddr::new(*ip, port)).collect())
+            }
+            (None, Some(ip), None) => Some(vec![SocketAddr::new(ip, port)]),
+            _ => None,
+        }
+    }
+
+    /// The usable ones of the addresses found, in the order in which they are tried.
+    fn ordered(
+        &self,
+        mut found: Vec<SocketAddr>,
+        target: &Target,
+    ) -> Result<Vec<SocketAddr>, DialError> {
         if found.is_empty() {
             return Err(DialError::unresolved(None, target));
         }
-        let mut usable = found.clone();
         if let Some(local) = self.local {
-            usable.retain(|address| address.is_ipv4() == local.is_ipv4());
-            if usable.is_empty() {
+            found.retain(|address| address.is_ipv4() == local.is_ipv4());
+            if found.is_empty() {
                 let family = |v4: bool| if v4 { "IPv4" } else { "IPv6" };
                 return Err(DialError::config(format!(
                     "the local address {local} is of {}, but {} has only {} addresses: choose another local address",
@@ -107,7 +115,7 @@ impl TcpConnector {
                 )));
             }
         }
-        Ok(in_turn(usable))
+        Ok(in_turn(found))
     }
 
     /// Connects to the quickest of the addresses of a target.
@@ -175,6 +183,15 @@ impl Connector for TcpConnector {
         let addresses = self.addresses(target).await?;
         self.connect_to(&addresses, target).await
     }
+}
+
+/// What the system's resolver is asked: it turns the name of a zone into its number too.
+fn lookup(target: &Target) -> (String, u16) {
+    let host = match target.zone() {
+        Some(zone) => format!("{}%{zone}", target.host()),
+        None => target.host().to_owned(),
+    };
+    (host, target.port())
 }
 
 /// Every attempt, and how it failed.

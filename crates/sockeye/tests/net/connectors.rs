@@ -218,6 +218,27 @@ async fn what_a_timeout_was_waiting_for() {
     drop(mute);
 }
 
+/// A zone in the URL: used for connecting, never sent. (Number 1 is the loopback interface.)
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_zone_in_the_url() {
+    let Ok(listener) = tokio::net::TcpListener::bind("[::1]:0").await else {
+        eprintln!("skipped: this machine has no IPv6");
+        return;
+    };
+    let host = Host::start();
+    let server = host.address();
+    let relay = Relay::start(listener, move |stream: TcpStream| async move {
+        Ok((stream, server))
+    });
+    let port = relay.address().port();
+    let builder =
+        Client::builder(format!("http://[::1%251]:{port}/")).transports([Transport::WebSocket]);
+    within("connect", builder.connect()).await.unwrap();
+    let header = host.state(|state| state.requests[0].header("host").map(str::to_owned));
+    assert_eq!(header, Some(format!("[::1]:{port}")));
+}
+
 /// All attempts are told.
 #[tokio::test]
 async fn no_address_answers() {

@@ -2,6 +2,7 @@
 
 use sockeye::{Client, ConnectErrorKind, Transport};
 
+use crate::peers::join_and_leave;
 use crate::support::{Host, client, polling, within};
 
 /// A value of every request so far.
@@ -16,8 +17,8 @@ fn values(host: &Host, name: &str) -> Vec<Option<String>> {
 #[tokio::test]
 async fn user_agent() {
     let host = Host::start();
-    within("polling", polling(&host).connect()).await.unwrap();
-    within("websocket", client(&host).connect()).await.unwrap();
+    join_and_leave("polling", &host, polling(&host)).await;
+    join_and_leave("websocket", &host, client(&host)).await;
     let ours = Some(concat!("sockeye/", env!("CARGO_PKG_VERSION")).to_owned());
     let agents = values(&host, "user-agent");
     assert!(

@@ -10,4 +10,6 @@ mod headers;
 mod peers;
 mod proxies;
 mod tls;
+#[cfg(feature = "native-tls")]
+mod tls_native;
 mod tls_refused;

@@ -13,7 +13,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio_rustls::server::TlsStream;
 
-use crate::support::Host;
+use sockeye::ClientBuilder;
+
+use crate::support::{Host, within};
 
 /// What a TLS server noted of a handshake.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -158,3 +160,10 @@ pub(crate) async fn head(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> io
 
 /// A log of lines that a relay's side of a conversation writes.
 pub(crate) type Lines = Arc<Mutex<Vec<String>>>;
+
+/// Connects, and leaves again before anything else happens: the server has room for one session.
+pub(crate) async fn join_and_leave(what: &str, host: &Host, builder: ClientBuilder) {
+    let socket = within(what, builder.connect()).await.expect(what);
+    socket.disconnect();
+    host.empty().await;
+}

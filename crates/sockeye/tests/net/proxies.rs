@@ -12,7 +12,7 @@ use sockeye_testkit::relay::Relay;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::peers::{Lines, Settings, TlsFront, head, listener};
+use crate::peers::{Lines, Settings, TlsFront, head, join_and_leave, listener};
 use crate::support::{Host, quick, within};
 
 /// An HTTP proxy for one server, whatever is asked for; the heads that it gets.
@@ -62,7 +62,7 @@ async fn connect_with_credentials() {
             .proxy(format!("http://user:p%40ss@{}", proxy.address()))
             .tls(Tls::new().ca_pem(ca.pem()))
             .transports([Transport::WebSocket]);
-        within("connect", builder.connect()).await.unwrap();
+        join_and_leave("connect", &host, builder).await;
         let expected = format!(
             "CONNECT example.test:{port} HTTP/1.1\r\nHost: example.test:{port}\r\nUser-Agent: sockeye/{}\r\nProxy-Authorization: Basic dXNlcjpwQHNz\r\n\r\n",
             env!("CARGO_PKG_VERSION")
@@ -233,7 +233,7 @@ async fn socks() {
             .resolve("example.test", ["10.1.2.3".parse().unwrap()])
             .proxy(format!("{scheme}://{credentials}{}", proxy.address()))
             .transports([Transport::WebSocket]);
-        within(scheme, builder.connect()).await.unwrap();
+        join_and_leave(scheme, &host, builder).await;
         let expected = [[5, 1, 0].as_slice(), &address, &8000_u16.to_be_bytes()].concat();
         assert_eq!(*asked.lock().unwrap(), [expected]);
     }
@@ -298,5 +298,6 @@ async fn environment() {
             usize::from(through),
             "{url} {variable} {extra:?}"
         );
+        host.empty().await;
     }
 }

@@ -7,7 +7,7 @@ use sockeye_testkit::certificates::{Authority, Leaf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::peers::{Seen, Settings, TlsFront};
+use crate::peers::{Seen, Settings, TlsFront, join_and_leave};
 use crate::support::{Host, quick, within};
 
 /// Both transports, the upgrade included, over TLS 1.3, with the name sent along and HTTP/1.1 agreed upon.
@@ -102,9 +102,9 @@ async fn mutual() {
         let tls = trust
             .clone()
             .identity_pem(device.chain_pem(), device.key_pem());
-        within("with", client(tls).connect()).await.unwrap();
+        join_and_leave("with", &host, client(tls)).await;
         let tls = trust.clone().identity_der(device.chain(), device.key());
-        within("in DER", client(tls).connect()).await.unwrap();
+        join_and_leave("in DER", &host, client(tls)).await;
 
         let error = within("without", client(trust.clone()).connect())
             .await
@@ -156,7 +156,7 @@ async fn pinned_key() {
         .ca_pem(ca.pem())
         .pin(&other)
         .pin(format!("sha256//{pin}"));
-    within("pinned", client(tls).connect()).await.unwrap();
+    join_and_leave("pinned", &host, client(tls)).await;
 
     let error = within(
         "another",
@@ -190,7 +190,7 @@ async fn no_verification_and_own_configuration() {
     let front = TlsFront::start(&host, &Settings::of(&server)).await;
     let builder = Client::builder(front.url("localhost", "/"))
         .tls(Tls::new().danger_accept_invalid_certs(true));
-    within("no verification", builder.connect()).await.unwrap();
+    join_and_leave("no verification", &host, builder).await;
 
     let mut roots = rustls::RootCertStore::empty();
     roots.add(ca.der().to_vec().into()).unwrap();
@@ -203,9 +203,7 @@ async fn no_verification_and_own_configuration() {
     let builder = Client::builder(front.url("elsewhere.test", "/"))
         .resolve("elsewhere.test", ["127.0.0.1".parse().unwrap()])
         .tls(Tls::rustls_config(config));
-    within("own configuration", builder.connect())
-        .await
-        .unwrap();
+    join_and_leave("own configuration", &host, builder).await;
     assert!(
         front
             .seen()

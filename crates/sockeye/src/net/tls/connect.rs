@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::Tls;
+use super::{Tls, TlsClient};
 use crate::net::connector::Connector;
 use crate::net::error::DialError;
 use crate::net::stream::MaybeTls;
@@ -51,15 +51,6 @@ impl<C: Connector> Connector for TlsConnector<C> {
     }
 }
 
-/// What makes the handshakes of one client.
-#[derive(Clone, Debug)]
-pub(crate) enum TlsClient {
-    #[cfg(feature = "rustls-no-provider")]
-    Rustls(Arc<rustls::ClientConfig>),
-    #[cfg(feature = "native-tls")]
-    Native(native_tls::TlsConnector),
-}
-
 impl TlsClient {
     /// Makes the handshake with `target` over `stream`.
     pub(crate) async fn handshake<S>(
@@ -70,23 +61,15 @@ impl TlsClient {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        // Without any TLS there is no such value, and nothing to do.
-        let _ = (&stream, target);
-        match *self {
+        match self {
             #[cfg(feature = "rustls-no-provider")]
-            Self::Rustls(ref config) => {
-                // A name is sent to the server (SNI), an address is not: rustls knows the difference.
-                let name = rustls::pki_types::ServerName::try_from(target.host().to_owned())
-                    .map_err(|_| {
-                        DialError::config(format!(
-                            "{:?} is no name that a certificate can have: use the server's DNS name or address",
-                            target.host()
-                        ))
-                    })?;
+            Self::Rustls(config) => {
+                let name = super::client::server_name(target)?;
                 let connector = tokio_rustls::TlsConnector::from(Arc::clone(config));
-                let stream = connector.connect(name, stream).await.map_err(|error| {
-                    super::explain::explain(&error, target, self.is_identified())
-                })?;
+                let stream = connector
+                    .connect(name, stream)
+                    .await
+                    .map_err(|error| self.explain_handshake(&error, target))?;
                 tracing::debug!(
                     version = ?stream.get_ref().1.protocol_version(),
                     kind = ?stream.get_ref().1.handshake_kind(),
@@ -95,43 +78,13 @@ impl TlsClient {
                 Ok(MaybeTls::Rustls(Box::new(stream)))
             }
             #[cfg(feature = "native-tls")]
-            Self::Native(ref connector) => {
+            Self::Native(connector) => {
                 let connector = tokio_native_tls::TlsConnector::from(connector.clone());
                 match connector.connect(target.host(), stream).await {
                     Ok(stream) => Ok(MaybeTls::Native(Box::new(stream))),
-                    // The library's errors say no more than their text.
-                    Err(error) => Err(DialError::new(
-                        crate::net::error::DialErrorKind::Certificate,
-                        format!(
-                            "no TLS with {target}: {error} (check the server's certificate and the trusted CAs)"
-                        ),
-                    )),
+                    Err(error) => Err(super::client::native_error(&error, target)),
                 }
             }
-        }
-    }
-
-    /// What an error of an established stream means, if it is one of TLS: TLS 1.3 servers refuse the client's
-    /// certificate after the client's side of the handshake is done.
-    pub(crate) fn explain(&self, error: &std::io::Error, target: &Target) -> Option<DialError> {
-        let _ = (error, target);
-        match self {
-            #[cfg(feature = "rustls-no-provider")]
-            Self::Rustls(_) => super::explain::inner(error)
-                .is_some()
-                .then(|| super::explain::explain(error, target, self.is_identified())),
-            #[cfg(feature = "native-tls")]
-            Self::Native(_) => None,
-        }
-    }
-
-    /// Whether there is a certificate to show.
-    #[cfg(feature = "rustls-no-provider")]
-    fn is_identified(&self) -> bool {
-        match self {
-            Self::Rustls(config) => config.client_auth_cert_resolver.has_certs(),
-            #[cfg(feature = "native-tls")]
-            Self::Native(_) => false,
         }
     }
 }

@@ -1,5 +1,6 @@
-//! TLS: whom to trust, and who to be. What is here needs no runtime; [`connect`] is for tokio.
+//! TLS: whom to trust, and who to be. What is here needs no runtime; only `connect` is for tokio.
 
+mod client;
 mod connect;
 #[cfg(feature = "rustls-no-provider")]
 pub(crate) mod explain;
@@ -12,7 +13,7 @@ use std::fmt;
 #[cfg(feature = "rustls-no-provider")]
 use std::sync::Arc;
 
-pub(crate) use connect::TlsClient;
+pub(crate) use client::TlsClient;
 pub use connect::TlsConnector;
 
 #[cfg(feature = "rustls-no-provider")]
