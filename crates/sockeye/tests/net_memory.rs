@@ -62,7 +62,7 @@ fn idle(
         sockets.push(runtime.block_on(used(host, builder())));
     }
     let mut kept = i64::MAX;
-    for _ in 0..3 {
+    for _ in 0..10 {
         let mut socket = None;
         let info = measure(|| socket = Some(runtime.block_on(used(host, builder()))));
         sockets.extend(socket);

@@ -26,7 +26,7 @@ pub(super) struct View<'d> {
     pub(super) acks: &'d mut PendingAcks,
     pub(super) batch: &'d mut Batch,
     /// Why the last link could not be had, or broke: taken by the event that tells the end.
-    pub(super) failure: &'d mut Option<DialError>,
+    pub(super) failure: &'d mut Option<Box<DialError>>,
     pub(super) links: &'d [Io; 3],
     pub(super) network: &'d Network,
 }
@@ -52,7 +52,7 @@ impl View<'_> {
 
     /// The network's own account of an end with this cause, if it is the network that caused it.
     fn failure_of(&mut self, cause: Cause) -> Option<DialError> {
-        let failure = self.failure.take();
+        let failure = self.failure.take().map(|failure| *failure);
         match cause {
             Cause::Dial | Cause::Io => failure,
             // The dial is given up before the event is told, or after it.

@@ -94,7 +94,7 @@ struct Driver {
     stirred: bool,
     dialing: bool,
     /// Why the last link could not be had, or broke, in the network's own words.
-    failure: Option<DialError>,
+    failure: Option<Box<DialError>>,
     closing: bool,
 }
 
@@ -170,7 +170,7 @@ impl Driver {
                 Output::Close(link) => {
                     let io = &mut self.links[link.index()];
                     if io.is_dialing() {
-                        self.failure = Some(self.target.network.unfinished());
+                        self.failure = Some(Box::new(self.target.network.unfinished()));
                     }
                     io.close(cx);
                 }
@@ -217,7 +217,7 @@ impl Driver {
         let error = self.target.network.explain(error);
         self.core
             .handle_closed(self.now, link, Some(error.message()));
-        self.failure = Some(error);
+        self.failure = Some(Box::new(error));
         self.stirred = true;
     }
 
@@ -258,7 +258,7 @@ impl Driver {
                     self.links[link.index()] = Io::Closed;
                     self.core
                         .handle_open_failed(self.now, link, error.message());
-                    self.failure = Some(error);
+                    self.failure = Some(Box::new(error));
                 }
             }
         }

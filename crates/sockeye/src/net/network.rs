@@ -35,7 +35,7 @@ pub(crate) enum Way {
     Tcp {
         tcp: TcpConnector,
         tls: Option<TlsClient>,
-        proxy: Option<Proxy>,
+        proxy: Option<Box<Proxy>>,
     },
 }
 
@@ -105,7 +105,7 @@ impl Network {
                 self.reached(Stage::Connecting);
                 return connector.connect(target).await;
             }
-            Way::Tcp { tcp, tls, proxy } => (tcp, tls.as_ref(), proxy.as_ref()),
+            Way::Tcp { tcp, tls, proxy } => (tcp, tls.as_ref(), proxy.as_deref()),
         };
         let Some(proxy) = proxy else {
             let stream = self.tcp(tcp, target).await?;
@@ -210,6 +210,54 @@ where
                 }
             }
             Step::Done => return Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future as _;
+    use std::pin::pin;
+
+    use super::*;
+
+    /// Connects to a server that accepts and stays silent: what the dial then waits for.
+    async fn stuck(url: &str, proxy: bool) -> String {
+        use crate::client::url::Address;
+        use crate::net::options::{NetworkOptions, ProxyOption};
+        let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = server.local_addr().unwrap();
+        let mut options = NetworkOptions::default();
+        let url = if proxy {
+            options.proxy = ProxyOption::Fixed(Proxy::parse(&address.to_string()));
+            url.to_owned()
+        } else {
+            url.replace("PLACE", &address.to_string())
+        };
+        let network = options.build(&Address::parse(&url).unwrap()).unwrap();
+        let mut dial = pin!(network.connect());
+        let mut accept = pin!(async {
+            let (stream, _) = server.accept().await.unwrap();
+            // Something has been asked for: the dial has come as far as it can.
+            stream.readable().await.unwrap();
+            stream
+        });
+        let _stream = std::future::poll_fn(|cx| {
+            assert!(dial.as_mut().poll(cx).is_pending());
+            accept.as_mut().poll(cx)
+        })
+        .await;
+        network.unfinished().to_string()
+    }
+
+    #[tokio::test]
+    async fn what_a_dial_waits_for() {
+        let text = stuck("http://h.test/", true).await;
+        assert!(text.contains("opened no way to h.test port 80"), "{text}");
+        #[cfg(feature = "rustls-ring")]
+        {
+            let text = stuck("https://PLACE/", false).await;
+            assert!(text.ends_with("did not finish the TLS handshake"), "{text}");
         }
     }
 }

@@ -64,7 +64,7 @@ impl NetworkOptions {
         let way = Way::Tcp {
             tcp: self.tcp,
             tls,
-            proxy,
+            proxy: proxy.map(Box::new),
         };
         Ok(Network::new(target, authorization, way))
     }

@@ -1,6 +1,5 @@
 //! TCP: names to addresses, and the quickest of these (RFC 8305).
 
-use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -23,8 +22,14 @@ const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 ///
 /// A name with several addresses is tried by "happy eyeballs" (RFC 8305): both families in turn, the next address
 /// after 250 ms without an answer or at once after a failure; the first that answers is used.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct TcpConnector {
+    /// Most clients have none of them, and there may be many clients.
+    options: Option<Box<Options>>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Options {
     local: Option<IpAddr>,
     keepalive: Option<Duration>,
     resolve: Vec<(Arc<str>, Arc<[IpAddr]>)>,
@@ -36,31 +41,40 @@ impl TcpConnector {
         Self::default()
     }
 
+    fn with(mut self, change: impl FnOnce(&mut Options)) -> Self {
+        change(self.options.get_or_insert_default());
+        self
+    }
+
     /// The local address to connect from: only server addresses of the same family are used then. Default: the
     /// system's choice.
     #[must_use]
-    pub const fn local_address(mut self, address: IpAddr) -> Self {
-        self.local = Some(address);
-        self
+    pub fn local_address(self, address: IpAddr) -> Self {
+        self.with(|options| options.local = Some(address))
     }
 
     /// Probes an idle connection after this time (`SO_KEEPALIVE`). Default none: the heartbeat of Engine.IO finds dead
     /// connections.
     #[must_use]
-    pub const fn keepalive(mut self, idle: Duration) -> Self {
-        self.keepalive = Some(idle);
-        self
+    pub fn keepalive(self, idle: Duration) -> Self {
+        self.with(|options| options.keepalive = Some(idle))
     }
 
     /// Uses these addresses for a host name, in this order, without asking the resolver. Later calls for the same name
     /// replace earlier ones.
     #[must_use]
-    pub fn resolve(mut self, host: &str, addresses: impl IntoIterator<Item = IpAddr>) -> Self {
-        self.resolve
-            .retain(|(name, _)| !name.eq_ignore_ascii_case(host));
-        self.resolve
-            .push((host.into(), addresses.into_iter().collect()));
-        self
+    pub fn resolve(self, host: &str, addresses: impl IntoIterator<Item = IpAddr>) -> Self {
+        self.with(|options| {
+            options
+                .resolve
+                .retain(|(name, _)| !name.eq_ignore_ascii_case(host));
+            let addresses = addresses.into_iter().collect();
+            options.resolve.push((host.into(), addresses));
+        })
+    }
+
+    fn local(&self) -> Option<IpAddr> {
+        self.options.as_ref()?.local
     }
 
     /// The addresses of a target in the order in which they are tried.
@@ -80,10 +94,12 @@ impl TcpConnector {
 
     /// The addresses that need no resolver: those given for the name, or the target's own.
     fn known(&self, target: &Target) -> Option<Vec<SocketAddr>> {
-        let given = self
-            .resolve
-            .iter()
-            .find(|(name, _)| name.eq_ignore_ascii_case(target.host()));
+        let given = self.options.as_ref().and_then(|options| {
+            options
+                .resolve
+                .iter()
+                .find(|(name, _)| name.eq_ignore_ascii_case(target.host()))
+        });
         let port = target.port();
         match (given, target.ip(), target.zone()) {
             (Some((_, ips)), _, _) => {
@@ -103,7 +119,7 @@ impl TcpConnector {
         if found.is_empty() {
             return Err(DialError::unresolved(None, target));
         }
-        if let Some(local) = self.local {
+        if let Some(local) = self.local() {
             found.retain(|address| address.is_ipv4() == local.is_ipv4());
             if found.is_empty() {
                 let family = |v4: bool| if v4 { "IPv4" } else { "IPv6" };
@@ -138,7 +154,7 @@ impl TcpConnector {
 
     async fn attempt(&self, address: SocketAddr) -> io::Result<TcpStream> {
         tracing::debug!(%address, "trying");
-        let stream = match self.local {
+        let stream = match self.local() {
             None => TcpStream::connect(address).await?,
             Some(local) => {
                 let socket = if address.is_ipv4() {
@@ -157,21 +173,11 @@ impl TcpConnector {
         };
         // Small packets should leave at once; a failure only costs time.
         let _ = stream.set_nodelay(true);
-        if let Some(idle) = self.keepalive {
+        if let Some(idle) = self.options.as_ref().and_then(|options| options.keepalive) {
             let keepalive = socket2::TcpKeepalive::new().with_time(idle);
             socket2::SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
         }
         Ok(stream)
-    }
-}
-
-impl fmt::Debug for TcpConnector {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TcpConnector")
-            .field("local_address", &self.local)
-            .field("keepalive", &self.keepalive)
-            .field("resolve", &self.resolve)
-            .finish()
     }
 }
 
