@@ -37,6 +37,14 @@
 //! }
 //! ```
 //!
+//! # The network
+//! `https` and `wss` by rustls, with the system's trusted CAs or your own ([`net::Tls`]); HTTP, HTTPS and SOCKS 5
+//! proxies, from the environment or given; any other byte stream by a [`net::Connector`]. Cargo features:
+//! - `rustls` (default): TLS by rustls with ring and the system's CAs. Its parts: `rustls-ring` or `rustls-aws-lc-rs`
+//!   or `rustls-no-provider` for the cryptography, `platform-verifier` or `webpki-roots` for trust.
+//! - `native-tls`: the system's TLS library, where it is asked for.
+//! - `proxy` (default): `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` are obeyed.
+//!
 //! # Differences from the official JavaScript client
 //! - The server's reply to CONNECT has a timeout ([`ClientBuilder::join_timeout`]).
 //! - `reconnection_attempts(Some(0))` means none, and the jitter is applied after the cap: see [`Reconnection`].

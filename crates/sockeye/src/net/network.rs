@@ -175,7 +175,15 @@ impl Network {
             Way::Tcp { tls: Some(tls), .. } => tls.explain(error, &self.target),
             _ => None,
         };
-        tls.unwrap_or_else(|| DialError::new(DialErrorKind::Unreachable, error.to_string()))
+        tls.unwrap_or_else(|| {
+            let message = match error.kind() {
+                io::ErrorKind::UnexpectedEof => {
+                    "the encrypted connection ended without a goodbye: it may have been cut on the way".into()
+                }
+                _ => error.to_string(),
+            };
+            DialError::new(DialErrorKind::Unreachable, message)
+        })
     }
 
     /// Header lines with what every request carries.

@@ -107,6 +107,35 @@ async fn tls_over_a_connector() {
     assert_eq!(front.seen()[0].sni.as_deref(), Some("example.test"));
 }
 
+/// A type of the application's.
+struct Counting {
+    inner: TcpConnector,
+    count: Arc<AtomicUsize>,
+}
+
+impl Connector for Counting {
+    type Stream = TcpStream;
+
+    async fn connect(&self, target: &Target) -> Result<TcpStream, DialError> {
+        self.count.fetch_add(1, Ordering::SeqCst);
+        self.inner.connect(target).await
+    }
+}
+
+#[tokio::test]
+async fn a_type_of_the_applications() {
+    let host = Host::start();
+    let count = Arc::new(AtomicUsize::new(0));
+    let connector = Counting {
+        inner: TcpConnector::new(),
+        count: Arc::clone(&count),
+    };
+    within("connect", client(&host).connector(connector).connect())
+        .await
+        .unwrap();
+    assert_eq!(count.load(Ordering::SeqCst), 1);
+}
+
 /// A connector's error is told with its kind; a definitive one ends `connect`, any other is tried again.
 #[tokio::test]
 async fn errors_of_a_connector() {

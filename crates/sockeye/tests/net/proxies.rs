@@ -250,6 +250,14 @@ async fn environment_child() {
     if std::env::var_os("SOCKEYE_TEST_NO_PROXY").is_some() {
         builder = builder.no_proxy();
     }
+    if let Ok(words) = std::env::var("SOCKEYE_TEST_ERROR") {
+        let error = builder.open().unwrap_err().to_string();
+        assert!(
+            error.contains(&words) && !error.contains("secret"),
+            "{error}"
+        );
+        return;
+    }
     within("connect", builder.connect()).await.unwrap();
 }
 
@@ -276,13 +284,34 @@ async fn environment() {
             false,
         ),
         (local.as_str(), "HTTPS_PROXY", ("X", ""), false),
+        // What cannot be used is told, and not gone around; hosts that need no proxy do not care.
+        (
+            "http://h.test/",
+            "HTTP_PROXY=http://u:secret@",
+            ("SOCKEYE_TEST_ERROR", "HTTP_PROXY"),
+            false,
+        ),
+        (
+            "http://h.test/",
+            "all_proxy=socks4://h",
+            ("SOCKEYE_TEST_ERROR", "ALL_PROXY"),
+            false,
+        ),
+        (
+            local.as_str(),
+            "HTTP_PROXY=http://u:secret@",
+            ("NO_PROXY", "127.0.0.1"),
+            false,
+        ),
     ] {
+        let proxy = format!("http://{}", proxy.address());
+        let (variable, value) = variable.split_once('=').unwrap_or((variable, &proxy));
         heads.lock().unwrap().clear();
         let child = tokio::process::Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "proxies::environment_child", "--include-ignored"])
             .env_clear()
             .env("SOCKEYE_TEST_URL", url)
-            .env(variable, format!("http://{}", proxy.address()))
+            .env(variable, value)
             .env(extra.0, extra.1)
             .stdin(Stdio::null())
             .kill_on_drop(true)

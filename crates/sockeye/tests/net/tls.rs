@@ -225,9 +225,19 @@ async fn resumed() {
         let builder = quick(Client::builder(front.url("localhost", "/")))
             .tls(Tls::new().ca_pem(ca.pem()))
             .transports([Transport::WebSocket]);
+        let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+        let builder = builder.on_disconnect(move |left| {
+            let _ = tell.send(left);
+        });
         let socket = within("connect", builder.connect()).await.unwrap();
         let first = socket.id();
         front.relay.cut();
+        // Cut without a goodbye: told, and made again.
+        let left = within("disconnect", told.recv()).await.unwrap();
+        assert!(
+            left.will_reconnect && left.details.contains("without a goodbye"),
+            "{left}"
+        );
         crate::support::eventually("again", || socket.connected() && socket.id() != first).await;
         let seen = front.seen();
         let resumed: Vec<_> = seen.iter().map(|seen| seen.resumed).collect();

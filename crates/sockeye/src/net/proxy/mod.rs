@@ -122,7 +122,33 @@ impl Proxy {
     #[cfg(feature = "proxy")]
     pub(crate) fn from_environment(target: &Target) -> Result<Option<Self>, String> {
         use hyper_util::client::proxy::matcher::Matcher;
-        Self::matched(&Matcher::from_env(), target)
+        let found = Self::matched(&Matcher::from_env(), target)?;
+        // In a CGI program HTTP_PROXY is what a client has sent as a header `Proxy`: nothing is read there.
+        if found.is_some() || std::env::var_os("REQUEST_METHOD").is_some() {
+            return Ok(found);
+        }
+        let read = |name: &str| {
+            let lower = name.to_lowercase();
+            let value = std::env::var(name).or_else(|_| std::env::var(lower));
+            value.ok().filter(|value| !value.is_empty())
+        };
+        // What cannot be read the matcher leaves out: going straight to the server instead would be a surprise.
+        for name in [
+            format!("{}_PROXY", target.scheme().to_uppercase()),
+            "ALL_PROXY".into(),
+        ] {
+            if let Some(Err(error)) = read(&name).map(|value| Self::parse(&value)) {
+                let excluded = Matcher::builder()
+                    .all("http://any")
+                    .no(read("NO_PROXY").unwrap_or_default())
+                    .build();
+                return match Self::matched(&excluded, target)? {
+                    Some(_) => Err(format!("{name} in the environment cannot be used: {error}")),
+                    None => Ok(None),
+                };
+            }
+        }
+        Ok(None)
     }
 
     #[cfg(feature = "proxy")]

@@ -12,7 +12,7 @@ use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
-use super::verify::{AcceptAll, Pinned};
+use super::verify::Checks;
 
 /// The one protocol that the client speaks over TLS.
 const ALPN: &[u8] = b"http/1.1";
@@ -119,14 +119,14 @@ impl Options {
             return Err(error.clone());
         }
         let provider = provider()?;
-        let mut verifier: Arc<dyn ServerCertVerifier> = if self.accept_invalid {
-            Arc::new(AcceptAll::new(&provider))
-        } else {
+        let verifier: Arc<dyn ServerCertVerifier> = if self.accept_invalid {
+            Arc::new(Checks::new(None, self.pins.clone(), &provider)?)
+        } else if self.pins.is_empty() {
             self.verifier(&provider)?
+        } else {
+            let chain = self.verifier(&provider)?;
+            Arc::new(Checks::new(Some(chain), self.pins.clone(), &provider)?)
         };
-        if !self.pins.is_empty() {
-            verifier = Arc::new(Pinned::new(verifier, self.pins.clone(), &provider)?);
-        }
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| format!("the crypto provider cannot speak TLS: {error}"))?

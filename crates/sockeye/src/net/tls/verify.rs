@@ -29,115 +29,86 @@ impl fmt::Display for PinMismatch {
 
 impl std::error::Error for PinMismatch {}
 
-/// Another verifier, and then the pins.
-pub(super) struct Pinned {
-    inner: Arc<dyn ServerCertVerifier>,
+/// What a server's certificate has to pass: a verifier, and then the pins.
+pub(super) struct Checks {
+    /// `None`: any certificate is accepted, as long as the server has its key.
+    chain: Option<Arc<dyn ServerCertVerifier>>,
+    pins: Option<Pins>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+struct Pins {
+    /// The SHA-256 of public keys; any of them will do.
     pins: Vec<[u8; 32]>,
     sha256: &'static dyn Hash,
 }
 
-impl Pinned {
+impl Checks {
     pub(super) fn new(
-        inner: Arc<dyn ServerCertVerifier>,
+        chain: Option<Arc<dyn ServerCertVerifier>>,
         pins: Vec<[u8; 32]>,
         provider: &CryptoProvider,
     ) -> Result<Self, String> {
-        // Every provider has SHA-256, for the handshake itself.
-        let sha256 = provider
-            .cipher_suites
-            .iter()
-            .map(|suite| match suite {
-                SupportedCipherSuite::Tls12(suite) => suite.common.hash_provider,
-                SupportedCipherSuite::Tls13(suite) => suite.common.hash_provider,
-            })
-            .find(|hash| hash.algorithm() == HashAlgorithm::SHA256)
-            .ok_or("the crypto provider has no SHA-256, which pins need")?;
+        let pins = if pins.is_empty() {
+            None
+        } else {
+            let sha256 =
+                sha256(provider).ok_or("the crypto provider has no SHA-256, which pins need")?;
+            Some(Pins { pins, sha256 })
+        };
         Ok(Self {
-            inner,
+            chain,
             pins,
-            sha256,
+            algorithms: provider.signature_verification_algorithms,
         })
     }
 }
 
-impl fmt::Debug for Pinned {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pinned").finish_non_exhaustive()
-    }
+/// Every provider has SHA-256, for the handshake itself.
+fn sha256(provider: &CryptoProvider) -> Option<&'static dyn Hash> {
+    let hashes = provider.cipher_suites.iter().map(|suite| match suite {
+        SupportedCipherSuite::Tls12(suite) => suite.common.hash_provider,
+        SupportedCipherSuite::Tls13(suite) => suite.common.hash_provider,
+    });
+    hashes
+        .into_iter()
+        .find(|hash| hash.algorithm() == HashAlgorithm::SHA256)
 }
 
-impl ServerCertVerifier for Pinned {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        let verified = self.inner.verify_server_cert(
-            end_entity,
-            intermediates,
-            server_name,
-            ocsp_response,
-            now,
-        )?;
+impl Pins {
+    fn check(&self, end_entity: &CertificateDer<'_>) -> Result<(), Error> {
         // Only the server's own key: the chain that it sends may contain anything.
         let certificate = ParsedCertificate::try_from(end_entity)?;
         let hash = self.sha256.hash(&certificate.subject_public_key_info());
         if self.pins.iter().any(|pin| pin == hash.as_ref()) {
-            return Ok(verified);
+            return Ok(());
         }
         let hash = BASE64_STANDARD.encode(hash.as_ref());
         Err(CertificateError::Other(OtherError(Arc::new(PinMismatch(hash)))).into())
     }
+}
 
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.inner.verify_tls12_signature(message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.inner.verify_tls13_signature(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.inner.supported_verify_schemes()
+impl fmt::Debug for Checks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Checks").finish_non_exhaustive()
     }
 }
 
-/// Accepts whatever certificate is shown, as long as the server has its key.
-#[derive(Debug)]
-pub(super) struct AcceptAll {
-    algorithms: WebPkiSupportedAlgorithms,
-}
-
-impl AcceptAll {
-    pub(super) const fn new(provider: &CryptoProvider) -> Self {
-        Self {
-            algorithms: provider.signature_verification_algorithms,
-        }
-    }
-}
-
-impl ServerCertVerifier for AcceptAll {
+impl ServerCertVerifier for Checks {
     fn verify_server_cert(
         &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
+        if let Some(chain) = &self.chain {
+            chain.verify_server_cert(end_entity, intermediates, name, ocsp, now)?;
+        }
+        if let Some(pins) = &self.pins {
+            pins.check(end_entity)?;
+        }
         Ok(ServerCertVerified::assertion())
     }
 
