@@ -239,9 +239,9 @@ async fn socks() {
     }
 }
 
-/// Runs in a process of its own, by `environment`.
+/// Runs in a process of its own, by tests that set its environment.
 #[tokio::test]
-#[ignore = "run by the test `environment`"]
+#[ignore = "run by the tests that need an environment of their own"]
 async fn environment_child() {
     let Ok(url) = std::env::var("SOCKEYE_TEST_URL") else {
         return;
@@ -258,7 +258,14 @@ async fn environment_child() {
         );
         return;
     }
-    within("connect", builder.connect()).await.unwrap();
+    let refused = std::env::var("SOCKEYE_TEST_REFUSED").unwrap_or_default();
+    match within("connect", builder.connect()).await {
+        Ok(_) => assert_eq!(refused, ""),
+        Err(error) => assert!(
+            !refused.is_empty() && error.to_string().contains(&refused),
+            "{error}"
+        ),
+    }
 }
 
 /// The environment's proxy is used by default, and not for hosts of `NO_PROXY` nor against `no_proxy()`.

@@ -64,6 +64,40 @@ async fn an_address_in_the_certificate() {
     assert_eq!(front.seen()[0].sni, None);
 }
 
+/// Without any option the system's CAs are trusted; in a process of its own, for which the test's CA is one of them.
+#[cfg(all(feature = "platform-verifier", target_os = "linux"))]
+#[tokio::test]
+async fn the_systems_cas_by_default() {
+    let (ca, others) = (Authority::new("Test CA"), Authority::new("Other CA"));
+    let server = ca.issue(&Leaf::named("localhost"));
+    let host = Host::start();
+    let front = TlsFront::start(&host, &Settings::of(&server)).await;
+    let file = std::env::temp_dir().join(format!("sockeye-{}.pem", std::process::id()));
+    for (trusted, words) in [
+        (&ca, ""),
+        (&others, "not signed by a CA that is trusted here"),
+    ] {
+        std::fs::write(&file, trusted.pem()).unwrap();
+        let child = tokio::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "proxies::environment_child", "--include-ignored"])
+            .env_clear()
+            .env("SOCKEYE_TEST_URL", front.url("localhost", "/"))
+            .env("SOCKEYE_TEST_REFUSED", words)
+            .env("SSL_CERT_FILE", &file)
+            .stdin(std::process::Stdio::null())
+            .kill_on_drop(true)
+            .output();
+        let output = within("the child", child).await.unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            output.status.success() && text.contains("1 passed"),
+            "{text}"
+        );
+        host.empty().await;
+    }
+    let _ = std::fs::remove_file(&file);
+}
+
 /// A chain with an intermediate CA, and a server of TLS 1.2 alone.
 #[tokio::test]
 async fn intermediate_and_tls_1_2() {
