@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use sockeye_core::packet::Attachments;
-use sockeye_core::{Cause, Details, EmitError, EmitOptions, Event, NamespaceId, RawPacket};
+use sockeye_core::{Cause, EmitError, EmitOptions, Event, NamespaceId, RawPacket};
 
 use super::pending_acks::PendingAcks;
 use super::{Asked, Driver, Space};
@@ -16,7 +16,8 @@ use crate::client::error::{ConnectError, ConnectErrorKind, Disconnected, Notice}
 use crate::client::options::{AuthSource, caught};
 use crate::dispatch::{Batch, Item};
 use crate::inbox::{ACTIVE, Command, Head, IDLE, Inbox, JOINED, Shared, lock};
-use crate::net::{DialError, Io, Network};
+use crate::net::DialErrorKind;
+use crate::net::failure::LinkFailures;
 
 /// What an event needs from the driver, beside the core that it borrows.
 pub(super) struct View<'d> {
@@ -25,10 +26,7 @@ pub(super) struct View<'d> {
     pub(super) by_nsp: &'d [usize],
     pub(super) acks: &'d mut PendingAcks,
     pub(super) batch: &'d mut Batch,
-    /// Why the last link could not be had, or broke: taken by the event that tells the end.
-    pub(super) failure: &'d mut Option<Box<DialError>>,
-    pub(super) links: &'d [Io; 3],
-    pub(super) network: &'d Network,
+    pub(super) failures: LinkFailures<'d>,
 }
 
 /// What is to be done with the core after an event.
@@ -50,20 +48,6 @@ impl View<'_> {
             .filter(|space| space.nsp == nsp)
     }
 
-    /// The network's own account of an end with this cause, if it is the network that caused it.
-    fn failure_of(&mut self, cause: Cause) -> Option<DialError> {
-        let failure = self.failure.take().map(|failure| *failure);
-        match cause {
-            Cause::Dial | Cause::Io => failure,
-            // The dial is given up before the event is told, or after it.
-            Cause::ConnectTimeout if self.links.iter().any(Io::is_dialing) => {
-                Some(self.network.unfinished())
-            }
-            Cause::ConnectTimeout => failure,
-            _ => None,
-        }
-    }
-
     /// Tells every namespace that wants to be connected.
     fn tell_active(&mut self, notice: &Notice) {
         for space in self.spaces.iter().flatten() {
@@ -71,16 +55,6 @@ impl View<'_> {
                 self.batch.notice(&space.shared, notice.clone());
             }
         }
-    }
-}
-
-/// What went wrong, in one line. Of the network's words the core keeps only a part.
-fn failure_words(details: Details<'_>, failure: Option<&DialError>) -> String {
-    match (details.cause, failure) {
-        (Cause::Dial, Some(failure)) => format!("could not connect: {failure}"),
-        (Cause::ConnectTimeout, Some(failure)) => format!("{details}: {failure}"),
-        (_, Some(failure)) if failure.is_definitive() => failure.to_string(),
-        _ => details.to_string(),
     }
 }
 
@@ -142,9 +116,8 @@ pub(super) fn event(event: Event<'_>, view: &mut View<'_>) -> Option<FollowUp> {
         }
         Event::UpgradeFailed(details) => {
             tracing::debug!(%details, "no upgrade to websocket");
-            let failure = view.failure_of(details.cause);
-            let message = failure_words(details, failure.as_ref());
-            view.tell_active(&Notice::UpgradeFailed(message));
+            let told = view.failures.tell(details);
+            view.tell_active(&Notice::UpgradeFailed(told.message));
         }
         Event::Auth(nsp) => return Some(FollowUp::Auth(nsp)),
         Event::Connected { nsp, .. } => return Some(FollowUp::Joined(nsp)),
@@ -193,15 +166,14 @@ pub(super) fn event(event: Event<'_>, view: &mut View<'_>) -> Option<FollowUp> {
             view.shared
                 .transport
                 .store(if retry { RETRYING } else { 0 }, Ordering::Relaxed);
-            let failure = view.failure_of(details.cause);
-            let message = failure_words(details, failure.as_ref());
-            let mut error = ConnectError::new(ConnectErrorKind::Transport, message);
+            let told = view.failures.tell(details);
+            let mut error = ConnectError::new(ConnectErrorKind::Transport, told.message);
             error.cause = Some(details.cause);
-            error.dial = failure.as_ref().map(DialError::kind);
+            error.dial = told.kind;
             error.active = retry;
             let give_up = !retry
                 || is_definitive(details.cause)
-                || failure.is_some_and(|failure| failure.is_definitive());
+                || told.kind.is_some_and(DialErrorKind::is_definitive);
             for space in view.spaces.iter_mut().flatten() {
                 space.asked = None;
                 if space.joined || space.shared.state.load(Ordering::Acquire) == IDLE {

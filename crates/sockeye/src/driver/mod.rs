@@ -25,7 +25,8 @@ use tokio::time::Sleep;
 use crate::client::options::PairsFn;
 use crate::dispatch::{self, Outlet};
 use crate::inbox::{Inbox, NspShared, Shared, Waiter};
-use crate::net::{self, DialError, Io, Network};
+use crate::net::failure::{LastFailure, LinkFailures};
+use crate::net::{self, Io, Network};
 use pending_acks::PendingAcks;
 
 /// Where the driver connects to.
@@ -93,8 +94,7 @@ struct Driver {
     /// The core has been given something since it was drained.
     stirred: bool,
     dialing: bool,
-    /// Why the last link could not be had, or broke, in the network's own words.
-    failure: Option<Box<DialError>>,
+    failure: LastFailure,
     closing: bool,
 }
 
@@ -137,7 +137,7 @@ pub(crate) fn spawn(
         now: Instant::ZERO,
         stirred: true,
         dialing: false,
-        failure: None,
+        failure: LastFailure::default(),
         closing: false,
     };
     use tracing::Instrument as _;
@@ -160,7 +160,7 @@ impl Driver {
                 Output::Open(link) => {
                     let fresh = self.core.transport().is_none();
                     if fresh {
-                        self.failure = None;
+                        self.failure.clear();
                     }
                     tracing::debug!(?link, target = %self.target.network.target, "connecting");
                     self.links[link.index()] = Io::Dialing(net::dial(&self.target, fresh));
@@ -170,7 +170,7 @@ impl Driver {
                 Output::Close(link) => {
                     let io = &mut self.links[link.index()];
                     if io.is_dialing() {
-                        self.failure = Some(Box::new(self.target.network.unfinished()));
+                        self.failure.set(self.target.network.unfinished());
                     }
                     io.close(cx);
                 }
@@ -183,9 +183,11 @@ impl Driver {
                             by_nsp: &self.by_nsp,
                             acks: &mut self.acks,
                             batch: &mut self.batch,
-                            failure: &mut self.failure,
-                            links: &self.links,
-                            network: &self.target.network,
+                            failures: LinkFailures {
+                                last: &mut self.failure,
+                                links: &self.links,
+                                network: &self.target.network,
+                            },
                         },
                     ) {
                         self.follow_up(request);
@@ -217,7 +219,7 @@ impl Driver {
         let error = self.target.network.explain(error);
         self.core
             .handle_closed(self.now, link, Some(error.message()));
-        self.failure = Some(Box::new(error));
+        self.failure.set(error);
         self.stirred = true;
     }
 
@@ -258,7 +260,7 @@ impl Driver {
                     self.links[link.index()] = Io::Closed;
                     self.core
                         .handle_open_failed(self.now, link, error.message());
-                    self.failure = Some(Box::new(error));
+                    self.failure.set(error);
                 }
             }
         }

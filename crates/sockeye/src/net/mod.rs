@@ -6,6 +6,7 @@
 
 pub(crate) mod connector;
 mod error;
+pub(crate) mod failure;
 pub(crate) mod headers;
 mod network;
 pub(crate) mod options;
