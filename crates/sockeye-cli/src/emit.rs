@@ -66,7 +66,7 @@ async fn send(
     }
     let started = Instant::now();
     let answer = socket
-        .emit_with_ack::<sockeye::Args, _>(&event, options.args.as_slice())
+        .emit_with_ack::<_, sockeye::Args>(&event, options.args.as_slice())
         .timeout(options.connection.timeout);
     let answer = tokio::select! {
         biased;

@@ -234,6 +234,12 @@ impl<'a> Client<'a> {
         self.engine.outbox.bytes()
     }
 
+    /// Acknowledgements that are waited for, those of the `retries` queue included: at most
+    /// [`Limits::acks`](crate::Limits::acks).
+    pub fn pending_acks(&self) -> usize {
+        self.acks.table.len()
+    }
+
     /// Whether a packet for a joined namespace would be written at once.
     pub fn is_writable(&self) -> bool {
         self.engine.is_writable()

@@ -33,7 +33,9 @@ async fn the_server_restarts(kind: Kind) {
         let reasons = reasons(&socket);
         let reconnected = Seen::new();
         let seen = reconnected.clone();
-        socket.on_reconnect(move |attempts: u32| seen.push(attempts));
+        socket
+            .manager()
+            .on_reconnect(move |attempts: u32| seen.push(attempts));
         let echoed = Seen::new();
         let seen = echoed.clone();
         socket.on("echo", move |(n,): (u32,)| seen.push(n));
@@ -221,8 +223,12 @@ async fn gives_up_after_the_last_attempt(kind: Kind) {
     let socket = joined(builder(&link.url("/")).reconnection_attempts(Some(3))).await;
     let events = Seen::new();
     let (attempts, failed) = (events.clone(), events.clone());
-    socket.on_reconnect_attempt(move |n: u32| attempts.push(format!("attempt {n}")));
-    socket.on_reconnect_failed(move || failed.push("failed".to_owned()));
+    socket
+        .manager()
+        .on_reconnect_attempt(move |n: u32| attempts.push(format!("attempt {n}")));
+    socket
+        .manager()
+        .on_reconnect_failed(move || failed.push("failed".to_owned()));
     link.break_down();
     assert_eq!(
         events.wait_for(4).await,
@@ -279,7 +285,7 @@ async fn a_new_connection_on_demand(kind: Kind) {
     let mut server = Server::start(kind).await;
     let socket = connect(&server.url("/")).await;
     let id = socket.id();
-    socket.reconnect();
+    socket.manager().reconnect();
     eventually("a new session", || {
         socket.id().is_some() && socket.id() != id
     })

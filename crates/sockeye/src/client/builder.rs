@@ -3,24 +3,21 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize};
 use std::time::Duration;
 
-use atomic_waker::AtomicWaker;
 use serde::Serialize;
-use sockeye_core::{Config, Entropy, Limits, NspOptions, Reconnection, Timestamp, Transports};
+use sockeye_core::{Config, Entropy, Limits, Reconnection, Timestamp, Transports};
 
 use crate::client::args::Event;
 use crate::client::error::{BoxError, ConnectError, Disconnected};
+use crate::client::namespace::{Setup, Wanted};
 use crate::client::options::{
     AuthSource, PairsFn, check_namespace, check_query, encode_headers, encode_query, is_token,
-    nsp_options,
 };
 use crate::client::url::Address;
 use crate::dispatch::handlers::Handler;
 use crate::driver::{self, Target};
-use crate::inbox::{Inbox, Shared};
+use crate::inbox::Shared;
 use crate::net::options::NetworkOptions;
 use crate::{Socket, Transport};
 
@@ -49,12 +46,14 @@ pub struct ClientBuilder {
     timestamp_requests: Option<bool>,
     bad_protocol: Option<String>,
     auth: Result<AuthSource, ConnectError>,
-    options: NspOptions,
+    ack_timeout: Option<Duration>,
+    retries: Option<u32>,
+    wait_for_server: bool,
+    close_timeout: Duration,
     config: Config<'static>,
     query_with: Option<PairsFn>,
     headers_with: Option<PairsFn>,
-    #[allow(clippy::type_complexity)]
-    setup: Vec<Box<dyn FnOnce(&Socket) + Send>>,
+    setup: Vec<Setup>,
     pub(crate) network: NetworkOptions,
 }
 
@@ -84,7 +83,10 @@ impl ClientBuilder {
             timestamp_requests: None,
             bad_protocol: None,
             auth: Ok(AuthSource::None),
-            options: nsp_options(),
+            ack_timeout: None,
+            retries: None,
+            wait_for_server: false,
+            close_timeout: Duration::from_secs(5),
             config: Config::new(sockeye_core::text(""), Entropy::Fn(entropy)),
             query_with: None,
             headers_with: None,
@@ -267,6 +269,21 @@ impl ClientBuilder {
         self
     }
 
+    /// Whether [`connect`](Self::connect) waits for a server that cannot be reached, trying again as the reconnection
+    /// policy says (by default for ever). Default false: the first attempt's failure is its error. What no further
+    /// attempt can mend, as a refusal or an answer that no Socket.IO server gives, is an error in any case.
+    pub const fn wait_for_server(mut self, on: bool) -> Self {
+        self.wait_for_server = on;
+        self
+    }
+
+    /// How long [`Socket::close`] waits at most until what was emitted has been sent and the goodbye is done.
+    /// Default 5 s.
+    pub const fn close_timeout(mut self, timeout: Duration) -> Self {
+        self.close_timeout = timeout;
+        self
+    }
+
     /// Bounds of memory and counts.
     pub const fn limits(mut self, limits: Limits) -> Self {
         self.config.limits = limits;
@@ -281,7 +298,11 @@ impl ClientBuilder {
         self
     }
 
-    /// Computes the `auth` payload anew for every CONNECT: fresh tokens after every reconnection.
+    /// Computes the `auth` payload anew for every CONNECT: fresh tokens after every reconnection. A failure (an error, a
+    /// panic, something that is not an object) counts as a failed attempt: it is told by
+    /// [`Socket::on_connect_error`], and the function is called again after a delay, as the reconnection policy says.
+    /// For the first attempt of [`connect`](Self::connect) it is the error, unless
+    /// [`wait_for_server`](Self::wait_for_server) is set.
     pub fn auth_with<F, T>(mut self, auth: impl Fn() -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Result<T, BoxError>> + Send + 'static,
@@ -293,14 +314,14 @@ impl ClientBuilder {
 
     /// Timeout of acknowledgements that have none of their own. Default none.
     pub const fn ack_timeout(mut self, timeout: Duration) -> Self {
-        self.options.ack_timeout = Some(timeout);
+        self.ack_timeout = Some(timeout);
         self
     }
 
     /// At-least-once delivery: every packet waits for its acknowledgement before the next one is sent, and is sent up
     /// to `retries` times more. Needs [`ack_timeout`](Self::ack_timeout), and a server that acknowledges every event.
     pub const fn retries(mut self, retries: u32) -> Self {
-        self.options.retries = Some(retries);
+        self.retries = Some(retries);
         self
     }
 
@@ -349,22 +370,24 @@ impl ClientBuilder {
 
     // ---- go ----
 
-    /// Connects, and waits until the namespace is joined. While the server cannot be reached it is tried again, as the
-    /// reconnection policy says (by default for ever: wrap it in `tokio::time::timeout` for a limit).
+    /// Connects, and waits until the namespace is joined. When the first attempt fails, that is the error; to wait for
+    /// a server that is not there yet, set [`wait_for_server`](Self::wait_for_server) or use
+    /// [`connect_background`](Self::connect_background). Once joined, a lost connection is made again as the
+    /// reconnection policy says.
     ///
-    /// Must be called within a tokio runtime.
+    /// Must be called within a tokio runtime. Dropping the future gives the attempt up.
     ///
     /// # Errors
-    /// A bad URL or option, the server's refusal (with its message and data), an answer that no Socket.IO server gives,
-    /// or attempts used up.
+    /// A bad URL or option, a server that cannot be reached, the server's refusal (with its message and data), or an
+    /// answer that no Socket.IO server gives.
     pub async fn connect(self) -> Result<Socket, ConnectError> {
         let socket = self.open()?;
         socket.connect().await?;
         Ok(socket)
     }
 
-    /// Connects in the background: emits are kept until the namespace is joined, trouble arrives by
-    /// [`Socket::on_connect_error`].
+    /// Connects in the background: emits are kept until the namespace is joined, and it is tried until it is, as the
+    /// reconnection policy says. Trouble is told by [`Socket::on_connect_error`].
     ///
     /// # Errors
     /// A bad URL or option.
@@ -447,20 +470,18 @@ impl ClientBuilder {
             Some(true) => Timestamp::Always,
             Some(false) => Timestamp::Never,
         };
-        let shared = Arc::new(Shared {
-            inbox: Mutex::new(Box::<Inbox>::default()),
-            waker: AtomicWaker::new(),
-            mail: AtomicBool::new(false),
-            nsps: Mutex::default(),
-            queued: AtomicUsize::new(0),
-            queued_packets: AtomicUsize::new(0),
-            limits: config.limits,
-            base64: config.force_base64,
-            handles: AtomicUsize::new(0),
-            transport: AtomicU8::new(0),
-            outgoing: AtomicUsize::new(0),
-        });
-        let socket = Socket::new(Arc::clone(&shared), &name, self.options, auth);
+        let shared = Arc::new(Shared::new(
+            config.limits,
+            config.force_base64,
+            self.wait_for_server,
+            self.close_timeout,
+        ));
+        let wanted = Wanted {
+            auth: Some(auth),
+            ack_timeout: self.ack_timeout,
+            retries: self.retries,
+        };
+        let socket = Socket::new(Arc::clone(&shared), &name, wanted)?;
         for setup in self.setup {
             setup(&socket);
         }

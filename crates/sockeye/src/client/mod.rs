@@ -3,7 +3,9 @@
 pub(crate) mod ack;
 pub(crate) mod args;
 pub(crate) mod builder;
+pub(crate) mod close;
 pub(crate) mod error;
+pub(crate) mod manager;
 pub(crate) mod namespace;
 mod network;
 pub(crate) mod options;
@@ -11,3 +13,4 @@ pub(crate) mod responder;
 pub(crate) mod socket;
 pub(crate) mod streams;
 pub(crate) mod url;
+pub(crate) mod volatile;

@@ -1,29 +1,36 @@
 //! The socket: what applications hold.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, Weak};
-use std::time::Duration;
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 
 use serde::Serialize;
+use sockeye_core::EmitError;
 use sockeye_core::packet::EmitArgs;
-use sockeye_core::{EmitError, NspOptions, Reconnection};
-use tokio::sync::oneshot;
 
 use crate::Transport;
-use crate::client::ack::AckFuture;
+use crate::client::ack::{EmitWithAck, Encoded};
 use crate::client::args::Event;
 use crate::client::error::{ConnectError, Disconnected, Notice};
-use crate::client::namespace::NamespaceBuilder;
-use crate::client::options::{AuthSource, encode_headers, encode_query};
+use crate::client::manager::Manager;
+use crate::client::namespace::{NamespaceBuilder, Wanted};
+use crate::client::options::{AuthSource, nsp_options};
 use crate::client::streams::{EventStream, NoticeStream};
-use crate::dispatch::handlers::{Handler, HandlerId, Handlers};
-use crate::inbox::{ACTIVE, Command, Head, IDLE, NspShared, Shared, encode, lock};
+use crate::client::volatile::Volatile;
+use crate::dispatch::handlers::{Handler, HandlerId};
+use crate::inbox::{Command, Head, NspShared, Shared, encode, lock};
+use crate::namespace::Status;
+use crate::waiters::ConnectCall;
 
 /// A namespace on a connection to a Socket.IO server: a cheap clone of a handle.
 ///
-/// Dropping the last handle of a namespace leaves it; dropping the last handle of all closes the connection cleanly
-/// and ends its tasks. Handlers should not capture a `Socket` of their own connection (it would keep it alive for
+/// # Ending it
+/// [`close`](Self::close) sends what was emitted, leaves cleanly and waits for that: so a program should end. Dropping
+/// the last handle of a namespace leaves it in the background; dropping the last handle of all closes the connection
+/// in the background, and ends its tasks. Nothing waits for that: what is unsent when `main` returns is lost.
+///
+/// Handlers should not capture a `Socket` of their own connection (it would keep it alive for
 /// ever): they get one from [`Responder::socket`](crate::Responder::socket).
 pub struct Socket {
     shared: Arc<Shared>,
@@ -79,43 +86,62 @@ impl Socket {
         })
     }
 
+    /// A handle of the namespace of this name, which is made if there is none.
+    ///
+    /// # Errors
+    /// There is one, with other options that cannot be changed.
     pub(crate) fn new(
         shared: Arc<Shared>,
         name: &str,
-        options: NspOptions,
-        auth: AuthSource,
-    ) -> Self {
+        wanted: Wanted,
+    ) -> Result<Self, ConnectError> {
         let mut nsps = lock(&shared.nsps);
-        let existing = nsps
-            .iter()
-            .find(|nsp| *nsp.name == *name && !nsp.gone.load(Ordering::Acquire))
-            .cloned();
-        let nsp = existing.unwrap_or_else(|| {
-            // The place of a namespace that has been left for good is taken again.
-            let index = nsps
-                .iter()
-                .position(|nsp| nsp.gone.load(Ordering::Acquire))
-                .unwrap_or(nsps.len());
-            let nsp = Arc::new(NspShared {
-                index,
-                name: name.into(),
-                options,
-                auth: Mutex::new(auth),
-                state: AtomicU8::new(IDLE),
-                recovered: AtomicBool::new(false),
-                id: Mutex::new(None),
-                handlers: Handlers::new(),
-                handles: AtomicUsize::new(0),
-                gone: AtomicBool::new(false),
-            });
-            match nsps.get_mut(index) {
-                Some(place) => *place = Arc::clone(&nsp),
-                None => nsps.push(Arc::clone(&nsp)),
+        let nsp = match nsps.find(name) {
+            Some(nsp) => {
+                // Counted under the lock: it is not forgotten any more.
+                nsp.handles.fetch_add(1, Ordering::AcqRel);
+                nsp
             }
-            nsp
-        });
+            None => {
+                let mut options = nsp_options();
+                options.ack_timeout = wanted.ack_timeout;
+                options.retries = wanted.retries;
+                let auth = wanted.auth.unwrap_or(AuthSource::None);
+                let nsp = nsps.add(name, options, auth);
+                nsp.handles.fetch_add(1, Ordering::AcqRel);
+                drop(nsps);
+                shared.handles.fetch_add(1, Ordering::AcqRel);
+                return Ok(Self { shared, nsp });
+            }
+        };
         drop(nsps);
-        Self::counted(shared, nsp)
+        shared.handles.fetch_add(1, Ordering::AcqRel);
+        let socket = Self { shared, nsp };
+        socket.apply(wanted)?;
+        Ok(socket)
+    }
+
+    /// Applies options to a namespace that exists.
+    fn apply(&self, wanted: Wanted) -> Result<(), ConnectError> {
+        let mut options = lock(&self.nsp.options);
+        if wanted.retries.is_some() && wanted.retries != options.retries {
+            return Err(ConnectError::config(format!(
+                "the namespace {} exists already, and its `retries` cannot be changed: give them when it is made first",
+                self.nsp.name
+            )));
+        }
+        if wanted.ack_timeout.is_some() && wanted.ack_timeout != options.ack_timeout {
+            options.ack_timeout = wanted.ack_timeout;
+            self.shared.command(Command::Options {
+                nsp: self.nsp.index,
+                options: *options,
+            });
+        }
+        drop(options);
+        if let Some(auth) = wanted.auth {
+            *lock(&self.nsp.auth) = auth;
+        }
+        Ok(())
     }
 
     pub(crate) const fn shared(&self) -> &Arc<Shared> {
@@ -131,7 +157,10 @@ impl Socket {
     /// The id the server gave to this socket: present while the namespace is joined, new at every join unless the
     /// session was recovered.
     pub fn id(&self) -> Option<String> {
-        lock(&self.nsp.id).as_deref().map(str::to_owned)
+        match self.nsp.status() {
+            Status::Joined { id } => Some(id.into()),
+            Status::Idle | Status::Active => None,
+        }
     }
 
     /// Whether the namespace is joined.
@@ -141,7 +170,7 @@ impl Socket {
 
     /// Whether the namespace is joined, or will be by itself: on the way, or waiting for a reconnection.
     pub fn active(&self) -> bool {
-        self.nsp.state.load(Ordering::Acquire) >= ACTIVE
+        self.nsp.is_active()
     }
 
     /// Whether the server recovered the old session at the last join (connection state recovery, server 4.6 and later).
@@ -157,6 +186,12 @@ impl Socket {
     /// The transport packets travel on; `None` while there is no connection.
     pub fn transport(&self) -> Option<Transport> {
         self.shared.transport()
+    }
+
+    /// The connection itself, which all its namespaces share: its query, headers and reconnection policy, and what
+    /// happens to it (`socket.io` in the official client).
+    pub fn manager(&self) -> Manager {
+        Manager::new(Arc::clone(&self.shared))
     }
 
     // ---- sending ----
@@ -177,7 +212,7 @@ impl Socket {
     /// It never waits. While the namespace is not joined the packet is kept, and sent in order after the next join.
     ///
     /// # Errors
-    /// [`EmitError::Full`] when the send buffer is at its limit: await [`ready`](Self::ready) and try again. The other
+    /// [`EmitError::Full`] when the send buffer is at its limit: await [`room`](Self::room) and try again. The other
     /// variants tell what is wrong with the packet; nothing of it is sent.
     pub fn emit<A: EmitArgs>(&self, event: &str, args: A) -> Result<(), EmitError> {
         self.send_packet(event, &args, false)
@@ -191,7 +226,7 @@ impl Socket {
         self.emit("message", args)
     }
 
-    fn send_packet<A: EmitArgs>(
+    pub(crate) fn send_packet<A: EmitArgs>(
         &self,
         event: &str,
         args: &A,
@@ -215,31 +250,38 @@ impl Socket {
         )
     }
 
-    /// Emits an event and gives a future of the server's answer, decoded as the tuple `T`:
-    /// `let (ok,): (bool,) = socket.emit_with_ack("save", (1,)).timeout(Duration::from_secs(5)).await?;`
+    /// An event that wants the server's answer, as a request: it is sent when it is awaited, or by
+    /// [`send`](EmitWithAck::send). The answer is decoded as the tuple `Answer`, which the place it goes to tells:
     ///
-    /// The event is sent when the future is first polled. Without a timeout here or
-    /// [`ack_timeout`](crate::ClientBuilder::ack_timeout) it waits until the answer or the disconnect.
-    pub fn emit_with_ack<T, A: EmitArgs>(&self, event: &str, args: A) -> AckFuture<T> {
-        self.ask(event, &args, None, false)
-    }
-
-    fn ask<T, A: EmitArgs>(
-        &self,
-        event: &str,
-        args: &A,
-        timeout: Option<Duration>,
-        volatile: bool,
-    ) -> AckFuture<T> {
+    /// ```
+    /// # use sockeye::{AckError, Socket};
+    /// # use std::time::Duration;
+    /// # async fn f(socket: &Socket) -> Result<(), AckError> {
+    /// let (ok,): (bool,) = socket.emit_with_ack("save", (1,)).timeout(Duration::from_secs(5)).await?;
+    /// // Or where nothing else tells it; `()` if the answer does not matter:
+    /// socket.emit_with_ack::<_, ()>("save", (2,)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Without a timeout here or [`ack_timeout`](crate::ClientBuilder::ack_timeout) it waits until the answer or the
+    /// disconnect. Dropping the future gives the answer up; see [`AckFuture`](crate::AckFuture) for what that means.
+    pub fn emit_with_ack<A: EmitArgs, Answer>(&self, event: &str, args: A) -> EmitWithAck<Answer> {
         let packet = check_event(event).and_then(|()| {
             encode(
                 Some(event),
-                args,
+                &args,
                 self.shared.limits.attachments,
-                |json, records, count| Ok((json.to_vec(), records.to_vec(), count)),
+                |json, records, attachments| {
+                    Ok(Encoded {
+                        json: json.to_vec(),
+                        records: records.to_vec(),
+                        attachments,
+                    })
+                },
             )
         });
-        AckFuture::new(self.clone(), packet, timeout, volatile)
+        EmitWithAck::new(self.clone(), packet)
     }
 
     /// Emits volatile packets: dropped if the connection cannot take them at once (not joined, upgrading, or the link
@@ -254,23 +296,30 @@ impl Socket {
     /// # use sockeye::{EmitError, Socket};
     /// # async fn f(socket: &Socket, chunk: &[u8]) -> Result<(), EmitError> {
     /// while let Err(EmitError::Full) = socket.emit("chunk", (chunk,)) {
-    ///     socket.ready().await;
+    ///     socket.room().await;
     /// }
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn ready(&self) {
-        let (sender, receiver) = oneshot::channel();
-        self.shared.command(Command::Ready(sender));
-        let _ = receiver.await;
+    pub async fn room(&self) {
+        loop {
+            let mut room = pin!(self.shared.room.notified());
+            // From here on a notification is not missed.
+            room.as_mut().enable();
+            if self.shared.has_room() {
+                return;
+            }
+            room.await;
+        }
     }
 
     /// Waits until everything that was emitted before, on any namespace of the connection, has been written to the
-    /// network. Packets for a namespace that is not joined are waited for too.
+    /// network, or dropped. What is emitted later is not waited for. Packets for a namespace that is not joined are
+    /// waited for too.
     pub async fn flush(&self) {
-        let (sender, receiver) = oneshot::channel();
-        self.shared.command(Command::Flush(sender));
-        let _ = receiver.await;
+        let target = self.shared.accepted();
+        let shared = &self.shared;
+        shared.written.wait(target, || shared.wake()).await;
     }
 
     /// Drops what was emitted on this namespace and has not been sent (after a long time offline, say).
@@ -283,53 +332,73 @@ impl Socket {
 
     // ---- connection ----
 
-    /// Connects the namespace (again), and waits until it is joined. Transport failures are retried as the
+    /// Connects the namespace (again), and waits until it is joined.
+    ///
+    /// When the first attempt fails, its error is returned, and that is the end of it, unless the namespace is being
+    /// connected in the background anyway ([`ConnectError::active`] tells which). To wait for a server that is not
+    /// there yet, set [`wait_for_server`](crate::ClientBuilder::wait_for_server) or use
+    /// [`connect_background`](Self::connect_background). Once joined, a lost connection is made again as the
     /// reconnection policy says.
     ///
+    /// Dropping the future does not take the attempt back.
+    ///
     /// # Errors
-    /// The server refused, or answered as no Socket.IO server does, or the attempts are used up.
+    /// The server cannot be reached or refused, or answered as no Socket.IO server does; with `wait_for_server`, the
+    /// attempts are used up.
     pub async fn connect(&self) -> Result<(), ConnectError> {
-        let (sender, receiver) = oneshot::channel();
-        self.begin_connect(Some(sender));
-        receiver
-            .await
-            .unwrap_or_else(|_| Err(ConnectError::closed()))
+        let call = ConnectCall {
+            nsp: &self.nsp,
+            ticket: self.nsp.connects.begin(),
+        };
+        self.nsp.activate();
+        let keep_trying = self.shared.wait_for_server;
+        if !self
+            .shared
+            .connect(&self.nsp, Some(call.ticket), keep_trying)
+        {
+            self.nsp.set_status(Status::Idle);
+            return Err(ConnectError::closed());
+        }
+        call.await
     }
 
-    /// Connects the namespace (again) in the background.
+    /// Connects the namespace (again) in the background. It is tried until it is joined, as the reconnection policy
+    /// says: trouble is told by [`on_connect_error`](Self::on_connect_error).
     pub fn connect_background(&self) {
-        self.begin_connect(None);
+        self.nsp.activate();
+        if !self.shared.connect(&self.nsp, None, true) {
+            self.nsp.set_status(Status::Idle);
+        }
     }
 
-    fn begin_connect(&self, waiter: Option<crate::inbox::Waiter>) {
-        let _ = self
-            .nsp
-            .state
-            .compare_exchange(IDLE, ACTIVE, Ordering::AcqRel, Ordering::Acquire);
-        self.shared.command(Command::Connect {
-            nsp: self.nsp.index,
-            waiter,
-        });
+    /// Waits until the namespace is joined, whoever connects it: at once if it is, for ever if nobody does. `false`: the
+    /// connection's runtime has ended, so that it will never be.
+    pub async fn ready(&self) -> bool {
+        loop {
+            let mut joined = pin!(self.nsp.joined.notified());
+            joined.as_mut().enable();
+            if self.connected() {
+                return true;
+            }
+            if self.shared.has_ended() {
+                return false;
+            }
+            joined.await;
+        }
     }
 
     /// Leaves the namespace, after what was emitted before has been sent; there is no reconnection until
     /// [`connect`](Self::connect). Works at any moment, also while a reconnection is being waited for. The connection
-    /// is closed with its last namespace.
+    /// is closed with its last namespace. It does not wait: [`close`](Self::close) does.
     pub fn disconnect(&self) {
-        self.nsp.state.store(IDLE, Ordering::Release);
-        *lock(&self.nsp.id) = None;
+        self.nsp.set_status(Status::Idle);
         self.shared.command(Command::Disconnect {
             nsp: self.nsp.index,
         });
     }
 
-    /// Drops the connection of all namespaces and makes a new one at once (reason `forced close`). A running wait for
-    /// reconnection ends now.
-    pub fn reconnect(&self) {
-        self.shared.command(Command::Reconnect);
-    }
-
-    /// Another namespace on the same connection. Ask for the same name again to get the same socket.
+    /// Another namespace on the same connection. Ask for the same name again to get the same socket: the options given
+    /// then are applied to it, or refused with an error if they cannot be.
     ///
     /// ```
     /// # use sockeye::{ConnectError, Socket};
@@ -339,43 +408,13 @@ impl Socket {
     /// # }
     /// ```
     pub fn namespace(&self, name: &str) -> NamespaceBuilder {
-        NamespaceBuilder {
-            shared: Arc::clone(&self.shared),
-            _keep: self.clone(),
-            name: name.to_owned(),
-            options: crate::client::options::nsp_options(),
-            auth: AuthSource::None,
-            error: None,
-        }
+        NamespaceBuilder::new(self.clone(), name)
     }
 
     /// Changes the `auth` payload: it counts from the next CONNECT on.
     pub fn set_auth(&self, auth: impl Serialize) -> Result<(), ConnectError> {
         *lock(&self.nsp.auth) = AuthSource::value(&auth)?;
         Ok(())
-    }
-
-    /// Changes the query; it counts from the next connection on.
-    pub fn set_query<K: AsRef<str>, V: AsRef<str>>(&self, query: impl IntoIterator<Item = (K, V)>) {
-        self.shared.command(Command::Query(encode_query(query)));
-    }
-
-    /// Changes the extra headers; they count from the next connection on.
-    ///
-    /// # Errors
-    /// A name or value that HTTP does not allow.
-    pub fn set_headers<K: AsRef<str>, V: AsRef<str>>(
-        &self,
-        headers: impl IntoIterator<Item = (K, V)>,
-    ) -> Result<(), ConnectError> {
-        self.shared
-            .command(Command::Headers(encode_headers(headers)?));
-        Ok(())
-    }
-
-    /// Changes the reconnection policy. Disabling it ends a running wait when its time comes.
-    pub fn set_reconnection(&self, policy: Reconnection) {
-        self.shared.command(Command::Reconnection(policy));
     }
 
     // ---- listening ----
@@ -397,7 +436,7 @@ impl Socket {
     /// Removes a handler of any kind; whether it was there. It is not called again.
     pub fn off(&self, handler: HandlerId) -> bool {
         let removed = self.nsp.handlers.off(handler);
-        self.sync_outgoing();
+        self.shared.sync_outgoing(&self.nsp);
         removed
     }
 
@@ -409,7 +448,7 @@ impl Socket {
     /// Removes all handlers and ends all streams of this namespace.
     pub fn off_all(&self) {
         self.nsp.handlers.clear();
-        self.sync_outgoing();
+        self.shared.sync_outgoing(&self.nsp);
     }
 
     /// Whether the event has a handler.
@@ -430,7 +469,7 @@ impl Socket {
     /// Sees every event to the server when it is actually sent (not acknowledgements).
     pub fn on_any_outgoing(&self, handler: impl Fn(&Event) + Send + Sync + 'static) -> HandlerId {
         let id = self.nsp.handlers.on_any(true, false, Box::new(handler));
-        self.sync_outgoing();
+        self.shared.sync_outgoing(&self.nsp);
         id
     }
 
@@ -442,22 +481,7 @@ impl Socket {
     /// Removes all handlers of [`on_any_outgoing`](Self::on_any_outgoing).
     pub fn off_any_outgoing(&self) {
         self.nsp.handlers.off_any(true);
-        self.sync_outgoing();
-    }
-
-    fn sync_outgoing(&self) {
-        let any = lock(&self.shared.nsps)
-            .iter()
-            .any(|nsp| nsp.handlers.has_outgoing());
-        if any
-            != (self
-                .shared
-                .outgoing
-                .swap(usize::from(any), Ordering::AcqRel)
-                > 0)
-        {
-            self.shared.command(Command::ReportOutgoing(any));
-        }
+        self.shared.sync_outgoing(&self.nsp);
     }
 
     /// The events of this namespace as a stream, from now on; it goes on over reconnections and ends with the
@@ -469,7 +493,9 @@ impl Socket {
         }
     }
 
-    /// What happens to the connection, as a stream, from now on. It is not bounded: read it, or drop it.
+    /// What happens to this namespace, as a stream, from now on: [`Notice::Connected`],
+    /// [`Disconnected`](Notice::Disconnected) and [`ConnectError`](Notice::ConnectError). What concerns the whole
+    /// connection is told by [`Manager::notices`](crate::Manager::notices). It is not bounded: read it, or drop it.
     ///
     /// ```
     /// # use sockeye::{Notice, Socket};
@@ -530,37 +556,10 @@ impl Socket {
             }
         })
     }
-
-    /// Called before each attempt to reconnect, with its number from 1.
-    pub fn on_reconnect_attempt(&self, handler: impl Fn(u32) + Send + Sync + 'static) -> HandlerId {
-        self.on_notice(move |notice, _| {
-            if let Notice::ReconnectAttempt(n) = notice {
-                handler(*n);
-            }
-        })
-    }
-
-    /// Called when the connection has been made again, with the number of attempts it took.
-    pub fn on_reconnect(&self, handler: impl Fn(u32) + Send + Sync + 'static) -> HandlerId {
-        self.on_notice(move |notice, _| {
-            if let Notice::Reconnected(n) = notice {
-                handler(*n);
-            }
-        })
-    }
-
-    /// Called when all attempts to reconnect are used up.
-    pub fn on_reconnect_failed(&self, handler: impl Fn() + Send + Sync + 'static) -> HandlerId {
-        self.on_notice(move |notice, _| {
-            if let Notice::ReconnectFailed = notice {
-                handler();
-            }
-        })
-    }
 }
 
-/// Reserved names are refused before anything is encoded (A7 item 78).
-fn check_event(event: &str) -> Result<(), EmitError> {
+/// Reserved names are refused before anything is encoded encoded.
+pub(crate) fn check_event(event: &str) -> Result<(), EmitError> {
     if sockeye_core::packet::is_reserved_event(event) {
         Err(EmitError::Reserved)
     } else {
@@ -574,32 +573,5 @@ impl fmt::Debug for Socket {
             .field("namespace", &self.nsp.name)
             .field("connected", &self.connected())
             .finish()
-    }
-}
-
-/// Emits volatile packets: see [`Socket::volatile`].
-#[derive(Clone, Copy, Debug)]
-pub struct Volatile<'s> {
-    socket: &'s Socket,
-}
-
-impl Volatile<'_> {
-    /// Emits an event that is dropped if it cannot be sent at once. `Ok` does not tell which.
-    ///
-    /// # Errors
-    /// As [`Socket::emit`], for packets that cannot be sent at all.
-    pub fn emit<A: EmitArgs>(&self, event: &str, args: A) -> Result<(), EmitError> {
-        if !self.socket.connected() {
-            return check_event(event);
-        }
-        match self.socket.send_packet(event, &args, true) {
-            Err(EmitError::Full) => Ok(()),
-            result => result,
-        }
-    }
-
-    /// As [`Socket::emit_with_ack`]; a dropped packet fails with [`AckError::Dropped`](crate::AckError::Dropped).
-    pub fn emit_with_ack<T, A: EmitArgs>(&self, event: &str, args: A) -> AckFuture<T> {
-        self.socket.ask(event, &args, None, true)
     }
 }

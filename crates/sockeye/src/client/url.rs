@@ -1,4 +1,4 @@
-//! URLs of Socket.IO servers: the path is the namespace (A1).
+//! URLs of Socket.IO servers: the path is the namespace.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -29,12 +29,44 @@ pub(crate) struct Address {
     pub(crate) query: Vec<(String, String)>,
 }
 
+/// A URL for messages: without user name, password, query and fragment, where secrets are.
+fn harmless(url: &str) -> String {
+    let (start, rest) = match url.split_once("://") {
+        Some((scheme, rest)) => (format!("{scheme}://"), rest),
+        None => (String::new(), url),
+    };
+    let (place, hidden) = match rest.find(['?', '#']) {
+        Some(at) => (&rest[..at], &rest[at..=at]),
+        None => (rest, ""),
+    };
+    let (authority, path) = place.split_at(place.find('/').unwrap_or(place.len()));
+    let (user, host) = match authority.rsplit_once('@') {
+        Some((_, host)) => ("…@", host),
+        None => ("", authority),
+    };
+    let more = if hidden.is_empty() { "" } else { "…" };
+    format!("{start}{user}{host}{path}{hidden}{more}")
+}
+
+/// As [`harmless`]: the values of the query stay hidden.
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys: Vec<_> = self.query.iter().map(|(key, _)| key).collect();
+        f.debug_struct("Address")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("namespace", &self.namespace)
+            .field("query", &keys)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Address {
     pub(crate) fn parse(text: &str) -> Result<Self, ConnectError> {
         let bad = |why: &str| {
             ConnectError::config(format!(
                 "bad URL {:?}: {why}; it should look like https://example.com/namespace or http://localhost:3000",
-                without_credentials(text)
+                harmless(text)
             ))
         };
         let text_trimmed = text.trim();
@@ -125,28 +157,6 @@ impl Address {
     }
 }
 
-impl fmt::Debug for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Neither credentials nor the query, in which tokens travel.
-        f.debug_struct("Address")
-            .field("target", &self.target())
-            .field("namespace", &self.namespace)
-            .finish_non_exhaustive()
-    }
-}
-
-/// A URL as it may be shown: a password must not get into a log.
-fn without_credentials(url: &str) -> String {
-    let start = url.find("://").map_or(0, |n| n + 3);
-    let end = url[start..]
-        .find(['/', '?', '#'])
-        .map_or(url.len(), |n| start + n);
-    match url[start..end].rfind('@') {
-        Some(at) => format!("{}…{}", &url[..start], &url[start + at..]),
-        None => url.to_owned(),
-    }
-}
-
 /// Namespaces are not percent-encoded on the wire; URLs are.
 pub(crate) fn decode(path: &str) -> String {
     let mut bytes = Vec::with_capacity(path.len());
@@ -231,5 +241,33 @@ mod tests {
                 "{url}: {error}"
             );
         }
+    }
+
+    #[test]
+    fn no_message_shows_what_may_be_secret() {
+        for url in [
+            "http://tom:s3cret@h:x/chat?token=s3cret#s3cret",
+            "http://tom%3A:s3cret@h",
+            "http://s3cret@a b/",
+            "h?token=s3cret",
+            "tom:s3cret@h",
+            "http://tom:s3@s3cret@h:x/a@b?s3cret",
+            "ftp://h?s3cret",
+            "http://h:0?s3cret",
+            "https://tom:s3cret@:1/?s3cret",
+        ] {
+            let error = Address::parse(url).unwrap_err();
+            let texts = [error.to_string(), format!("{error:?}")];
+            assert!(
+                texts.iter().all(|text| !text.contains("s3cret")),
+                "{texts:?}"
+            );
+        }
+        let address = Address::parse("http://tom:s3cret@h/chat?token=s3cret").unwrap();
+        let debug = format!("{address:?}");
+        assert!(
+            debug.contains("token") && !debug.contains("s3cret"),
+            "{debug}"
+        );
     }
 }

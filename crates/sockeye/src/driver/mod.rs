@@ -7,8 +7,11 @@
 //! When the dispatcher falls behind by more than the queue's bound, the driver stops reading: back-pressure reaches the
 //! server through TCP, while the core keeps the connection alive.
 
-mod bridge;
+mod commands;
+mod events;
 mod pending_acks;
+mod slots;
+mod written;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -17,46 +20,26 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use sockeye_core::{Client, Config, Instant, Link, Memory, NamespaceId, Output};
-use tokio::sync::oneshot;
-use tokio::task::AbortHandle;
+use sockeye_core::{Client, Config, Instant, Link, Memory, Output};
 use tokio::time::Sleep;
 
+use crate::client::ack::AckError;
 use crate::client::options::PairsFn;
-use crate::dispatch::{self, Outlet};
-use crate::inbox::{Inbox, NspShared, Shared, Waiter};
+use crate::dispatch::{self, Item, Outlet};
+use crate::inbox::{Inbox, Shared, lock};
+use crate::namespace::Status;
 use crate::net::failure::{LastFailure, LinkFailures};
 use crate::net::{self, Io, Network};
+use events::{EventContext, FollowUp};
 use pending_acks::PendingAcks;
+use slots::Slots;
+use written::{Closing, Flushes};
 
 /// Where the driver connects to.
 pub(crate) struct Target {
     pub(crate) network: Arc<Network>,
     pub(crate) query: Option<PairsFn>,
     pub(crate) headers: Option<PairsFn>,
-}
-
-/// A namespace as the driver sees it.
-struct Space {
-    nsp: NamespaceId,
-    shared: Arc<NspShared>,
-    waiters: Vec<Waiter>,
-    /// Joined, as far as events have told.
-    joined: bool,
-    /// The `auth` function is at work.
-    asked: Option<Asked>,
-}
-
-/// A call of an `auth` function; it is given up when nobody waits for the answer any more.
-struct Asked {
-    call: u64,
-    task: AbortHandle,
-}
-
-impl Drop for Asked {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
 }
 
 /// Rounds of one poll before others get their turn.
@@ -66,21 +49,24 @@ struct Driver {
     core: Client<'static>,
     shared: Arc<Shared>,
     target: Target,
-    origin: std::time::Instant,
+    /// When the core's clock began. It is tokio's clock, which tests may stop.
+    origin: tokio::time::Instant,
     links: [Io; 3],
     /// Links whose last write found no room.
     blocked: [bool; 3],
     /// Memory for the next look into the inbox.
     inbox: Option<Box<Inbox>>,
-    /// By the handles' number.
-    spaces: Vec<Option<Space>>,
-    /// The handles' number by the core's.
-    by_nsp: Vec<usize>,
+    /// The number of the packet that was taken last.
+    taken: u64,
+    slots: Slots,
     acks: PendingAcks,
     /// Calls of `auth` functions so far.
-    calls: u64,
-    flushes: Vec<oneshot::Sender<()>>,
-    readies: Vec<oneshot::Sender<()>>,
+    auth_calls: u64,
+    flushes: Flushes,
+    closings: Vec<Closing>,
+    closings_begun: u64,
+    /// Whether the connection that was lost last is tried again.
+    retrying: bool,
     outlet: Arc<Outlet>,
     batch: dispatch::Batch,
     paused: bool,
@@ -92,10 +78,26 @@ struct Driver {
     wake: Option<Instant>,
     now: Instant,
     /// The core has been given something since it was drained.
-    stirred: bool,
+    needs_drain: bool,
     dialing: bool,
     failure: LastFailure,
-    closing: bool,
+    /// The last handle is gone.
+    ending: bool,
+    /// It has come to its end, and said so.
+    ended: bool,
+}
+
+/// Ends all streams of a connection when its dispatcher is gone, also with the runtime: whoever reads them, on
+/// whatever runtime, is told.
+struct EndStreams(Arc<Shared>);
+
+impl Drop for EndStreams {
+    fn drop(&mut self) {
+        let nsps: Vec<_> = lock(&self.0.nsps).iter().cloned().collect();
+        for nsp in nsps.iter().chain([&self.0.manager]) {
+            nsp.handlers.clear();
+        }
+    }
 }
 
 /// Starts the two tasks of a connection.
@@ -117,16 +119,18 @@ pub(crate) fn spawn(
         core: Client::new(config, memory),
         shared: Arc::clone(&shared),
         target,
-        origin: std::time::Instant::now(),
+        origin: tokio::time::Instant::now(),
         links: [Io::Closed, Io::Closed, Io::Closed],
         blocked: [false; 3],
         inbox: None,
-        spaces: Vec::new(),
-        by_nsp: Vec::new(),
+        taken: 0,
+        slots: Slots::default(),
         acks: PendingAcks::default(),
-        calls: 0,
-        flushes: Vec::new(),
-        readies: Vec::new(),
+        auth_calls: 0,
+        flushes: Flushes::default(),
+        closings: Vec::new(),
+        closings_begun: 0,
+        retrying: false,
         outlet: Arc::clone(&outlet),
         batch: dispatch::Batch::default(),
         paused: false,
@@ -135,13 +139,20 @@ pub(crate) fn spawn(
         registered: false,
         wake: None,
         now: Instant::ZERO,
-        stirred: true,
+        needs_drain: true,
         dialing: false,
         failure: LastFailure::default(),
-        closing: false,
+        ending: false,
+        ended: false,
     };
     use tracing::Instrument as _;
-    runtime.spawn(dispatch::run(outlet, Arc::downgrade(&shared)).instrument(span.clone()));
+    let end = EndStreams(Arc::clone(&shared));
+    let dispatcher = dispatch::run(outlet, Arc::downgrade(&shared));
+    let dispatcher = async move {
+        let _end = end;
+        dispatcher.await;
+    };
+    runtime.spawn(dispatcher.instrument(span.clone()));
     runtime.spawn(driver.instrument(span));
 }
 
@@ -175,25 +186,38 @@ impl Driver {
                     io.close(cx);
                 }
                 Output::Event(event) => {
-                    if let Some(request) = bridge::event(
-                        event,
-                        &mut bridge::View {
-                            shared: &self.shared,
-                            spaces: &mut self.spaces,
-                            by_nsp: &self.by_nsp,
-                            acks: &mut self.acks,
-                            batch: &mut self.batch,
-                            failures: LinkFailures {
-                                last: &mut self.failure,
-                                links: &self.links,
-                                network: &self.target.network,
-                            },
+                    let mut context = EventContext {
+                        shared: &self.shared,
+                        slots: &mut self.slots,
+                        acks: &mut self.acks,
+                        batch: &mut self.batch,
+                        retrying: &mut self.retrying,
+                        failures: LinkFailures {
+                            last: &mut self.failure,
+                            links: &self.links,
+                            network: &self.target.network,
                         },
-                    ) {
-                        self.follow_up(request);
+                    };
+                    if let Some(follow_up) = context.event(event) {
+                        self.follow_up(follow_up);
                     }
                 }
                 Output::Idle(wake) => return wake,
+            }
+        }
+    }
+
+    /// Does what an event asked for.
+    fn follow_up(&mut self, follow_up: FollowUp) {
+        match follow_up {
+            FollowUp::Auth(nsp) => self.ask_auth(nsp),
+            FollowUp::Early(nsp) => self.joined(nsp, false),
+            FollowUp::Joined(nsp) => self.joined(nsp, true),
+            FollowUp::Status(nsp) => self.show_status(nsp),
+            FollowUp::GiveUp(all) => {
+                for nsp in all {
+                    self.core.disconnect(self.now, nsp);
+                }
             }
         }
     }
@@ -220,7 +244,7 @@ impl Driver {
         self.core
             .handle_closed(self.now, link, Some(error.message()));
         self.failure.set(error);
-        self.stirred = true;
+        self.needs_drain = true;
     }
 
     /// Moves on what encrypted streams hold back.
@@ -244,7 +268,7 @@ impl Driver {
                 continue;
             };
             self.tick();
-            self.stirred = true;
+            self.needs_drain = true;
             match result {
                 Ok(dialed) => {
                     if let Some(query) = dialed.query {
@@ -264,7 +288,7 @@ impl Driver {
                 }
             }
         }
-        self.stirred
+        self.needs_drain
     }
 
     /// Reads what has arrived; whether anything has. What one read brings is worked through before the next.
@@ -297,7 +321,7 @@ impl Driver {
                     self.broken(link, &error);
                 }
             }
-            self.stirred = true;
+            self.needs_drain = true;
             return true;
         }
         false
@@ -317,28 +341,62 @@ impl Driver {
         if behind != self.paused {
             self.paused = behind;
             self.core.handle_reading_paused(self.now, behind);
-            self.stirred = true;
+            self.needs_drain = true;
             tracing::debug!(paused = behind, "handlers are slow: reading");
         }
     }
 
-    /// Publishes the state of the send buffer and answers those who wait for it.
+    /// Publishes the state of the send buffer and tells those who wait for it.
     fn publish(&mut self) {
-        let queued = self.core.send_queue_bytes();
-        let packets = self.core.send_queue_len();
-        self.shared.queued.store(queued, Ordering::Relaxed);
-        self.shared.queued_packets.store(packets, Ordering::Relaxed);
-        let limits = &self.shared.limits;
-        if !self.readies.is_empty() && queued <= limits.send / 2 && packets <= limits.packets / 2 {
-            self.readies.drain(..).for_each(|waiter| {
-                let _ = waiter.send(());
-            });
+        let shared = &self.shared;
+        let had_room = shared.has_room();
+        shared
+            .queued
+            .store(self.core.send_queue_bytes(), Ordering::Relaxed);
+        shared
+            .queued_packets
+            .store(self.core.send_queue_len(), Ordering::Relaxed);
+        shared
+            .waiting_acks
+            .store(self.core.pending_acks(), Ordering::Relaxed);
+        if !had_room && shared.has_room() {
+            shared.room.notify_waiters();
         }
-        if !self.flushes.is_empty() && packets == 0 {
-            self.flushes.drain(..).for_each(|waiter| {
-                let _ = waiter.send(());
-            });
+        self.publish_written();
+        if !self.closings.is_empty() {
+            self.advance_closings();
         }
+    }
+
+    /// The connection is closed for good.
+    fn end(&mut self) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        let closed = Inbox {
+            closed: true,
+            ..Inbox::default()
+        };
+        let rest = std::mem::replace(&mut **lock(&self.shared.inbox), closed);
+        // Whoever has asked for something that is not taken any more is told so.
+        drop(rest);
+        for sender in self.acks.drain() {
+            let _ = sender.send(Err(AckError::Disconnected));
+        }
+        let nsps: Vec<_> = lock(&self.shared.nsps).iter().cloned().collect();
+        for nsp in nsps {
+            nsp.set_status(Status::Idle);
+            nsp.connects.close();
+            nsp.joined.notify_waiters();
+        }
+        self.closings.clear();
+        self.shared.set_transport(None);
+        self.shared.written.reach(u64::MAX);
+        self.shared.room.notify_waiters();
+        self.batch.items.push(Item::End);
+        self.outlet.hand_over(&mut self.batch);
+        self.outlet.end();
+        tracing::debug!("closed");
     }
 
     /// Sets the timer; whether it has gone off.
@@ -348,9 +406,7 @@ impl Driver {
         if self.armed.is_none_or(|armed| wake < armed) {
             self.armed = Some(wake);
             let at = self.origin + Duration::from_micros(wake.as_micros());
-            self.sleep
-                .as_mut()
-                .reset(tokio::time::Instant::from_std(at));
+            self.sleep.as_mut().reset(at);
             self.registered = false;
         }
         // The timer keeps the waker of its last poll.
@@ -362,7 +418,7 @@ impl Driver {
             self.armed = None;
             self.tick();
             self.core.handle_timeout(self.now);
-            self.stirred = true;
+            self.needs_drain = true;
             return true;
         }
         false
@@ -391,25 +447,28 @@ impl Future for Driver {
         for link in Link::ALL {
             if std::mem::take(&mut this.blocked[link.index()]) {
                 this.core.handle_writable(this.now, link);
-                this.stirred = true;
+                this.needs_drain = true;
             }
         }
         for _ in 0..ROUNDS {
             this.take_inbox();
-            if this.stirred {
+            if this.needs_drain {
                 this.wake = this.drain(cx);
-                this.stirred = false;
+                this.needs_drain = false;
                 this.publish();
+                if this.needs_drain {
+                    continue;
+                }
             }
             this.hand_over(cx);
             let mut progress = this.dialing && this.dial(cx);
             progress |= this.read(cx);
             progress |= !progress && this.arm(cx);
-            if this.closing && !this.stirred && this.core.is_down() {
+            if this.ending && !this.needs_drain && this.core.is_down() {
                 this.end();
                 return Poll::Ready(());
             }
-            if !progress && !this.stirred {
+            if !progress && !this.needs_drain {
                 return Poll::Pending;
             }
         }

@@ -107,6 +107,14 @@ impl Network {
             }
             Way::Tcp { tcp, tls, proxy } => (tcp, tls.as_ref(), proxy.as_deref()),
         };
+        // A server of the application's tests, in memory.
+        #[cfg(feature = "testing")]
+        if let Some(stream) = crate::testing::connect(target.host()) {
+            return match stream {
+                Ok(stream) => Ok(Stream::Other(Box::new(stream))),
+                Err(error) => Err(DialError::from_io(&error, target)),
+            };
+        }
         let Some(proxy) = proxy else {
             let stream = self.tcp(tcp, target).await?;
             return Ok(Stream::Direct(self.encrypt(tls, stream).await?));

@@ -276,7 +276,7 @@ async fn outgoing_events_are_seen_when_they_are_sent() {
     within("connect", socket.connect()).await.unwrap();
     host.send("421[\"ask\"]");
     host.received(4).await;
-    let answer = socket.emit_with_ack::<Args, _>("acked", (true,));
+    let answer = socket.emit_with_ack::<_, Args>("acked", (true,));
     within("answer", answer).await.unwrap();
     let lines = log.wait(5).await;
     let mut sorted = lines.clone();

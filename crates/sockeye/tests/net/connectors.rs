@@ -141,7 +141,8 @@ async fn a_type_of_the_applications() {
 async fn errors_of_a_connector() {
     let count = Arc::new(AtomicUsize::new(0));
     let attempts = Arc::clone(&count);
-    let builder = quick(Client::builder("http://h/")).connector(move |_: Target| {
+    let patient = quick(Client::builder("http://h/")).wait_for_server(true);
+    let builder = patient.connector(move |_: Target| {
         let n = attempts.fetch_add(1, Ordering::SeqCst);
         async move {
             Err::<TcpStream, _>(if n < 3 {

@@ -130,6 +130,7 @@ async fn mutual() {
         let client = |tls: Tls| {
             quick(Client::builder(front.url("localhost", "/")).tls(tls))
                 .transports([Transport::WebSocket])
+                .wait_for_server(true)
         };
         let trust = Tls::new().ca_pem(ca.pem());
 

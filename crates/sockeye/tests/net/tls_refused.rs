@@ -1,4 +1,4 @@
-//! TLS that must not work: each refusal ends `connect`, though reconnection is on, with one line that names the cause
+//! TLS that must not work: each refusal ends `connect`, though it waits for the server, with one line that names the cause
 //! and the remedy.
 
 use sockeye::net::{DialErrorKind, Tls};
@@ -9,9 +9,14 @@ use crate::peers::{Settings, TlsFront, raw};
 use crate::support::{Host, quick, within};
 
 async fn refused(url: &str, tls: Tls) -> ConnectError {
-    let error = within(url, quick(Client::builder(url).tls(tls)).connect())
-        .await
-        .expect_err(url);
+    let error = within(
+        url,
+        quick(Client::builder(url).tls(tls))
+            .wait_for_server(true)
+            .connect(),
+    )
+    .await
+    .expect_err(url);
     let line = error.to_string();
     assert!(!line.contains('\n') && line.len() < 400, "{line}");
     assert_eq!(error.kind(), ConnectErrorKind::Transport, "{line}");
@@ -189,6 +194,7 @@ async fn tls_behind_a_plain_url() {
             "connect",
             quick(Client::builder(&url))
                 .transports([transport])
+                .wait_for_server(true)
                 .connect(),
         )
         .await

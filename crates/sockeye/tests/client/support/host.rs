@@ -392,6 +392,18 @@ async fn connection(inner: Arc<Inner>, stream: TcpStream, number: usize) {
                     buffer.drain(..len);
                     inner.with(|state| {
                         assert!(frame.mask.is_some(), "a client masks its frames");
+                        // A client that is leaving while the next one has come: its goodbye is its own.
+                        let current = state.links[Link::WebSocket.index()]
+                            .as_ref()
+                            .is_some_and(|(current, _)| *current == number);
+                        if !current {
+                            if frame.first == 0x88 {
+                                let bye = sockeye_testkit::frame(0x88, &frame.payload);
+                                let _ = sender.send(Out::Bytes(bye));
+                                let _ = sender.send(Out::Close);
+                            }
+                            return;
+                        }
                         let acts = state.server.frame(inner.now(), &frame);
                         state.frames.push(frame);
                         state.perform(acts);
