@@ -40,6 +40,17 @@ use stream::Open;
 #[cfg(any(feature = "rustls-no-provider", feature = "native-tls"))]
 pub(crate) use tls::{Tls as TlsChoice, TlsClient};
 
+/// What an error means that may be one of rustls, from a connector that is not known.
+fn explain(error: &io::Error, target: &Target) -> Option<DialError> {
+    #[cfg(feature = "rustls-no-provider")]
+    return tls::explain::inner(error).map(|_| tls::explain::explain(error, target, true));
+    #[cfg(not(feature = "rustls-no-provider"))]
+    {
+        let _ = (error, target);
+        None
+    }
+}
+
 /// Stands in where no TLS is built in: there is no value of it.
 #[cfg(not(any(feature = "rustls-no-provider", feature = "native-tls")))]
 #[derive(Clone, Debug)]

@@ -181,7 +181,9 @@ impl Network {
         }
         let tls = match &self.way {
             Way::Tcp { tls: Some(tls), .. } => tls.explain(error, &self.target),
-            _ => None,
+            Way::Tcp { tls: None, .. } => None,
+            // It may have been built with `Tls::over`.
+            Way::Connector(_) => super::explain(error, &self.target),
         };
         tls.unwrap_or_else(|| {
             let message = match error.kind() {

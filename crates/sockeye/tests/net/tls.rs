@@ -1,7 +1,7 @@
 //! TLS that works: names, addresses, versions, client certificates, resumption, goodbyes, large messages.
 
 use serde_json::json;
-use sockeye::net::{DialErrorKind, Tls};
+use sockeye::net::{DialErrorKind, TcpConnector, Tls};
 use sockeye::{Client, Transport};
 use sockeye_testkit::certificates::{Authority, Leaf};
 use std::sync::Arc;
@@ -152,6 +152,14 @@ async fn mutual() {
         assert!(
             !line.contains('\n') && error.dial().is_some_and(DialErrorKind::is_definitive),
             "{error:?}"
+        );
+
+        // The same by a connector that the application has put together.
+        let builder = client(trust.clone()).connector(trust.over(TcpConnector::new()));
+        let error = within("over", builder.connect()).await.unwrap_err();
+        assert!(
+            error.to_string().contains("certificate of the client"),
+            "{error}"
         );
 
         let tls = trust

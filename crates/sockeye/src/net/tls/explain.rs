@@ -84,8 +84,8 @@ fn alert_received(alert: AlertDescription, target: &Target, identified: bool) ->
             "{target} knows no server of the name {}: check the host in the URL",
             target.host()
         )),
-        AlertDescription::CertificateRequired
-        | AlertDescription::BadCertificate
+        AlertDescription::CertificateRequired => refused(wants_certificate(target)),
+        AlertDescription::BadCertificate
         | AlertDescription::UnsupportedCertificate
         | AlertDescription::CertificateRevoked
         | AlertDescription::CertificateExpired
@@ -100,12 +100,9 @@ fn alert_received(alert: AlertDescription, target: &Target, identified: bool) ->
                 alert_words(alert)
             ))
         }
-        AlertDescription::CertificateRequired
-        | AlertDescription::BadCertificate
+        AlertDescription::BadCertificate
         | AlertDescription::CertificateUnknown
-        | AlertDescription::AccessDenied => refused(format!(
-            "{target} asks for a certificate of the client (mutual TLS): give one with its key, by Tls::identity_pem"
-        )),
+        | AlertDescription::AccessDenied => refused(wants_certificate(target)),
         AlertDescription::HandshakeFailure if !identified => DialError::new(
             DialErrorKind::Tls,
             format!(
@@ -123,6 +120,12 @@ fn alert_received(alert: AlertDescription, target: &Target, identified: bool) ->
     }
 }
 
+fn wants_certificate(target: &Target) -> String {
+    format!(
+        "{target} asks for a certificate of the client (mutual TLS): give one with its key, by Tls::identity_pem"
+    )
+}
+
 const fn alert_words(alert: AlertDescription) -> &'static str {
     match alert {
         AlertDescription::CertificateExpired => "expired",
@@ -130,7 +133,6 @@ const fn alert_words(alert: AlertDescription) -> &'static str {
         AlertDescription::UnknownCA => "unknown CA",
         AlertDescription::UnsupportedCertificate => "unsupported certificate",
         AlertDescription::BadCertificate => "bad certificate",
-        AlertDescription::CertificateRequired => "certificate required",
         AlertDescription::AccessDenied => "access denied",
         AlertDescription::DecryptError => "bad signature",
         AlertDescription::HandshakeFailure => "handshake failure",
