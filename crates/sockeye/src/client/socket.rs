@@ -309,6 +309,9 @@ impl Socket {
             if self.shared.has_room() {
                 return;
             }
+            // The driver looks after this, and so does not miss it.
+            self.shared.room_wanted.store(true, Ordering::Release);
+            self.shared.wake();
             room.await;
         }
     }

@@ -316,7 +316,6 @@ impl Driver {
     /// Publishes the state of the send buffer and tells those who wait for it.
     fn publish(&mut self) {
         let shared = &self.shared;
-        let had_room = shared.has_room();
         shared
             .queued
             .store(self.core.send_queue_bytes(), Ordering::Relaxed);
@@ -326,7 +325,8 @@ impl Driver {
         shared
             .waiting_acks
             .store(self.core.pending_acks(), Ordering::Relaxed);
-        if !had_room && shared.has_room() {
+        if shared.room_wanted.load(Ordering::Acquire) && shared.has_room() {
+            shared.room_wanted.store(false, Ordering::Release);
             shared.room.notify_waiters();
         }
         self.publish_written();
