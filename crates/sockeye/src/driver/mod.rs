@@ -107,10 +107,12 @@ pub(crate) fn spawn(
     target: Target,
 ) {
     let span = tracing::debug_span!("sockeye", host = %config.host, path = %config.path);
-    // Handles keep to the limits; the core has room to spare for CONNECT packets and the like.
+    // Handles keep to the limits; the core has room to spare for CONNECT packets, namespaces that are being left, and
+    // the like.
     let mut config = config;
     config.limits.send = config.limits.send.saturating_add(1 << 20);
     config.limits.packets = config.limits.packets.saturating_add(1 << 10);
+    config.limits.namespaces = config.limits.namespaces.saturating_add(1 << 8);
     let memory = Memory::growable(&config.limits);
     let outlet = Arc::new(Outlet::new());
     let _guard = runtime.enter();

@@ -155,6 +155,7 @@ impl Driver {
     pub(super) fn disconnect(&mut self, index: usize) {
         if let Some(slot) = self.slots.get(index) {
             slot.auth_call = None;
+            slot.auth_failures = 0;
             slot.keep_trying = false;
             slot.shared.connects.resolve(&Err(ConnectError::closed()));
             let nsp = slot.nsp;
