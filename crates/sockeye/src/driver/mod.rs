@@ -108,10 +108,12 @@ pub(crate) fn spawn(
     target: Target,
 ) {
     let span = tracing::debug_span!("sockeye", host = %config.host, path = %config.path);
-    // Handles keep to the limits; the core has room to spare for CONNECT packets and the like.
+    // Handles keep to the limits; the core has room to spare for CONNECT packets, namespaces that are being left, and
+    // the like.
     let mut config = config;
     config.limits.send = config.limits.send.saturating_add(1 << 20);
     config.limits.packets = config.limits.packets.saturating_add(1 << 10);
+    config.limits.namespaces = config.limits.namespaces.saturating_add(1 << 8);
     let memory = Memory::growable(&config.limits);
     let outlet = Arc::new(Outlet::new());
     let _guard = runtime.enter();
@@ -349,7 +351,6 @@ impl Driver {
     /// Publishes the state of the send buffer and tells those who wait for it.
     fn publish(&mut self) {
         let shared = &self.shared;
-        let had_room = shared.has_room();
         shared
             .queued
             .store(self.core.send_queue_bytes(), Ordering::Relaxed);
@@ -359,7 +360,8 @@ impl Driver {
         shared
             .waiting_acks
             .store(self.core.pending_acks(), Ordering::Relaxed);
-        if !had_room && shared.has_room() {
+        if shared.room_wanted.load(Ordering::Acquire) && shared.has_room() {
+            shared.room_wanted.store(false, Ordering::Release);
             shared.room.notify_waiters();
         }
         self.publish_written();
