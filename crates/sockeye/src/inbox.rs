@@ -124,8 +124,10 @@ pub(crate) struct Shared {
     pub(crate) queued_packets: AtomicUsize,
     /// Acknowledgements the core waits for.
     pub(crate) waiting_acks: AtomicUsize,
-    /// Told when there is room for packets again.
+    /// Told when there is room for packets again, …
     pub(crate) room: Notify,
+    /// … if somebody waits for it.
+    pub(crate) room_wanted: AtomicBool,
     /// Up to which accepted packet everything has been written or dropped.
     pub(crate) written: Milestone,
     pub(crate) limits: Limits,
@@ -227,6 +229,7 @@ impl Shared {
             queued_packets: AtomicUsize::new(0),
             waiting_acks: AtomicUsize::new(0),
             room: Notify::new(),
+            room_wanted: AtomicBool::new(false),
             written: Milestone::default(),
             limits,
             base64,

@@ -34,6 +34,14 @@
 //! }
 //! ```
 //!
+//! # The network
+//! `https` and `wss` by rustls, with the system's trusted CAs or your own ([`net::Tls`]); HTTP, HTTPS and SOCKS 5
+//! proxies, from the environment or given; any other byte stream by a [`net::Connector`]. Cargo features:
+//! - `rustls` (default): TLS by rustls with ring and the system's CAs. Its parts: `rustls-ring` or `rustls-aws-lc-rs`
+//!   or `rustls-no-provider` for the cryptography, `platform-verifier` or `webpki-roots` for trust.
+//! - `native-tls`: the system's TLS library, where it is asked for.
+//! - `proxy` (default): `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` are obeyed.
+//!
 //! # Connecting
 //! [`connect`](ClientBuilder::connect) waits until the namespace is joined. When the first attempt fails, as with a
 //! server that is not running, that is its error. Two ways wait for the server instead:
@@ -80,7 +88,7 @@ mod dispatch;
 mod driver;
 mod inbox;
 mod namespace;
-mod net;
+pub mod net;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod waiters;

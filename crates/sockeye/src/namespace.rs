@@ -120,6 +120,17 @@ impl Namespaces {
         (!nsp.gone.load(Ordering::Acquire)).then_some(nsp)
     }
 
+    /// Whether so many have a handle. (Those whose last one is gone wait for the driver to forget them.)
+    pub(crate) fn is_full(&self, most: usize) -> bool {
+        self.list.len() - self.free.len() >= most
+            && self
+                .list
+                .iter()
+                .filter(|nsp| nsp.handles.load(Ordering::Acquire) > 0)
+                .count()
+                >= most
+    }
+
     /// Adds a namespace; the number of one that has been left for good is taken again.
     pub(crate) fn add(
         &mut self,

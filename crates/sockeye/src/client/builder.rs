@@ -18,6 +18,7 @@ use crate::client::url::Address;
 use crate::dispatch::handler::{Handler, Params, Returns, event_fn};
 use crate::driver::{self, Target};
 use crate::inbox::Shared;
+use crate::net::options::NetworkOptions;
 use crate::{Socket, Transport};
 
 /// Makes clients.
@@ -53,6 +54,7 @@ pub struct ClientBuilder {
     query_with: Option<PairsFn>,
     headers_with: Option<PairsFn>,
     setup: Vec<Setup>,
+    pub(crate) network: NetworkOptions,
 }
 
 impl fmt::Debug for ClientBuilder {
@@ -89,6 +91,7 @@ impl ClientBuilder {
             query_with: None,
             headers_with: None,
             setup: Vec::new(),
+            network: NetworkOptions::default(),
         }
     }
 
@@ -466,11 +469,13 @@ impl ClientBuilder {
             [Transport::WebSocket, ..] => Transports::WEBSOCKET_FIRST,
         };
         let mut config = self.config;
-        config.host = address.authority().into();
+        config.host = self.network.authority(&address)?.into();
+        let network = Arc::new(self.network.build(&address)?);
         config.path = path.into();
         config.query =
             encode_query(address.query.iter().chain(&self.query).map(|(k, v)| (k, v))).into();
-        config.headers = encode_headers(self.headers.iter().map(|(k, v)| (k, v)))?.into();
+        let headers = encode_headers(self.headers.iter().map(|(k, v)| (k, v)))?;
+        config.headers = network.complete(headers).into();
         config.transports = transports;
         config.timestamp = match self.timestamp_requests {
             None => Timestamp::Polling,
@@ -496,7 +501,7 @@ impl ClientBuilder {
             return Err(error);
         }
         let target = Target {
-            address,
+            network,
             query: self.query_with,
             headers: self.headers_with,
         };

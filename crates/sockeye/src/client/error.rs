@@ -7,6 +7,7 @@ use sockeye_core::packet::ArgsError;
 use sockeye_core::{Cause, DisconnectReason, UnsentCause};
 
 use crate::Transport;
+use crate::net::DialErrorKind;
 
 /// Any error of user code that computes `auth`, query or headers.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -35,6 +36,7 @@ pub struct ConnectError {
     pub(crate) data: Option<Value>,
     pub(crate) active: bool,
     pub(crate) cause: Option<Cause>,
+    pub(crate) dial: Option<DialErrorKind>,
 }
 
 impl ConnectError {
@@ -45,6 +47,7 @@ impl ConnectError {
             data: None,
             active: false,
             cause: None,
+            dial: None,
         }
     }
 
@@ -82,6 +85,11 @@ impl ConnectError {
     /// What exactly went wrong on the way to the server, if it did.
     pub const fn cause(&self) -> Option<Cause> {
         self.cause
+    }
+
+    /// Why there was no byte stream, if it failed at that: the name, the network, a proxy, TLS, a certificate.
+    pub const fn dial(&self) -> Option<DialErrorKind> {
+        self.dial
     }
 }
 

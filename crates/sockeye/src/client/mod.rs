@@ -8,6 +8,7 @@ pub(crate) mod error;
 pub(crate) mod listen;
 pub(crate) mod manager;
 pub(crate) mod namespace;
+mod network;
 pub(crate) mod options;
 pub(crate) mod responder;
 pub(crate) mod socket;

@@ -151,7 +151,8 @@ impl NamespaceBuilder {
     /// next emit on.
     ///
     /// # Errors
-    /// A bad name or `auth`; `retries` other than those of the namespace that exists.
+    /// A bad name or `auth`; `retries` other than those of the namespace that exists; more namespaces than
+    /// [`Limits::namespaces`](crate::Limits::namespaces).
     pub fn open(self) -> Result<Socket, ConnectError> {
         if let Some(error) = self.error {
             return Err(error);

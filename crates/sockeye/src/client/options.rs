@@ -146,21 +146,8 @@ pub(crate) fn encode_headers<K: AsRef<str>, V: AsRef<str>>(
                 "bad value of header {name}: no line breaks or control characters"
             )));
         }
-        const OURS: [&str; 9] = [
-            "host",
-            "connection",
-            "upgrade",
-            "content-length",
-            "transfer-encoding",
-            "sec-websocket-key",
-            "sec-websocket-version",
-            "sec-websocket-extensions",
-            "sec-websocket-protocol",
-        ];
-        if OURS.iter().any(|ours| name.eq_ignore_ascii_case(ours)) {
-            return Err(ConnectError::config(format!(
-                "the header {name} is set by the client itself"
-            )));
+        if let Some(objection) = crate::net::headers::objection(name) {
+            return Err(ConnectError::config(objection));
         }
         out.push_str(&format!("{name}: {}\r\n", value.trim()));
     }

@@ -99,7 +99,7 @@ impl Socket {
     /// A handle of the namespace of this name, which is made if there is none.
     ///
     /// # Errors
-    /// There is one, with other options that cannot be changed.
+    /// There is one, with other options that cannot be changed; there are too many.
     pub(crate) fn new(
         shared: Arc<Shared>,
         name: &str,
@@ -113,6 +113,13 @@ impl Socket {
                 nsp
             }
             None => {
+                // Refused here, and not where its packets would have been accepted already.
+                let most = usize::from(shared.limits.namespaces);
+                if nsps.is_full(most) {
+                    return Err(ConnectError::config(format!(
+                        "too many namespaces on one connection: {most} at most, raise `Limits::namespaces`"
+                    )));
+                }
                 let mut options = nsp_options();
                 options.ack_timeout = wanted.ack_timeout;
                 options.retries = wanted.retries;
@@ -323,6 +330,9 @@ impl Socket {
             if self.shared.has_room() {
                 return;
             }
+            // The driver looks after this, and so does not miss it.
+            self.shared.room_wanted.store(true, Ordering::Release);
+            self.shared.wake();
             room.await;
         }
     }

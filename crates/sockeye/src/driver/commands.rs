@@ -144,7 +144,10 @@ impl Driver {
             Command::Reconnect => self.core.reconnect(self.now),
             Command::Auth { nsp, call, auth } => self.auth_called(nsp, call, auth),
             Command::Query(query) => self.core.set_query(query.into()),
-            Command::Headers(headers) => self.core.set_headers(headers.into()),
+            Command::Headers(headers) => {
+                let headers = self.target.network.complete(headers);
+                self.core.set_headers(headers.into());
+            }
             Command::Reconnection(policy) => *self.core.reconnection_mut() = policy,
             Command::ReportOutgoing(on) => self.core.report_outgoing(on),
             Command::Clear { nsp } => {

@@ -12,6 +12,8 @@ use crate::client::error::{ConnectError, ConnectErrorKind, Disconnected, Notice}
 use crate::dispatch::{Answer, Batch};
 use crate::inbox::Shared;
 use crate::namespace::Status;
+use crate::net::DialErrorKind;
+use crate::net::failure::LinkFailures;
 
 /// What an event needs from the driver, beside the core that it borrows.
 pub(super) struct EventContext<'d> {
@@ -21,6 +23,7 @@ pub(super) struct EventContext<'d> {
     pub(super) batch: &'d mut Batch,
     /// Whether the connection that was lost last is tried again.
     pub(super) retrying: &'d mut bool,
+    pub(super) failures: LinkFailures<'d>,
 }
 
 /// What is to be done with the core after an event.
@@ -108,7 +111,8 @@ impl EventContext<'_> {
             }
             Event::UpgradeFailed(details) => {
                 tracing::debug!(%details, "no upgrade to websocket");
-                self.tell(Notice::UpgradeFailed(details.to_string()));
+                let told = self.failures.tell(details);
+                self.tell(Notice::UpgradeFailed(told.message));
             }
             Event::Auth(nsp) => return Some(FollowUp::Auth(nsp)),
             Event::Connected { nsp, .. } => return Some(FollowUp::Joined(nsp)),
@@ -182,8 +186,12 @@ impl EventContext<'_> {
         tracing::debug!(%reason, %details, opened, retry, "the connection has ended");
         self.shared.set_transport(None);
         *self.retrying = retry;
-        let mut error = ConnectError::new(ConnectErrorKind::Transport, details.to_string());
+        let told = self.failures.tell(details);
+        let definitive =
+            is_definitive(details.cause) || told.kind.is_some_and(DialErrorKind::is_definitive);
+        let mut error = ConnectError::new(ConnectErrorKind::Transport, told.message);
         error.cause = Some(details.cause);
+        error.dial = told.kind;
         error.active = retry;
         // `reconnect` ends a connection that is being made as well: that is no failed attempt.
         let failed = reason != DisconnectReason::ForcedClose;
@@ -201,7 +209,7 @@ impl EventContext<'_> {
                 given_up.push(slot.nsp);
             }
             // Calls of `connect` wait for the server only if that was asked for, and where waiting is of use.
-            let told = !self.shared.wait_for_server || is_definitive(details.cause);
+            let told = !self.shared.wait_for_server || definitive;
             goes_on |= error.active;
             if !error.active {
                 slot.keep_trying = false;

@@ -27,11 +27,11 @@ use tokio::time::Sleep;
 use crate::client::ack::AckError;
 use crate::client::error::{Disconnected, Notice};
 use crate::client::options::PairsFn;
-use crate::client::url::Address;
 use crate::dispatch::{self, Outlet};
 use crate::inbox::{Inbox, Shared, lock};
 use crate::namespace::Status;
-use crate::net::{self, Io};
+use crate::net::failure::{LastFailure, LinkFailures};
+use crate::net::{self, Io, Network};
 use events::{EventContext, FollowUp};
 use pending_acks::PendingAcks;
 use slots::Slots;
@@ -39,7 +39,7 @@ use written::{Closing, Flushes};
 
 /// Where the driver connects to.
 pub(crate) struct Target {
-    pub(crate) address: Address,
+    pub(crate) network: Arc<Network>,
     pub(crate) query: Option<PairsFn>,
     pub(crate) headers: Option<PairsFn>,
 }
@@ -82,6 +82,7 @@ struct Driver {
     /// The core has been given something since it was drained.
     needs_drain: bool,
     dialing: bool,
+    failure: LastFailure,
     /// The last handle is gone.
     ending: bool,
     /// It has come to its end, and said so.
@@ -96,10 +97,12 @@ pub(crate) fn spawn(
     target: Target,
 ) {
     let span = tracing::debug_span!("sockeye", host = %config.host, path = %config.path);
-    // Handles keep to the limits; the core has room to spare for CONNECT packets and the like.
+    // Handles keep to the limits; the core has room to spare for CONNECT packets, namespaces that are being left, and
+    // the like.
     let mut config = config;
     config.limits.send = config.limits.send.saturating_add(1 << 20);
     config.limits.packets = config.limits.packets.saturating_add(1 << 10);
+    config.limits.namespaces = config.limits.namespaces.saturating_add(1 << 8);
     let memory = Memory::growable(&config.limits);
     use tracing::Instrument as _;
     let (tasks, in_span) = (runtime.clone(), span.clone());
@@ -136,6 +139,7 @@ pub(crate) fn spawn(
         now: Instant::ZERO,
         needs_drain: true,
         dialing: false,
+        failure: LastFailure::default(),
         ending: false,
         ended: false,
     };
@@ -156,12 +160,21 @@ impl Driver {
             match self.core.poll_output() {
                 Output::Open(link) => {
                     let fresh = self.core.transport().is_none();
-                    tracing::debug!(?link, host = %self.target.address.host, port = self.target.address.port, "connecting");
+                    if fresh {
+                        self.failure.clear();
+                    }
+                    tracing::debug!(?link, target = %self.target.network.target, "connecting");
                     self.links[link.index()] = Io::Dialing(net::dial(&self.target, fresh));
                     self.dialing = true;
                 }
                 Output::Transmit(link) => self.write(cx, link),
-                Output::Close(link) => self.links[link.index()] = Io::Closed,
+                Output::Close(link) => {
+                    let io = &mut self.links[link.index()];
+                    if io.is_dialing() {
+                        self.failure.set(self.target.network.unfinished());
+                    }
+                    io.close(cx);
+                }
                 Output::Event(event) => {
                     let mut context = EventContext {
                         shared: &self.shared,
@@ -169,6 +182,11 @@ impl Driver {
                         acks: &mut self.acks,
                         batch: &mut self.batch,
                         retrying: &mut self.retrying,
+                        failures: LinkFailures {
+                            last: &mut self.failure,
+                            links: &self.links,
+                            network: &self.target.network,
+                        },
                     };
                     if let Some(follow_up) = context.event(event) {
                         self.follow_up(follow_up);
@@ -207,8 +225,11 @@ impl Driver {
         let io = &mut self.links[link.index()];
         match io.poll_write(cx, self.core.transmit(link)) {
             Poll::Ready(Ok(n)) if n > 0 => self.core.transmitted(link, n),
-            Poll::Ready(Ok(_)) => self.broken(link, "the connection takes no more bytes"),
-            Poll::Ready(Err(error)) => self.broken(link, &error.to_string()),
+            Poll::Ready(Ok(_)) => {
+                let error = std::io::Error::other("the connection takes no more bytes");
+                self.broken(link, &error);
+            }
+            Poll::Ready(Err(error)) => self.broken(link, &error),
             Poll::Pending => {
                 self.blocked[link.index()] = true;
                 self.core.transmitted(link, 0);
@@ -216,10 +237,22 @@ impl Driver {
         }
     }
 
-    fn broken(&mut self, link: Link, words: &str) {
+    fn broken(&mut self, link: Link, error: &std::io::Error) {
         self.links[link.index()] = Io::Closed;
-        self.core.handle_closed(self.now, link, Some(words));
+        let error = self.target.network.explain(error);
+        self.core
+            .handle_closed(self.now, link, Some(error.message()));
+        self.failure.set(error);
         self.needs_drain = true;
+    }
+
+    /// Moves on what encrypted streams hold back.
+    fn flush(&mut self, cx: &mut Context<'_>) {
+        for link in Link::ALL {
+            if let Poll::Ready(Err(error)) = self.links[link.index()].poll_flush(cx) {
+                self.broken(link, &error);
+            }
+        }
     }
 
     /// Goes on connecting; whether a link has come to something.
@@ -246,9 +279,11 @@ impl Driver {
                     self.links[link.index()] = Io::Open(dialed.stream);
                     self.core.handle_opened(self.now, link);
                 }
-                Err(words) => {
+                Err(error) => {
                     self.links[link.index()] = Io::Closed;
-                    self.core.handle_open_failed(self.now, link, &words);
+                    self.core
+                        .handle_open_failed(self.now, link, error.message());
+                    self.failure.set(error);
                 }
             }
         }
@@ -273,7 +308,7 @@ impl Driver {
                 Poll::Pending => continue,
                 Poll::Ready(Ok(0)) => {
                     self.tick();
-                    self.links[link.index()] = Io::Closed;
+                    self.links[link.index()].close(cx);
                     self.core.handle_closed(self.now, link, None);
                 }
                 Poll::Ready(Ok(n)) => {
@@ -282,7 +317,7 @@ impl Driver {
                 }
                 Poll::Ready(Err(error)) => {
                     self.tick();
-                    self.broken(link, &error.to_string());
+                    self.broken(link, &error);
                 }
             }
             self.needs_drain = true;
@@ -313,7 +348,6 @@ impl Driver {
     /// Publishes the state of the send buffer and tells those who wait for it.
     fn publish(&mut self) {
         let shared = &self.shared;
-        let had_room = shared.has_room();
         shared
             .queued
             .store(self.core.send_queue_bytes(), Ordering::Relaxed);
@@ -323,7 +357,8 @@ impl Driver {
         shared
             .waiting_acks
             .store(self.core.pending_acks(), Ordering::Relaxed);
-        if !had_room && shared.has_room() {
+        if shared.room_wanted.load(Ordering::Acquire) && shared.has_room() {
+            shared.room_wanted.store(false, Ordering::Release);
             shared.room.notify_waiters();
         }
         self.publish_written();
@@ -421,6 +456,7 @@ impl Future for Driver {
         }
         // The clock is read when a poll begins and after every read; nothing in between takes time.
         this.tick();
+        this.flush(cx);
         for link in Link::ALL {
             if std::mem::take(&mut this.blocked[link.index()]) {
                 this.core.handle_writable(this.now, link);

@@ -97,7 +97,8 @@ fn delay(policy: &Reconnection, failures: u32) -> Duration {
         .min(policy.delay_max);
     let jitter = f64::from(policy.jitter_permille.min(1000)) / 1000.0;
     let random = f64::from(getrandom::u32().unwrap_or(u32::MAX / 2)) / f64::from(u32::MAX);
-    base.mul_f64(1.0 + jitter * (2.0 * random - 1.0))
+    Duration::try_from_secs_f64(base.as_secs_f64() * (1.0 + jitter * (2.0 * random - 1.0)))
+        .unwrap_or(policy.delay_max)
         .min(policy.delay_max)
 }
 
@@ -155,6 +156,7 @@ impl Driver {
     pub(super) fn disconnect(&mut self, index: usize) {
         if let Some(slot) = self.slots.get(index) {
             slot.auth_call = None;
+            slot.auth_failures = 0;
             slot.keep_trying = false;
             slot.shared.connects.resolve(&Err(ConnectError::closed()));
             let nsp = slot.nsp;
@@ -339,5 +341,11 @@ mod tests {
                 assert!((least..=most).contains(&delay), "{failures}: {delay}");
             }
         }
+        let endless = Reconnection {
+            delay: Duration::MAX,
+            delay_max: Duration::MAX,
+            ..policy
+        };
+        assert!(delay(&endless, u32::MAX) > Duration::from_secs(u64::MAX / 4));
     }
 }

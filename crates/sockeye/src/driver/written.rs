@@ -1,6 +1,7 @@
 //! Waiting until packets are written: `flush`, and the clean end of a namespace.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use sockeye_core::Client;
 use tokio::sync::oneshot;
@@ -8,6 +9,7 @@ use tokio::task::AbortHandle;
 
 use super::Driver;
 use crate::client::close::CloseError;
+use crate::inbox::Command;
 
 /// A place in the order of the packets that the core has accepted.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +37,8 @@ pub(super) struct Flushes {
 pub(super) struct Closing {
     number: u64,
     index: usize,
+    /// The namespace was joined, or just being left, when its close was asked for.
+    was_joined: bool,
     stage: Stage,
     /// Taken when it is told.
     done: Option<oneshot::Sender<Result<(), CloseError>>>,
@@ -79,17 +83,19 @@ impl Driver {
     pub(super) fn close(&mut self, index: usize, done: oneshot::Sender<Result<(), CloseError>>) {
         self.closings_begun += 1;
         let number = self.closings_begun;
-        let shared = std::sync::Arc::downgrade(&self.shared);
+        let shared = Arc::downgrade(&self.shared);
         let limit = self.shared.close_timeout;
         let timer = tokio::spawn(async move {
             tokio::time::sleep(limit).await;
             if let Some(shared) = shared.upgrade() {
-                shared.command(crate::inbox::Command::CloseTimeout(number));
+                shared.command(Command::CloseTimeout(number));
             }
         });
+        let was_joined = self.slots.get(index).is_some_and(|slot| slot.joined);
         self.closings.push(Closing {
             number,
             index,
+            was_joined,
             stage: Stage::Flushing(mark(&self.core)),
             done: Some(done),
             timer: timer.abort_handle(),
@@ -98,15 +104,19 @@ impl Driver {
 
     /// Goes on with namespaces that are being left.
     pub(super) fn advance_closings(&mut self) {
+        // Namespaces that are left in this very round are looked at in the next one.
+        let others = self.any_active();
         let mut closings = std::mem::take(&mut self.closings);
         closings.retain_mut(|closing| match closing.stage {
             Stage::Flushing(mark) => {
                 let written = is_written(&self.core, mark);
-                let waits = self
+                // What is kept for a namespace that is not to be joined will not be written: there is no waiting for it.
+                let active = self
                     .slots
                     .get(closing.index)
                     .is_some_and(|slot| slot.shared.is_active());
-                if waits && !written {
+                let on_its_way = active || closing.was_joined || !others && !self.core.is_down();
+                if on_its_way && !written {
                     return true;
                 }
                 let unsent = if written {
@@ -120,9 +130,8 @@ impl Driver {
                 true
             }
             Stage::Leaving(mark, unsent) => {
-                let over = unsent > 0
-                    || self.core.is_down()
-                    || is_written(&self.core, mark) && self.any_active();
+                let over =
+                    unsent > 0 || self.core.is_down() || others && is_written(&self.core, mark);
                 if over {
                     self.tell_closed(closing, unsent);
                 }

@@ -10,7 +10,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
-use super::session::{Message, Session};
+use super::session::{EnginePacket, Session};
 use super::{Inner, lock};
 
 /// What a WebSocket carries.
@@ -124,8 +124,8 @@ async fn connection(server: Weak<Inner>, mut stream: DuplexStream) -> Option<()>
                 let body = String::from_utf8(body).ok()?;
                 for packet in body.split('\u{1e}') {
                     let message = match packet.strip_prefix('b') {
-                        Some(base64) => Message::Binary(BASE64.decode(base64).ok()?),
-                        None => Message::Text(packet.to_owned()),
+                        Some(base64) => EnginePacket::Binary(BASE64.decode(base64).ok()?),
+                        None => EnginePacket::Text(packet.to_owned()),
                     };
                     session.receive(message);
                 }
@@ -137,12 +137,12 @@ async fn connection(server: Weak<Inner>, mut stream: DuplexStream) -> Option<()>
 }
 
 /// Packets as the body of an answer to a GET.
-fn payload(messages: &[Message]) -> String {
+fn payload(messages: &[EnginePacket]) -> String {
     let packets: Vec<_> = messages
         .iter()
         .map(|message| match message {
-            Message::Text(text) => text.clone(),
-            Message::Binary(bytes) => format!("b{}", BASE64.encode(bytes)),
+            EnginePacket::Text(text) => text.clone(),
+            EnginePacket::Binary(bytes) => format!("b{}", BASE64.encode(bytes)),
         })
         .collect();
     packets.join("\u{1e}")
@@ -156,15 +156,15 @@ async fn socket(session: &Arc<Session>, mut stream: WebSocketStream<DuplexStream
                 // An ended session breaks the connection without a word.
                 for message in messages? {
                     let frame = match message {
-                        Message::Text(text) => Frame::text(text),
-                        Message::Binary(bytes) => Frame::binary(bytes),
+                        EnginePacket::Text(text) => Frame::text(text),
+                        EnginePacket::Binary(bytes) => Frame::binary(bytes),
                     };
                     stream.send(frame).await.ok()?;
                 }
             }
             frame = stream.next() => match frame {
-                Some(Ok(Frame::Text(text))) => session.receive(Message::Text(text.to_string())),
-                Some(Ok(Frame::Binary(bytes))) => session.receive(Message::Binary(bytes.to_vec())),
+                Some(Ok(Frame::Text(text))) => session.receive(EnginePacket::Text(text.to_string())),
+                Some(Ok(Frame::Binary(bytes))) => session.receive(EnginePacket::Binary(bytes.to_vec())),
                 Some(Ok(Frame::Close(_))) => {
                     session.end();
                     // The library answers the goodbye as it is read on.

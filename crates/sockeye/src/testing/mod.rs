@@ -62,7 +62,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use crate::inbox::lock;
-pub use peer::{Event, Peer};
+pub use peer::{Peer, Received};
 use session::Session;
 
 /// Bytes under way in each direction of a connection.
@@ -78,7 +78,7 @@ static NEXT: AtomicU64 = AtomicU64::new(1);
 /// The names of servers end with this: by RFC 6761 no real one does.
 const DOMAIN: &str = ".sockeye.test";
 
-type Handler = Arc<dyn Fn(&Event) + Send + Sync>;
+type Handler = Arc<dyn Fn(&Received) + Send + Sync>;
 
 /// What a client is told that wants to join a namespace and may not.
 #[derive(Clone)]
@@ -87,7 +87,7 @@ struct Refusal {
     data: Option<Value>,
 }
 
-struct State {
+struct ServerState {
     /// Whether it answers at all.
     up: bool,
     /// Whether it stands still.
@@ -105,7 +105,7 @@ struct State {
 struct Inner {
     host: String,
     runtime: Handle,
-    state: Mutex<State>,
+    state: Mutex<ServerState>,
     changed: Notify,
 }
 
@@ -132,7 +132,7 @@ impl Server {
         let inner = Arc::new(Inner {
             host: host.clone(),
             runtime: Handle::current(),
-            state: Mutex::new(State {
+            state: Mutex::new(ServerState {
                 up: true,
                 stalled: false,
                 ping_interval: Duration::from_secs(25),
@@ -157,7 +157,7 @@ impl Server {
 
     /// Handles an event of every client and namespace, in place of an earlier handler of it. Events without a handler
     /// wait for [`Peer::next`].
-    pub fn on(&self, event: &str, handler: impl Fn(&Event) + Send + Sync + 'static) {
+    pub fn on(&self, event: &str, handler: impl Fn(&Received) + Send + Sync + 'static) {
         lock(&self.inner.state)
             .handlers
             .insert(event.to_owned(), Arc::new(handler));

@@ -12,15 +12,15 @@ use super::PATIENCE;
 use super::session::Session;
 use crate::client::args::Args;
 
-/// Who it is, and the way to it.
-pub(super) struct Link {
+/// A client's being in a namespace: who it is, and the way to it.
+pub(super) struct Membership {
     pub(super) session: Weak<Session>,
     pub(super) namespace: String,
     pub(super) id: String,
     pub(super) auth: Value,
 }
 
-impl Link {
+impl Membership {
     fn emit<A: EmitArgs>(&self, event: Option<&str>, id: Option<u64>, args: &A) {
         if let Some(session) = self.session.upgrade() {
             session.send(&self.namespace, event, id, args);
@@ -39,30 +39,33 @@ async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
 /// One client in one namespace, as the server sees it: what [`Server::peer`](super::Server::peer) gives. What is sent to
 /// one that is gone goes nowhere, as on a network.
 pub struct Peer {
-    link: Arc<Link>,
-    events: mpsc::UnboundedReceiver<Event>,
+    membership: Arc<Membership>,
+    events: mpsc::UnboundedReceiver<Received>,
 }
 
 impl Peer {
-    pub(super) const fn new(link: Arc<Link>, events: mpsc::UnboundedReceiver<Event>) -> Self {
-        Self { link, events }
+    pub(super) const fn new(
+        membership: Arc<Membership>,
+        events: mpsc::UnboundedReceiver<Received>,
+    ) -> Self {
+        Self { membership, events }
     }
 
     /// The id that the client was given: its [`Socket::id`](crate::Socket::id).
     pub fn id(&self) -> &str {
-        &self.link.id
+        &self.membership.id
     }
 
     /// The `auth` payload of the client; null if it gave none.
     pub fn auth(&self) -> &Value {
-        &self.link.auth
+        &self.membership.auth
     }
 
     /// The client's next event that has no handler ([`Server::on`](super::Server::on)).
     ///
     /// # Panics
     /// The client leaves, or none comes within 60 s.
-    pub async fn next(&mut self) -> Event {
+    pub async fn next(&mut self) -> Received {
         match within("an event of the client", self.events.recv()).await {
             Some(event) => event,
             None => panic!("the client has left before its next event"),
@@ -85,7 +88,7 @@ impl Peer {
     /// # Panics
     /// The arguments cannot be encoded.
     pub fn emit<A: EmitArgs>(&self, event: &str, args: A) {
-        self.link.emit(Some(event), None, &args);
+        self.membership.emit(Some(event), None, &args);
     }
 
     /// Sends an event and waits for the client's answer.
@@ -97,8 +100,8 @@ impl Peer {
         event: &str,
         args: A,
     ) -> Answer {
-        let session = self.link.session.upgrade();
-        let answer = session.map(|session| session.ask(&self.link.namespace, event, &args));
+        let session = self.membership.session.upgrade();
+        let answer = session.map(|session| session.ask(&self.membership.namespace, event, &args));
         let answer = match answer {
             Some(answer) => within("the client's answer", answer).await.ok(),
             None => None,
@@ -114,14 +117,14 @@ impl Peer {
 
     /// Throws the client out of the namespace (`io server disconnect`).
     pub fn disconnect(&self) {
-        if let Some(session) = self.link.session.upgrade() {
-            session.leave(&self.link.namespace);
+        if let Some(session) = self.membership.session.upgrade() {
+            session.leave(&self.membership.namespace);
         }
     }
 
     /// Breaks the client's connection without a word.
     pub fn cut(&self) {
-        if let Some(session) = self.link.session.upgrade() {
+        if let Some(session) = self.membership.session.upgrade() {
             session.end();
         }
     }
@@ -130,24 +133,29 @@ impl Peer {
 impl fmt::Debug for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Peer")
-            .field("namespace", &self.link.namespace)
-            .field("id", &self.link.id)
+            .field("namespace", &self.membership.namespace)
+            .field("id", &self.membership.id)
             .finish_non_exhaustive()
     }
 }
 
 /// An event of a client.
-pub struct Event {
-    link: Arc<Link>,
+pub struct Received {
+    membership: Arc<Membership>,
     name: String,
     args: Args,
     ack: Option<u64>,
 }
 
-impl Event {
-    pub(super) fn new(link: Arc<Link>, name: &str, args: Args, ack: Option<u64>) -> Self {
+impl Received {
+    pub(super) fn new(
+        membership: Arc<Membership>,
+        name: &str,
+        args: Args,
+        ack: Option<u64>,
+    ) -> Self {
         Self {
-            link,
+            membership,
             name: name.to_owned(),
             args,
             ack,
@@ -183,7 +191,7 @@ impl Event {
     /// The arguments cannot be encoded.
     pub fn ack<A: EmitArgs>(&self, args: A) {
         if let Some(id) = self.ack {
-            self.link.emit(None, Some(id), &args);
+            self.membership.emit(None, Some(id), &args);
         }
     }
 
@@ -192,13 +200,13 @@ impl Event {
     /// # Panics
     /// The arguments cannot be encoded.
     pub fn emit<A: EmitArgs>(&self, event: &str, args: A) {
-        self.link.emit(Some(event), None, &args);
+        self.membership.emit(Some(event), None, &args);
     }
 }
 
-impl fmt::Debug for Event {
+impl fmt::Debug for Received {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Event")
+        f.debug_struct("Received")
             .field("name", &self.name)
             .field("args", &self.args)
             .field("wants_ack", &self.wants_ack())

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sockeye_core::packet::{Args as ArgsRef, Attachments, EmitArgs, Kind, Packet};
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use super::peer::{Event, Link, Peer};
+use super::peer::{Membership, Peer, Received};
 use super::{Inner, lock};
 use crate::client::args::Args;
 use crate::inbox::encode;
@@ -16,7 +16,7 @@ use crate::inbox::encode;
 const ATTACHMENTS: u16 = 1000;
 
 /// One Engine.IO packet: with its type if it is text, a bare attachment if it is not.
-pub(super) enum Message {
+pub(super) enum EnginePacket {
     Text(String),
     Binary(Vec<u8>),
 }
@@ -30,16 +30,16 @@ struct Partial {
 }
 
 struct Joined {
-    link: Arc<Link>,
-    events: mpsc::UnboundedSender<Event>,
+    membership: Arc<Membership>,
+    events: mpsc::UnboundedSender<Received>,
     /// Questions of the server by their ids.
     asked: HashMap<u64, oneshot::Sender<Args>>,
     next_id: u64,
 }
 
-struct State {
+struct SessionState {
     /// `None` when the session has ended.
-    out: Option<VecDeque<Message>>,
+    out: Option<VecDeque<EnginePacket>>,
     partial: Option<Partial>,
     joined: HashMap<String, Joined>,
 }
@@ -47,7 +47,7 @@ struct State {
 pub(super) struct Session {
     sid: String,
     server: Weak<Inner>,
-    state: Mutex<State>,
+    state: Mutex<SessionState>,
     /// There is something to write, or nothing any more.
     changed: Notify,
     /// The client has answered a ping.
@@ -72,8 +72,8 @@ impl Session {
         let session = Arc::new(Self {
             sid: sid.clone(),
             server: Arc::downgrade(server),
-            state: Mutex::new(State {
-                out: Some(VecDeque::from([Message::Text(format!("0{open}"))])),
+            state: Mutex::new(SessionState {
+                out: Some(VecDeque::from([EnginePacket::Text(format!("0{open}"))])),
                 partial: None,
                 joined: HashMap::new(),
             }),
@@ -102,7 +102,7 @@ impl Session {
     }
 
     /// Waits for something to write; `None` when the session has ended.
-    pub(super) async fn take(&self) -> Option<Vec<Message>> {
+    pub(super) async fn take(&self) -> Option<Vec<EnginePacket>> {
         loop {
             let mut changed = std::pin::pin!(self.changed.notified());
             changed.as_mut().enable();
@@ -128,7 +128,7 @@ impl Session {
         self.changed.notify_waiters();
     }
 
-    fn put(&self, messages: impl IntoIterator<Item = Message>) {
+    fn put(&self, messages: impl IntoIterator<Item = EnginePacket>) {
         if let Some(out) = &mut lock(&self.state).out {
             out.extend(messages);
         }
@@ -136,7 +136,7 @@ impl Session {
     }
 
     fn say(&self, text: String) {
-        self.put([Message::Text(text)]);
+        self.put([EnginePacket::Text(text)]);
     }
 
     /// Ends the session without a word: its connections break.
@@ -190,8 +190,8 @@ impl Session {
         let attachments = Attachments::from_records(&records, count).unwrap_or(Attachments::EMPTY);
         let attachments = attachments
             .iter()
-            .map(|bytes| Message::Binary(bytes.to_vec()));
-        self.put([Message::Text(text)].into_iter().chain(attachments));
+            .map(|bytes| EnginePacket::Binary(bytes.to_vec()));
+        self.put([EnginePacket::Text(text)].into_iter().chain(attachments));
     }
 
     /// Asks the client; its answer comes by the receiver.
@@ -229,10 +229,10 @@ impl Session {
     // ---- from the client ----
 
     /// One Engine.IO packet of the client.
-    pub(super) fn receive(self: &Arc<Self>, message: Message) {
+    pub(super) fn receive(self: &Arc<Self>, message: EnginePacket) {
         match message {
-            Message::Binary(bytes) => self.attachment(&bytes),
-            Message::Text(text) => match text.as_bytes().first() {
+            EnginePacket::Binary(bytes) => self.attachment(&bytes),
+            EnginePacket::Text(text) => match text.as_bytes().first() {
                 Some(b'1') => self.end(),
                 Some(b'3') => self.pong.notify_one(),
                 Some(b'4') => self.header(&text[1..]),
@@ -331,7 +331,7 @@ impl Session {
         }
         let id = format!("socket-{}", server.number());
         let (events, receiver) = mpsc::unbounded_channel();
-        let link = Arc::new(Link {
+        let membership = Arc::new(Membership {
             session: Arc::downgrade(self),
             namespace: namespace.to_owned(),
             id: id.clone(),
@@ -340,14 +340,14 @@ impl Session {
         lock(&self.state).joined.insert(
             namespace.to_owned(),
             Joined {
-                link: Arc::clone(&link),
+                membership: Arc::clone(&membership),
                 events,
                 asked: HashMap::new(),
                 next_id: 0,
             },
         );
         self.say(format!("40{prefix}{}", json!({ "sid": id })));
-        let peer = Peer::new(link, receiver);
+        let peer = Peer::new(membership, receiver);
         lock(&server.state)
             .joined
             .entry(namespace.to_owned())
@@ -360,16 +360,16 @@ impl Session {
         let Some(server) = self.server.upgrade() else {
             return;
         };
-        let (link, events) = {
+        let (membership, events) = {
             let state = lock(&self.state);
             let Some(joined) = state.joined.get(namespace) else {
                 drop(state);
                 // A packet for a namespace that is not joined: the official server closes the connection.
                 return self.end();
             };
-            (Arc::clone(&joined.link), joined.events.clone())
+            (Arc::clone(&joined.membership), joined.events.clone())
         };
-        let event = Event::new(link, name, args, id);
+        let event = Received::new(membership, name, args, id);
         let handler = lock(&server.state).handlers.get(name).cloned();
         match handler {
             Some(handler) => handler(&event),

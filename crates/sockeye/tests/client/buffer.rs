@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use sockeye::{AckError, Bin, EmitError, Limits};
-use sockeye_testkit::Settings;
+use sockeye::testing::Server;
+use sockeye::{AckError, Bin, Client, EmitError, Limits};
 
-use crate::support::{Host, client, polling, within};
+use crate::support::{Host, Log, client, polling, within};
 
 fn limits(change: impl FnOnce(&mut Limits)) -> Limits {
     let mut limits = Limits::default();
@@ -255,71 +255,54 @@ async fn volatile_packets_are_dropped_unless_they_can_go_at_once() {
     assert_eq!(received[3], "/ [\"again\"]");
 }
 
-#[tokio::test]
-async fn retries_keep_order_and_try_again() {
-    let host = Host::with(Settings {
-        mute_acks: 2,
-        ..Settings::default()
-    });
-    let builder = client(&host)
-        .retries(2)
-        .ack_timeout(Duration::from_millis(20));
-    let socket = within("connect", builder.connect()).await.unwrap();
-    socket.emit("one", ()).unwrap();
-    let two = socket.emit_with_ack::<_, (String, u32)>("two", (2,));
-    assert_eq!(within("ack", two).await.unwrap(), ("two".into(), 2));
-    // The first one was sent three times before it was answered; nothing overtook it.
-    assert_eq!(
-        host.received(4).await,
-        ["/ [\"one\"]", "/ [\"one\"]", "/ [\"one\"]", "/ [\"two\",2]"]
-    );
-    // Each try has a new ack id.
-    let ids: Vec<_> = host.state(|state| {
-        state
-            .texts()
-            .into_iter()
-            .filter(|t| t.starts_with("42"))
-            .collect()
-    });
-    assert_eq!(
-        ids,
-        [
-            "420[\"one\"]",
-            "421[\"one\"]",
-            "422[\"one\"]",
-            "423[\"two\",2]"
-        ]
-    );
+/// A server that leaves the first events without an answer; the names of all it has seen.
+fn forgetful(unanswered: usize) -> (Server, Log) {
+    let (server, log) = (Server::new(), Log::new());
+    for name in ["one", "two", "lost", "kept"] {
+        let seen = log.clone();
+        server.on(name, move |event| {
+            seen.push(event.name());
+            if seen.lines().len() > unanswered {
+                event.ack((event.name(), event.args().len() as u32));
+            }
+        });
+    }
+    (server, log)
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
+async fn retries_keep_order_and_try_again() {
+    let (server, seen) = forgetful(2);
+    let builder = Client::builder(server.url("/"))
+        .retries(2)
+        .ack_timeout(Duration::from_secs(20));
+    let socket = builder.connect().await.unwrap();
+    let begun = tokio::time::Instant::now();
+    socket.emit("one", ()).unwrap();
+    let two = socket.emit_with_ack::<_, (String, u32)>("two", (2,));
+    assert_eq!(two.await.unwrap(), ("two".into(), 1));
+    // The first one was sent three times before it was answered; nothing overtook it.
+    assert_eq!(seen.lines(), ["one", "one", "one", "two"]);
+    assert_eq!(begun.elapsed().as_secs(), 40);
+}
+
+#[tokio::test(start_paused = true)]
 async fn retries_used_up_and_over_a_reconnection() {
-    let host = Host::with(Settings {
-        mute_acks: 3,
-        ..Settings::default()
-    });
-    let builder = client(&host)
+    let (server, seen) = forgetful(3);
+    let builder = Client::builder(server.url("/"))
         .retries(1)
-        .ack_timeout(Duration::from_millis(10));
-    let socket = within("connect", builder.connect()).await.unwrap();
+        .ack_timeout(Duration::from_secs(10));
+    let socket = builder.connect().await.unwrap();
     let lost = socket.emit_with_ack::<_, ()>("lost", ());
-    assert_eq!(within("ack", lost).await.unwrap_err(), AckError::Timeout);
-    assert_eq!(host.received(2).await, ["/ [\"lost\"]", "/ [\"lost\"]"]);
+    assert_eq!(lost.await.unwrap_err(), AckError::Timeout);
+    assert_eq!(seen.lines(), ["lost", "lost"]);
     // The head of the queue goes again on the next connection.
-    let kept = tokio::spawn(
-        socket
-            .emit_with_ack::<_, (String,)>("kept", ())
-            .timeout(Duration::from_secs(60))
-            .send(),
-    );
-    host.received(3).await;
-    host.cut();
-    assert_eq!(
-        within("ack", kept).await.unwrap().unwrap(),
-        ("kept".into(),)
-    );
-    assert_eq!(
-        host.received(4).await[2..],
-        ["/ [\"kept\"]", "/ [\"kept\"]"]
-    );
+    let kept = socket
+        .emit_with_ack::<_, (String,)>("kept", ())
+        .timeout(Duration::from_secs(60))
+        .send();
+    seen.wait(3).await;
+    server.cut();
+    assert_eq!(kept.await.unwrap(), ("kept".into(),));
+    assert_eq!(seen.lines()[2..], ["kept", "kept"]);
 }

@@ -178,6 +178,55 @@ async fn close_waits_for_a_join_that_is_under_way() {
     assert_eq!(peer.next().await.name(), "first");
 }
 
+#[tokio::test(start_paused = true)]
+async fn close_after_disconnect_waits_for_what_is_under_way() {
+    for others in [false, true] {
+        let server = Server::new();
+        let socket = memory(&server).connect().await.unwrap();
+        let chat = socket.namespace("/chat").connect().await.unwrap();
+        if !others {
+            socket.disconnect();
+        }
+        let mut peer = server.peer("/chat").await;
+        chat.emit("large", ("x".repeat(1 << 20),)).unwrap();
+        chat.disconnect();
+        chat.close().await.unwrap();
+        assert_eq!(peer.next().await.name(), "large");
+        peer.left().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn close_has_its_time_limit_when_the_server_stalls() {
+    let server = Server::new();
+    let socket = memory(&server)
+        .close_timeout(Duration::from_secs(7))
+        .connect()
+        .await
+        .unwrap();
+    // The goodbye is not answered: that has a limit of its own, and nothing is lost by it.
+    server.stall(true);
+    socket.emit("last", ()).unwrap();
+    let begun = tokio::time::Instant::now();
+    socket.close().await.unwrap();
+    assert!(
+        begun.elapsed() <= Duration::from_secs(3),
+        "{:?}",
+        begun.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn close_ends_though_the_server_reads_nothing() {
+    let host = Host::start();
+    let builder = client(&host).close_timeout(Duration::from_millis(50));
+    let socket = within("connect", builder.connect()).await.unwrap();
+    host.state(|state| state.stalled = true);
+    socket.emit("large", ("x".repeat(32 << 20),)).unwrap();
+    let error = within("close", socket.close()).await.unwrap_err();
+    assert_eq!(error.unsent(), 1);
+}
+
 // ---- waits that are given up ----
 
 #[tokio::test(start_paused = true)]
