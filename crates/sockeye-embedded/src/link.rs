@@ -1,0 +1,289 @@
+//! One byte stream of the run loop: connection after connection, read and written.
+
+use core::cell::Cell;
+use core::future::{pending, poll_fn};
+use core::task::Poll;
+use core::time::Duration;
+
+use embassy_futures::select::{Either, select, select3};
+use embassy_futures::yield_now;
+use embassy_sync::blocking_mutex::raw::RawMutex;
+use embedded_io_async::{Error, Read, Write};
+use sockeye_core::{Instant, Link};
+
+use crate::clock::Clock;
+use crate::connect::{Connect, Connection, Target, words};
+use crate::handler::Handler;
+use crate::runner::Driver;
+use crate::shared::Inner;
+
+/// How long a connection may take to end in order.
+const CLOSE: Duration = Duration::from_secs(1);
+/// Reads in a row after which other tasks get their turn.
+const READS: u8 = 4;
+
+/// What the core wants of a link, and what its part of the run loop is told.
+pub(crate) struct Control {
+    open: Cell<bool>,
+    /// Counts opens and closes, so that both in a row are noticed.
+    turn: Cell<u8>,
+    /// The core has bytes for it.
+    pub(crate) transmit: Cell<bool>,
+    /// A connection exists.
+    busy: Cell<bool>,
+}
+
+impl Control {
+    pub(crate) const fn closed() -> Self {
+        Self {
+            open: Cell::new(false),
+            turn: Cell::new(0),
+            transmit: Cell::new(false),
+            busy: Cell::new(false),
+        }
+    }
+
+    pub(crate) fn set_open(&self, open: bool) {
+        self.open.set(open);
+        self.turn.set(self.turn.get().wrapping_add(1));
+        self.transmit.set(false);
+    }
+
+    /// Whether the core wants a connection.
+    pub(crate) fn is_open(&self) -> bool {
+        self.open.get()
+    }
+
+    /// Whether the core wants a connection, or one exists.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.open.get() || self.busy.get()
+    }
+}
+
+impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
+    /// One link, connection after connection.
+    pub(crate) async fn link<N: Connect, C: Clock>(
+        &self,
+        connector: &N,
+        target: Target,
+        read: &mut [u8],
+        write: &mut [u8],
+    ) {
+        let link = target.link;
+        let control = &self.links[link.index()];
+        loop {
+            let turn = poll_fn(|_| match control.open.get() {
+                true => Poll::Ready(control.turn.get()),
+                false => Poll::Pending,
+            })
+            .await;
+            // The core does not want this connection any more.
+            let given_up = || {
+                poll_fn(|_| {
+                    if control.turn.get() == turn {
+                        Poll::Pending
+                    } else {
+                        Poll::Ready(())
+                    }
+                })
+            };
+            control.busy.set(true);
+            let failure = match select(connector.connect(target), given_up()).await {
+                Either::Second(()) => None,
+                Either::First(Err(error)) => Some(error),
+                Either::First(Ok(mut connection)) => {
+                    let failure = match select(connection.split(), given_up()).await {
+                        Either::Second(()) => None,
+                        Either::First(Err(error)) => Some(error),
+                        Either::First(Ok((reader, writer))) => {
+                            if control.turn.get() == turn {
+                                let now = self.shared.now();
+                                self.shared
+                                    .with(|inner| inner.core.handle_opened(now, link));
+                                self.drain();
+                            }
+                            let reading = self.read(link, turn, reader, read);
+                            let writing =
+                                self.write::<N::Connection<'_>>(link, turn, writer, write);
+                            select3(given_up(), reading, writing).await;
+                            None
+                        }
+                    };
+                    // If another connection is wanted meanwhile, this one has had time enough.
+                    let wanted = poll_fn(|_| {
+                        if control.open.get() {
+                            Poll::Ready(())
+                        } else {
+                            Poll::Pending
+                        }
+                    });
+                    select3(
+                        connection.close(),
+                        C::sleep_until(self.shared.now() + CLOSE),
+                        wanted,
+                    )
+                    .await;
+                    failure
+                }
+            };
+            control.busy.set(false);
+            self.shared.with(|inner| inner.sent(link));
+            if let Some(error) = failure
+                && control.turn.get() == turn
+            {
+                control.set_open(false);
+                let now = self.shared.now();
+                self.shared
+                    .with(|inner| inner.core.handle_open_failed(now, link, error.as_str()));
+                self.drain();
+            }
+            self.shared.with(Inner::again);
+        }
+    }
+
+    /// Reads for as long as the connection lives. Never ends by itself: the core closes the link.
+    async fn read<R: Read>(&self, link: Link, turn: u8, mut reader: R, chunk: &mut [u8]) {
+        let control = &self.links[link.index()];
+        let mut reads = 0;
+        loop {
+            self.drained().await;
+            let result = reader.read(chunk).await;
+            let now = self.shared.now();
+            match result {
+                Ok(0) => self.closed(now, link, turn, None),
+                Ok(n) => {
+                    let mut bytes = chunk.get(..n).unwrap_or_default();
+                    while !bytes.is_empty() && control.turn.get() == turn {
+                        self.drained().await;
+                        let n = self.receive(link, bytes);
+                        bytes = &bytes[n..];
+                        if n == 0 {
+                            // The core promises room as long as the link is open: nothing may be lost unsaid.
+                            let words = "the receive buffer has no room: enlarge RX of the storage";
+                            self.closed(now, link, turn, Some(words));
+                            break;
+                        }
+                    }
+                    // A server that sends faster than this chip reads must not keep everything else from running.
+                    reads += 1;
+                    if reads == READS {
+                        reads = 0;
+                        yield_now().await;
+                    }
+                    continue;
+                }
+                Err(error) => self.closed(now, link, turn, Some(words(error.kind()))),
+            }
+            pending::<()>().await;
+        }
+    }
+
+    /// Hands bytes to the core, as many as it has room for.
+    fn receive(&self, link: Link, bytes: &[u8]) -> usize {
+        let now = self.shared.now();
+        let n = self.shared.with(|inner| {
+            let room = inner.core.receive_buf(link);
+            let n = room.len().min(bytes.len());
+            room[..n].copy_from_slice(&bytes[..n]);
+            inner.core.handle_received(now, link, n);
+            n
+        });
+        self.drain();
+        n
+    }
+
+    /// Writes for as long as the connection lives. Never ends by itself.
+    async fn write<'c, N: Connection + 'c>(
+        &self,
+        link: Link,
+        turn: u8,
+        mut writer: N::Write<'c>,
+        chunk: &mut [u8],
+    ) {
+        let control = &self.links[link.index()];
+        loop {
+            let awaited = poll_fn(|_| {
+                let awaited = self.shared.with(|inner| inner.is_awaited(link));
+                if awaited || control.transmit.get() {
+                    Poll::Ready(awaited)
+                } else {
+                    Poll::Pending
+                }
+            })
+            .await;
+            while control.transmit.replace(false) {
+                let n = self.take(link, chunk);
+                let written = write_all(&mut writer, chunk.get(..n).unwrap_or_default()).await;
+                let now = self.shared.now();
+                if let Err(kind) = written {
+                    self.closed(now, link, turn, Some(words(kind)));
+                    pending::<()>().await;
+                }
+                self.shared.with(|inner| {
+                    inner.written(link);
+                    inner.core.handle_writable(now, link);
+                });
+                self.drain();
+            }
+            let mut flushed = writer.flush().await;
+            if flushed.is_ok() && (awaited || self.shared.with(|inner| inner.is_awaited(link))) {
+                flushed = N::sent(&mut writer).await;
+                self.shared.with(|inner| inner.sent(link));
+            }
+            if let Err(error) = flushed {
+                self.closed(self.shared.now(), link, turn, Some(words(error.kind())));
+                pending::<()>().await;
+            }
+        }
+    }
+
+    /// Takes bytes from the core, and holds it off until they have been written.
+    fn take(&self, link: Link, chunk: &mut [u8]) -> usize {
+        let now = self.shared.now();
+        let mut n = 0;
+        self.shared.with(|inner| {
+            inner.core.handle_writable(now, link);
+            // Header and payload of a frame may lie apart: fill the chunk.
+            while n < chunk.len() {
+                let bytes = inner.core.transmit(link);
+                let len = bytes.len().min(chunk.len() - n);
+                if len == 0 {
+                    break;
+                }
+                chunk[n..n + len].copy_from_slice(&bytes[..len]);
+                inner.core.transmitted(link, len);
+                n += len;
+            }
+            inner.core.transmitted(link, 0);
+            if n > 0 {
+                inner.take(link);
+            }
+        });
+        self.drain();
+        n
+    }
+
+    fn closed(&self, now: Instant, link: Link, turn: u8, words: Option<&str>) {
+        // What has been received before is told before.
+        self.drain_all();
+        if self.links[link.index()].turn.get() == turn {
+            self.shared
+                .with(|inner| inner.core.handle_closed(now, link, words));
+            self.drain();
+        }
+    }
+}
+
+async fn write_all<W: Write>(
+    writer: &mut W,
+    mut bytes: &[u8],
+) -> Result<(), embedded_io_async::ErrorKind> {
+    while !bytes.is_empty() {
+        match writer.write(bytes).await {
+            Ok(0) => return Err(embedded_io_async::ErrorKind::WriteZero),
+            Ok(n) => bytes = bytes.get(n..).unwrap_or_default(),
+            Err(error) => return Err(error.kind()),
+        }
+    }
+    Ok(())
+}
