@@ -19,6 +19,8 @@ use crate::shared::Inner;
 
 /// How long a connection may take to end in order.
 const CLOSE: Duration = Duration::from_secs(1);
+/// How long what has been read may wait for room for answers.
+const HOLD: Duration = Duration::from_secs(1);
 /// Reads in a row after which other tasks get their turn.
 const READS: u8 = 4;
 
@@ -102,7 +104,7 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
                                     .with(|inner| inner.core.handle_opened(now, link));
                                 self.drain();
                             }
-                            let reading = self.read(link, turn, reader, read);
+                            let reading = self.read::<_, C>(link, turn, reader, read);
                             let writing =
                                 self.write::<N::Connection<'_>>(link, turn, writer, write);
                             select3(given_up(), reading, writing).await;
@@ -142,25 +144,26 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
     }
 
     /// Reads for as long as the connection lives. Never ends by itself: the core closes the link.
-    async fn read<R: Read>(&self, link: Link, turn: u8, mut reader: R, chunk: &mut [u8]) {
+    async fn read<R: Read, C: Clock>(&self, link: Link, turn: u8, mut reader: R, chunk: &mut [u8]) {
         let control = &self.links[link.index()];
         let mut reads = 0;
         loop {
-            self.drained().await;
             let result = reader.read(chunk).await;
-            let now = self.shared.now();
             match result {
-                Ok(0) => self.closed(now, link, turn, None),
+                Ok(0) => self.closed(self.shared.now(), link, turn, None),
                 Ok(n) => {
                     let mut bytes = chunk.get(..n).unwrap_or_default();
                     while !bytes.is_empty() && control.turn.get() == turn {
-                        self.drained().await;
-                        let n = self.receive(link, bytes);
+                        let appetite = match self.appetite() {
+                            Some(appetite) => appetite,
+                            None => self.digest::<C>().await,
+                        };
+                        let n = self.receive(link, &bytes[..bytes.len().min(appetite)]);
                         bytes = &bytes[n..];
                         if n == 0 {
                             // The core promises room as long as the link is open: nothing may be lost unsaid.
                             let words = "the receive buffer has no room: enlarge RX of the storage";
-                            self.closed(now, link, turn, Some(words));
+                            self.closed(self.shared.now(), link, turn, Some(words));
                             break;
                         }
                     }
@@ -172,9 +175,22 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
                     }
                     continue;
                 }
-                Err(error) => self.closed(now, link, turn, Some(words(error.kind()))),
+                Err(error) => {
+                    let words = words(error.kind());
+                    self.closed(self.shared.now(), link, turn, Some(words));
+                }
             }
             pending::<()>().await;
+        }
+    }
+
+    /// Waits until the send buffer has room for answers again, but not for ever: behind what is held back there may be
+    /// the server's ping. Gives how much may be received then.
+    async fn digest<C: Clock>(&self) -> usize {
+        let room = poll_fn(|_| self.appetite().map_or(Poll::Pending, Poll::Ready));
+        match select(room, C::sleep_until(self.shared.now() + HOLD)).await {
+            Either::First(appetite) => appetite,
+            Either::Second(()) => usize::MAX,
         }
     }
 
@@ -264,8 +280,6 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
     }
 
     fn closed(&self, now: Instant, link: Link, turn: u8, words: Option<&str>) {
-        // What has been received before is told before.
-        self.drain_all();
         if self.links[link.index()].turn.get() == turn {
             self.shared
                 .with(|inner| inner.core.handle_closed(now, link, words));

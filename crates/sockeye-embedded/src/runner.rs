@@ -5,7 +5,6 @@ use core::fmt;
 use core::future::{Future, poll_fn};
 use core::marker::PhantomData;
 use core::task::Poll;
-use core::time::Duration;
 
 use embassy_futures::join::join_array;
 use embassy_futures::select::{Either, select, select3};
@@ -20,8 +19,8 @@ use crate::link::Control;
 use crate::shared::{Inner, Shared};
 use crate::socket::Socket;
 
-/// How long events may be held back because their answers have no room.
-const HOLD: Duration = Duration::from_secs(1);
+/// Bytes of the smallest event that wants an answer, such as `421["a"]`, with its WebSocket header.
+const LEAST_EVENT: usize = 10;
 
 /// Runs one client: see [`run`](Self::run).
 pub struct Runner<M: RawMutex + 'static, C, const LINKS: usize> {
@@ -47,8 +46,8 @@ impl<M: RawMutex, C: Clock, const LINKS: usize> Runner<M, C, LINKS> {
     /// after [`Socket::stop`]. Spawn it as a task of its own, or join it with the rest of the application.
     ///
     /// One poll of it does bounded work: after a few reads it gives way to other tasks, however fast the server sends.
-    /// While the send buffer is more than half full and the connection takes bytes slowly, events wait in the receive
-    /// buffer, at most a second, so that handlers find room for their answers.
+    /// While the send buffer is more than half full and the connection takes bytes slowly, nothing more is received, for
+    /// at most a second at a time, so that handlers find room for their answers.
     ///
     /// # Cancel safety
     /// Dropping the future cuts the connections. The client itself stays whole: run it again, and it reports the
@@ -68,7 +67,6 @@ impl<M: RawMutex, C: Clock, const LINKS: usize> Runner<M, C, LINKS> {
             handler: RefCell::new(handler),
             links: [const { Control::closed() }; 3],
             wake: Cell::new(None),
-            held: Cell::new(false),
         };
         driver.begin();
         let (driver, connector) = (&driver, &connector);
@@ -102,8 +100,6 @@ pub(crate) struct Driver<M: RawMutex + 'static, H> {
     handler: RefCell<H>,
     pub(crate) links: [Control; 3],
     wake: Cell<Option<Instant>>,
-    /// Events wait in the receive buffer for room for their answers: nothing may be received meanwhile.
-    held: Cell<bool>,
 }
 
 impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
@@ -124,25 +120,9 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
         self.drain();
     }
 
-    /// Does what the core says, until it says nothing more, or until answers would find no room.
-    pub(crate) fn drain(&self) {
-        self.drain_while(|| !self.is_crowded());
-        if self.held.get() {
-            let patience = self.shared.now() + HOLD;
-            if self.wake.get().is_none_or(|at| at > patience) {
-                self.wake.set(Some(patience));
-                self.shared.with(Inner::again);
-            }
-        }
-    }
-
     /// Does what the core says, until it says nothing more.
-    pub(crate) fn drain_all(&self) {
-        self.drain_while(|| true);
-    }
-
-    fn drain_while(&self, goes_on: impl Fn() -> bool) {
-        while goes_on() {
+    pub(crate) fn drain(&self) {
+        loop {
             match self.shared.with(|inner| inner.core.poll_detached()) {
                 DetachedOutput::Open(link) => self.links[link.index()].set_open(true),
                 DetachedOutput::Close(link) => self.links[link.index()].set_open(false),
@@ -161,7 +141,6 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
                         self.ask(nsp);
                         continue;
                     }
-                    self.held.set(false);
                     let later = self.wake.replace(wake) != wake;
                     self.shared.with(|inner| {
                         inner.tasks.wake_all();
@@ -175,28 +154,20 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
             // Another part of the loop has to act on it.
             self.shared.with(Inner::again);
         }
-        self.held.set(true);
     }
 
-    /// Whether the send buffer is more than half full of what a link is about to take: until it has, further events
-    /// would find no room for their answers. (What waits for a namespace to be joined holds nothing back.)
-    fn is_crowded(&self) -> bool {
-        let (packets, bytes) = self.room;
+    /// How many bytes may be received before what handlers answer could find no room: `None` while the send buffer is
+    /// more than half full of what is being written. (What waits for a namespace to be joined holds nothing back.)
+    pub(crate) fn appetite(&self) -> Option<usize> {
         let transmit = self.links.iter().any(|link| link.transmit.get());
+        let (packets, bytes) = self.room;
         self.shared.with(|inner| {
-            (transmit || inner.is_writing())
-                && (inner.core.send_queue_len() * 2 > packets
-                    || inner.core.send_queue_bytes() * 2 > bytes)
-        })
-    }
-
-    /// Waits until the core has nothing more to say, so that it has room for what is received.
-    pub(crate) fn drained(&self) -> impl Future<Output = ()> + use<'_, M, H> {
-        poll_fn(|_| {
-            if self.held.get() {
-                Poll::Pending
+            let (waiting, len) = (inner.core.send_queue_len(), inner.core.send_queue_bytes());
+            let crowded = waiting * 2 > packets || len * 2 > bytes;
+            if crowded && (transmit || inner.is_writing()) {
+                None
             } else {
-                Poll::Ready(())
+                Some(packets.saturating_sub(waiting).max(2) * LEAST_EVENT)
             }
         })
     }
@@ -231,7 +202,7 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
             }
             _ => shared.first,
         };
-        // Only `drain_while` gets here, and it is not called by anything that a handler can call.
+        // Only `drain` gets here, and it is not called by anything that a handler can call.
         self.handler.borrow_mut().handle(&socket(nsp), event);
     }
 
@@ -268,7 +239,7 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
     /// Looks at the core whenever a handle has given a command. Ends when told to.
     fn commands(&self, links: usize) -> impl Future<Output = ()> + use<'_, M, H> {
         poll_fn(move |cx| {
-            if self.shared.with(|inner| inner.attend(cx.waker())) || self.held.get() {
+            if self.shared.with(|inner| inner.attend(cx.waker())) {
                 self.drain();
             }
             if links == 1 {
@@ -300,7 +271,7 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
         }
     }
 
-    /// Keeps the core's deadlines, and ends the patience with answers that find no room.
+    /// Keeps the core's deadlines.
     async fn timers<C: Clock>(&self) {
         loop {
             let wake = self.wake.get();
@@ -317,7 +288,7 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
                     if let Either::First(()) = select(C::sleep_until(at), changed).await {
                         let now = self.shared.now();
                         self.shared.with(|inner| inner.core.handle_timeout(now));
-                        self.drain_all();
+                        self.drain();
                     }
                 }
             }

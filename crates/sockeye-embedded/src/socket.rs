@@ -360,6 +360,7 @@ impl<M: RawMutex> Future for Wait<M> {
         } = &mut *self;
         socket.shared.with(|inner| {
             if done(inner, socket.nsp) {
+                inner.tasks.leave(ticket);
                 return Poll::Ready(());
             }
             inner.tasks.wait(ticket, cx.waker());
