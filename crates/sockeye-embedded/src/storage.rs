@@ -27,7 +27,7 @@ use crate::waiters::Waiter;
 ///
 /// | parameter | default | what it sizes |
 /// |---|---|---|
-/// | `RX` | | receive buffer, bytes: the largest text message is `RX` − 16, the largest attachment about `RX` − 164 (a message lies there with its attachments, and something of what follows). Larger ones are skipped and reported by [`Event::MessageTooLarge`](crate::Event::MessageTooLarge). With polling, up to 2 KiB of it serve other purposes. At least 512, with `LINKS` = 3 at least 1536 |
+/// | `RX` | | receive buffer, bytes: a text message may have `RX` − 16, a packet with its attachments together `RX` − 164. Larger ones are skipped and reported by [`Event::MessageTooLarge`](crate::Event::MessageTooLarge). With polling, up to 2 KiB of it serve other purposes. At least 512, with `LINKS` = 3 at least 1536 |
 /// | `TX` | | send buffer, bytes: what is emitted while offline or faster than the network waits here, framing included: see [`packets_of`](Self::packets_of). At least 256; a CONNECT packet with its `auth` payload must fit |
 /// | `M` | `NoopRawMutex` | how handles on other executors or cores are kept apart: see [`Socket`](crate::Socket) |
 /// | `ACKS` | 4 | acknowledgements waited for at one time |
@@ -103,25 +103,30 @@ impl<
         }
     }
 
-    /// How many packets of `bytes` wait in the send buffer at one time, at least, while the client is offline: `bytes` is
-    /// the JSON of one, `["name",arguments…]`, without attachments. (What a CONNECT and answers need is kept free.)
+    /// How many packets can wait in the send buffer, at least: `bytes` is the length of one's JSON, `["name",arguments…]`.
+    /// (An attachment is a packet more.)
+    ///
+    /// Each takes 12 bytes more than its JSON, and one place is kept free, and of the bytes 210, or half of `TX` if that is
+    /// less, so that a CONNECT packet always finds room. When a CONNECT has had an `auth` payload, 400 bytes and the
+    /// payload's are kept free.
     ///
     /// ```
-    /// # use sockeye_embedded::Storage;
-    /// const { assert!(Storage::<2048, 2048>::packets_of(60) >= 10) }
+    /// # use sockeye_embedded::storage;
+    /// type Memory = storage!(tx: 4096, packets: 64);
+    /// // A minute without the server, at one reading a second.
+    /// const { assert!(Memory::packets_of(48) >= 60) }
     /// ```
     pub const fn packets_of(bytes: usize) -> usize {
-        let room = TX.saturating_sub(RESERVED * NAMESPACES) / (bytes + FRAMING);
-        // One place is kept for a CONNECT.
-        let places = PACKETS.saturating_sub(NAMESPACES);
+        let reserve = if RESERVE < TX / 2 { RESERVE } else { TX / 2 };
+        let (room, places) = ((TX - reserve) / (bytes + FRAMING), PACKETS - 1);
         if room < places { room } else { places }
     }
 }
 
-/// Bytes of the send buffer that are kept free for each namespace's CONNECT.
-const RESERVED: usize = 280;
-/// Bytes that a packet takes beside its JSON: the packet's own header, and what WebSocket puts in front.
-const FRAMING: usize = 24;
+/// Bytes of the send buffer that are kept free for a CONNECT packet without payload.
+const RESERVE: usize = 210;
+/// Bytes that a packet takes beside its JSON: its own header, and what WebSocket puts in front.
+const FRAMING: usize = 12;
 
 impl<
     const RX: usize,
