@@ -50,23 +50,29 @@
 //! ```
 //!
 //! # The parts
-//! - [`Storage`]: all memory, sized in one place, in a static.
-//! - [`Config`]: from a URL; the options of all Sockeye clients are in [`Config::core`].
+//! - [`Storage`]: all memory, sized in one place, in a static; sizes by name with [`storage!`].
+//! - [`Config`]: from a URL; the options of all Sockeye clients are in [`Config::core`]. Texts that are known at run time
+//!   only (credentials from flash) find a place in [`Texts`].
 //! - [`new`] makes of them a [`Socket`], the handle that tasks copy, and a [`Runner`], whose
 //!   [`run`](Runner::run) is the one future that does the work.
 //! - [`Handler`] gets the events, lent from the receive buffer: a type of yours, [`Handlers`], or a closure.
-//! - [`Connect`] is the network: [`net::EmbassyNet`], [`net::EdgeNal`], or your own, for instance with TLS.
+//! - [`Connect`] is the network: [`net::EmbassyNet`], [`net::EdgeNal`], or your own, for instance with TLS. With
+//!   the feature `tokio`, [`net::Tokio`] runs the same program on a computer.
 //!
 //! # TLS
-//! `https` URLs need a connector that does TLS. With `mbedtls-rs`: connect TCP ([`net::EmbassyNet::connect_tcp`]), wrap
-//! it in a session with `AuthMode::Required`, a CA and the host's name, shake hands in [`Connect::connect`], and give
-//! out the halves of the session's `split` in [`Connection::split`]. Its writes are not cancel-safe; the run loop never
-//! cancels one but to give the connection up. What a session was refused for goes into [`ConnectError::Other`].
+//! `https` URLs need a connector that does TLS: that of the crate `sockeye-mbedtls` verifies certificates against a CA and
+//! the clock, with [`net::EmbassyNet`] below it. For another library, connect TCP ([`net::EmbassyNet::connect_tcp`]), wrap
+//! it in a session that verifies the server's certificate and name, shake hands in [`Connect::connect`], and give out the
+//! halves in [`Connection::split`]. They need not be cancel-safe: the run loop never cancels a read or a write but to give
+//! the connection up. What a session was refused for goes into [`ConnectError::Other`]. The traits of `embedded-io-async`
+//! are at hand as [`embedded_io_async`].
 //!
 //! # Sleep
 //! Every call passes the time to the core. After a light sleep past the heartbeat's deadline, the first emit, read or
 //! timer finds the connection dead: what was emitted is kept, and sent when the client has connected anew. If your sleep
-//! is longer than the server's `pingInterval` + `pingTimeout` anyway, call [`Socket::disconnect`] before it.
+//! is longer than the server's `pingInterval` + `pingTimeout` anyway, call [`Socket::disconnect`] before it. Before a deep
+//! sleep, which forgets everything, await [`Socket::flush`], or call [`Socket::stop`] and wait for [`Runner::run`] to
+//! return: both mean that what was emitted has left the device.
 //!
 //! # Features
 //! - `embassy-time` (default): the clock. Without it implement [`Clock`] and use [`new_with_clock`].

@@ -184,6 +184,10 @@ impl Connection for EmbassySocket<'_, '_> {
     async fn close(&mut self) {
         self.socket.close();
         let _ = self.socket.flush().await;
+        // The socket is made fit for the next connection by a reset, which must not overtake the server's reading: its
+        // own end of the connection says that it has read everything.
+        let mut rest = [0; 32];
+        while let Ok(1..) = self.socket.read(&mut rest).await {}
     }
 }
 
