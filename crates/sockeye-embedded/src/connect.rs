@@ -24,6 +24,18 @@ pub struct Target {
     pub link: Link,
 }
 
+impl Target {
+    /// A target for tests of connectors: the WebSocket of a client.
+    pub const fn new(host: &'static str, port: u16, tls: bool) -> Self {
+        Self {
+            host,
+            port,
+            tls,
+            link: Link::WebSocket,
+        }
+    }
+}
+
 /// Connects byte streams: TCP, or TLS over TCP. Ready ones are [`EmbassyNet`](crate::net::EmbassyNet) and
 /// [`EdgeNal`](crate::net::EdgeNal), without TLS; wrap one of them for TLS.
 ///
