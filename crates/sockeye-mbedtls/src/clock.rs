@@ -19,9 +19,10 @@ const LAST: u64 = 253_402_300_799;
 
 /// Unix time at boot; 0 until it is known.
 static BOOT: Mutex<CriticalSectionRawMutex, Cell<u64>> = Mutex::new(Cell::new(0));
+/// Tells Unix time.
+type Source = fn() -> Option<u64>;
 /// What the connector was told to ask.
-static SOURCE: Mutex<CriticalSectionRawMutex, Cell<fn() -> Option<u64>>> =
-    Mutex::new(Cell::new(now));
+static SOURCE: Mutex<CriticalSectionRawMutex, Cell<Source>> = Mutex::new(Cell::new(now));
 
 /// Sets the clock: seconds since 1970, now. It goes on by the chip's own timer, which may be off by a second after some
 /// hours.
@@ -54,7 +55,7 @@ impl MbedtlsWallClock for Clock {
 
 /// Has Mbed TLS ask `source` for the time.
 #[allow(unsafe_code, reason = "installs the clocks that Mbed TLS calls")]
-pub(crate) fn install(source: fn() -> Option<u64>) {
+pub(crate) fn install(source: Source) {
     SOURCE.lock(|cell| cell.set(source));
     // SAFETY: both hooks are `'static`, and installed before the library is used: `Mbedtls::new` makes the only `Tls` after
     // this.

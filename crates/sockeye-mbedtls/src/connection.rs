@@ -8,7 +8,7 @@ use core::pin::Pin;
 
 use mbedtls_rs::{SavedSession, Session, SessionError, Split};
 use sockeye_embedded::embedded_io_async::{ErrorType, Read, Write};
-use sockeye_embedded::{ConnectError, Connection};
+use sockeye_embedded::{ConnectError, Connection, Target};
 
 use crate::Mbedtls;
 use crate::tcp::Stream;
@@ -17,17 +17,18 @@ use crate::tcp::Stream;
 pub struct Encrypted<'c, S: Read + Write> {
     session: Session<'c, Stream<'c, S>>,
     keeper: &'c dyn Keeper,
+    target: Target,
 }
 
 /// The connector, whatever is below it.
 pub(crate) trait Keeper {
-    fn keep(&self, session: Option<SavedSession>);
+    fn keep(&self, target: Target, session: Option<SavedSession>);
     fn deep(&self) -> &Cell<bool>;
 }
 
 impl<N> Keeper for Mbedtls<N> {
-    fn keep(&self, session: Option<SavedSession>) {
-        self.keep(session);
+    fn keep(&self, target: Target, session: Option<SavedSession>) {
+        self.keep(target, session);
     }
 
     fn deep(&self) -> &Cell<bool> {
@@ -42,8 +43,16 @@ impl<S: Read + Write> fmt::Debug for Encrypted<'_, S> {
 }
 
 impl<'c, S: Read + Write> Encrypted<'c, S> {
-    pub(crate) fn new(session: Session<'c, Stream<'c, S>>, keeper: &'c dyn Keeper) -> Self {
-        Self { session, keeper }
+    pub(crate) fn new(
+        session: Session<'c, Stream<'c, S>>,
+        keeper: &'c dyn Keeper,
+        target: Target,
+    ) -> Self {
+        Self {
+            session,
+            keeper,
+            target,
+        }
     }
 }
 
@@ -80,8 +89,8 @@ impl<S: Read + Write + Split> Connection for Encrypted<'_, S> {
     }
 
     async fn close(&mut self) {
-        // With TLS 1.3 the server has sent what is needed to resume after the handshake, so it is kept only now.
-        self.keeper.keep(self.session.save().ok());
+        // Only now, because a server may send what is needed to resume long after the handshake.
+        self.keeper.keep(self.target, self.session.save().ok());
         // The connection is cut in any case.
         let _ = self.session.close().await;
     }

@@ -27,10 +27,11 @@
 //! is compiled with the hook of the wall clock. There is one [`Mbedtls`] for each program.
 //!
 //! # Resumption
-//! A connection that follows another one to the same server offers to resume its session: that spares both sides the
-//! certificates, most of the computing and a round trip. With TLS 1.2 a resumed session does not look at the certificate
+//! With TLS 1.2, a connection that follows another one to the same server offers to resume its session: that spares both
+//! sides the certificates, most of the computing and a round trip. A resumed session does not look at the certificate
 //! again, so one that has expired meanwhile is noticed when the server has forgotten the session. [`Options::resume`]
-//! switches it off.
+//! switches it off. With TLS 1.3 every connection shakes hands in full, because `mbedtls-rs` has Mbed TLS ignore the
+//! server's tickets; where a cheap reconnection counts for more, [`Options::max_version`] keeps to TLS 1.2.
 //!
 //! # Features
 //! - `embassy-net`: over [`sockeye_embedded::net::EmbassyNet`]. - `sntp`: [`sntp::ask`].
@@ -52,6 +53,7 @@ use core::convert::Infallible;
 use core::ffi::CStr;
 use core::fmt;
 
+pub use mbedtls_rs::TlsVersion;
 use mbedtls_rs::{
     AuthMode, Certificate, ClientSessionConfig, SavedSession, Session, SessionConfig, Tls, X509,
 };
@@ -80,8 +82,10 @@ pub struct Options {
     pub unix_time: fn() -> Option<u64>,
     /// The name that the certificate must be made out to. `None`, the default: the host of the URL, a name or an address.
     pub server_name: Option<&'static CStr>,
-    /// Resume the session of the connection before. Default true.
+    /// Resume the session of the connection before. Default true. Has an effect with TLS 1.2.
     pub resume: bool,
+    /// The newest version of TLS that is offered. Default 1.3. The oldest is 1.2.
+    pub max_version: TlsVersion,
 }
 
 impl Options {
@@ -93,6 +97,7 @@ impl Options {
             unix_time: clock::now,
             server_name: None,
             resume: true,
+            max_version: TlsVersion::Tls1_3,
         }
     }
 }
@@ -102,8 +107,16 @@ impl fmt::Debug for Options {
         f.debug_struct("Options")
             .field("server_name", &self.server_name)
             .field("resume", &self.resume)
+            .field("max_version", &self.max_version)
             .finish_non_exhaustive()
     }
+}
+
+/// A session that may be resumed, and with whom.
+struct Saved {
+    host: &'static str,
+    port: u16,
+    session: SavedSession,
 }
 
 /// Connects by `N`, and makes a TLS session of every connection. Refuses URLs without TLS.
@@ -113,7 +126,7 @@ pub struct Mbedtls<N> {
     ca: Certificate<'static>,
     options: Options,
     /// The session of the last connection.
-    saved: RefCell<Option<SavedSession>>,
+    saved: RefCell<Option<Saved>>,
     /// Whether a flush has to wait for the other side.
     deep: Cell<bool>,
 }
@@ -173,6 +186,7 @@ impl<N: Tcp> Connect for Mbedtls<N> {
         let config = ClientSessionConfig {
             ca_chain: Some(self.ca.clone()),
             auth_mode: AuthMode::Required,
+            max_version: Some(self.options.max_version),
             ..ClientSessionConfig::new()
         };
         let tcp = self.net.connect_tcp(target.host, target.port).await?;
@@ -192,22 +206,27 @@ impl<N: Tcp> Connect for Mbedtls<N> {
         // If the server will have none of the old session, both shake hands anew; if even that fails, the next attempt
         // knows of no old session.
         let saved = self.saved.take();
+        let saved = saved.filter(|it| (it.host, it.port) == (target.host, target.port));
         let shaken = match &saved {
-            Some(saved) => session.connect_with_session(saved).await,
+            Some(saved) => session.connect_with_session(&saved.session).await,
             None => session.connect().await,
         };
         match shaken {
-            Ok(()) => Ok(Encrypted::new(session, self)),
+            Ok(()) => Ok(Encrypted::new(session, self, target)),
             Err(error) => Err(failure::words(error, session.tls_verification_details())),
         }
     }
 }
 
 impl<N> Mbedtls<N> {
-    /// Keeps a session for the next connection.
-    fn keep(&self, session: Option<SavedSession>) {
+    /// Keeps a session for the next connection to the same server.
+    fn keep(&self, target: Target, session: Option<SavedSession>) {
         if self.options.resume {
-            *self.saved.borrow_mut() = session;
+            *self.saved.borrow_mut() = session.map(|session| Saved {
+                host: target.host,
+                port: target.port,
+                session,
+            });
         }
     }
 }
