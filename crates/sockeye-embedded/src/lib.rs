@@ -176,10 +176,14 @@ pub fn new_with_clock<C: Clock, M: RawMutex + 'static, const LINKS: usize>(
     }
     let waiters = waiters::Waiters::new(parts.waiters, parts.answers);
     let auths = shared::Auths::new(parts.auths);
-    let shared: &'static shared::Shared<M> =
-        parts
-            .shared
-            .write(shared::Shared::new(core, waiters, auths, C::now, nsp));
+    let shared: &'static shared::Shared<M> = parts.shared.write(shared::Shared::new(
+        core,
+        waiters,
+        auths,
+        parts.room,
+        C::now,
+        nsp,
+    ));
     let runner = Runner {
         shared,
         target: Target {
@@ -188,7 +192,6 @@ pub fn new_with_clock<C: Clock, M: RawMutex + 'static, const LINKS: usize>(
             tls,
             link: Link::WebSocket,
         },
-        room: parts.room,
         reads: parts.reads,
         writes: parts.writes,
         clock: PhantomData,

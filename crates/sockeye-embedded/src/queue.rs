@@ -1,5 +1,5 @@
-//! Tasks that wait for something to change: [`Socket::ready`](crate::Socket::ready) and
-//! [`Socket::flush`](crate::Socket::flush).
+//! Tasks that wait for something to change: [`Socket::ready`](crate::Socket::ready),
+//! [`Socket::room`](crate::Socket::room) and [`Socket::flush`](crate::Socket::flush).
 
 use core::task::Waker;
 

@@ -26,8 +26,6 @@ const LEAST_EVENT: usize = 10;
 pub struct Runner<M: RawMutex + 'static, C, const LINKS: usize> {
     pub(crate) shared: &'static Shared<M>,
     pub(crate) target: Target,
-    /// Packets and bytes that the send buffer holds.
-    pub(crate) room: (usize, usize),
     pub(crate) reads: [&'static mut [u8]; LINKS],
     pub(crate) writes: [&'static mut [u8]; LINKS],
     pub(crate) clock: PhantomData<fn() -> C>,
@@ -56,14 +54,12 @@ impl<M: RawMutex, C: Clock, const LINKS: usize> Runner<M, C, LINKS> {
         let Self {
             shared,
             target,
-            room,
             reads,
             writes,
             ..
         } = self;
         let driver = Driver {
             shared,
-            room: *room,
             handler: RefCell::new(handler),
             links: [const { Control::closed() }; 3],
             wake: Cell::new(None),
@@ -95,8 +91,6 @@ impl<M: RawMutex, C: Clock, const LINKS: usize> Runner<M, C, LINKS> {
 /// The parts of the run loop share this. All of them belong to one future, so that waking the runner polls them all.
 pub(crate) struct Driver<M: RawMutex + 'static, H> {
     pub(crate) shared: &'static Shared<M>,
-    /// Packets and bytes that the send buffer holds.
-    room: (usize, usize),
     handler: RefCell<H>,
     pub(crate) links: [Control; 3],
     wake: Cell<Option<Instant>>,
@@ -160,15 +154,9 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
     /// more than half full of what is being written. (What waits for a namespace to be joined holds nothing back.)
     pub(crate) fn appetite(&self) -> Option<usize> {
         let transmit = self.links.iter().any(|link| link.transmit.get());
-        let (packets, bytes) = self.room;
         self.shared.with(|inner| {
-            let (waiting, len) = (inner.core.send_queue_len(), inner.core.send_queue_bytes());
-            let crowded = waiting * 2 > packets || len * 2 > bytes;
-            if crowded && (transmit || inner.is_writing()) {
-                None
-            } else {
-                Some(packets.saturating_sub(waiting).max(2) * LEAST_EVENT)
-            }
+            let writing = transmit || inner.is_writing();
+            (inner.has_room() || !writing).then(|| inner.places().max(2) * LEAST_EVENT)
         })
     }
 

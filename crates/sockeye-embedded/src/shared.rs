@@ -24,6 +24,8 @@ pub(crate) struct Inner {
     pub(crate) waiters: Waiters,
     pub(crate) tasks: WaitQueue,
     pub(crate) auths: Auths,
+    /// Packets and bytes that the send buffer holds.
+    room: (usize, usize),
     runner: WakerRegistration,
     /// A command has been given: the runner has to look.
     work: bool,
@@ -47,6 +49,7 @@ impl<M: RawMutex> Shared<M> {
         core: Client<'static>,
         waiters: Waiters,
         auths: Auths,
+        room: (usize, usize),
         now: fn() -> Instant,
         first: NamespaceId,
     ) -> Self {
@@ -55,6 +58,7 @@ impl<M: RawMutex> Shared<M> {
             waiters,
             tasks: WaitQueue::new(),
             auths,
+            room,
             runner: WakerRegistration::new(),
             work: true,
             stop: false,
@@ -135,6 +139,17 @@ impl Inner {
     /// Whether bytes that were taken from the core have not been written yet.
     pub(crate) const fn is_writing(&self) -> bool {
         self.taken != 0
+    }
+
+    /// Whether at least half of the send buffer is free.
+    pub(crate) fn has_room(&self) -> bool {
+        let (packets, bytes) = self.room;
+        self.core.send_queue_len() * 2 <= packets && self.core.send_queue_bytes() * 2 <= bytes
+    }
+
+    /// Packets for which the send buffer has places.
+    pub(crate) fn places(&self) -> usize {
+        self.room.0.saturating_sub(self.core.send_queue_len())
     }
 
     /// Whether everything that was emitted has left the device, or has been dropped. If not, it is to be hurried.

@@ -29,13 +29,13 @@ const AUTH_LEN: usize = 512;
 /// your handlers run.
 ///
 /// # Waiting
-/// Any number of tasks may wait in [`ready`](Self::ready) and [`flush`](Self::flush) at one time. Eight of them are woken
+/// Any number of tasks may wait in [`ready`](Self::ready), [`room`](Self::room) and [`flush`](Self::flush) at one time. Eight of them are woken
 /// straight; further ones wake one another, so a future of theirs that is kept without being polled holds up those that
 /// began to wait before it.
 ///
 /// # Cancel safety
 /// Methods that are not `async` do all they do at once, without waiting: they have nothing to cancel. The futures of
-/// [`ready`](Self::ready) and [`flush`](Self::flush) only watch; that of [`emit_with_ack`](Self::emit_with_ack) cancels
+/// [`ready`](Self::ready), [`room`](Self::room) and [`flush`](Self::flush) only watch; that of [`emit_with_ack`](Self::emit_with_ack) cancels
 /// the acknowledgement when it is dropped. All may be dropped at any time.
 pub struct Socket<M: RawMutex + 'static = NoopRawMutex> {
     pub(crate) shared: &'static Shared<M>,
@@ -116,7 +116,7 @@ impl<M: RawMutex> Socket<M> {
     /// not connected it waits there, and is sent after the next connect.
     ///
     /// # Errors
-    /// [`EmitError::Full`]: wait for [`flush`](Self::flush), or enlarge `TX` or `PACKETS`. Others as they say.
+    /// [`EmitError::Full`]: wait for [`room`](Self::room), or enlarge `TX` or `PACKETS`. Others as they say.
     pub fn emit<A: EmitArgs>(&self, event: &str, args: A) -> Result<(), EmitError> {
         self.emit_with(event, &args, EmitOptions::PLAIN).map(drop)
     }
@@ -321,6 +321,21 @@ impl<M: RawMutex> Socket<M> {
     /// Waits until the namespace is connected; for ever, if the server refuses it and nobody connects it again.
     pub fn ready(&self) -> impl Future<Output = ()> + use<M> {
         self.wait(|inner, nsp| inner.core.is_connected(nsp))
+    }
+
+    /// Waits until the send buffer has room: until at least half of its bytes and of its places are free.
+    ///
+    /// ```
+    /// # use sockeye_embedded::{EmitError, Socket};
+    /// # async fn f(socket: Socket, chunk: u32) -> Result<(), EmitError> {
+    /// while let Err(EmitError::Full) = socket.emit("chunk", (chunk,)) {
+    ///     socket.room().await;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn room(&self) -> impl Future<Output = ()> + use<M> {
+        self.wait(|inner, _| inner.has_room())
     }
 
     /// Waits until everything that was emitted, on any namespace, has left the device, or has been dropped. Packets for a

@@ -282,6 +282,39 @@ fn events_that_want_answers_wait_for_room() {
 }
 
 #[test]
+fn room_is_waited_for_and_everything_gets_through() {
+    let net = Net::new(Manners {
+        write: 20,
+        slow: true,
+        ..Manners::GOOD
+    });
+    play(&net, config(URL), quiet, |socket| {
+        let net = net.clone();
+        async move {
+            let wire = net.wire(0).await;
+            wire.join().await;
+            socket.ready().await;
+            assert_eq!(poll_once(pin!(socket.room())).await, Some(()));
+            let emit = async {
+                for n in 0..200 {
+                    while socket.emit("chunk", (n, "some ballast")).is_err() {
+                        assert_eq!(poll_once(pin!(socket.room())).await, None);
+                        socket.room().await;
+                    }
+                }
+            };
+            let server = async {
+                for n in 0..200 {
+                    wire.expect(&format!(r#"42["chunk",{n},"some ballast"]"#))
+                        .await;
+                }
+            };
+            join(emit, server).await;
+        }
+    });
+}
+
+#[test]
 fn a_server_that_takes_no_answers_does_not_stop_the_client() {
     let net = Net::new(Manners {
         window: 400,
