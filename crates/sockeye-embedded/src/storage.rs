@@ -147,16 +147,12 @@ impl<
 }
 
 /// A [`Storage`] of any sizes, for [`new`](crate::new). `M` and `LINKS` are those of the storage.
-pub trait Memory<M: RawMutex + 'static, const LINKS: usize>: sealed::Sealed {
+pub trait Memory<M: RawMutex + 'static, const LINKS: usize> {
     #[doc(hidden)]
     fn parts(&'static mut self) -> Parts<M, LINKS>;
 }
 
-mod sealed {
-    pub trait Sealed {}
-}
-
-/// A storage taken apart.
+/// A storage taken apart. Only this crate can make one, so [`Memory`] is for [`Storage`] alone.
 #[doc(hidden)]
 #[allow(missing_debug_implementations, reason = "nobody can get hold of one")]
 pub struct Parts<M: RawMutex + 'static, const LINKS: usize> {
@@ -169,21 +165,6 @@ pub struct Parts<M: RawMutex + 'static, const LINKS: usize> {
     pub(crate) shared: &'static mut MaybeUninit<Shared<M>>,
     /// Packets and bytes that the send buffer holds.
     pub(crate) room: (usize, usize),
-}
-
-impl<
-    const RX: usize,
-    const TX: usize,
-    M: RawMutex + 'static,
-    const ACKS: usize,
-    const ANSWERS: usize,
-    const PACKETS: usize,
-    const NAMESPACES: usize,
-    const HEAD: usize,
-    const CHUNK: usize,
-    const LINKS: usize,
-> sealed::Sealed for Storage<RX, TX, M, ACKS, ANSWERS, PACKETS, NAMESPACES, HEAD, CHUNK, LINKS>
-{
 }
 
 impl<
