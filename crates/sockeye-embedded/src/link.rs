@@ -1,6 +1,7 @@
 //! One byte stream of the run loop: connection after connection, read and written.
 
 use core::cell::Cell;
+use core::convert::Infallible;
 use core::future::{pending, poll_fn};
 use core::task::Poll;
 use core::time::Duration;
@@ -21,6 +22,8 @@ use crate::shared::Inner;
 const CLOSE: Duration = Duration::from_secs(1);
 /// How long what has been read may wait for room for answers.
 const HOLD: Duration = Duration::from_secs(1);
+/// Bytes of the smallest event that wants an answer, such as `421["a"]`, with its WebSocket header.
+const LEAST_EVENT: usize = 10;
 /// Reads in a row after which other tasks get their turn.
 const READS: u8 = 4;
 
@@ -94,22 +97,26 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
                 Either::Second(()) => None,
                 Either::First(Err(error)) => Some(error),
                 Either::First(Ok(mut connection)) => {
-                    let failure = match select(connection.split(), given_up()).await {
-                        Either::Second(()) => None,
-                        Either::First(Err(error)) => Some(error),
-                        Either::First(Ok((reader, writer))) => {
-                            if control.turn.get() == turn {
-                                let now = self.shared.now();
-                                self.shared
-                                    .with(|inner| inner.core.handle_opened(now, link));
-                                self.drain();
-                            }
-                            let reading = self.read::<_, C>(link, turn, reader, read);
-                            let writing =
-                                self.write::<N::Connection<'_>>(link, turn, writer, write);
-                            select3(given_up(), reading, writing).await;
-                            None
+                    let life = async {
+                        let (reader, writer) = match connection.split().await {
+                            Ok(halves) => halves,
+                            Err(error) => return error,
+                        };
+                        if control.turn.get() == turn {
+                            let now = self.shared.now();
+                            self.shared
+                                .with(|inner| inner.core.handle_opened(now, link));
+                            self.drain();
                         }
+                        let reading = self.read::<_, C>(link, turn, reader, read);
+                        let writing = self.write::<N::Connection<'_>>(link, turn, writer, write);
+                        match select(reading, writing).await {
+                            Either::First(never) | Either::Second(never) => match never {},
+                        }
+                    };
+                    let failure = match select(life, given_up()).await {
+                        Either::First(error) => Some(error),
+                        Either::Second(()) => None,
                     };
                     // If another connection is wanted meanwhile, this one has had time enough.
                     let wanted = poll_fn(|_| {
@@ -143,8 +150,14 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
         }
     }
 
-    /// Reads for as long as the connection lives. Never ends by itself: the core closes the link.
-    async fn read<R: Read, C: Clock>(&self, link: Link, turn: u8, mut reader: R, chunk: &mut [u8]) {
+    /// Reads for as long as the connection lives: the core closes the link.
+    async fn read<R: Read, C: Clock>(
+        &self,
+        link: Link,
+        turn: u8,
+        mut reader: R,
+        chunk: &mut [u8],
+    ) -> Infallible {
         let control = &self.links[link.index()];
         let mut reads = 0;
         loop {
@@ -154,11 +167,13 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
                 Ok(n) => {
                     let mut bytes = chunk.get(..n).unwrap_or_default();
                     while !bytes.is_empty() && control.turn.get() == turn {
-                        let appetite = match self.appetite() {
-                            Some(appetite) => appetite,
-                            None => self.digest::<C>().await,
+                        let n = match self.receive(link, bytes, false) {
+                            Some(n) => n,
+                            None => {
+                                self.digest::<C>().await;
+                                self.receive(link, bytes, true).unwrap_or(0)
+                            }
                         };
-                        let n = self.receive(link, &bytes[..bytes.len().min(appetite)]);
                         bytes = &bytes[n..];
                         if n == 0 {
                             // The core promises room as long as the link is open: nothing may be lost unsaid.
@@ -185,43 +200,52 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
     }
 
     /// Waits until the send buffer has room for answers again, but not for ever: behind what is held back there may be
-    /// the server's ping. Gives how much may be received then.
-    async fn digest<C: Clock>(&self) -> usize {
-        let room = poll_fn(|_| self.appetite().map_or(Poll::Pending, Poll::Ready));
-        match select(room, C::sleep_until(self.shared.now() + HOLD)).await {
-            Either::First(appetite) => appetite,
-            Either::Second(()) => usize::MAX,
-        }
+    /// the server's ping.
+    async fn digest<C: Clock>(&self) {
+        let room = poll_fn(|_| {
+            if self.shared.with(|inner| self.is_crowded(inner)) {
+                Poll::Pending
+            } else {
+                Poll::Ready(())
+            }
+        });
+        select(room, C::sleep_until(self.shared.now() + HOLD)).await;
     }
 
-    /// Hands bytes to the core, as many as it has room for.
-    fn receive(&self, link: Link, bytes: &[u8]) -> usize {
+    /// Hands bytes to the core: as many as it has room for, and no more events than there are places for their answers.
+    /// `None` if answers would find no room now, unless they `must` be taken all the same.
+    fn receive(&self, link: Link, bytes: &[u8], must: bool) -> Option<usize> {
         let now = self.shared.now();
         let n = self.shared.with(|inner| {
+            if !must && self.is_crowded(inner) {
+                return None;
+            }
+            let most = inner.places().max(2) * LEAST_EVENT;
             let room = inner.core.receive_buf(link);
-            let n = room.len().min(bytes.len());
+            let n = room.len().min(bytes.len()).min(most);
             room[..n].copy_from_slice(&bytes[..n]);
             inner.core.handle_received(now, link, n);
-            n
+            Some(n)
         });
-        self.drain();
+        if n.is_some() {
+            self.drain();
+        }
         n
     }
 
-    /// Writes for as long as the connection lives. Never ends by itself.
+    /// Writes for as long as the connection lives.
     async fn write<'c, N: Connection + 'c>(
         &self,
         link: Link,
         turn: u8,
         mut writer: N::Write<'c>,
         chunk: &mut [u8],
-    ) {
+    ) -> Infallible {
         let control = &self.links[link.index()];
         loop {
-            let awaited = poll_fn(|_| {
-                let awaited = self.shared.with(|inner| inner.is_awaited(link));
-                if awaited || control.transmit.get() {
-                    Poll::Ready(awaited)
+            poll_fn(|_| {
+                if control.transmit.get() || self.is_awaited(link) {
+                    Poll::Ready(())
                 } else {
                     Poll::Pending
                 }
@@ -242,7 +266,7 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
                 self.drain();
             }
             let mut flushed = writer.flush().await;
-            if flushed.is_ok() && (awaited || self.shared.with(|inner| inner.is_awaited(link))) {
+            if flushed.is_ok() && self.is_awaited(link) {
                 flushed = N::sent(&mut writer).await;
                 self.shared.with(|inner| inner.sent(link));
             }
@@ -251,6 +275,11 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
                 pending::<()>().await;
             }
         }
+    }
+
+    /// Whether a task waits for what was written to `link`.
+    fn is_awaited(&self, link: Link) -> bool {
+        self.flush.get() && self.shared.with(|inner| inner.is_awaited(link))
     }
 
     /// Takes bytes from the core, and holds it off until they have been written.

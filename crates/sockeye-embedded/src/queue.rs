@@ -14,6 +14,8 @@ pub(crate) const PLACES: usize = 8;
 pub(crate) struct WaitQueue {
     places: [Option<Waker>; PLACES],
     last: Option<Waker>,
+    /// Whether anybody waits.
+    any: bool,
     /// Counts how often all have been woken: tickets of an earlier round are void.
     round: u32,
 }
@@ -41,6 +43,7 @@ impl WaitQueue {
         Self {
             places: [const { None }; PLACES],
             last: None,
+            any: false,
             round: 1,
         }
     }
@@ -53,6 +56,7 @@ impl WaitQueue {
         }
         // The future has been woken, or has moved to another task.
         self.leave(ticket);
+        self.any = true;
         ticket.round = self.round;
         ticket.waker = Some(waker.clone());
         if same(&self.last) || self.places.iter().any(same) {
@@ -66,6 +70,9 @@ impl WaitQueue {
 
     /// Something has changed: wakes all.
     pub(crate) fn wake_all(&mut self) {
+        if !core::mem::take(&mut self.any) {
+            return;
+        }
         self.round = self.round.wrapping_add(1).max(1);
         for place in &mut self.places {
             if let Some(waker) = place.take() {

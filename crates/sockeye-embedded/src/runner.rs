@@ -19,9 +19,6 @@ use crate::link::Control;
 use crate::shared::{Inner, Shared};
 use crate::socket::Socket;
 
-/// Bytes of the smallest event that wants an answer, such as `421["a"]`, with its WebSocket header.
-const LEAST_EVENT: usize = 10;
-
 /// Runs one client: see [`run`](Self::run).
 pub struct Runner<M: RawMutex + 'static, C, const LINKS: usize> {
     pub(crate) shared: &'static Shared<M>,
@@ -63,6 +60,7 @@ impl<M: RawMutex, C: Clock, const LINKS: usize> Runner<M, C, LINKS> {
             handler: RefCell::new(handler),
             links: [const { Control::closed() }; 3],
             wake: Cell::new(None),
+            flush: Cell::new(false),
         };
         driver.begin();
         let (driver, connector) = (&driver, &connector);
@@ -94,6 +92,8 @@ pub(crate) struct Driver<M: RawMutex + 'static, H> {
     handler: RefCell<H>,
     pub(crate) links: [Control; 3],
     wake: Cell<Option<Instant>>,
+    /// A task waits for written bytes to leave the device.
+    pub(crate) flush: Cell<bool>,
 }
 
 impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
@@ -150,14 +150,11 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
         }
     }
 
-    /// How many bytes may be received before what handlers answer could find no room: `None` while the send buffer is
-    /// more than half full of what is being written. (What waits for a namespace to be joined holds nothing back.)
-    pub(crate) fn appetite(&self) -> Option<usize> {
-        let transmit = self.links.iter().any(|link| link.transmit.get());
-        self.shared.with(|inner| {
-            let writing = transmit || inner.is_writing();
-            (inner.has_room() || !writing).then(|| inner.places().max(2) * LEAST_EVENT)
-        })
+    /// Whether nothing should be received, because handlers' answers would find no room: the send buffer is more than half
+    /// full of what is being written. (What waits for a namespace to be joined holds nothing back.)
+    pub(crate) fn is_crowded(&self, inner: &Inner) -> bool {
+        !inner.has_room()
+            && (inner.is_writing() || self.links.iter().any(|link| link.transmit.get()))
     }
 
     /// Tells the application.
@@ -227,7 +224,9 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
     /// Looks at the core whenever a handle has given a command. Ends when told to.
     fn commands(&self, links: usize) -> impl Future<Output = ()> + use<'_, M, H> {
         poll_fn(move |cx| {
-            if self.shared.with(|inner| inner.attend(cx.waker())) {
+            let (work, flush) = self.shared.with(|inner| inner.attend(cx.waker()));
+            self.flush.set(flush);
+            if work {
                 self.drain();
             }
             if links == 1 {

@@ -100,10 +100,10 @@ const fn bit(link: Link) -> u8 {
 }
 
 impl Inner {
-    /// To be called at every poll of the runner: whether there is work.
-    pub(crate) fn attend(&mut self, waker: &Waker) -> bool {
+    /// To be called at every poll of the runner: whether there is work, and whether a task waits for bytes to leave.
+    pub(crate) fn attend(&mut self, waker: &Waker) -> (bool, bool) {
         self.runner.register(waker);
-        core::mem::take(&mut self.work)
+        (core::mem::take(&mut self.work), self.flush)
     }
 
     /// Has the runner polled again.
@@ -170,8 +170,10 @@ pub(crate) struct Auths {
     /// application is asked again when something has left the buffer.
     full: &'static mut [Option<NamespaceId>],
     /// Where to look for the next of them that is to be asked: from the first one when something has left the buffer,
-    /// behind the last one when all have been asked since.
+    /// behind the last one when all have been asked since, or there are none.
     begin: usize,
+    /// Whether there may be any.
+    any: bool,
     /// Why the payload was not taken that the handler has given while it was asked.
     pub(crate) error: Option<EmitError>,
 }
@@ -179,8 +181,9 @@ pub(crate) struct Auths {
 impl Auths {
     pub(crate) const fn new(full: &'static mut [Option<NamespaceId>]) -> Self {
         Self {
+            begin: full.len(),
             full,
-            begin: 0,
+            any: false,
             error: None,
         }
     }
@@ -189,13 +192,16 @@ impl Auths {
     pub(crate) fn note(&mut self, nsp: NamespaceId, result: &Result<(), EmitError>) {
         if let Some(full) = self.full.get_mut(nsp.index()) {
             *full = matches!(result, Err(EmitError::Full)).then_some(nsp);
+            self.any |= full.is_some();
         }
         self.error = result.as_ref().err().cloned();
     }
 
     /// Something has left the send buffer: all may be asked again.
     pub(crate) const fn has_room(&mut self) {
-        self.begin = 0;
+        if self.any {
+            self.begin = 0;
+        }
     }
 
     /// A namespace whose application is to be asked again.
