@@ -198,17 +198,16 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
         let socket = Socket { shared, nsp };
         shared.with(|inner| inner.auths.error = None);
         let mut handler = self.handler.borrow_mut();
-        match handler.auth(&socket) {
-            Auth::None => {
-                // An application that has tried to give one does not want to connect without.
-                if shared.with(|inner| inner.auths.error.is_none()) {
-                    let _ = socket.provide_auth("");
-                }
-            }
-            Auth::Json(json) => {
-                let _ = socket.provide_auth(json);
-            }
-            Auth::Later => (),
+        let json = match handler.auth(&socket) {
+            // An application that has tried to give one does not want to connect without.
+            Auth::None => shared
+                .with(|inner| inner.auths.error.is_none())
+                .then_some(""),
+            Auth::Json(json) => Some(json),
+            Auth::Later => None,
+        };
+        if let Some(json) = json {
+            let _ = socket.provide_auth(json);
         }
         // What `provide_auth` says is noted by itself.
         let message = match shared.with(|inner| inner.auths.error.take()) {
