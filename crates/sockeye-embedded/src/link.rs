@@ -114,9 +114,9 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
                             Either::First(never) | Either::Second(never) => match never {},
                         }
                     };
-                    let failure = match select(life, given_up()).await {
-                        Either::First(error) => Some(error),
-                        Either::Second(()) => None,
+                    let failure = match select(given_up(), life).await {
+                        Either::First(()) => None,
+                        Either::Second(error) => Some(error),
                     };
                     // If another connection is wanted meanwhile, this one has had time enough.
                     let wanted = poll_fn(|_| {
@@ -166,20 +166,24 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
                 Ok(0) => self.closed(self.shared.now(), link, turn, None),
                 Ok(n) => {
                     let mut bytes = chunk.get(..n).unwrap_or_default();
+                    let mut must = false;
                     while !bytes.is_empty() && control.turn.get() == turn {
-                        let n = match self.receive(link, bytes, false) {
-                            Some(n) => n,
+                        match self.receive(link, bytes, must) {
+                            // The core promises room as long as the link is open: nothing may be lost unsaid.
+                            Some(0) => {
+                                let words =
+                                    "the receive buffer has no room: enlarge RX of the storage";
+                                self.closed(self.shared.now(), link, turn, Some(words));
+                                break;
+                            }
+                            Some(n) => {
+                                bytes = bytes.get(n..).unwrap_or_default();
+                                must = false;
+                            }
                             None => {
                                 self.digest::<C>().await;
-                                self.receive(link, bytes, true).unwrap_or(0)
+                                must = true;
                             }
-                        };
-                        bytes = &bytes[n..];
-                        if n == 0 {
-                            // The core promises room as long as the link is open: nothing may be lost unsaid.
-                            let words = "the receive buffer has no room: enlarge RX of the storage";
-                            self.closed(self.shared.now(), link, turn, Some(words));
-                            break;
                         }
                     }
                     // A server that sends faster than this chip reads must not keep everything else from running.
