@@ -215,7 +215,7 @@ async fn a_cut_is_not_definitive() {
     let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
     let socket = quick(Client::builder(format!("https://{address}/")))
         .tls(Tls::new().danger_accept_invalid_certs(true))
-        .on_connect_error(move |_: sockeye::Socket, error: sockeye::ConnectError| {
+        .on_connect_error(move |_: sockeye::Socket, error: ConnectError| {
             let _ = tell.send(error);
         })
         .open()
