@@ -199,6 +199,7 @@ fn forward_from(socket: &Socket, connection: Option<NoticeStream>, to: Outlet) {
         marks,
         next_mark: None,
         forwarded: 0,
+        ends: 0,
         to,
     };
     tokio::spawn(merge.run());
@@ -215,8 +216,13 @@ struct Merge {
     marks: mpsc::UnboundedReceiver<u64>,
     next_mark: Option<u64>,
     forwarded: u64,
+    /// Ends of connections and of attempts that the namespace was told and the connection has not been followed up yet.
+    ends: u64,
     to: Outlet,
 }
+
+/// So long the namespace's own account of an end is waited for, before what the connection tells about the next attempt.
+const ACCOUNT: Duration = Duration::from_millis(500);
 
 impl Merge {
     /// `None` once nobody listens, or the socket is gone.
@@ -254,6 +260,14 @@ impl Merge {
                 self.of_connection(notice).await?;
             }
         }
+        if matches!(notice, Notice::ConnectError(_) | Notice::Disconnected(_)) {
+            self.ends += 1;
+        }
+        self.account(notice).await
+    }
+
+    /// Passes a notice of the namespace on, behind the events that came before it.
+    async fn account(&mut self, notice: Notice) -> Option<()> {
         if matches!(notice, Notice::Connected { .. } | Notice::Disconnected(_)) {
             let before = match self.next_mark.take() {
                 Some(mark) => mark,
@@ -267,10 +281,30 @@ impl Merge {
         self.send(Happening::Notice(notice)).await
     }
 
-    async fn of_connection(&self, notice: Notice) -> Option<()> {
+    async fn of_connection(&mut self, notice: Notice) -> Option<()> {
         // The namespaces are told of failed attempts as well.
         if matches!(notice, Notice::ConnectError(_)) {
             return Some(());
+        }
+        if matches!(
+            notice,
+            Notice::Reconnecting { .. } | Notice::ReconnectFailed
+        ) {
+            // The namespace's account of the end comes first; one that is not connected has none.
+            while self.ends == 0 {
+                match tokio::time::timeout(ACCOUNT, self.notices.next()).await {
+                    Ok(own) => {
+                        let own = own?;
+                        self.ends += u64::from(matches!(
+                            own,
+                            Notice::ConnectError(_) | Notice::Disconnected(_)
+                        ));
+                        self.account(own).await?;
+                    }
+                    Err(_) => break,
+                }
+            }
+            self.ends = 0;
         }
         self.send(Happening::Notice(notice)).await
     }

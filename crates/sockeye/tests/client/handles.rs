@@ -272,7 +272,8 @@ async fn giving_up_takes_back_what_was_not_begun() {
     peer.left().await;
 }
 
-/// On a namespace with `retries` every packet waits for an answer: emits that would not fit are refused, none is lost.
+/// On a namespace with `retries` every packet waits for an answer, one after the other: however many are emitted, none is
+/// lost, and none takes the place of an acknowledgement that the application waits for.
 #[tokio::test(start_paused = true)]
 async fn what_emit_accepts_with_retries_arrives() {
     let server = Server::new();
@@ -284,7 +285,7 @@ async fn what_emit_accepts_with_retries_arrives() {
         event.ack(());
     });
     let mut limits = Limits::default();
-    limits.acks = 100;
+    limits.acks = 2;
     let socket = memory(&server)
         .limits(limits)
         .retries(3)
@@ -292,19 +293,9 @@ async fn what_emit_accepts_with_retries_arrives() {
         .connect()
         .await
         .unwrap();
-    let (mut accepted, mut refused) = (0u32, 0);
-    while accepted < 1000 {
-        match socket.emit("n", (accepted,)) {
-            Ok(()) => accepted += 1,
-            Err(error) => {
-                assert_eq!(error, EmitError::TooManyAcks);
-                refused += 1;
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        }
+    for n in 0..1000 {
+        socket.emit("n", (n,)).unwrap();
     }
-    assert!(refused > 3, "{refused}");
-    // The first hundred were accepted in one go: the bound is exact.
     socket.flush().await;
     socket.emit_with_ack::<_, ()>("n", (1000,)).await.unwrap();
     assert_eq!(count.load(Ordering::Relaxed), 1001);
@@ -323,11 +314,8 @@ async fn the_bound_of_acknowledgements_is_exact() {
         let socket = builder.open().unwrap();
         let mut asks = Vec::new();
         for n in 0..7 {
-            if retries && n % 2 == 0 {
-                socket.emit("n", (n,)).unwrap();
-            } else {
-                asks.push(socket.emit_with_ack::<_, ()>("n", (n,)).send());
-            }
+            socket.emit("n", (n,)).unwrap();
+            asks.push(socket.emit_with_ack::<_, ()>("n", (n,)).send());
             if n == 3 {
                 // The driver takes some of them over.
                 tokio::time::sleep(Duration::from_millis(1)).await;
@@ -335,8 +323,7 @@ async fn the_bound_of_acknowledgements_is_exact() {
         }
         let error = socket.emit_with_ack::<_, ()>("n", ()).await.unwrap_err();
         assert_eq!(error, AckError::NotSent(EmitError::TooManyAcks));
-        let plain = socket.emit("plain", ());
-        assert_eq!(plain.is_err(), retries, "{plain:?}");
+        socket.emit("plain", ()).unwrap();
     }
 }
 
