@@ -72,5 +72,5 @@ pub use config::{Config, Entropy, Reconnection, Str, Timestamp, Transport, Trans
 pub use engine::Link;
 pub use error::{AckError, Cause, Details, DisconnectReason, EmitError};
 pub use limits::{ID_LEN, Limits, NOTE_LEN};
-pub use memory::{Memory, Storage};
+pub use memory::{Memory, Storage, Tables};
 pub use time::Instant;

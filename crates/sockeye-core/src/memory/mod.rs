@@ -3,6 +3,7 @@
 use core::mem::MaybeUninit;
 
 mod rx;
+mod tables;
 
 use crate::client::acks::AckEntry;
 use crate::client::nsp::NspEntry;
@@ -12,6 +13,7 @@ use rx::HOLD_ROOM;
 #[cfg(feature = "alloc")]
 use rx::RX_CHUNK;
 pub(crate) use rx::{RECORD, RxBuf};
+pub use tables::Tables;
 
 /// A byte area: a borrowed slice, or a vector that grows up to `max`.
 #[derive(Debug)]
