@@ -60,6 +60,7 @@ pub mod packet;
 mod rng;
 mod short;
 mod time;
+mod url;
 mod wire;
 
 pub use client::Client;
@@ -74,3 +75,4 @@ pub use error::{AckError, Cause, Details, DisconnectReason, EmitError};
 pub use limits::{ID_LEN, Limits, NOTE_LEN};
 pub use memory::{Memory, Storage, Tables};
 pub use time::Instant;
+pub use url::{Url, UrlError};
