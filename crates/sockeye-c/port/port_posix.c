@@ -12,6 +12,7 @@
 #define _DEFAULT_SOURCE 1
 
 #include "sockeye.h"
+#include "port_posix.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -35,7 +36,7 @@
 #include <openssl/x509v3.h>
 #endif
 
-/** Lines above this level are not written; a program may change it before it makes a client. */
+
 int sockeye_posix_log_level = SOCKEYE_LOG_WARN;
 
 /* ---- memory, time, random numbers, log ---- */

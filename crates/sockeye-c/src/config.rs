@@ -123,7 +123,8 @@ pub struct sockeye_client_config_t {
     pub tx_buffer: u32,
     /// Bytes for the head of one HTTP request: path, query and headers. At least 256; default 512.
     pub head_buffer: u32,
-    /// Acknowledgements waited for at one time, and events that wait for an answer of ours. Up to 256; default 8.
+    /// Acknowledgements waited for at one time, and events that wait for an answer of ours. Up to 256; default 8. This
+    /// and the next two numbers are rounded up together: to 8, 16 and 2; 16, 32 and 4; 64, 128 and 8; or 256, 1024 and 32.
     pub max_acks: u16,
     /// Packets that wait for being sent; each attachment counts as one. Up to 1024; default 16.
     pub max_packets: u16,
