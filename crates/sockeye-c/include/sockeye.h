@@ -683,7 +683,8 @@ typedef struct sockeye_client_config_t {
      */
     uint32_t head_buffer;
     /**
-     * Acknowledgements waited for at one time, and events that wait for an answer of ours. Up to 256; default 8.
+     * Acknowledgements waited for at one time, and events that wait for an answer of ours. Up to 256; default 8. This
+     * and the next two numbers are rounded up together: to 8, 16 and 2; 16, 32 and 4; 64, 128 and 8; or 256, 1024 and 32.
      */
     uint16_t max_acks;
     /**
@@ -1168,7 +1169,8 @@ sockeye_err_t sockeye_client_ack_args(sockeye_client_handle_t client,
 
 /**
  * Calls `call(client, message, ctx)` for each event of this name in a namespace (null: that of the configuration), or, with a
- * null `event`, for all events. Several handlers are called in the order in which they were added. Joins nothing.
+ * null `event`, for all events. Several handlers are called in the order in which they were added; one that is added while an event is told
+ * gets those after it. Joins nothing.
  *
  * Errors: `SOCKEYE_ERR_NOT_FOUND` for a namespace that `sockeye_client_join` has not been called for,
  * `SOCKEYE_ERR_RESERVED`, `SOCKEYE_ERR_NO_MEM`, `SOCKEYE_ERR_UTF8`.

@@ -305,7 +305,8 @@ pub unsafe extern "C" fn sockeye_client_ack_args(
 }
 
 /// Calls `call(client, message, ctx)` for each event of this name in a namespace (null: that of the configuration), or, with a
-/// null `event`, for all events. Several handlers are called in the order in which they were added. Joins nothing.
+/// null `event`, for all events. Several handlers are called in the order in which they were added; one that is added while an event is told
+/// gets those after it. Joins nothing.
 ///
 /// Errors: `SOCKEYE_ERR_NOT_FOUND` for a namespace that `sockeye_client_join` has not been called for,
 /// `SOCKEYE_ERR_RESERVED`, `SOCKEYE_ERR_NO_MEM`, `SOCKEYE_ERR_UTF8`.

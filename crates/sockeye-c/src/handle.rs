@@ -166,6 +166,11 @@ impl State {
         Ok(())
     }
 
+    /// The number of the handler that was added last.
+    pub(crate) const fn newest_handler(&self) -> u64 {
+        self.handlers_made
+    }
+
     /// Remembers who waits for an answer. There is room for as many as the core accepts.
     pub(crate) fn wait_for(&mut self, id: AckId, call: sockeye_ack_cb_t, ctx: *mut c_void) {
         self.waiters.push(Waiter { id, call, ctx });

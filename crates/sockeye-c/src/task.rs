@@ -347,8 +347,9 @@ impl Task<'_> {
             ack,
         };
         let client = core::ptr::from_ref(self.client).cast_mut();
-        // Handlers come and go while others run: each step looks for the next one by its number.
-        let mut last = 0;
+        // Handlers come and go while others run: each step looks for the next one by its number. Those that are added
+        // meanwhile are for the events after this one.
+        let (mut last, newest) = (0, self.client.lock().newest_handler());
         loop {
             let next = {
                 let state = self.client.lock();
@@ -359,7 +360,8 @@ impl Task<'_> {
                     .handlers
                     .partition_point(|handler| handler.number <= last);
                 let meant = state.handlers[from..].iter().find(|handler| {
-                    handler.nsp == message.nsp
+                    handler.number <= newest
+                        && handler.nsp == message.nsp
                         && handler.event.as_ref().is_none_or(|name| {
                             // SAFETY: borrowed only here, under the lock.
                             message.name == unsafe { name.text() }
