@@ -2,6 +2,7 @@
 
 mod bench;
 mod board;
+mod c_library;
 mod certificates;
 mod count;
 mod device;

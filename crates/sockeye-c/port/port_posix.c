@@ -191,11 +191,38 @@ struct posix_task {
     void *arg;
 };
 
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    unsigned long running;
+} tasks = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0};
+
+static void count_task(bool begins)
+{
+    pthread_mutex_lock(&tasks.lock);
+    tasks.running = begins ? tasks.running + 1 : tasks.running - 1;
+    pthread_cond_broadcast(&tasks.changed);
+    pthread_mutex_unlock(&tasks.lock);
+}
+
+void sockeye_posix_wait_for_tasks(void)
+{
+    pthread_mutex_lock(&tasks.lock);
+    while (tasks.running > 0) {
+        pthread_cond_wait(&tasks.changed, &tasks.lock);
+    }
+    pthread_mutex_unlock(&tasks.lock);
+}
+
 static void *task_main(void *of)
 {
     struct posix_task task = *(struct posix_task *)of;
     free(of);
     task.entry(task.arg);
+#if defined(SOCKEYE_POSIX_OPENSSL)
+    OPENSSL_thread_stop();
+#endif
+    count_task(false);
     return NULL;
 }
 
@@ -221,10 +248,12 @@ static bool task_start(void (*entry)(void *arg), void *arg, const sockeye_task_c
     /* The program's signals are the program's: none is handled on this thread, and no write raises SIGPIPE here. */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
+    count_task(true);
     started = pthread_create(&thread, &attributes, task_main, task) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attributes);
     if (!started) {
+        count_task(false);
         free(task);
     }
     return started;

@@ -283,5 +283,6 @@ int main(void)
     CHECK_TEXT(sockeye_err_to_name(SOCKEYE_ERR_FULL), "SOCKEYE_ERR_FULL");
     CHECK_TEXT(sockeye_err_to_name(-77), "unknown to Sockeye");
     puts("6 passed");
+    sockeye_posix_wait_for_tasks();
     return 0;
 }

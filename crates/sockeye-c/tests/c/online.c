@@ -549,5 +549,6 @@ int main(int argc, char **argv)
     server_disconnects();
     too_large();
     printf("%d passed\n", official ? 15 : 11);
+    sockeye_posix_wait_for_tasks();
     return 0;
 }

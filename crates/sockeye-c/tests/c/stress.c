@@ -341,5 +341,6 @@ int main(int argc, char **argv)
         CHECK(!"a mode");
     }
     puts("1 passed");
+    sockeye_posix_wait_for_tasks();
     return 0;
 }

@@ -54,7 +54,7 @@ pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn output() -> PathBuf {
+pub(crate) fn output() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("sockeye-c")
 }
 
@@ -110,6 +110,8 @@ pub(crate) fn compile(kit: Kit, source: &str, more: &[&str]) -> PathBuf {
     if compiled.contains(&program) {
         return program;
     }
+    // Another process may run the same program meanwhile: it keeps the old file.
+    let fresh = program.with_extension(std::process::id().to_string());
     let mut compiler = Command::new(kit.compiler);
     compiler
         .arg("-std=c99")
@@ -124,11 +126,12 @@ pub(crate) fn compile(kit: Kit, source: &str, more: &[&str]) -> PathBuf {
         .arg(root().join("port/port_posix.c"))
         .arg(&*LIBRARY)
         .args(["-lpthread", "-lm", "-ldl", "-o"])
-        .arg(&program);
+        .arg(&fresh);
     if more.contains(&"-DSOCKEYE_POSIX_OPENSSL") {
         compiler.args(["-lssl", "-lcrypto"]);
     }
     run(&mut compiler);
+    std::fs::rename(&fresh, &program).expect("the program can be put in place");
     compiled.push(program.clone());
     program
 }

@@ -5,6 +5,7 @@
 
 mod build;
 mod host;
+mod tls;
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
