@@ -438,9 +438,7 @@ impl sockeye_client {
         state.flushers.retain(|giver| *giver != signal.giver());
         if state.run == Run::Broken {
             Err(Failure(SOCKEYE_ERR_INTERNAL))
-        } else if given && state.run == Run::Running {
-            Ok(())
-        } else if state.core.send_queue_len() == 0 {
+        } else if given && state.run == Run::Running || state.core.send_queue_len() == 0 {
             Ok(())
         } else if given {
             Err(Failure(SOCKEYE_ERR_CLOSED))
@@ -502,8 +500,8 @@ impl Drop for sockeye_client {
 /// The client's task.
 unsafe extern "C" fn task(arg: *mut c_void) {
     let this: *mut sockeye_client = arg.cast();
-    // SAFETY: the handle lives until `end`.
     let panicked = guarded(|| {
+        // SAFETY: the handle lives until `end`.
         crate::task::run(unsafe { &*this });
         Ok(())
     }) != crate::error::SOCKEYE_OK;

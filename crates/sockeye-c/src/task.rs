@@ -288,8 +288,8 @@ impl Task<'_> {
             question.outcome
         } else {
             let first = client.lock().is_first(nsp);
-            // SAFETY: borrowed only here.
             let auth = match &client.settings.auth {
+                // SAFETY: borrowed only here.
                 Some(auth) if first => unsafe { auth.text() },
                 _ => "",
             };

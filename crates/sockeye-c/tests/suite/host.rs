@@ -176,12 +176,10 @@ pub(crate) fn dying() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let uri = format!("http://{}", listener.local_addr().expect("an address"));
     thread::spawn(move || {
-        let mut allowed = 0;
         let mut last = None;
-        for mut stream in listener.incoming().flatten() {
+        for (allowed, mut stream) in listener.incoming().flatten().enumerate() {
             let _ = stream.set_nodelay(true);
             let whole = session(&mut stream, allowed);
-            allowed += 1;
             if whole {
                 last = Some(stream);
                 break;
@@ -219,7 +217,8 @@ fn session(stream: &mut TcpStream, allowed: usize) -> bool {
         }
     };
     if request.query("transport") != Some("websocket") {
-        return write(stream, &response("400 Bad Request", "", b"{}")) && false;
+        let _ = write(stream, &response("400 Bad Request", "", b"{}"));
+        return false;
     }
     let key = accept_key(request.header("sec-websocket-key").unwrap_or(""));
     let head = format!(
