@@ -333,7 +333,8 @@ impl sockeye_client {
         if unsafe { (self.port.0.task_start)(task, arg, config) } {
             return Ok(());
         }
-        self.lock().run = Run::Stopped;
+        // As if the task had ended at once: another one may be waiting for that already.
+        Self::end(core::ptr::from_ref(self).cast_mut(), false);
         Err(NO_MEM)
     }
 

@@ -413,6 +413,9 @@ pub unsafe extern "C" fn sockeye_writer_string_n(
     // SAFETY: as promised.
     unsafe {
         step(writer, |writer| {
+            if value.is_null() && len > 0 {
+                return Err(INVALID_ARG);
+            }
             let bytes = text::bytes(value.cast(), len);
             let text =
                 core::str::from_utf8(bytes).map_err(|_| Failure(crate::error::SOCKEYE_ERR_UTF8))?;

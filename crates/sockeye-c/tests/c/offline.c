@@ -62,6 +62,7 @@ static void refuses_to_write(void)
     REFUSED(SOCKEYE_ERR_UTF8, sockeye_writer_string(&args, "\xff"));
     REFUSED(SOCKEYE_ERR_UTF8, sockeye_writer_string_n(&args, "\xc3", 1));
     REFUSED(SOCKEYE_ERR_INVALID_ARG, sockeye_writer_string(&args, NULL));
+    REFUSED(SOCKEYE_ERR_INVALID_ARG, sockeye_writer_string_n(&args, NULL, 1));
     REFUSED(SOCKEYE_ERR_INVALID_ARG, sockeye_writer_binary(&args, NULL, 1));
     for (i = 0; i < (int)(sizeof bad / sizeof bad[0]); i++) {
         REFUSED(SOCKEYE_ERR_JSON, sockeye_writer_json(&args, bad[i]));
