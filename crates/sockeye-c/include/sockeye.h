@@ -112,201 +112,10 @@ typedef struct sockeye_auth_t sockeye_auth_t;
 typedef struct sockeye_client sockeye_client;
 
 /**
- * A JSON value: a piece of a received packet, valid as long as the callback that got it. Not ended by a zero.
- */
-typedef struct sockeye_json_t {
-    /**
-     * The first byte.
-     */
-    const char *data;
-    /**
-     * How many there are.
-     */
-    size_t len;
-} sockeye_json_t;
-
-/**
- * The types of JSON values.
- */
-typedef uint8_t sockeye_json_type_t;
-
-/**
  * What a function says: `SOCKEYE_OK`, or why it failed. The general codes have the numbers of `esp_err_t`, so that a
  * `sockeye_err_t` can be returned where ESP-IDF expects one; `sockeye_err_to_name` knows them all.
  */
 typedef int32_t sockeye_err_t;
-
-/**
- * Bytes, not ended by a zero.
- */
-typedef struct sockeye_bytes_t {
-    /**
-     * The first byte; null if there are none.
-     */
-    const uint8_t *data;
-    /**
-     * How many there are.
-     */
-    size_t len;
-} sockeye_bytes_t;
-
-/**
- * The handle of a client.
- */
-typedef struct sockeye_client *sockeye_client_handle_t;
-
-/**
- * Writes the arguments of an event into a buffer of the caller's: each value at the outer level is one argument.
- *
- * ```c
- * char buffer[128];
- * sockeye_writer_t args;
- * sockeye_writer_init(&args, buffer, sizeof buffer);
- * sockeye_writer_string(&args, "kitchen");
- * sockeye_writer_begin_object(&args);
- * sockeye_writer_key(&args, "celsius");
- * sockeye_writer_double(&args, 21.5);
- * sockeye_writer_end(&args);
- * sockeye_client_emit_args(client, NULL, "reading", &args);
- * ```
- *
- * The first error stays, further calls do nothing, and the emit gives it: so the calls between need no checks. What is
- * out of turn (a value in an object without a key, a key in an array, an end without a beginning) is
- * `SOCKEYE_ERR_INVALID_STATE`, what does not fit is `SOCKEYE_ERR_BUFFER`. A writer belongs to one task at a time. Its
- * fields are the library's.
- */
-typedef struct sockeye_writer_t {
-    /**
-     * The caller's buffer.
-     */
-    char *buffer;
-    /**
-     * Bytes of it.
-     */
-    size_t size;
-    /**
-     * Bytes written.
-     */
-    size_t len;
-    /**
-     * The first error.
-     */
-    sockeye_err_t error;
-    /**
-     * One bit a level: an object.
-     */
-    uint64_t objects;
-    /**
-     * Levels open.
-     */
-    uint8_t depth;
-    /**
-     * The next value is the first of its level.
-     */
-    bool first;
-    /**
-     * A key has been written.
-     */
-    bool keyed;
-    /**
-     * Bytes are not copied before the emit.
-     */
-    struct sockeye_bytes_t attachments[SOCKEYE_MAX_ATTACHMENTS];
-    /**
-     * How many there are.
-     */
-    size_t attachment_count;
-} sockeye_writer_t;
-
-/**
- * Called exactly once for each `sockeye_client_emit_with_ack` that returned `SOCKEYE_OK`, on the client's task: with
- * `SOCKEYE_OK` and the answer, or without (`args` is null) and why: `SOCKEYE_ERR_TIMEOUT`, `SOCKEYE_ERR_DISCONNECTED`,
- * `SOCKEYE_ERR_DROPPED`, or `SOCKEYE_ERR_CLOSED` when the client is destroyed: then on the task that destroys it, with
- * a null `client` if the client's task does not run any more. It may call every function of this library.
- */
-typedef void (*sockeye_ack_cb_t)(struct sockeye_client *client,
-                                 sockeye_err_t result,
-                                 const struct sockeye_args_t *args,
-                                 void *ctx);
-
-/**
- * An event with everything that can be said about it; zeroes and nulls are the defaults.
- */
-typedef struct sockeye_packet_t {
-    /**
-     * The namespace; null for that of the configuration.
-     */
-    const char *nsp;
-    /**
-     * The name. Needed.
-     */
-    const char *event;
-    /**
-     * The arguments, a JSON array, with `{"_placeholder":true,"num":0}` where the first attachment belongs; null for none.
-     */
-    const char *args_json;
-    /**
-     * What the placeholders stand for; each attachment needs its own.
-     */
-    const struct sockeye_bytes_t *attachments;
-    /**
-     * How many there are: up to `SOCKEYE_MAX_ATTACHMENTS`.
-     */
-    size_t attachment_count;
-    /**
-     * Drop the packet where it cannot be written at once.
-     */
-    bool is_volatile;
-    /**
-     * For the acknowledgement, in ms; 0 for `ack_timeout_ms` of the configuration.
-     */
-    uint32_t timeout_ms;
-    /**
-     * Told the answer, or that there is none; null if none is wanted.
-     */
-    sockeye_ack_cb_t ack_cb;
-    /**
-     * For `ack_cb`.
-     */
-    void *ack_ctx;
-} sockeye_packet_t;
-
-/**
- * Names one event that wants an answer: see `sockeye_client_ack`. 0 names none.
- */
-typedef uint64_t sockeye_ack_t;
-
-/**
- * An event from the server. Everything in it is valid until the callback returns, except `ack`.
- */
-typedef struct sockeye_message_t {
-    /**
-     * The namespace.
-     */
-    const char *nsp;
-    /**
-     * The name, unescaped and ended by a zero.
-     */
-    const char *event;
-    /**
-     * Bytes of the name without the zero.
-     */
-    size_t event_len;
-    /**
-     * The arguments.
-     */
-    const struct sockeye_args_t *args;
-    /**
-     * Not 0 if the server wants an answer: give it to `sockeye_client_ack`, here or later, on any task.
-     */
-    sockeye_ack_t ack;
-} sockeye_message_t;
-
-/**
- * Called on the client's task for an event from the server, without a lock held: it may call every function of this
- * library, `sockeye_client_destroy` included. While it runs nothing else of this client is told.
- */
-typedef void (*sockeye_message_cb_t)(struct sockeye_client *client, const struct sockeye_message_t *message, void *ctx);
 
 /**
  * The client's task, as the configuration wants it.
@@ -513,6 +322,20 @@ typedef void (*sockeye_auth_cb_t)(struct sockeye_client *client, const char *nsp
 typedef uint8_t sockeye_event_id_t;
 
 /**
+ * A JSON value: a piece of a received packet, valid as long as the callback that got it. Not ended by a zero.
+ */
+typedef struct sockeye_json_t {
+    /**
+     * The first byte.
+     */
+    const char *data;
+    /**
+     * How many there are.
+     */
+    size_t len;
+} sockeye_json_t;
+
+/**
  * What happened to the connection. Everything in it is valid until the callback returns.
  */
 typedef struct sockeye_event_t {
@@ -702,9 +525,211 @@ typedef struct sockeye_client_config_t {
 } sockeye_client_config_t;
 
 /**
+ * The handle of a client.
+ */
+typedef struct sockeye_client *sockeye_client_handle_t;
+
+/**
  * The state of the connection.
  */
 typedef uint8_t sockeye_state_t;
+
+/**
+ * The types of JSON values.
+ */
+typedef uint8_t sockeye_json_type_t;
+
+/**
+ * Bytes, not ended by a zero.
+ */
+typedef struct sockeye_bytes_t {
+    /**
+     * The first byte; null if there are none.
+     */
+    const uint8_t *data;
+    /**
+     * How many there are.
+     */
+    size_t len;
+} sockeye_bytes_t;
+
+/**
+ * Writes the arguments of an event into a buffer of the caller's: each value at the outer level is one argument.
+ *
+ * ```c
+ * char buffer[128];
+ * sockeye_writer_t args;
+ * sockeye_writer_init(&args, buffer, sizeof buffer);
+ * sockeye_writer_string(&args, "kitchen");
+ * sockeye_writer_begin_object(&args);
+ * sockeye_writer_key(&args, "celsius");
+ * sockeye_writer_double(&args, 21.5);
+ * sockeye_writer_end(&args);
+ * sockeye_client_emit_args(client, NULL, "reading", &args);
+ * ```
+ *
+ * The first error stays, further calls do nothing, and the emit gives it: so the calls between need no checks. What is
+ * out of turn (a value in an object without a key, a key in an array, an end without a beginning) is
+ * `SOCKEYE_ERR_INVALID_STATE`, what does not fit is `SOCKEYE_ERR_BUFFER`. A writer belongs to one task at a time. Its
+ * fields are the library's.
+ */
+typedef struct sockeye_writer_t {
+    /**
+     * The caller's buffer.
+     */
+    char *buffer;
+    /**
+     * Bytes of it.
+     */
+    size_t size;
+    /**
+     * Bytes written.
+     */
+    size_t len;
+    /**
+     * The first error.
+     */
+    sockeye_err_t error;
+    /**
+     * One bit a level: an object.
+     */
+    uint64_t objects;
+    /**
+     * Levels open.
+     */
+    uint8_t depth;
+    /**
+     * The next value is the first of its level.
+     */
+    bool first;
+    /**
+     * A key has been written.
+     */
+    bool keyed;
+    /**
+     * Bytes are not copied before the emit.
+     */
+    struct sockeye_bytes_t attachments[SOCKEYE_MAX_ATTACHMENTS];
+    /**
+     * How many there are.
+     */
+    size_t attachment_count;
+} sockeye_writer_t;
+
+/**
+ * Called exactly once for each `sockeye_client_emit_with_ack` that returned `SOCKEYE_OK`, on the client's task: with
+ * `SOCKEYE_OK` and the answer, or without (`args` is null) and why: `SOCKEYE_ERR_TIMEOUT`, `SOCKEYE_ERR_DISCONNECTED`,
+ * `SOCKEYE_ERR_DROPPED`, or `SOCKEYE_ERR_CLOSED` when the client is destroyed: then on the task that destroys it, with
+ * a null `client` if the client's task does not run any more. It may call every function of this library.
+ */
+typedef void (*sockeye_ack_cb_t)(struct sockeye_client *client,
+                                 sockeye_err_t result,
+                                 const struct sockeye_args_t *args,
+                                 void *ctx);
+
+/**
+ * An event with everything that can be said about it; zeroes and nulls are the defaults.
+ */
+typedef struct sockeye_packet_t {
+    /**
+     * The namespace; null for that of the configuration.
+     */
+    const char *nsp;
+    /**
+     * The name. Needed.
+     */
+    const char *event;
+    /**
+     * The arguments, a JSON array, with `{"_placeholder":true,"num":0}` where the first attachment belongs; null for none.
+     */
+    const char *args_json;
+    /**
+     * What the placeholders stand for; each attachment needs its own.
+     */
+    const struct sockeye_bytes_t *attachments;
+    /**
+     * How many there are: up to `SOCKEYE_MAX_ATTACHMENTS`.
+     */
+    size_t attachment_count;
+    /**
+     * Drop the packet where it cannot be written at once.
+     */
+    bool is_volatile;
+    /**
+     * For the acknowledgement, in ms; 0 for `ack_timeout_ms` of the configuration.
+     */
+    uint32_t timeout_ms;
+    /**
+     * Told the answer, or that there is none; null if none is wanted.
+     */
+    sockeye_ack_cb_t ack_cb;
+    /**
+     * For `ack_cb`.
+     */
+    void *ack_ctx;
+} sockeye_packet_t;
+
+/**
+ * Names one event that wants an answer: see `sockeye_client_ack`. 0 names none.
+ */
+typedef uint64_t sockeye_ack_t;
+
+/**
+ * An event from the server. Everything in it is valid until the callback returns, except `ack`.
+ */
+typedef struct sockeye_message_t {
+    /**
+     * The namespace.
+     */
+    const char *nsp;
+    /**
+     * The name, unescaped and ended by a zero.
+     */
+    const char *event;
+    /**
+     * Bytes of the name without the zero.
+     */
+    size_t event_len;
+    /**
+     * The arguments.
+     */
+    const struct sockeye_args_t *args;
+    /**
+     * Not 0 if the server wants an answer: give it to `sockeye_client_ack`, here or later, on any task.
+     */
+    sockeye_ack_t ack;
+} sockeye_message_t;
+
+/**
+ * Called on the client's task for an event from the server, without a lock held: it may call every function of this
+ * library, `sockeye_client_destroy` included. While it runs nothing else of this client is told.
+ */
+typedef void (*sockeye_message_cb_t)(struct sockeye_client *client, const struct sockeye_message_t *message, void *ctx);
+
+/**
+ * Not started, or stopped.
+ */
+#define SOCKEYE_STATE_STOPPED 0
+
+/**
+ * There is no session: being made, or waited for.
+ */
+#define SOCKEYE_STATE_CONNECTING 1
+
+/**
+ * There is a session over HTTP long-polling.
+ */
+#define SOCKEYE_STATE_CONNECTED_HTTP 2
+
+/**
+ * There is a session over a WebSocket.
+ */
+#define SOCKEYE_STATE_CONNECTED_WS 3
+
+/**
+ * Nothing is connected, and nothing will be before `sockeye_client_join`.
+ */
+#define SOCKEYE_STATE_DOWN 4
 
 /**
  * Done.
@@ -908,31 +933,6 @@ typedef uint8_t sockeye_state_t;
 #define SOCKEYE_EVENT_STOPPED 15
 
 /**
- * Not started, or stopped.
- */
-#define SOCKEYE_STATE_STOPPED 0
-
-/**
- * There is no session: being made, or waited for.
- */
-#define SOCKEYE_STATE_CONNECTING 1
-
-/**
- * There is a session over HTTP long-polling.
- */
-#define SOCKEYE_STATE_CONNECTED_HTTP 2
-
-/**
- * There is a session over a WebSocket.
- */
-#define SOCKEYE_STATE_CONNECTED_WS 3
-
-/**
- * Nothing is connected, and nothing will be before `sockeye_client_join`.
- */
-#define SOCKEYE_STATE_DOWN 4
-
-/**
  * Not there.
  */
 #define SOCKEYE_JSON_NONE 0
@@ -970,6 +970,141 @@ typedef uint8_t sockeye_state_t;
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
+
+/**
+ * Makes a client, stopped, and takes all its memory but that of handlers and further namespaces. `*client` is null after
+ * an error.
+ *
+ * Errors: `SOCKEYE_ERR_INVALID_ARG` (the log says which), `SOCKEYE_ERR_URI`, `SOCKEYE_ERR_JSON` (`auth_json`),
+ * `SOCKEYE_ERR_UTF8`, `SOCKEYE_ERR_NOT_SUPPORTED` (a transport that is not compiled in), `SOCKEYE_ERR_NO_MEM`.
+ *
+ * Conditions:
+ * `config` and its texts can be read, `client` can be written.
+ */
+sockeye_err_t sockeye_client_init(const struct sockeye_client_config_t *config,
+                                  sockeye_client_handle_t *client);
+
+/**
+ * Starts the client's task, which connects and joins the namespace of the configuration and those of
+ * `sockeye_client_join`.
+ *
+ * Errors: `SOCKEYE_ERR_INVALID_STATE` if it has been started, `SOCKEYE_ERR_NO_MEM` if there is no room for the task.
+ *
+ * Conditions:
+ * `client` is null, or a handle that has not been destroyed.
+ */
+sockeye_err_t sockeye_client_start(sockeye_client_handle_t client);
+
+/**
+ * Sends what has been accepted, says goodbye, closes the connection and ends the client's task: at most
+ * `close_timeout_ms` later, unless a callback takes longer. It can be started again; handlers and the wish for namespaces
+ * stay, and so do packets for namespaces that were not joined. In a callback of this client it returns at once, and the
+ * task ends after the callback: `SOCKEYE_EVENT_STOPPED`.
+ *
+ * Errors: `SOCKEYE_ERR_NO_MEM`, and then nothing has been done. A client that is stopped already is no error.
+ *
+ * Conditions:
+ * `client` is null, or a handle that has not been destroyed.
+ */
+sockeye_err_t sockeye_client_stop(sockeye_client_handle_t client);
+
+/**
+ * Stops the client as `sockeye_client_stop` does, and frees it. Acknowledgements that are still waited for are told
+ * `SOCKEYE_ERR_CLOSED`. In a callback of this client it returns at once; then no other callback but those of
+ * acknowledgements is called any more, and the task frees the client. The handle is invalid from here on, also for
+ * other tasks. Never fails; null is allowed.
+ *
+ * Conditions:
+ * `client` is null, or a handle that has not been destroyed and that no other task uses any more.
+ */
+void sockeye_client_destroy(sockeye_client_handle_t client);
+
+/**
+ * Joins a namespace, now or as soon as there is a connection, and again after each reconnection. Also tries again where
+ * the server has refused or disconnected it, or all attempts to connect were used up.
+ *
+ * Errors: `SOCKEYE_ERR_INVALID_ARG` for a name with a comma or a control character or of more than 48 bytes,
+ * `SOCKEYE_ERR_TOO_MANY_NAMESPACES`, `SOCKEYE_ERR_NO_MEM`, `SOCKEYE_ERR_UTF8`.
+ *
+ * Conditions:
+ * `client` is null, or a handle that has not been destroyed; `nsp` ends with a zero.
+ */
+sockeye_err_t sockeye_client_join(sockeye_client_handle_t client, const char *nsp);
+
+/**
+ * Leaves a namespace; null is that of the configuration. Packets that were accepted still go out. The connection ends with its
+ * last namespace. Handlers stay.
+ *
+ * Errors: `SOCKEYE_ERR_NOT_FOUND` for one that was never joined.
+ *
+ * Conditions:
+ * `client` is null, or a handle that has not been destroyed; `nsp` is null or ends with a zero.
+ */
+sockeye_err_t sockeye_client_leave(sockeye_client_handle_t client,
+                                   const char *nsp);
+
+/**
+ * Drops the connection and makes a new one at once; a wait for the next attempt ends now.
+ *
+ * Errors: none but those of a wrong handle.
+ *
+ * Conditions:
+ * `client` is null, or a handle that has not been destroyed.
+ */
+sockeye_err_t sockeye_client_reconnect(sockeye_client_handle_t client);
+
+/**
+ * Whether a namespace is joined: events flow. Null is that of the configuration.
+ *
+ * Conditions:
+ * `client` is null, or a handle that has not been destroyed; `nsp` is null or ends with a zero.
+ */
+bool sockeye_client_is_connected(sockeye_client_handle_t client, const char *nsp);
+
+/**
+ * Copies the id of the socket in a namespace, ended by a zero: up to 65 bytes. Null is the namespace of the configuration.
+ *
+ * Errors: `SOCKEYE_ERR_NOT_FOUND` for a namespace that was never joined, `SOCKEYE_ERR_INVALID_STATE` for one that is not
+ * joined now, `SOCKEYE_ERR_BUFFER`.
+ *
+ * Conditions:
+ * `client` is null, or a handle that has not been destroyed; `nsp` is null or ends with a zero; `size` bytes can be
+ * written at `id`.
+ */
+sockeye_err_t sockeye_client_get_id(sockeye_client_handle_t client,
+                                    const char *nsp,
+                                    char *id,
+                                    size_t size);
+
+/**
+ * The state of the connection; `SOCKEYE_STATE_STOPPED` for null.
+ *
+ * Conditions:
+ * `client` is null, or a handle that has not been destroyed.
+ */
+sockeye_state_t sockeye_client_get_state(sockeye_client_handle_t client);
+
+/**
+ * How much has been accepted and is not written yet: packets, and their bytes with framing. Either may be null.
+ *
+ * Errors: none but those of a wrong handle.
+ *
+ * Conditions:
+ * `client` is null, or a handle that has not been destroyed; the others are null or can be written.
+ */
+sockeye_err_t sockeye_client_get_send_queue(sockeye_client_handle_t client, size_t *packets, size_t *bytes);
+
+/**
+ * Waits until everything accepted so far has been written to the network, at most so long (`UINT32_MAX`: for ever).
+ *
+ * Errors: `SOCKEYE_ERR_TIMEOUT`, `SOCKEYE_ERR_CLOSED` if the client was stopped meanwhile, `SOCKEYE_ERR_INVALID_STATE` in a
+ * callback of this client or while it is stopped, `SOCKEYE_ERR_NO_MEM`.
+ *
+ * Conditions:
+ * `client` is null, or a handle that is not destroyed meanwhile.
+ */
+sockeye_err_t sockeye_client_flush(sockeye_client_handle_t client,
+                                   uint32_t timeout_ms);
 
 /**
  * How many arguments there are; 0 for null. With connection state recovery servers add one at the end.
@@ -1214,141 +1349,6 @@ const char *sockeye_err_to_name(sockeye_err_t code);
  * `auth` is the callback's own, and the callback has not returned; `json` ends with a zero.
  */
 sockeye_err_t sockeye_auth_set(struct sockeye_auth_t *auth, const char *json);
-
-/**
- * Makes a client, stopped, and takes all its memory but that of handlers and further namespaces. `*client` is null after
- * an error.
- *
- * Errors: `SOCKEYE_ERR_INVALID_ARG` (the log says which), `SOCKEYE_ERR_URI`, `SOCKEYE_ERR_JSON` (`auth_json`),
- * `SOCKEYE_ERR_UTF8`, `SOCKEYE_ERR_NOT_SUPPORTED` (a transport that is not compiled in), `SOCKEYE_ERR_NO_MEM`.
- *
- * Conditions:
- * `config` and its texts can be read, `client` can be written.
- */
-sockeye_err_t sockeye_client_init(const struct sockeye_client_config_t *config,
-                                  sockeye_client_handle_t *client);
-
-/**
- * Starts the client's task, which connects and joins the namespace of the configuration and those of
- * `sockeye_client_join`.
- *
- * Errors: `SOCKEYE_ERR_INVALID_STATE` if it has been started, `SOCKEYE_ERR_NO_MEM` if there is no room for the task.
- *
- * Conditions:
- * `client` is null, or a handle that has not been destroyed.
- */
-sockeye_err_t sockeye_client_start(sockeye_client_handle_t client);
-
-/**
- * Sends what has been accepted, says goodbye, closes the connection and ends the client's task: at most
- * `close_timeout_ms` later, unless a callback takes longer. It can be started again; handlers and the wish for namespaces
- * stay, and so do packets for namespaces that were not joined. In a callback of this client it returns at once, and the
- * task ends after the callback: `SOCKEYE_EVENT_STOPPED`.
- *
- * Errors: `SOCKEYE_ERR_NO_MEM`, and then nothing has been done. A client that is stopped already is no error.
- *
- * Conditions:
- * `client` is null, or a handle that has not been destroyed.
- */
-sockeye_err_t sockeye_client_stop(sockeye_client_handle_t client);
-
-/**
- * Stops the client as `sockeye_client_stop` does, and frees it. Acknowledgements that are still waited for are told
- * `SOCKEYE_ERR_CLOSED`. In a callback of this client it returns at once; then no other callback but those of
- * acknowledgements is called any more, and the task frees the client. The handle is invalid from here on, also for
- * other tasks. Never fails; null is allowed.
- *
- * Conditions:
- * `client` is null, or a handle that has not been destroyed and that no other task uses any more.
- */
-void sockeye_client_destroy(sockeye_client_handle_t client);
-
-/**
- * Joins a namespace, now or as soon as there is a connection, and again after each reconnection. Also tries again where
- * the server has refused or disconnected it, or all attempts to connect were used up.
- *
- * Errors: `SOCKEYE_ERR_INVALID_ARG` for a name with a comma or a control character or of more than 48 bytes,
- * `SOCKEYE_ERR_TOO_MANY_NAMESPACES`, `SOCKEYE_ERR_NO_MEM`, `SOCKEYE_ERR_UTF8`.
- *
- * Conditions:
- * `client` is null, or a handle that has not been destroyed; `nsp` ends with a zero.
- */
-sockeye_err_t sockeye_client_join(sockeye_client_handle_t client, const char *nsp);
-
-/**
- * Leaves a namespace; null is that of the configuration. Packets that were accepted still go out. The connection ends with its
- * last namespace. Handlers stay.
- *
- * Errors: `SOCKEYE_ERR_NOT_FOUND` for one that was never joined.
- *
- * Conditions:
- * `client` is null, or a handle that has not been destroyed; `nsp` is null or ends with a zero.
- */
-sockeye_err_t sockeye_client_leave(sockeye_client_handle_t client,
-                                   const char *nsp);
-
-/**
- * Drops the connection and makes a new one at once; a wait for the next attempt ends now.
- *
- * Errors: none but those of a wrong handle.
- *
- * Conditions:
- * `client` is null, or a handle that has not been destroyed.
- */
-sockeye_err_t sockeye_client_reconnect(sockeye_client_handle_t client);
-
-/**
- * Whether a namespace is joined: events flow. Null is that of the configuration.
- *
- * Conditions:
- * `client` is null, or a handle that has not been destroyed; `nsp` is null or ends with a zero.
- */
-bool sockeye_client_is_connected(sockeye_client_handle_t client, const char *nsp);
-
-/**
- * Copies the id of the socket in a namespace, ended by a zero: up to 65 bytes. Null is the namespace of the configuration.
- *
- * Errors: `SOCKEYE_ERR_NOT_FOUND` for a namespace that was never joined, `SOCKEYE_ERR_INVALID_STATE` for one that is not
- * joined now, `SOCKEYE_ERR_BUFFER`.
- *
- * Conditions:
- * `client` is null, or a handle that has not been destroyed; `nsp` is null or ends with a zero; `size` bytes can be
- * written at `id`.
- */
-sockeye_err_t sockeye_client_get_id(sockeye_client_handle_t client,
-                                    const char *nsp,
-                                    char *id,
-                                    size_t size);
-
-/**
- * The state of the connection; `SOCKEYE_STATE_STOPPED` for null.
- *
- * Conditions:
- * `client` is null, or a handle that has not been destroyed.
- */
-sockeye_state_t sockeye_client_get_state(sockeye_client_handle_t client);
-
-/**
- * How much has been accepted and is not written yet: packets, and their bytes with framing. Either may be null.
- *
- * Errors: none but those of a wrong handle.
- *
- * Conditions:
- * `client` is null, or a handle that has not been destroyed; the others are null or can be written.
- */
-sockeye_err_t sockeye_client_get_send_queue(sockeye_client_handle_t client, size_t *packets, size_t *bytes);
-
-/**
- * Waits until everything accepted so far has been written to the network, at most so long (`UINT32_MAX`: for ever).
- *
- * Errors: `SOCKEYE_ERR_TIMEOUT`, `SOCKEYE_ERR_CLOSED` if the client was stopped meanwhile, `SOCKEYE_ERR_INVALID_STATE` in a
- * callback of this client or while it is stopped, `SOCKEYE_ERR_NO_MEM`.
- *
- * Conditions:
- * `client` is null, or a handle that is not destroyed meanwhile.
- */
-sockeye_err_t sockeye_client_flush(sockeye_client_handle_t client,
-                                   uint32_t timeout_ms);
 
 /**
  * The type of a value. `SOCKEYE_JSON_NONE` for one that is not there.

@@ -22,6 +22,7 @@
 
 extern crate alloc;
 
+pub mod api;
 pub mod args;
 pub mod config;
 pub mod emit;
