@@ -141,3 +141,58 @@ fn no_leak_over_many_connections_and_events() {
     run(&mut valgrind);
     host.check();
 }
+
+/// The example of the README, as a reader would compile it.
+#[test]
+fn the_example_of_the_readme() {
+    let readme = std::fs::read_to_string(build::root().join("README.md")).expect("a README");
+    let example = readme
+        .split("```c\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next());
+    let source = build::output().join("readme.c");
+    std::fs::create_dir_all(build::output()).expect("a folder");
+    std::fs::write(&source, example.expect("an example in C")).expect("a file");
+    let mut compiler = Command::new("gcc");
+    compiler
+        .args(["-std=c99", "-Wall", "-Werror", "-fsyntax-only", "-I"])
+        .arg(build::root().join("include"))
+        .arg(source);
+    run(&mut compiler);
+}
+
+/// What `menuconfig` begins with is what the header has where there is no menuconfig.
+#[test]
+fn the_defaults_of_kconfig_are_those_of_the_header() {
+    let kconfig = std::fs::read_to_string(build::root().join("../../esp-idf/sockeye/Kconfig"))
+        .expect("the component");
+    let header =
+        std::fs::read_to_string(build::root().join("include/sockeye.h")).expect("the header");
+    let mut compared = 0;
+    for entry in kconfig.split("config SOCKEYE_").skip(1) {
+        let name = entry.split_whitespace().next().unwrap_or("");
+        let ends = |line: &&str| {
+            !matches!(line.trim(), "endmenu" | "endchoice") && !line.trim().starts_with("choice ")
+        };
+        let last = entry
+            .lines()
+            .take_while(ends)
+            .filter_map(|line| line.trim().strip_prefix("default "))
+            .next_back();
+        let (Some(kconfig), Some((_, rest))) = (
+            last,
+            header.split_once(&format!("#define CONFIG_SOCKEYE_{name} ")),
+        ) else {
+            continue;
+        };
+        let header = rest.lines().next().unwrap_or("").trim();
+        match name {
+            // A name there; 0 takes the port's own, and the port's own is that of menuconfig.
+            "TRANSPORTS" => assert_eq!((kconfig, header), ("1", "SOCKEYE_TRANSPORTS_WEBSOCKET")),
+            "TASK_STACK" | "TASK_PRIORITY" => assert_eq!(header, "0"),
+            _ => assert_eq!(kconfig, header, "{name}"),
+        }
+        compared += 1;
+    }
+    assert_eq!(compared, 18, "as many as the header has");
+}
