@@ -178,7 +178,7 @@ fn the_defaults_of_kconfig_are_those_of_the_header() {
             .lines()
             .take_while(ends)
             .filter_map(|line| line.trim().strip_prefix("default "))
-            .next_back();
+            .last();
         let (Some(kconfig), Some((_, rest))) = (
             last,
             header.split_once(&format!("#define CONFIG_SOCKEYE_{name} ")),
