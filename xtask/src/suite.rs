@@ -9,6 +9,7 @@ use crate::part::{Part, Report};
 use crate::riscv::{Firmware, Target};
 use crate::run::cargo;
 use crate::scenarios;
+use crate::secure;
 use crate::servers;
 use crate::size;
 use crate::tools::works;
@@ -53,6 +54,11 @@ pub(crate) const PARTS: &[Part] = &[
         name: "demo",
         about: "the demo, without a browser: boards, a server, a link that is cut",
         run: demo,
+    },
+    Part {
+        name: "tls",
+        about: "the TLS connector of devices on a computer, against rustls",
+        run: secure::on_a_computer,
     },
     Part {
         name: "board",
@@ -132,7 +138,7 @@ fn interop(report: &mut Report) -> Result<(), String> {
 
 fn demo(report: &mut Report) -> Result<(), String> {
     report.check(&mut cargo(
-        "run --quiet -p sockeye-cli --bin sockeye -- demo --duration 10s",
+        "run --quiet -p sockeye-cli --bin sockeye -- demo --duration 10s --port 0",
     ))
 }
 

@@ -369,7 +369,7 @@ typedef struct sockeye_event_t {
      */
     uint32_t delay_ms;
     /**
-     * Bytes of the packet that was too large.
+     * Bytes of the packet that was too large, or given up.
      */
     uint64_t bytes;
     /**
@@ -931,6 +931,12 @@ typedef void (*sockeye_message_cb_t)(struct sockeye_client *client, const struct
  * The client's task ends. The last event before another `sockeye_client_start`.
  */
 #define SOCKEYE_EVENT_STOPPED 15
+
+/**
+ * A packet that had been accepted was given up, and no acknowledgement can tell it: `nsp`, `text` (which event and why),
+ * `bytes`.
+ */
+#define SOCKEYE_EVENT_UNSENT 16
 
 /**
  * Not there.

@@ -45,6 +45,9 @@ pub const SOCKEYE_EVENT_PING: sockeye_event_id_t = 13;
 pub const SOCKEYE_EVENT_NO_MEM: sockeye_event_id_t = 14;
 /// The client's task ends. The last event before another `sockeye_client_start`.
 pub const SOCKEYE_EVENT_STOPPED: sockeye_event_id_t = 15;
+/// A packet that had been accepted was given up, and no acknowledgement can tell it: `nsp`, `text` (which event and why),
+/// `bytes`.
+pub const SOCKEYE_EVENT_UNSENT: sockeye_event_id_t = 16;
 
 /// What happened to the connection. Everything in it is valid until the callback returns.
 #[repr(C)]
@@ -65,7 +68,7 @@ pub struct sockeye_event_t {
     pub attempt: u32,
     /// Until the attempt.
     pub delay_ms: u32,
-    /// Bytes of the packet that was too large.
+    /// Bytes of the packet that was too large, or given up.
     pub bytes: u64,
     /// The largest that can be received.
     pub limit: u64,

@@ -15,8 +15,8 @@ use crate::events::{
     SOCKEYE_EVENT_CONNECTED_WS, SOCKEYE_EVENT_DISCONNECTED, SOCKEYE_EVENT_JOINED,
     SOCKEYE_EVENT_NO_MEM, SOCKEYE_EVENT_PING, SOCKEYE_EVENT_READY, SOCKEYE_EVENT_RECEIVED,
     SOCKEYE_EVENT_RECONNECT_FAILED, SOCKEYE_EVENT_RECONNECTED, SOCKEYE_EVENT_RECONNECTING,
-    SOCKEYE_EVENT_STOPPED, SOCKEYE_EVENT_TOO_LARGE, SOCKEYE_EVENT_UPGRADE_ERROR, sockeye_auth_t,
-    sockeye_event_t, sockeye_message_t,
+    SOCKEYE_EVENT_STOPPED, SOCKEYE_EVENT_TOO_LARGE, SOCKEYE_EVENT_UNSENT,
+    SOCKEYE_EVENT_UPGRADE_ERROR, sockeye_auth_t, sockeye_event_t, sockeye_message_t,
 };
 use crate::handle::{State, sockeye_client};
 use crate::json::sockeye_json_t;
@@ -167,6 +167,18 @@ impl App<'static> for Task<'_> {
                     limit: limit as u64,
                     ..sockeye_event_t::new(SOCKEYE_EVENT_TOO_LARGE)
                 });
+            }
+            Event::Unsent(unsent) => {
+                let _ = write!(words, "{} was not sent: {}", unsent.event, unsent.cause);
+                self.log(SOCKEYE_LOG_WARN, &words);
+                self.tell_of(
+                    unsent.nsp,
+                    sockeye_event_t {
+                        text: words.as_c().as_ptr(),
+                        bytes: unsent.bytes as u64,
+                        ..sockeye_event_t::new(SOCKEYE_EVENT_UNSENT)
+                    },
+                );
             }
             Event::Ping => self.tell(&sockeye_event_t::new(SOCKEYE_EVENT_PING)),
             // The attempt itself has been told by its delay; outgoing packets are not reported to C.

@@ -23,9 +23,7 @@
 //! }
 //! ```
 
-use crate::client::Client;
-use crate::client::detach::DetachedOutput;
-use crate::client::event::Event;
+use crate::client::{Client, DetachedOutput, Event};
 use crate::engine::Link;
 use crate::time::Instant;
 

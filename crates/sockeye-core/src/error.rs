@@ -2,7 +2,9 @@
 
 use core::fmt;
 
+use crate::limits::NOTE_LEN;
 use crate::packet::{EncodeError, PacketError};
+use crate::short::Short;
 use crate::wire::http1::HttpError;
 use crate::wire::ws::WsError;
 
@@ -90,8 +92,12 @@ pub enum Cause {
     NotEngineIo,
     /// The server speaks Engine.IO 3 (Socket.IO 2).
     OldServer,
+    /// The session id of the handshake is longer than [`ID_MAX`](crate::ID_MAX).
+    IdTooLong,
     /// The WebSocket handshake was not accepted as RFC 6455 asks.
     WebSocketHandshake,
+    /// The request for a WebSocket was answered with HTTP status 400.
+    WebSocketRefused,
     /// The server violated RFC 6455.
     WebSocketProtocol(&'static str),
     /// The WebSocket was closed with this status code; the text is the server's reason.
@@ -104,6 +110,48 @@ pub enum Cause {
     JoinTimeout,
     /// The request head does not fit its buffer: shorten path, query or headers, or enlarge the storage.
     HeadTooLong,
+}
+
+/// A [`Cause`] and the words that came with it, kept.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Fault {
+    pub(crate) cause: Cause,
+    text: Short<NOTE_LEN>,
+}
+
+impl Fault {
+    /// Without words.
+    pub(crate) const fn of(cause: Cause) -> Self {
+        Self {
+            cause,
+            text: Short::EMPTY,
+        }
+    }
+
+    /// With the other side's words, or the driver's: cut, and without control characters.
+    pub(crate) fn quoting(cause: Cause, words: &[u8]) -> Self {
+        let mut fault = Self::of(cause);
+        fault.text.set_lossy(words);
+        fault
+    }
+
+    /// The same, in an event of this name.
+    pub(crate) fn in_event(mut self, name: crate::packet::Text<'_>) -> Self {
+        use core::fmt::Write as _;
+        // What does not fit is cut.
+        let _ = write!(self.text, "in event \"{name}\"");
+        self.text.no_control();
+        self
+    }
+
+    /// The words that came with `cause`, if it is this one.
+    pub(crate) fn text_for(&self, cause: Cause) -> &str {
+        if self.cause == cause {
+            self.text.as_str()
+        } else {
+            ""
+        }
+    }
 }
 
 impl From<HttpError> for Cause {
@@ -171,7 +219,8 @@ impl fmt::Display for Details<'_> {
                     (401 | 403, _) | (_, Some(4)) => " (check auth, headers and the server's CORS or allowRequest)",
                     (404, _) => " (no Socket.IO server at this path: check the path option)",
                     (413, _) => " (the message is larger than the server's maxHttpBufferSize)",
-                    (502..=504, _) => " (the proxy in front cannot reach the server)",
+                    (504, _) => " (a proxy in front gave up waiting: its read timeout must be longer than the server's pingInterval)",
+                    (502 | 503, _) => " (the proxy in front cannot reach the server)",
                     _ => "",
                 })
             }
@@ -193,9 +242,25 @@ impl fmt::Display for Details<'_> {
             Cause::WebSocketHandshake => {
                 f.write_str("the server did not accept the WebSocket as RFC 6455 asks: a proxy in between may block upgrades")
             }
+            Cause::IdTooLong => write!(
+                f,
+                "the server's session id is longer than {} bytes, the most that can be kept here",
+                crate::ID_MAX
+            ),
+            Cause::WebSocketRefused => {
+                f.write_str("the server refused the WebSocket (HTTP 400")?;
+                if !text.is_empty() {
+                    write!(f, ": {text}")?;
+                }
+                f.write_str("): a proxy in between may not pass upgrades on (nginx: proxy_http_version 1.1, Upgrade and Connection headers), or the session is on another server")
+            }
             Cause::WebSocketProtocol(what) => write!(f, "WebSocket protocol error: {what}"),
             Cause::WebSocketClose(code) => {
-                write!(f, "the WebSocket was closed with code {code}")?;
+                match code {
+                    // Not on the wire: it stands for none (RFC 6455 section 7.1.5).
+                    1005 => f.write_str("the WebSocket was closed without a code")?,
+                    _ => write!(f, "the WebSocket was closed with code {code}")?,
+                }
                 if !text.is_empty() {
                     write!(f, ": {text}")?;
                 }
@@ -204,7 +269,10 @@ impl fmt::Display for Details<'_> {
                     _ => "",
                 })
             }
-            Cause::Packet(error) => write!(f, "bad packet from the server: {error}"),
+            Cause::Packet(error) => {
+                write!(f, "bad packet from the server: {error}")?;
+                if text.is_empty() { Ok(()) } else { write!(f, " ({text})") }
+            }
             Cause::ServerDisconnect => f.write_str("the server disconnected the namespace"),
             Cause::JoinTimeout => f.write_str("the server did not answer the CONNECT packet in time"),
             Cause::HeadTooLong => {
@@ -234,6 +302,8 @@ pub enum EmitError {
     Closed,
     /// An answer for a connection that is gone, or for an event that wanted none (A7 item 89).
     Stale,
+    /// The event has been answered before: it has one acknowledgement.
+    AlreadyAnswered,
     /// A volatile packet, and the connection is not ready to take it at once (A7 item 84).
     NotWritable,
     /// The `auth` payload is not a JSON object.
@@ -263,6 +333,9 @@ impl fmt::Display for EmitError {
             Self::UnknownNamespace => f.write_str("the namespace is not known to this client"),
             Self::Closed => f.write_str("the client has ended: nothing can be sent any more"),
             Self::Stale => f.write_str("the event to answer came over a connection that is gone"),
+            Self::AlreadyAnswered => {
+                f.write_str("the event has been answered already: it has one acknowledgement")
+            }
             Self::NotWritable => {
                 f.write_str("the connection is not ready, so that the volatile packet was dropped")
             }

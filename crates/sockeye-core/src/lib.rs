@@ -40,8 +40,8 @@
 //! 5. In steady state nothing is allocated, neither for an event read by borrow nor for an emit.
 //!
 //! # Features
-//! - `alloc` (default): growable memory ([`Memory::growable`]), `serde_json::Value` and [`Bin`](packet::Bin) as
-//!   arguments. Without it, everything lives in a [`Storage`] that the caller owns.
+//! - `alloc` (default): growable memory (`Memory::growable`), values of any shape (`packet::Value`, `serde_json::Value`)
+//!   and owned binary data (`packet::Bin`) as arguments. Without it, everything lives in a [`Storage`] that the caller owns.
 //! - `polling` (default): HTTP long-polling, the upgrade from it, base64 payloads, cookies. Without it: WebSocket alone.
 //! - `log`, `defmt`: where diagnostics go.
 
@@ -54,25 +54,31 @@ pub mod drive;
 mod engine;
 mod error;
 mod fmt;
+mod id;
 mod limits;
 mod memory;
+mod outbox;
 pub mod packet;
 mod rng;
 mod short;
+mod storage;
 mod time;
 mod url;
 mod wire;
 
-pub use client::Client;
-pub use client::acks::AckId;
-pub use client::commands::{NamespaceError, RawPacket};
-pub use client::detach::{Detached, DetachedOutput};
-pub use client::event::{AckRequest, EmitOptions, Event, Message, Outgoing, Output, Refusal};
-pub use client::nsp::{NamespaceId, NspOptions};
+pub use client::{
+    AckId, AckRequest, Client, Detached, DetachedOutput, EmitOptions, Event, Message,
+    NamespaceError, NamespaceId, NspOptions, Outgoing, Output, RawPacket, Refusal, Unsent,
+};
 pub use config::{Config, Entropy, Reconnection, Str, Timestamp, Transport, Transports, text};
 pub use engine::Link;
 pub use error::{AckError, Cause, Details, DisconnectReason, EmitError};
-pub use limits::{ID_LEN, Limits, NOTE_LEN};
-pub use memory::{Memory, Storage, Tables};
+pub use limits::{ID_LEN, ID_MAX, Limits, NOTE_LEN};
+pub use outbox::UnsentCause;
+pub use storage::{Memory, Storage, Tables};
 pub use time::Instant;
 pub use url::{Url, UrlError};
+
+/// The old name of [`NamespaceId`].
+#[deprecated(note = "use `NamespaceId`")]
+pub type Nsp = NamespaceId;

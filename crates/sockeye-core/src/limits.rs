@@ -46,9 +46,18 @@ impl Default for Limits {
 #[cfg(not(feature = "alloc"))]
 pub(crate) const NAMESPACE_LEN: usize = 48;
 
-/// Longest Engine.IO session id, Socket.IO socket id, recovery `pid` and `offset` that is kept, in bytes.
-/// Official ids have 20 to 36 bytes. A longer session id is refused, longer socket ids are cut; a longer `pid` or
-/// `offset` switches recovery off.
+/// Longest Engine.IO session id, Socket.IO socket id, recovery `pid` and `offset` that is kept, in bytes of UTF-8.
+/// Official ids have 20 to 36 bytes, servers with ids of their own make tokens of several hundred. A longer session or
+/// socket id is refused with an error that says so; a longer `pid` or `offset` switches recovery off.
+#[cfg(feature = "alloc")]
+pub const ID_MAX: usize = 1024;
+/// Longest Engine.IO session id, Socket.IO socket id, recovery `pid` and `offset` that is kept, in bytes of UTF-8.
+/// Official ids have 20 to 36 bytes. A longer session or socket id is refused with an error that says so; a longer `pid`
+/// or `offset` switches recovery off.
+#[cfg(not(feature = "alloc"))]
+pub const ID_MAX: usize = ID_LEN;
+
+/// [`ID_MAX`] without a heap, where ids lie in the storage.
 pub const ID_LEN: usize = 64;
 
 /// Longest text kept of a server's error (HTTP body, close reason), in bytes; the rest is cut.

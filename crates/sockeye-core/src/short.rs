@@ -22,17 +22,17 @@ impl<const N: usize> Short<N> {
         short
     }
 
-    /// `text` whole, or nothing.
-    pub(crate) fn exact(text: &str) -> Option<Self> {
-        let short = Self::cut(text);
-        (short.len as usize == text.len()).then_some(short)
-    }
-
     pub(crate) fn as_str(&self) -> &str {
         // Only whole characters are ever stored.
         text_of(&self.bytes, self.len)
     }
 
+    #[cfg(not(feature = "alloc"))]
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.as_str().as_bytes()
+    }
+
+    #[cfg(not(feature = "alloc"))]
     pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -44,6 +44,12 @@ impl<const N: usize> Short<N> {
     /// Appends what fits, in whole characters; whether all of it did.
     pub(crate) fn push_str(&mut self, text: &str) -> bool {
         append(&mut self.bytes, &mut self.len, text)
+    }
+
+    /// Control characters become spaces.
+    pub(crate) fn no_control(&mut self) {
+        let text = *self;
+        self.set_lossy(text.as_str().as_bytes());
     }
 
     /// Replaces the content with what fits of `bytes`, read as UTF-8; control characters become spaces.
@@ -125,7 +131,6 @@ mod tests {
     #[test]
     fn cuts_at_characters() {
         assert_eq!(Short::<4>::cut("abé€").as_str(), "abé");
-        assert!(Short::<4>::exact("abcde").is_none());
         let mut s = Short::<8>::EMPTY;
         s.set_lossy(b"a\n\xff<b");
         assert_eq!(s.as_str(), "a \u{fffd}<b");

@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use sockeye_core::packet::{Args, Attachments, BinRef, Packet};
+#[cfg(feature = "alloc")]
+use sockeye_core::packet::Value;
+use sockeye_core::packet::{Args, Attachments, BinRef, Packet, ValueRef};
 use sockeye_core::{
     Config, EmitOptions, Link, Memory, NamespaceId, NspOptions, Storage, Transports,
 };
@@ -156,8 +158,12 @@ pub fn packets(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
     };
-    let Ok(packet) = Packet::parse(text, 10) else {
-        return;
+    let packet = match Packet::parse(text, 10) {
+        Ok(packet) => packet,
+        Err(error) => {
+            assert!(error.at().is_none_or(|at| at as usize <= text.len()));
+            return;
+        }
     };
     assert!(text.contains(packet.data));
     let Ok(args) = Args::new(packet.data, Attachments::EMPTY) else {
@@ -169,12 +175,47 @@ pub fn packets(data: &[u8]) {
     for raw in args.iter_raw() {
         assert_eq!(one_by_one.next_raw(), Some(raw));
     }
+    let mut values = args;
+    for raw in args.iter_raw() {
+        let value: ValueRef<'_> = values.next().expect("every argument is a value");
+        assert_eq!(value.raw(), raw);
+        look_into(value);
+    }
     let mut args2 = args;
     let _ = args2.next::<&str>();
     let _ = args2.next::<Option<f64>>();
     let _ = args2.next_text().map(|text| text.chars().count());
     let _ = args.parse::<(bool, i64, BinRef<'_>)>();
     let _ = args.parse::<((u8, u8), Option<[f32; 2]>)>();
+}
+
+/// Whatever has been accepted can be looked into where it lies, and an owned value says the same of it.
+fn look_into(value: ValueRef<'_>) {
+    value.items().for_each(look_into);
+    value.members().for_each(|(_, value)| look_into(value));
+    #[cfg(feature = "alloc")]
+    same(value, &value.read().expect("it is a value"));
+}
+
+#[cfg(feature = "alloc")]
+fn same(value: ValueRef<'_>, owned: &Value) {
+    match owned {
+        Value::Null => assert!(value.is_null()),
+        Value::Bool(owned) => assert_eq!(value.as_bool(), Some(*owned)),
+        Value::Number(owned) => {
+            assert!(!owned.as_f64().is_finite() || value.as_f64() == Some(owned.as_f64()));
+            assert!(value.as_u64().is_none_or(|n| owned.as_u64() == Some(n)));
+        }
+        Value::String(owned) => assert!(value.as_text().is_some_and(|text| text == **owned)),
+        Value::Array(owned) => {
+            assert_eq!(value.items().count(), owned.len());
+        }
+        Value::Object(owned) => {
+            assert!(value.members().count() >= owned.len());
+            assert!(owned.keys().all(|name| value.get(name).is_some()));
+        }
+        Value::Binary(_) => panic!("there were no attachments"),
+    }
 }
 
 /// A whole client between a server, a network that fails, and an application, all of which follow the bytes.

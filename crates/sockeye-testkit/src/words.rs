@@ -155,6 +155,13 @@ pub(crate) fn event<'n>(event: &Event<'_>, name: impl Fn(NamespaceId) -> &'n str
             }
             line
         }
+        Event::Unsent(unsent) => format!(
+            "unsent {} {} of {} bytes: {:?}",
+            name(unsent.nsp),
+            unsent.event,
+            unsent.bytes,
+            unsent.cause
+        ),
         Event::MessageTooLarge { bytes, limit } => format!("refused {bytes} bytes, limit {limit}"),
         other => format!("{other:?}"),
     }

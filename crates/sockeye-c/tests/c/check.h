@@ -160,7 +160,7 @@ static inline const char *event_name(sockeye_event_id_t id)
 {
     static const char *const names[] = {"ready", "connected http", "connected ws", "joined", "received",
         "connect error", "upgrade error", "reconnecting", "reconnected", "reconnect failed", "disconnected",
-        "closed", "too large", "ping", "no mem", "stopped"};
+        "closed", "too large", "ping", "no mem", "stopped", "unsent"};
     CHECK(id < sizeof names / sizeof names[0]);
     return names[id];
 }

@@ -1,15 +1,16 @@
 //! What the application can ask for.
 
 use super::Client;
-use super::acks::{AckEntry, AckId, NO_ID};
+use super::acks::{AckEntry, AckId};
 use super::event::{AckRequest, EmitOptions};
-use super::nsp::{Name, NamespaceId, NspEntry, NspOptions, NspState};
-use crate::engine::State;
-use crate::engine::outbox::{Body, Meta, Refused};
-use crate::error::{AckError, Cause, DisconnectReason, EmitError};
+use super::namespaces::{Name, NamespaceId, NspOptions, NspState};
+use super::notices::Notice;
+use crate::error::{Cause, DisconnectReason, EmitError};
+#[cfg(feature = "alloc")]
+use crate::outbox::encoded;
+use crate::outbox::{Body, Class, Life, Meta, PushError};
 use crate::packet::socket::{Kind, Prefix};
 use crate::packet::{Attachments, EmitArgs, is_reserved_event};
-use crate::short::Short;
 use crate::time::Instant;
 
 /// Why a namespace was not added.
@@ -33,11 +34,11 @@ impl core::fmt::Display for NamespaceError {
 
 impl core::error::Error for NamespaceError {}
 
-impl From<Refused> for EmitError {
-    fn from(refused: Refused) -> Self {
-        match refused {
-            Refused::Full => Self::Full,
-            Refused::TooLarge => Self::TooLarge,
+impl From<PushError> for EmitError {
+    fn from(error: PushError) -> Self {
+        match error {
+            PushError::Full => Self::Full,
+            PushError::TooLarge => Self::TooLarge,
         }
     }
 }
@@ -68,25 +69,6 @@ impl<'a> Client<'a> {
             return Err(NamespaceError::Name);
         }
         let stripped = name.strip_prefix('/').unwrap_or(name);
-        let found = self
-            .nsps
-            .iter()
-            .position(|entry| entry.used && entry.name().strip_prefix('/') == Some(stripped));
-        if let Some(i) = found {
-            // One that was forgotten while its CONNECT was under way comes back as a new one.
-            if let Some(entry) = self.nsps.get_mut(i).filter(|entry| entry.forgotten) {
-                let (generation, name) = (entry.generation, core::mem::take(&mut entry.name));
-                *entry = NspEntry {
-                    used: true,
-                    generation,
-                    name,
-                    state: NspState::Leaving,
-                    options,
-                    ..NspEntry::EMPTY
-                };
-            }
-            return Ok(self.handle(i as u16));
-        }
         let mut full = Name::default();
         let mut fits = true;
         for part in ["/", stripped] {
@@ -101,38 +83,36 @@ impl<'a> Client<'a> {
         if !fits {
             return Err(NamespaceError::Name);
         }
-        let free = self.nsps.iter().position(|entry| !entry.used);
-        let index = match free {
-            Some(i) => i,
-            None => {
-                self.nsps
-                    .push(NspEntry::EMPTY)
-                    .map_err(|_| NamespaceError::Full)?;
-                self.nsps.len() - 1
+        let mut leaving = false;
+        if let Some(found) = self.namespaces.find(full.as_bytes()) {
+            leaving = self
+                .namespaces
+                .get(found)
+                .is_some_and(|entry| entry.state() == NspState::Leaving { forgotten: true });
+            if !leaving {
+                return Ok(found);
             }
-        };
-        let Some(entry) = self.nsps.get_mut(index) else {
-            return Err(NamespaceError::Full);
-        };
-        let generation = entry.generation.wrapping_add(1);
-        *entry = NspEntry {
-            used: true,
-            generation,
-            name: full,
-            options,
-            ..NspEntry::EMPTY
-        };
+            // One that was forgotten while its CONNECT was under way comes back as a new one, in its place: the reply to
+            // that CONNECT is still to come.
+            self.remove_namespace(found);
+        }
+        let nsp = self
+            .namespaces
+            .add(full, options)
+            .ok_or(NamespaceError::Full)?;
+        self.outbox.add_namespace(nsp);
+        if leaving {
+            self.namespaces
+                .set_state(nsp, NspState::Leaving { forgotten: false });
+        }
         // A bare CONNECT, and one for recovery, must always find room.
-        self.engine.outbox.reserve_control(name.len() + 200);
-        Ok(NamespaceId {
-            index: index as u16,
-            generation,
-        })
+        self.outbox.reserve_control(name.len() + 200);
+        Ok(nsp)
     }
 
     /// Changes the options of a namespace: `auth` and `ack_timeout` at once, `retries` for packets emitted later.
     pub fn set_options(&mut self, nsp: NamespaceId, options: NspOptions) {
-        if let Some(entry) = self.nsp_mut(nsp) {
+        if let Some(entry) = self.namespaces.get_mut(nsp) {
             entry.options = options;
         }
     }
@@ -142,33 +122,20 @@ impl<'a> Client<'a> {
     pub fn forget(&mut self, now: Instant, nsp: NamespaceId) {
         let joined = self.is_connected(nsp);
         self.disconnect(now, nsp);
-        let Some(entry) = self.nsp_mut(nsp) else {
-            return;
-        };
-        // The server learns of it after its reply to a CONNECT that is under way: until then the entry stays.
-        let leaving = entry.state == NspState::Leaving;
-        entry.forgotten = leaving;
-        entry.used = leaving;
-        entry.generation = entry.generation.wrapping_add(1);
-        entry.tell_disconnected = None;
-        entry.tell_connected = false;
-        entry.tell_auth = false;
-        entry.tell_no_answer = false;
-        entry.deliver_held = false;
-        if joined {
-            self.engine.outbox.leave_namespace(nsp.index);
-        } else {
-            self.engine.outbox.remove_namespace(nsp.index);
-        }
-        for i in 0..self.acks.table.len() {
-            if self
-                .acks
-                .get(i)
-                .is_some_and(|entry| entry.nsp == nsp.index && entry.failed.is_none())
-            {
-                self.acks.fail(i, AckError::Dropped);
-                self.dirty = true;
+        self.drop_unsent(nsp, true);
+        self.outbox.forget_namespace(nsp, joined);
+        match self
+            .namespaces
+            .get(nsp)
+            .map(super::namespaces::Namespace::state)
+        {
+            None => (),
+            // The server learns of it after its reply to a CONNECT that is under way: until then the entry stays.
+            Some(NspState::Leaving { .. }) => {
+                self.namespaces
+                    .set_state(nsp, NspState::Leaving { forgotten: true });
             }
+            Some(_) => self.remove_namespace(nsp),
         }
     }
 
@@ -176,36 +143,32 @@ impl<'a> Client<'a> {
     /// namespace joins with it. Does nothing if it is connected or connecting.
     pub fn connect(&mut self, now: Instant, nsp: NamespaceId) {
         self.advance_clock(now);
-        let join_deadline = self
-            .engine
-            .config
-            .join_timeout
-            .map(|patience| self.engine.now + patience);
-        let Some(entry) = self.nsp_mut(nsp) else {
-            return;
-        };
-        match entry.state {
-            NspState::Idle => entry.state = NspState::Waiting,
-            // The reply to the CONNECT that is under way will do.
-            NspState::Leaving => {
-                entry.state = NspState::Joining;
-                entry.deadline = join_deadline;
-            }
-            NspState::Waiting | NspState::Asked | NspState::Joining | NspState::Joined => return,
-        }
-        if matches!(self.engine.state(), State::Down | State::Closing(_))
-            && self.backoff.at.is_none()
+        let timeout = self.engine.config().join_timeout;
+        let deadline = timeout.map(|timeout| self.engine.now() + timeout);
+        match self
+            .namespaces
+            .get(nsp)
+            .map(super::namespaces::Namespace::state)
         {
-            self.dial = true;
+            Some(NspState::Idle) => self.namespaces.set_state(nsp, NspState::Waiting),
+            // The reply to the CONNECT that is under way will do.
+            Some(NspState::Leaving { forgotten: false }) => {
+                self.namespaces.set_joining(nsp, deadline);
+            }
+            _ => return,
+        }
+        if (self.engine.is_down() || self.engine.is_closing()) && !self.reconnect.is_waiting() {
+            self.reconnect.dial = true;
         }
     }
 
     /// The `auth` payload that [`Event::Auth`](crate::Event::Auth) asked for: a JSON object, or empty for none.
     /// With connection state recovery `pid` and `offset` are added. Too late or out of turn, it is ignored.
     ///
+    /// If there is no room for the packet now, because others are about to leave, it is asked for again when there is.
+    ///
     /// # Errors
-    /// [`EmitError::Full`] or [`EmitError::TooLarge`]: it does not fit the send buffer (now); call again.
-    /// [`EmitError::Auth`]: it is not a JSON object.
+    /// [`EmitError::TooLarge`]: the packet can never fit the send buffer; [`EmitError::Auth`]: it is not a JSON object.
     pub fn provide_auth(
         &mut self,
         now: Instant,
@@ -214,8 +177,9 @@ impl<'a> Client<'a> {
     ) -> Result<(), EmitError> {
         self.advance_clock(now);
         if self
-            .nsp(nsp)
-            .is_none_or(|entry| entry.state != NspState::Asked)
+            .namespaces
+            .get(nsp)
+            .is_none_or(|entry| entry.state() != NspState::Asked)
         {
             return Ok(());
         }
@@ -225,72 +189,73 @@ impl<'a> Client<'a> {
         if !auth.is_empty() && !object {
             return Err(EmitError::Auth);
         }
-        let room = self.engine.outbox.reserve_control(auth.len() + 400);
-        if self.send_connect(nsp.index, auth) {
-            return Ok(());
+        match self.send_connect(nsp, auth) {
+            Err(EmitError::Full) => Ok(()),
+            result => result,
         }
-        Err(if room {
-            EmitError::Full
-        } else {
-            EmitError::TooLarge
-        })
     }
 
     /// Gives up on a namespace whose `auth` payload cannot be had.
     pub fn refuse_auth(&mut self, now: Instant, nsp: NamespaceId) {
         self.advance_clock(now);
-        if let Some(entry) = self
-            .nsp_mut(nsp)
-            .filter(|entry| entry.state == NspState::Asked)
+        if self
+            .namespaces
+            .get(nsp)
+            .is_some_and(|entry| entry.state() == NspState::Asked)
         {
-            entry.state = NspState::Idle;
+            self.namespaces.set_state(nsp, NspState::Idle);
+            self.drop_deferred(nsp);
             self.close_if_unused();
         }
     }
 
     /// Leaves a namespace: packets accepted before still go out, then the DISCONNECT packet. The connection ends with
-    /// its last namespace, a wait for reconnection too. Only a joined namespace fires `Disconnected` (A6 item 74).
+    /// its last namespace, a wait for reconnection too. Only a joined namespace fires `Disconnected`.
     pub fn disconnect(&mut self, now: Instant, nsp: NamespaceId) {
         self.advance_clock(now);
-        let Some(entry) = self.nsp_mut(nsp) else {
+        let Some(state) = self
+            .namespaces
+            .get(nsp)
+            .map(super::namespaces::Namespace::state)
+        else {
             return;
         };
-        entry.tell_auth = false;
-        entry.deadline = None;
-        match entry.state {
+        match state {
             NspState::Joined => {
-                entry.state = NspState::Idle;
-                entry.tell_disconnected = Some(DisconnectReason::IoClientDisconnect);
-                entry.purge = core::mem::take(&mut entry.deliver_held);
-                entry.tell_connected = false;
-                entry.pid = Short::EMPTY;
-                entry.offset = Short::EMPTY;
-                self.cause = Cause::Local;
-                self.engine.note.clear();
-                self.dirty = true;
-                self.fail_acks(nsp.index, AckError::Disconnected);
-                if let Some(entry) = self.nsp_mut(nsp) {
-                    entry.in_flight = 0;
+                self.namespaces.set_state(nsp, NspState::Idle);
+                self.drop_deferred(nsp);
+                if let Some(entry) = self.namespaces.get_mut(nsp) {
+                    entry.recovery.clear();
                 }
-                self.send_disconnect(nsp.index);
+                self.notices.push(Notice::Disconnected {
+                    nsp,
+                    reason: DisconnectReason::IoClientDisconnect,
+                    cause: Cause::Local,
+                });
+                self.fail_acks(nsp);
+                self.send_disconnect(nsp);
             }
             // The server may take DISCONNECT only after its reply: then.
             NspState::Joining => {
-                entry.state = NspState::Leaving;
-                entry.purge = true;
-                self.dirty = true;
+                self.namespaces
+                    .set_state(nsp, NspState::Leaving { forgotten: false });
+                self.drop_deferred(nsp);
             }
-            NspState::Waiting | NspState::Asked => entry.state = NspState::Idle,
-            NspState::Idle | NspState::Leaving => (),
+            NspState::Waiting | NspState::Asked => {
+                self.namespaces.set_state(nsp, NspState::Idle);
+                self.drop_deferred(nsp);
+            }
+            NspState::Idle | NspState::Leaving { .. } => (),
         }
         self.close_if_unused();
     }
 
     /// Leaves every namespace.
     pub fn disconnect_all(&mut self, now: Instant) {
-        for i in 0..self.nsps.len() {
-            let handle = self.handle(i as u16);
-            self.disconnect(now, handle);
+        for place in 0..self.namespaces.places() {
+            if let Some(nsp) = self.namespaces.at(place).map(|entry| entry.id) {
+                self.disconnect(now, nsp);
+            }
         }
     }
 
@@ -298,88 +263,24 @@ impl<'a> Client<'a> {
     /// A running wait for reconnection ends now.
     pub fn reconnect(&mut self, now: Instant) {
         self.advance_clock(now);
-        if !self.any_active() {
+        if self.namespaces.active() == 0 {
             return;
         }
-        match self.engine.state() {
-            State::Down => {
-                if self.backoff.at.is_some() {
-                    self.backoff.at = Some(now);
-                    self.timers = true;
-                }
-                return;
-            }
-            // The old connection has been told off already; the new one need not wait for its goodbye.
-            State::Closing(_) => {
-                self.engine.abort();
-                if self.backoff.at.is_some() {
-                    self.backoff.at = Some(now);
-                    self.timers = true;
-                }
-                return;
-            }
-            State::Opening(_) | State::Open(_) => (),
+        if self.engine.is_down() || self.engine.is_closing() {
+            // An old connection has been told off already; the new one need not wait for its goodbye.
+            self.engine.abort();
+            self.follow();
+            self.reconnect.hurry(now);
+            self.timers = true;
+            return;
         }
         let opened = self.engine.transport().is_some();
-        self.engine.note.clear();
+        self.outbox.hold_all();
         self.engine.leave();
-        self.closed(DisconnectReason::ForcedClose, Cause::Local, opened, true);
-        self.dial = true;
-    }
-
-    /// Queues the DISCONNECT packet of a namespace.
-    pub(super) fn send_disconnect(&mut self, nsp: u16) {
-        let Some(entry) = self.nsps.get(nsp as usize) else {
-            return;
-        };
-        let prefix = Prefix {
-            kind: Kind::Disconnect,
-            attachments: 0,
-            nsp: entry.name(),
-            id: None,
-        };
-        let meta = Meta {
-            nsp,
-            ready: true,
-            transient: true,
-            control: true,
-            ..Meta::default()
-        };
-        // If not even the reserve has room, the server notices when the connection ends.
-        let _ = self.engine.outbox.push(&prefix, Body::EMPTY, false, meta);
-    }
-
-    /// Answers stop, packets wait: the namespace is gone until it is connected again.
-    pub(super) fn fail_and_hold(&mut self, nsp: u16) {
-        self.engine.outbox.set_ready(nsp, false);
-        if let Some(entry) = self.nsps.get_mut(nsp as usize) {
-            entry.in_flight = 0;
-            entry.deliver_held = false;
-            entry.tell_connected = false;
-        }
-        self.fail_acks(nsp, AckError::Disconnected);
-    }
-
-    /// The connection ends with its last namespace (A4 item 60).
-    pub(super) fn close_if_unused(&mut self) {
-        if !self.any_active() {
-            // No reply to a CONNECT is read any more.
-            for i in 0..self.nsps.len() {
-                if let Some(entry) = self
-                    .nsps
-                    .get_mut(i)
-                    .filter(|entry| entry.state == NspState::Leaving)
-                {
-                    entry.state = NspState::Idle;
-                    entry.used &= !entry.forgotten;
-                }
-            }
-            self.backoff.reset();
-            self.dial = false;
-            self.tell_reconnecting = None;
-            self.tell_attempt = false;
-            self.engine.close();
-        }
+        self.session_over(DisconnectReason::ForcedClose, Cause::Local, opened, true);
+        self.inbound.clear();
+        self.follow();
+        self.reconnect.dial = true;
     }
 
     // ---- sending ----
@@ -407,7 +308,7 @@ impl<'a> Client<'a> {
     /// Answers an event that asked for it.
     ///
     /// # Errors
-    /// [`EmitError::Stale`] when the connection over which the event came is gone (A7 item 89), else as for `emit`.
+    /// [`EmitError::Stale`] when the connection over which the event came is gone, else as for `emit`.
     pub fn ack<A: EmitArgs + ?Sized>(
         &mut self,
         now: Instant,
@@ -439,21 +340,19 @@ impl<'a> Client<'a> {
         event: Option<&str>,
         send: impl FnOnce(&mut Self, Body<'_>) -> Result<R, EmitError>,
     ) -> Result<R, EmitError> {
-        let limit = self.engine.config.limits.attachments;
+        let limit = self.engine.config().limits.attachments;
         #[cfg(feature = "alloc")]
-        if !self.engine.outbox.is_fixed() {
-            let mut scratch = core::mem::take(&mut self.scratch);
-            let result = match scratch.encode(event, args, limit) {
-                Ok((json, attachments)) => send(self, Body::Bytes(json, attachments)),
-                Err(error) => Err(error),
-            };
-            scratch.tidy();
-            self.scratch = scratch;
-            return result;
+        if !self.outbox.is_fixed() {
+            return encoded(
+                self,
+                |client| &mut client.outbox,
+                (event, args, limit),
+                send,
+            );
         }
         // Type, attachment count, namespace, id; twice the namespace, because a retry leaves room for a second prefix.
         let lead = 64 + 2 * self.name(nsp).len();
-        let staged = self.engine.outbox.stage(event, args, limit, lead)?;
+        let staged = self.outbox.stage(event, args, limit, lead)?;
         send(self, Body::Staged(staged))
     }
 
@@ -484,19 +383,24 @@ impl<'a> Client<'a> {
         options: EmitOptions,
     ) -> Result<Option<AckId>, EmitError> {
         self.advance_clock(now);
-        let limits = self.engine.config.limits;
-        let writable = self.engine.is_writable() && !self.engine.outbox.has_backlog();
-        let next_seq = self.acks.next();
-        let acks_full = self.acks.is_full();
-        let base64 = self.engine.config.base64();
-        let Some(entry) = self
-            .nsps
-            .get_mut(nsp.index())
-            .filter(|e| e.used && e.generation == nsp.generation)
-        else {
+        let max_payload = self.engine.max_payload();
+        if max_payload > 0 && body.len() > max_payload {
+            // The server may close the connection on it. Whether it does is its business: see `Event::Unsent`.
+            crate::fmt::say!(
+                warn,
+                "an event of {} bytes is larger than the maxPayload of {} that the server announced",
+                body.len(),
+                max_payload
+            );
+        }
+        let config = self.engine.config();
+        let (limits, base64) = (config.limits, config.base64());
+        let writable = self.engine.is_writable() && !self.outbox.has_backlog();
+        let shared = self.namespaces.active() > 1;
+        let Some(entry) = self.namespaces.get_mut(nsp) else {
             return Err(EmitError::UnknownNamespace);
         };
-        let joined = entry.state == NspState::Joined;
+        let joined = entry.is_joined();
         if options.volatile && !(joined && writable) {
             return Err(EmitError::NotWritable);
         }
@@ -505,59 +409,66 @@ impl<'a> Client<'a> {
             return Err(EmitError::TooManyAttachments);
         }
         let retry = entry.options.retries.is_some() && !options.volatile;
-        let wants = options.ack || retry;
-        if wants && acks_full {
-            return Err(EmitError::TooManyAcks);
-        }
         let id = (options.ack && !retry).then_some(entry.next_id);
-        let kind = if attachments > 0 {
-            Kind::BinaryEvent
-        } else {
-            Kind::Event
-        };
         let prefix = Prefix {
-            kind,
+            kind: if attachments > 0 {
+                Kind::BinaryEvent
+            } else {
+                Kind::Event
+            },
             attachments,
-            nsp: entry.name(),
+            nsp: entry.name.as_str(),
             id,
         };
-        let meta = Meta {
-            nsp: nsp.index,
-            ack: if wants { next_seq } else { 0 },
-            ready: joined && !retry,
-            retry,
-            report: self.report_outgoing,
-            transient: options.volatile,
-            ..Meta::default()
+        let mut meta = Meta {
+            class: Class::Event,
+            life: match (options.volatile, retry) {
+                (true, _) => Life::Connection,
+                (false, true) => Life::Answered,
+                (false, false) => Life::Written,
+            },
+            ready: joined,
+            shared,
+            ack: None,
         };
-        self.engine.outbox.push(&prefix, body, base64, meta)?;
-        if !wants {
+        if !options.ack {
+            self.outbox.push(nsp, &prefix, body, base64, meta)?;
+            if retry {
+                self.drive_retries(nsp);
+            }
             return Ok(None);
+        }
+        if !self.acks.has_room(limits.acks) {
+            return Err(EmitError::TooManyAcks);
+        }
+        let timeout = if retry {
+            options.timeout
+        } else {
+            entry.ack_timeout(options.timeout)
+        };
+        let deadline = timeout.map(|timeout| self.engine.now() + timeout);
+        let waiting = AckEntry::asked(nsp, retry, options.timeout);
+        let Some(ack) = self
+            .acks
+            .insert(&mut entry.acks, waiting.under(id, deadline))
+        else {
+            return Err(EmitError::TooManyAcks);
+        };
+        meta.ack = Some(ack);
+        match self.outbox.push(nsp, &prefix, body, base64, meta) {
+            Ok(packet) => self.acks.set_packet(ack, packet),
+            Err(error) => {
+                self.acks.take_back(&mut entry.acks, ack);
+                return Err(error.into());
+            }
         }
         if id.is_some() {
             entry.next_id += 1;
         }
-        let timeout = options.timeout.or(entry.options.ack_timeout);
-        let deadline = if retry {
-            None
-        } else {
-            timeout.map(|patience| self.engine.now + patience)
-        };
-        let id = id.unwrap_or(NO_ID);
-        let silent = !options.ack;
-        self.acks.insert(AckEntry {
-            id,
-            nsp: nsp.index,
-            retry,
-            silent,
-            timeout,
-            deadline,
-            ..AckEntry::EMPTY
-        });
         if retry {
-            self.drive_retries(nsp.index);
+            self.drive_retries(nsp);
         }
-        Ok(options.ack.then_some(AckId(next_seq)))
+        Ok(Some(ack))
     }
 
     /// Answers an event with arguments that are encoded already.
@@ -580,78 +491,36 @@ impl<'a> Client<'a> {
         body: Body<'_>,
     ) -> Result<(), EmitError> {
         self.advance_clock(now);
-        let base64 = self.engine.config.base64();
-        let limit = usize::from(self.engine.config.limits.attachments);
-        let Some(entry) = self.nsp(request.nsp) else {
+        let base64 = self.engine.config().base64();
+        let limit = usize::from(self.engine.config().limits.attachments);
+        let Some(entry) = self.namespaces.get(request.nsp) else {
             return Err(EmitError::UnknownNamespace);
         };
-        if entry.state != NspState::Joined || request.join != entry.join {
+        if !entry.is_joined() || request.join != entry.join {
             return Err(EmitError::Stale);
         }
         let attachments = body.attachments();
         if attachments > limit {
             return Err(EmitError::TooManyAttachments);
         }
-        let kind = if attachments > 0 {
-            Kind::BinaryAck
-        } else {
-            Kind::Ack
-        };
-        let index = request.nsp.index;
-        let Some(entry) = self.nsps.get(index as usize) else {
-            return Err(EmitError::UnknownNamespace);
-        };
         let prefix = Prefix {
-            kind,
+            kind: if attachments > 0 {
+                Kind::BinaryAck
+            } else {
+                Kind::Ack
+            },
             attachments,
             nsp: entry.name(),
             id: Some(request.id),
         };
         let meta = Meta {
-            nsp: index,
+            class: Class::Answer,
+            life: Life::Connection,
+            ack: None,
             ready: true,
-            transient: true,
-            ..Meta::default()
+            shared: false,
         };
-        self.engine.outbox.push(&prefix, body, base64, meta)?;
+        self.outbox.push(request.nsp, &prefix, body, base64, meta)?;
         Ok(())
-    }
-
-    /// Gives up on an acknowledgement: it will not be told. The packet, if still unsent, is dropped.
-    pub fn cancel_ack(&mut self, id: AckId) {
-        let Some(i) = self.acks.find_seq(id.0) else {
-            return;
-        };
-        if self.acks.get(i).is_some_and(|entry| entry.retry) {
-            if let Some(entry) = self.acks.get_mut(i) {
-                entry.silent = true;
-            }
-            return;
-        }
-        self.acks.remove(i);
-        if let Some(slot) = self.engine.outbox.find_ack(id.0)
-            && self.engine.outbox.is_unsent(slot)
-        {
-            self.engine.outbox.remove_packet(slot);
-        }
-    }
-
-    /// Drops every packet of a namespace that has not been sent, and fails the acknowledgements that waited for them.
-    pub fn clear_send_buffer(&mut self, nsp: NamespaceId) {
-        if self.nsp(nsp).is_none() {
-            return;
-        }
-        for i in 0..self.acks.table.len() {
-            let Some(entry) = self.acks.get(i).copied() else {
-                break;
-            };
-            let slot = self.engine.outbox.find_ack(entry.seq);
-            if entry.nsp == nsp.index && slot.is_some_and(|slot| self.engine.outbox.is_unsent(slot))
-            {
-                self.acks.fail(i, AckError::Dropped);
-                self.dirty = true;
-            }
-        }
-        self.engine.outbox.remove_namespace(nsp.index);
     }
 }

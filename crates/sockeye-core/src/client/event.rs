@@ -3,11 +3,12 @@
 use core::time::Duration;
 
 use super::acks::AckId;
-use super::nsp::NamespaceId;
+use super::namespaces::NamespaceId;
 use crate::config::Transport;
 use crate::engine::Link;
-use crate::engine::outbox::Outbox;
 use crate::error::{AckError, Details, DisconnectReason};
+use crate::memory::Index;
+use crate::outbox::{Outbox, UnsentCause};
 use crate::packet::{Args, Attachments, Text};
 use crate::time::Instant;
 
@@ -50,10 +51,10 @@ pub enum Event<'c> {
     Connected {
         /// The namespace.
         nsp: NamespaceId,
-        /// The server kept the old session: missed events follow, id and rooms are the same (A9).
+        /// The server kept the old session: missed events follow, id and rooms are the same.
         recovered: bool,
     },
-    /// The server refused a namespace, or gave no answer in time. Not tried again until told to (A6 item 75).
+    /// The server refused a namespace, or gave no answer in time. Not tried again until told to.
     ConnectError(Refusal<'c>),
     /// An event from the server.
     Message(Message<'c>),
@@ -101,6 +102,8 @@ pub enum Event<'c> {
     Ping,
     /// An event is about to be written (only with [`Client::report_outgoing`](crate::Client::report_outgoing)).
     Outgoing(Outgoing<'c>),
+    /// A packet that an emit had accepted was given up. Told only where no acknowledgement tells it.
+    Unsent(Unsent<'c>),
     /// A message from the server was larger than can be received, and was skipped. The connection goes on.
     MessageTooLarge {
         /// Bytes of it.
@@ -151,6 +154,17 @@ impl<'c> Refusal<'c> {
             data: None,
         }
     }
+
+    pub(crate) const fn id_too_long(nsp: NamespaceId) -> Self {
+        let message = Text::from_raw(
+            "the socket id that the server gave is longer than can be kept here: see ID_MAX",
+        );
+        Self {
+            nsp,
+            message,
+            data: None,
+        }
+    }
 }
 
 /// An event: its name, arguments, and the wish for an answer.
@@ -179,7 +193,7 @@ pub struct Outgoing<'c> {
     pub(crate) nsp: NamespaceId,
     pub(crate) data: &'c str,
     pub(crate) outbox: &'c Outbox<'c>,
-    pub(crate) slot: usize,
+    pub(crate) packet: Index,
 }
 
 impl<'c> Outgoing<'c> {
@@ -195,8 +209,21 @@ impl<'c> Outgoing<'c> {
 
     /// The attachments, in the order of their placeholders' numbers.
     pub fn attachments(&self) -> impl Iterator<Item = &'c [u8]> + use<'c> {
-        self.outbox.attachments(self.slot)
+        self.outbox.attachments(self.packet)
     }
+}
+
+/// A packet that was accepted and will not be sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Unsent<'c> {
+    /// The namespace it was emitted on.
+    pub nsp: NamespaceId,
+    /// The event's name.
+    pub event: Text<'c>,
+    /// Bytes of the packet on the wire, attachments included and framing not.
+    pub bytes: usize,
+    /// Why.
+    pub cause: UnsentCause,
 }
 
 /// The server's wish for an answer to one event. Answers over a later connection are refused as stale.
@@ -230,7 +257,7 @@ pub struct EmitOptions {
     /// Its timeout, from the emit on (with `retries`: from each try). Without one the namespace's `ack_timeout`
     /// counts, and if there is none either, the answer is waited for until the disconnect.
     pub timeout: Option<Duration>,
-    /// Drop the packet if it cannot be written at once (A7 item 84).
+    /// Drop the packet if it cannot be written at once.
     pub volatile: bool,
 }
 

@@ -1,33 +1,47 @@
 //! The client: what drivers hold. It decides everything above the bytes: namespaces, acknowledgements, buffers,
 //! retries, reconnection, recovery.
 //!
-//! `mod.rs` has the driver's side (inputs and the drain), `commands.rs` the application's, `incoming.rs` packets that
-//! arrive, `session.rs` what a session's begin and end mean, `detach.rs` events that let commands pass; `nsp.rs`, `acks.rs`, `reconnect.rs`, `event.rs` their types.
+//! `mod.rs` has the driver's side (inputs and the drain), `commands.rs` the application's; `inbound.rs` packets that
+//! arrive, `deferred.rs` those that wait for their namespace; `lifecycle.rs` what a session's begin and end mean,
+//! `retries.rs` what becomes of packets that wait for answers; `detached.rs` events that let commands pass. Each of
+//! `namespaces.rs`, `acks.rs`, `recovery.rs`, `backoff.rs` and `notices.rs` owns its state; `event.rs` is what is told.
 
-pub(crate) mod acks;
-pub(crate) mod commands;
-pub(crate) mod detach;
-pub(crate) mod event;
-mod incoming;
-pub(crate) mod nsp;
-mod reconnect;
-#[cfg(feature = "alloc")]
-mod scratch;
-mod session;
+mod acks;
+mod backoff;
+mod commands;
+mod deferred;
+mod detached;
+mod event;
+mod inbound;
+mod lifecycle;
+mod namespaces;
+mod notices;
+mod recovery;
+mod retries;
 
 use crate::config::{Config, Str, Transport};
-use crate::engine::{Engine, Happening, Link, State, Step};
+use crate::engine::{Action, Engine, Link, SessionEvent};
 use crate::error::{AckError, Cause, Details, DisconnectReason};
-use crate::memory::{Memory, Table};
+use crate::memory::Index;
+use crate::outbox::{Outbox, UnsentCause};
 use crate::packet::Text;
 use crate::packet::socket::Span;
-use crate::time::{Instant, earliest};
+use crate::storage::Memory;
+use crate::time::Instant;
 
-use acks::{AckId, Acks};
-use event::{Event, Outgoing, Output, Refusal};
-use incoming::{Arrived, Partial};
-use nsp::{NamespaceId, NspEntry, NspState};
-use reconnect::Backoff;
+pub(crate) use acks::AckEntry;
+pub use acks::AckId;
+use acks::Acks;
+use backoff::Reconnect;
+pub use commands::{NamespaceError, RawPacket};
+pub use detached::{Detached, DetachedOutput};
+pub use event::{AckRequest, EmitOptions, Event, Message, Outgoing, Output, Refusal, Unsent};
+use inbound::{Arrived, Inbound};
+pub(crate) use namespaces::Namespace;
+pub use namespaces::{NamespaceId, NspOptions};
+use namespaces::{Namespaces, NspState};
+pub(crate) use notices::Notice;
+use notices::Notices;
 
 /// A Socket.IO client without I/O, clock or entropy of its own.
 ///
@@ -43,38 +57,23 @@ use reconnect::Backoff;
 #[derive(Debug)]
 pub struct Client<'a> {
     engine: Engine<'a>,
-    nsps: Table<'a, NspEntry>,
+    outbox: Outbox<'a>,
+    namespaces: Namespaces<'a>,
     acks: Acks<'a>,
-    backoff: Backoff,
-    /// A packet whose attachments are still to come.
-    partial: Option<Partial>,
-    /// A text that was too large has been skipped: binary messages behind it may have belonged to it.
-    orphans: bool,
-    /// Held bytes that the last event borrowed.
-    unhold: Option<(usize, usize)>,
-    /// A session is to be opened as soon as the last one is gone.
-    dial: bool,
-    /// Counts joins of namespaces.
-    joins: u32,
+    inbound: Inbound,
+    reconnect: Reconnect,
+    notices: Notices<'a>,
     /// Timers of namespaces and acks need a look.
     timers: bool,
-    /// Something below is to be told.
-    dirty: bool,
-    tell_closed: Option<(DisconnectReason, Cause, bool)>,
-    tell_reconnecting: Option<core::time::Duration>,
-    tell_attempt: bool,
-    tell_failed: bool,
-    tell_reconnected: Option<u32>,
-    /// The cause that goes with `Disconnected`.
-    cause: Cause,
-    report_outgoing: bool,
-    #[cfg(feature = "alloc")]
-    scratch: scratch::Scratch,
+    /// A packet of a `retries` queue has found no entry for its answer.
+    starved: bool,
+    /// A packet whose end is being told, to be released with the next output.
+    unsent: Option<Index>,
 }
 
 /// An event as offsets, before it borrows.
 #[derive(Clone, Copy, Debug)]
-enum Ev {
+enum PendingEvent {
     Opened,
     Upgraded,
     UpgradeFailed(Cause),
@@ -83,7 +82,7 @@ enum Ev {
         nsp: NamespaceId,
         recovered: bool,
     },
-    Refused {
+    ConnectError {
         nsp: NamespaceId,
         message: Span,
         data: Span,
@@ -92,6 +91,9 @@ enum Ev {
         nsp: NamespaceId,
     },
     OldServer {
+        nsp: NamespaceId,
+    },
+    IdTooLong {
         nsp: NamespaceId,
     },
     Message {
@@ -109,6 +111,7 @@ enum Ev {
     Disconnected {
         nsp: NamespaceId,
         reason: DisconnectReason,
+        cause: Cause,
     },
     Closed {
         reason: DisconnectReason,
@@ -126,45 +129,41 @@ enum Ev {
     Ping,
     Outgoing {
         nsp: NamespaceId,
-        slot: usize,
+        packet: Index,
     },
-    TooLarge {
+    Unsent {
+        nsp: NamespaceId,
+        packet: Index,
+        cause: UnsentCause,
+    },
+    MessageTooLarge {
         bytes: u64,
     },
 }
 
-enum Todo {
-    Step(Step),
-    Event(Ev),
+enum Next {
+    Open(Link),
+    Transmit(Link),
+    Close(Link),
+    Event(PendingEvent),
     Idle(Option<Instant>),
 }
 
 impl<'a> Client<'a> {
     /// A client that is not connected. `memory` comes from a [`Storage`](crate::Storage), or is growable.
     pub fn new(config: Config<'a>, mut memory: Memory<'a>) -> Self {
-        let nsps = core::mem::replace(&mut memory.namespaces, Table::fixed(&mut []));
-        let acks = core::mem::replace(&mut memory.acks, Table::fixed(&mut []));
+        let areas = memory.take_rx(&config);
         Self {
-            engine: Engine::new(config, memory),
-            nsps,
-            acks: Acks::new(acks),
-            backoff: Backoff::default(),
-            partial: None,
-            orphans: false,
-            unhold: None,
-            dial: false,
-            joins: 0,
+            outbox: Outbox::new(memory.tx, memory.packets, memory.queues, memory.send_max),
+            engine: Engine::new(config, memory.head, areas),
+            namespaces: Namespaces::new(memory.namespaces),
+            acks: Acks::new(memory.acks),
+            inbound: Inbound::NOTHING,
+            reconnect: Reconnect::NONE,
+            notices: Notices::new(memory.notices),
             timers: false,
-            dirty: false,
-            tell_closed: None,
-            tell_reconnecting: None,
-            tell_attempt: false,
-            tell_failed: false,
-            tell_reconnected: None,
-            cause: Cause::Local,
-            report_outgoing: false,
-            #[cfg(feature = "alloc")]
-            scratch: scratch::Scratch::new(),
+            starved: false,
+            unsent: None,
         }
     }
 
@@ -172,13 +171,13 @@ impl<'a> Client<'a> {
 
     /// The configuration.
     pub const fn config(&self) -> &Config<'a> {
-        &self.engine.config
+        self.engine.config()
     }
 
     /// The reconnection policy, which may be changed at any time; a running wait is not affected, except that
     /// disabling it ends the wait at its deadline.
     pub const fn reconnection_mut(&mut self) -> &mut crate::Reconnection {
-        &mut self.engine.config.reconnection
+        &mut self.engine.config_mut().reconnection
     }
 
     /// The transport packets travel on; `None` without a session.
@@ -191,47 +190,76 @@ impl<'a> Client<'a> {
         self.engine.sid()
     }
 
+    /// Bytes of one message that the server said it accepts (`maxPayload`); `None` if it did not say, or without a
+    /// session. A larger one is accepted here all the same: the server decides.
+    pub fn max_payload(&self) -> Option<usize> {
+        Some(self.engine.max_payload()).filter(|max| *max > 0)
+    }
+
     /// The id of the socket in a namespace: present while it is joined.
     pub fn id(&self, nsp: NamespaceId) -> Option<&str> {
-        self.nsp(nsp)
-            .filter(|entry| entry.state == NspState::Joined)
+        self.namespaces
+            .get(nsp)
+            .filter(|entry| entry.is_joined())
             .map(|entry| entry.sid.as_str())
     }
 
     /// The name of a namespace; empty for a stale handle.
     pub fn name(&self, nsp: NamespaceId) -> &str {
-        self.nsp(nsp).map_or("", NspEntry::name)
+        self.namespaces.get(nsp).map_or("", Namespace::name)
     }
 
     /// Whether the namespace is joined.
     pub fn is_connected(&self, nsp: NamespaceId) -> bool {
-        self.nsp(nsp)
-            .is_some_and(|entry| entry.state == NspState::Joined)
+        self.namespaces.get(nsp).is_some_and(Namespace::is_joined)
     }
 
     /// Whether the namespace is joined or will be, with this connection or the next.
     pub fn is_active(&self, nsp: NamespaceId) -> bool {
-        self.nsp(nsp).is_some_and(NspEntry::is_active)
+        self.namespaces.get(nsp).is_some_and(Namespace::is_active)
     }
 
-    /// Whether the server kept the old session at the last CONNECT (A9).
+    /// Whether the server kept the old session at the last CONNECT (connection state recovery).
     pub fn is_recovered(&self, nsp: NamespaceId) -> bool {
-        self.nsp(nsp).is_some_and(|entry| entry.recovered)
+        self.namespaces
+            .get(nsp)
+            .is_some_and(|entry| entry.recovered)
     }
 
     /// Whether there is neither a link nor a plan for one: a driver may end.
     pub fn is_down(&self) -> bool {
-        self.engine.state() == State::Down && !self.dial && self.backoff.at.is_none() && !self.dirty
+        self.engine.is_down()
+            && !self.reconnect.dial
+            && !self.reconnect.is_waiting()
+            && self.notices.is_empty()
     }
 
-    /// Messages accepted for sending and not yet written.
+    /// Packets accepted for sending and not yet written (or, in a `retries` queue, not yet acknowledged); one with
+    /// attachments counts once.
     pub fn send_queue_len(&self) -> usize {
-        self.engine.outbox.len()
+        self.outbox.len()
     }
 
     /// Bytes of them, framing included.
     pub fn send_queue_bytes(&self) -> usize {
-        self.engine.outbox.bytes()
+        self.outbox.bytes()
+    }
+
+    /// How many packets have been accepted for sending so far: a mark for [`written_mark`](Self::written_mark).
+    pub fn send_mark(&self) -> u64 {
+        self.outbox.accepted()
+    }
+
+    /// All packets accepted before the send buffer stood at this [`send_mark`](Self::send_mark) have been written (in a
+    /// `retries` queue: acknowledged), or their end has been told. So a flush is over when this has reached the mark at
+    /// which it began, however much was emitted since.
+    pub fn written_mark(&self) -> u64 {
+        self.outbox.written()
+    }
+
+    /// Acknowledgements that the application waits for: at most [`Limits::acks`](crate::Limits::acks).
+    pub const fn pending_acks(&self) -> usize {
+        self.acks.asked()
     }
 
     /// Whether a packet for a joined namespace would be written at once.
@@ -247,10 +275,11 @@ impl<'a> Client<'a> {
         self.engine.handle_opened(link, Ok(()));
     }
 
-    /// The driver could not connect `link`; `words` say why, for people.
-    pub fn handle_open_failed(&mut self, now: Instant, link: Link, words: &str) {
+    /// The driver could not connect `link`; `message` says why, for people.
+    pub fn handle_open_failed(&mut self, now: Instant, link: Link, message: &str) {
         self.advance_clock(now);
-        self.engine.handle_opened(link, Err(words));
+        self.engine.handle_opened(link, Err(message));
+        self.follow();
     }
 
     /// Room for the next read on `link`: never empty while the link is open and the output is drained.
@@ -266,10 +295,11 @@ impl<'a> Client<'a> {
         self.engine.handle_received(link, n);
     }
 
-    /// `link` has ended, or broken for the reason `words`.
-    pub fn handle_closed(&mut self, now: Instant, link: Link, words: Option<&str>) {
+    /// `link` has ended, or broken for the reason `message`.
+    pub fn handle_closed(&mut self, now: Instant, link: Link, message: Option<&str>) {
         self.advance_clock(now);
-        self.engine.handle_closed(link, words);
+        self.engine.handle_closed(link, message);
+        self.follow();
     }
 
     /// `link`, which took no bytes before, takes some again.
@@ -285,15 +315,17 @@ impl<'a> Client<'a> {
         self.timers = true;
     }
 
-    /// The driver stops reading because the application is slow (`true`), or goes on (`false`). While it does not
-    /// read it cannot see pings, so pongs go out unasked when pings are overdue, and the heartbeat deadline rests.
+    /// The driver stops reading because the application is slow (`true`), or goes on (`false`). What has been read and
+    /// not worked through waits as well: no [`Event::Message`] is told meanwhile, so that a driver's bound holds within
+    /// one drain. While it does not read it cannot see pings, so pongs go out unasked when pings are overdue, and the
+    /// heartbeat deadline rests.
     pub fn handle_reading_paused(&mut self, now: Instant, paused: bool) {
         self.advance_clock(now);
         self.engine.set_reading_paused(paused);
     }
 
     fn advance_clock(&mut self, now: Instant) {
-        if now > self.engine.now {
+        if now > self.engine.now() {
             self.engine.advance_clock(now);
             self.timers = true;
         }
@@ -304,123 +336,186 @@ impl<'a> Client<'a> {
     /// The bytes to write next on `link`; empty if there are none. They stay the same until `transmitted`, but may
     /// move: do not keep the slice over another call.
     pub fn transmit(&self, link: Link) -> &[u8] {
-        self.engine.transmit(link)
+        self.engine.transmit(&self.outbox, link)
     }
 
     /// `n` bytes of [`transmit`](Self::transmit) have been written. Zero: the link takes nothing now; `Transmit` is
     /// not asked for again before [`handle_writable`](Self::handle_writable).
     pub fn transmitted(&mut self, link: Link, n: usize) {
-        self.engine.transmitted(link, n);
+        self.engine.transmitted(&mut self.outbox, link, n);
     }
 
     /// What to do next. Ends with [`Output::Idle`] in a bounded number of calls.
     pub fn poll_output(&mut self) -> Output<'_> {
         match self.advance() {
-            Todo::Step(Step::Open(link)) => Output::Open(link),
-            Todo::Step(Step::Transmit(link)) => Output::Transmit(link),
-            Todo::Step(Step::Close(link)) => Output::Close(link),
-            Todo::Event(ev) => Output::Event(self.borrow(ev)),
-            Todo::Step(_) => Output::Idle(None),
-            Todo::Idle(wake) => Output::Idle(wake),
+            Next::Open(link) => Output::Open(link),
+            Next::Transmit(link) => Output::Transmit(link),
+            Next::Close(link) => Output::Close(link),
+            Next::Event(event) => Output::Event(self.borrow(event)),
+            Next::Idle(wake) => Output::Idle(wake),
         }
     }
 
     /// Lets go of what the last event borrowed.
     fn release(&mut self) {
-        if let Some((from, to)) = self.unhold.take() {
-            self.engine.main_rx().unhold(from, to);
-            self.held_moved(from, to);
+        self.release_received();
+        if let Some(packet) = self.unsent.take() {
+            self.outbox.told(packet);
         }
     }
 
-    fn advance(&mut self) -> Todo {
+    fn advance(&mut self) -> Next {
         self.release();
         loop {
             if self.timers {
                 self.check_timers();
             }
-            if self.dirty {
-                if let Some(ev) = self.next_notice() {
-                    return Todo::Event(ev);
+            if !self.notices.is_empty() {
+                // What has failed is closed before it is told.
+                if let Some(Notice::Closed { reason, .. }) = self.notices.first()
+                    && reason != DisconnectReason::ForcedClose
+                    && let Some(link) = self.engine.next_close()
+                {
+                    return Next::Close(link);
                 }
-                self.dirty = false;
+                if let Some(event) = self.next_notice() {
+                    return Next::Event(event);
+                }
             }
-            if self.report_outgoing
-                && let Some((slot, nsp)) = self.next_outgoing()
-            {
-                return Todo::Event(Ev::Outgoing { nsp, slot });
+            let waiting = !self.notices.is_empty();
+            if let Some((packet, nsp)) = self.outbox.next_report() {
+                return Next::Event(PendingEvent::Outgoing { nsp, packet });
             }
-            match self.engine.step() {
-                Step::Happening(happening) => {
-                    if let Some(ev) = self.happened(happening) {
-                        return Todo::Event(ev);
+            match self.engine.step(&mut self.outbox) {
+                Action::Open(link) => return Next::Open(link),
+                Action::Transmit(link) => return Next::Transmit(link),
+                Action::Close(link) => return Next::Close(link),
+                Action::Event(event) => {
+                    if let Some(event) = self.session_event(event) {
+                        return Next::Event(event);
+                    }
+                    self.follow();
+                }
+                Action::Ended => self.follow(),
+                Action::Idle => {
+                    // Notices that wait until the driver reads again are not waited for.
+                    if !self.settle() && (waiting || self.notices.is_empty()) {
+                        return Next::Idle(self.wake());
                     }
                 }
-                Step::Idle => {
-                    if self.settle() || self.dirty {
-                        continue;
-                    }
-                    return Todo::Idle(self.wake());
+            }
+        }
+    }
+
+    fn session_event(&mut self, event: SessionEvent) -> Option<PendingEvent> {
+        match event {
+            SessionEvent::Opened => Some(self.opened()),
+            SessionEvent::Message { binary } => self.arrived(binary),
+            SessionEvent::MessageTooLarge { binary, bytes } => {
+                self.message_too_large(binary, bytes)
+            }
+            SessionEvent::Ping => Some(PendingEvent::Ping),
+            SessionEvent::Upgraded => Some(PendingEvent::Upgraded),
+            SessionEvent::UpgradeFailed(cause) => Some(PendingEvent::UpgradeFailed(cause)),
+        }
+    }
+
+    /// The next event that was noted.
+    fn next_notice(&mut self) -> Option<PendingEvent> {
+        while let Some(notice) = self.notices.first() {
+            let known = |nsp| self.namespaces.get(nsp).is_some();
+            let event = match notice {
+                Notice::Closed {
+                    reason,
+                    cause,
+                    opened,
+                    retry,
+                } => Some(PendingEvent::Closed {
+                    reason,
+                    cause,
+                    opened,
+                    // A command may have changed the plan meanwhile.
+                    retry: retry && (self.reconnect.is_waiting() || self.reconnect.dial),
+                }),
+                Notice::Disconnected { nsp, reason, cause } => {
+                    known(nsp).then_some(PendingEvent::Disconnected { nsp, reason, cause })
                 }
-                step => return Todo::Step(step),
+                Notice::NoAnswer { nsp, old } if known(nsp) => Some(if old {
+                    PendingEvent::OldServer { nsp }
+                } else {
+                    PendingEvent::NoAnswer { nsp }
+                }),
+                Notice::FailedAcks => match self.acks.next_failed() {
+                    // It stays until none is left.
+                    Some((id, error)) => return Some(PendingEvent::AckFailed { id, error }),
+                    None => None,
+                },
+                Notice::Unsent => match self.outbox.next_given_up() {
+                    Some((packet, nsp, cause)) => {
+                        self.unsent = Some(packet);
+                        return Some(PendingEvent::Unsent { nsp, packet, cause });
+                    }
+                    None => None,
+                },
+                Notice::Reconnecting { attempt, delay } => {
+                    Some(PendingEvent::Reconnecting { attempt, delay })
+                }
+                Notice::ReconnectAttempt(n) => Some(PendingEvent::ReconnectAttempt(n)),
+                Notice::Reconnected(n) => Some(PendingEvent::Reconnected(n)),
+                Notice::ReconnectFailed => Some(PendingEvent::ReconnectFailed),
+                Notice::Auth(nsp) => self
+                    .namespaces
+                    .get(nsp)
+                    .filter(|entry| entry.state() == NspState::Asked)
+                    .map(|_| PendingEvent::Auth(nsp)),
+                // Its events are told when the driver reads again, and the join behind them.
+                Notice::Connected { nsp, .. }
+                    if self.engine.is_reading_paused() && self.has_deferred(nsp) =>
+                {
+                    return None;
+                }
+                Notice::Connected { nsp, join } => match self.next_of_join(nsp, join) {
+                    Some(event @ PendingEvent::Message { .. }) => return Some(event),
+                    other => other,
+                },
+                Notice::NoAnswer { .. } => None,
+            };
+            self.notices.done();
+            if event.is_some() {
+                return event;
             }
         }
+        None
     }
 
-    fn next_outgoing(&mut self) -> Option<(usize, NamespaceId)> {
-        self.engine.transport()?;
-        let (slot, _) = self.engine.outbox.next_unreported()?;
-        self.engine.outbox.reported(slot);
-        let index = self.engine.outbox.get(slot)?.nsp;
-        Some((slot, self.handle(index)))
-    }
-
-    fn happened(&mut self, happening: Happening) -> Option<Ev> {
-        match happening {
-            Happening::Opened => Some(self.opened()),
-            Happening::Message { binary } => self.arrived(binary),
-            Happening::Refused { binary, bytes } => self.refused(binary, bytes),
-            Happening::Ping => Some(Ev::Ping),
-            Happening::Upgraded => Some(Ev::Upgraded),
-            Happening::UpgradeFailed(cause) => Some(Ev::UpgradeFailed(cause)),
-            Happening::Closed {
-                reason,
-                cause,
-                opened,
-            } => {
-                self.closed(reason, cause, opened, false);
-                None
-            }
+    /// Events that came before the CONNECT reply are told first, then the join.
+    fn next_of_join(&mut self, nsp: NamespaceId, join: u32) -> Option<PendingEvent> {
+        self.namespaces
+            .get(nsp)
+            .filter(|entry| entry.is_joined() && entry.join == join)?;
+        if let Some(event) = self.next_deferred(nsp) {
+            return Some(event);
         }
-    }
-
-    fn wake(&self) -> Option<Instant> {
-        let mut wake = earliest(self.engine.wake(), self.backoff.at);
-        wake = earliest(wake, self.acks.wake());
-        for entry in self.nsps.iter() {
-            wake = earliest(wake, entry.deadline);
-        }
-        wake
+        let recovered = self.is_recovered(nsp);
+        Some(PendingEvent::Connected { nsp, recovered })
     }
 
     fn details(&self, cause: Cause) -> Details<'_> {
         Details {
             cause,
-            text: self.engine.note.as_str(),
+            text: self.engine.fault().text_for(cause),
         }
     }
 
-    fn borrow(&mut self, ev: Ev) -> Event<'_> {
-        match ev {
-            Ev::Opened => Event::Opened {
+    fn borrow(&mut self, event: PendingEvent) -> Event<'_> {
+        match event {
+            PendingEvent::Opened => Event::Opened {
                 transport: self.engine.transport().unwrap_or(Transport::Polling),
                 sid: self.engine.sid().unwrap_or(""),
             },
-            Ev::Upgraded => Event::Upgraded,
-            Ev::UpgradeFailed(cause) => Event::UpgradeFailed(self.details(cause)),
-            Ev::Auth(nsp) => Event::Auth(nsp),
-            Ev::Connected { nsp, recovered } => Event::Connected { nsp, recovered },
-            Ev::Refused { nsp, message, data } => {
+            PendingEvent::Upgraded => Event::Upgraded,
+            PendingEvent::UpgradeFailed(cause) => Event::UpgradeFailed(self.details(cause)),
+            PendingEvent::ConnectError { nsp, message, data } => {
                 let text = core::str::from_utf8(self.engine.message()).unwrap_or("");
                 let data = (!data.is_empty()).then(|| data.of(text));
                 Event::ConnectError(Refusal {
@@ -429,23 +524,17 @@ impl<'a> Client<'a> {
                     data,
                 })
             }
-            Ev::NoAnswer { nsp } => Event::ConnectError(Refusal::no_answer(nsp)),
-            Ev::OldServer { nsp } => Event::ConnectError(Refusal::old_server(nsp)),
-            Ev::Message { nsp, arrived } => Event::Message(self.view(nsp, &arrived)),
-            Ev::Ack { id, arrived } => Event::Ack {
+            PendingEvent::Message { nsp, arrived } => Event::Message(self.view(nsp, &arrived)),
+            PendingEvent::Ack { id, arrived } => Event::Ack {
                 id,
                 result: Ok(self.view_args(&arrived)),
             },
-            Ev::AckFailed { id, error } => Event::Ack {
-                id,
-                result: Err(error),
-            },
-            Ev::Disconnected { nsp, reason } => Event::Disconnected {
+            PendingEvent::Disconnected { nsp, reason, cause } => Event::Disconnected {
                 nsp,
                 reason,
-                details: self.details(self.cause),
+                details: self.details(cause),
             },
-            Ev::Closed {
+            PendingEvent::Closed {
                 reason,
                 cause,
                 opened,
@@ -456,27 +545,29 @@ impl<'a> Client<'a> {
                 opened,
                 retry,
             },
-            Ev::Reconnecting { attempt, delay } => Event::Reconnecting { attempt, delay },
-            Ev::ReconnectAttempt(n) => Event::ReconnectAttempt(n),
-            Ev::Reconnected(n) => Event::Reconnected(n),
-            Ev::ReconnectFailed => Event::ReconnectFailed,
-            Ev::Ping => Event::Ping,
-            Ev::Outgoing { nsp, slot } => {
-                let outbox = &self.engine.outbox;
-                let message = outbox.message(slot);
-                let at = message.iter().position(|b| *b == b'[').unwrap_or(0);
-                let data = core::str::from_utf8(&message[at..]).unwrap_or("[]");
+            PendingEvent::Outgoing { nsp, packet } => {
+                let outbox = &self.outbox;
                 Event::Outgoing(Outgoing {
                     nsp,
-                    data,
+                    data: outbox.json(packet).0,
                     outbox,
-                    slot,
+                    packet,
                 })
             }
-            Ev::TooLarge { bytes } => Event::MessageTooLarge {
+            PendingEvent::Unsent { nsp, packet, cause } => {
+                let (json, bytes) = self.outbox.json(packet);
+                Event::Unsent(Unsent {
+                    nsp,
+                    event: name_in(json),
+                    bytes,
+                    cause,
+                })
+            }
+            PendingEvent::MessageTooLarge { bytes } => Event::MessageTooLarge {
                 bytes,
                 limit: self.largest(),
             },
+            other => other.plain(),
         }
     }
 
@@ -485,58 +576,17 @@ impl<'a> Client<'a> {
         self.engine
             .main_rx_ref()
             .capacity()
-            .min(self.engine.config.limits.receive)
-    }
-
-    // ---- tables ----
-
-    fn nsp(&self, nsp: NamespaceId) -> Option<&NspEntry> {
-        self.nsps
-            .get(nsp.index())
-            .filter(|entry| entry.used && entry.generation == nsp.generation)
-    }
-
-    fn nsp_mut(&mut self, nsp: NamespaceId) -> Option<&mut NspEntry> {
-        self.nsps
-            .get_mut(nsp.index())
-            .filter(|entry| entry.used && entry.generation == nsp.generation)
+            .min(self.engine.config().limits.receive)
     }
 
     /// Which join of the namespace is current.
     fn join_of(&self, nsp: NamespaceId) -> u32 {
-        self.nsp(nsp).map_or(0, |entry| entry.join)
+        self.namespaces.get(nsp).map_or(0, |entry| entry.join)
     }
 
-    fn handle(&self, index: u16) -> NamespaceId {
-        let generation = self
-            .nsps
-            .get(index as usize)
-            .map_or(0, |entry| entry.generation);
-        NamespaceId { index, generation }
-    }
+    // ---- changes that count from the next connection on ----
 
-    /// The namespace a packet names: exactly, or without a query (A8 item 91).
-    fn find_nsp(&self, name: &[u8]) -> Option<u16> {
-        let name: &[u8] = if name.is_empty() { b"/" } else { name };
-        let by_name = |name: &[u8]| {
-            self.nsps
-                .iter()
-                .position(|entry| entry.used && entry.name().as_bytes() == name)
-        };
-        let bare = || {
-            name.split(|b| *b == b'?')
-                .next()
-                .filter(|bare| bare.len() < name.len())
-        };
-        let index = by_name(name).or_else(|| bare().and_then(by_name));
-        index.map(|i| i as u16)
-    }
-
-    fn any_active(&self) -> bool {
-        self.nsps.iter().any(NspEntry::is_active)
-    }
-
-    /// Changes the query; it counts from the next connection on (A2 item 8). Percent-encoded, without a leading `?`.
+    /// Changes the query; it counts from the next connection on. Percent-encoded, without a leading `?`.
     pub fn set_query(&mut self, query: Str<'a>) {
         self.engine.set_query(query);
     }
@@ -546,8 +596,41 @@ impl<'a> Client<'a> {
         self.engine.set_headers(headers);
     }
 
-    /// Whether events are reported as [`Event::Outgoing`] just before they are written. Off at first.
+    /// Whether events are reported as [`Event::Outgoing`] just before they are written. Off at first; it counts for
+    /// events that are emitted from then on.
     pub const fn report_outgoing(&mut self, on: bool) {
-        self.report_outgoing = on;
+        self.outbox.set_report(on);
     }
+}
+
+impl PendingEvent {
+    /// The events that borrow nothing.
+    fn plain<'c>(self) -> Event<'c> {
+        match self {
+            Self::Upgraded => Event::Upgraded,
+            Self::Auth(nsp) => Event::Auth(nsp),
+            Self::Connected { nsp, recovered } => Event::Connected { nsp, recovered },
+            Self::NoAnswer { nsp } => Event::ConnectError(Refusal::no_answer(nsp)),
+            Self::OldServer { nsp } => Event::ConnectError(Refusal::old_server(nsp)),
+            Self::IdTooLong { nsp } => Event::ConnectError(Refusal::id_too_long(nsp)),
+            Self::AckFailed { id, error } => Event::Ack {
+                id,
+                result: Err(error),
+            },
+            Self::Reconnecting { attempt, delay } => Event::Reconnecting { attempt, delay },
+            Self::ReconnectAttempt(n) => Event::ReconnectAttempt(n),
+            Self::Reconnected(n) => Event::Reconnected(n),
+            Self::ReconnectFailed => Event::ReconnectFailed,
+            // All others borrow.
+            _ => Event::Ping,
+        }
+    }
+}
+
+/// The event's name in the JSON array of a packet; empty if it is a number.
+fn name_in(json: &str) -> Text<'_> {
+    let first = crate::packet::json::array_items(json).next();
+    first
+        .and_then(crate::packet::json::as_str)
+        .unwrap_or_default()
 }

@@ -1,148 +1,94 @@
 //! One Engine.IO v4 session on one to three links: handshake, polling, WebSocket, upgrade, heartbeat, close.
 //!
 //! ```text
-//! Down -> Opening -> Open(polling) -> [upgrade: Dialing -> Handshake -> Probing -> Pausing] -> Open(websocket)
-//!            |            |                                                                         |
-//!            +------------+-------------> Closing -> Down <-----------------------------------------+
+//! Down -> Opening -> Open(polling) -> [upgrade: Dialing -> Probing -> Pausing] -> Open(websocket)
+//!            |            |                                                           |
+//!            +------------+---------> Closing -> Down <-------------------------------+
 //! ```
-//! `mod.rs` holds the state and the drain, `session.rs` begin and end of sessions, `receive.rs` what comes in, `links.rs` requests and writes,
-//! `outbox.rs` the packets to send, `cookies.rs` the jar.
+//! `mod.rs` holds the state and the drain, `lifecycle.rs` begin and end of sessions and the upgrade, `receive.rs` HTTP
+//! responses and Engine.IO packets, `websocket.rs` frames, `transmit.rs` requests and writes, `link.rs` the byte
+//! streams, `heartbeat.rs` pings and pongs, `polling/` what only long-polling needs. The packets to send lie in the
+//! outbox, which the client lends.
 
-pub(crate) mod cookies;
-mod links;
-pub(crate) mod outbox;
+mod heartbeat;
+mod lifecycle;
+mod link;
+mod polling;
 mod receive;
-mod session;
-
-use core::time::Duration;
+mod transmit;
+mod websocket;
 
 use crate::config::{Config, POLLING, Str, Transport};
-use crate::error::{Cause, DisconnectReason};
-use crate::limits::NOTE_LEN;
-use crate::memory::{Memory, RxBuf};
+use crate::error::{Cause, DisconnectReason, Fault};
+use crate::id::Id;
+use crate::memory::{Bytes, RxBuf};
+use crate::outbox::Outbox;
 use crate::rng::Rng;
-use crate::short::Short;
 use crate::time::{Instant, earliest};
 use crate::wire::http1::HttpDecoder;
-use crate::wire::ws::WsDecoder;
-use cookies::Jar;
-use links::{Control, Head};
-use outbox::Outbox;
-
-/// One of the byte streams that a session may use. Drivers connect, read, write and close them; which bytes travel is
-/// the core's business.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Link {
-    /// Polling: GET requests.
-    Poll,
-    /// Polling: POST requests.
-    Post,
-    /// The WebSocket.
-    WebSocket,
-}
-
-impl Link {
-    /// All links, in the order of their numbers.
-    pub const ALL: [Self; 3] = [Self::Poll, Self::Post, Self::WebSocket];
-
-    /// Those that are ever opened.
-    const USED: &[Self] = if POLLING {
-        &Self::ALL
-    } else {
-        &[Self::WebSocket]
-    };
-
-    /// The same link, known to the compiler where there is but one.
-    const fn narrow(self) -> Self {
-        if POLLING { self } else { Self::WebSocket }
-    }
-
-    const fn is_used(self) -> bool {
-        POLLING || matches!(self, Self::WebSocket)
-    }
-
-    /// 0, 1 or 2: for drivers that keep an array of sockets.
-    pub const fn index(self) -> usize {
-        self as usize
-    }
-}
+use heartbeat::Heartbeat;
+pub use link::Link;
+use link::{Job, LinkState, Links, Phase};
+use polling::Polling;
+use transmit::Head;
+use websocket::WebSocket;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    Closed,
-    /// To be opened: the driver has not been told yet.
-    Wanted,
-    /// The driver is connecting.
-    Opening,
-    Open,
-    /// To be closed: the driver has not been told yet.
-    Doomed,
-}
-
-/// What a link is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Job {
-    Idle,
-    /// A request is being written.
-    Sending,
-    /// A response is awaited; on a WebSocket: a close frame has been sent.
-    Waiting,
-    /// The WebSocket handshake is done: frames travel.
-    Frames,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct LinkState {
-    phase: Phase,
-    job: Job,
-    /// The last write took nothing: wait for the driver's word.
-    blocked: bool,
-    /// A request has been answered on this connection before.
-    reused: bool,
-    /// The server closes the idle connection about then: do not use it any more.
-    stale_at: Option<Instant>,
-    deadline: Option<Instant>,
-    /// To be opened again once it has been closed.
-    reopen: bool,
-}
-
-impl LinkState {
-    const CLOSED: Self = Self {
-        phase: Phase::Closed,
-        job: Job::Idle,
-        blocked: false,
-        reused: false,
-        stale_at: None,
-        deadline: None,
-        reopen: false,
-    };
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum State {
+enum State {
     Down,
     /// Until the handshake's `open` packet.
-    Opening(Transport),
-    Open(Transport),
+    Opening {
+        transport: Transport,
+        deadline: Option<Instant>,
+        /// The other transport has been tried before in this attempt.
+        second: bool,
+    },
+    Open {
+        transport: Transport,
+        upgrade: Upgrade,
+    },
     /// Goodbye is being said.
-    Closing(Transport),
+    Closing {
+        transport: Transport,
+        deadline: Instant,
+        goodbye: Goodbye,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Upgrade {
     None,
     /// The WebSocket is being connected, then its HTTP handshake runs.
-    Dialing,
+    Dialing(Instant),
     /// `2probe` has been sent.
-    Probing,
+    Probing(Instant),
     /// `3probe` has come: no new polling request; `5` follows when the running ones have ended.
-    Pausing,
+    Pausing(Instant),
+}
+
+impl Upgrade {
+    const fn deadline(self) -> Option<Instant> {
+        match self {
+            Self::None => None,
+            Self::Dialing(at) | Self::Probing(at) | Self::Pausing(at) => Some(at),
+        }
+    }
+}
+
+/// How a session is being closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Goodbye {
+    /// What is ready is written first, then the goodbye.
+    Flush,
+    /// The goodbye is on its way.
+    Said,
+    /// The server has closed the WebSocket: only the answer to that is still to be written.
+    Answer,
 }
 
 /// What the engine tells the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Happening {
+pub(crate) enum SessionEvent {
     /// The handshake is done.
     Opened,
     /// A Socket.IO packet's text, or an attachment, is in [`Engine::message`]. It is released by the next step.
@@ -150,169 +96,239 @@ pub(crate) enum Happening {
         binary: bool,
     },
     /// A message was too large to receive and has been skipped.
-    Refused {
+    MessageTooLarge {
         binary: bool,
         bytes: u64,
     },
     Ping,
     Upgraded,
     UpgradeFailed(Cause),
-    /// The session, or the attempt, is over.
-    Closed {
-        reason: DisconnectReason,
-        cause: Cause,
-        opened: bool,
-    },
 }
 
-/// One thing for the driver to do.
+/// How a session, or the attempt at one, has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) struct Ended {
+    pub(crate) reason: DisconnectReason,
+    pub(crate) cause: Cause,
+    /// There was a session: not only an attempt at one.
+    pub(crate) opened: bool,
+    /// The client closed it itself: nothing is to be told.
+    pub(crate) asked: bool,
+}
+
+/// One thing to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
     Open(Link),
     Transmit(Link),
     Close(Link),
-    Happening(Happening),
+    Event(SessionEvent),
+    /// The session has ended: see [`Engine::take_ended`].
+    Ended,
     Idle,
+}
+
+/// The receive areas.
+#[derive(Debug)]
+struct Receiver<'a> {
+    /// Main (polling GET, then WebSocket), POST answers, WebSocket before it takes over.
+    areas: [RxBuf<'a>; 3],
+    /// The WebSocket reads into the main area.
+    ws_is_main: bool,
+    /// A message lies in this area until the next step.
+    release: Option<usize>,
+    /// Counts how often the areas have been cleared.
+    epoch: u32,
+    /// Counts reads, so that it can be told whether anything has come since.
+    reads: u32,
+}
+
+impl Receiver<'_> {
+    /// The area a link reads into.
+    const fn of(&self, link: Link) -> usize {
+        match link {
+            _ if !POLLING => 0,
+            Link::Poll => 0,
+            Link::Post => 1,
+            Link::WebSocket if self.ws_is_main => 0,
+            Link::WebSocket => 2,
+        }
+    }
+
+    /// A session begins or ends.
+    fn clear(&mut self, shrink: bool) {
+        self.release = None;
+        self.epoch = self.epoch.wrapping_add(1);
+        for area in &mut self.areas {
+            area.clear();
+            if shrink {
+                area.shrink();
+            }
+        }
+    }
+}
+
+/// What the application changes while a session runs: it counts from the next connection on.
+#[derive(Debug)]
+struct Next<'a> {
+    query: Option<Str<'a>>,
+    headers: Option<Str<'a>>,
+    /// The first link of a session is being opened.
+    fresh: bool,
+}
+
+/// What the handshake said.
+#[derive(Debug)]
+struct Session {
+    id: Id,
+    /// Bytes of one POST body that the server accepts; 0 if it did not say.
+    max_payload: usize,
+    /// Packets have travelled since the last ping; memory is looked through after a ping without any.
+    active: bool,
+    tidy_due: bool,
 }
 
 #[derive(Debug)]
 pub(crate) struct Engine<'a> {
-    pub(crate) config: Config<'a>,
-    pub(crate) outbox: Outbox<'a>,
-    pub(crate) rng: Rng,
-    pub(crate) now: Instant,
-    /// Words that came with the last trouble.
-    pub(crate) note: Short<NOTE_LEN>,
+    config: Config<'a>,
+    rng: Rng,
+    now: Instant,
     state: State,
-    upgrade: Upgrade,
-    links: [LinkState; 3],
-    /// Links on which bytes have arrived that may make a step possible: one bit each.
-    inputs: u8,
-    /// Main (polling GET, then WebSocket), POST answers, WebSocket before it takes over.
-    rx: [RxBuf<'a>; 3],
-    ws_is_main: bool,
-    http: [HttpDecoder; 3],
-    ws: WsDecoder,
-    ws_accept: [u8; 28],
-    head: Head<'a>,
-    control: Control,
-    cookies: Jar,
-    sid: Short<{ crate::limits::ID_LEN }>,
-    heartbeat: Duration,
-    ping_interval: Duration,
-    max_payload: usize,
-    /// Ping deadline.
-    heartbeat_at: Option<Instant>,
-    /// Open, upgrade or close deadline: one at a time.
-    phase_at: Option<Instant>,
-    /// While reading is paused: when to send a pong unasked.
-    unasked_pong_at: Option<Instant>,
-    reading_paused: bool,
-    /// Pongs sent before their pings were read.
-    pongs_ahead: u32,
-    pong_due: bool,
-    /// The POST under way begins with a pong that has not been written yet.
-    post_pong: bool,
-    /// The server has closed the WebSocket: only the answer to that is still to be written.
-    farewell: bool,
-    /// A message lies in this area until the next step.
-    release: Option<usize>,
-    pending: Option<Happening>,
-    /// Links or timers need a look.
-    attention: bool,
+    /// The last trouble.
+    fault: Fault,
+    ended: Option<Ended>,
+    pending: Option<SessionEvent>,
+    /// A deadline may have come.
     timers: bool,
-    /// A polling message that does not fit is being skipped: whether it is binary, and its bytes so far.
-    poll_skipped: Option<(bool, u64)>,
-    poll_first: bool,
-    poll_ended: bool,
-    /// The other transport has been tried in this attempt.
-    second_try: bool,
     /// A WebSocket has worked (`rememberUpgrade`).
     remembered: bool,
-    next_query: Option<Str<'a>>,
-    next_headers: Option<Str<'a>>,
-    fresh_session: bool,
-    tidy_due: bool,
-    /// Packets have travelled since the last ping.
-    active: bool,
-    /// Counts how often the receive areas have been cleared.
-    epoch: u32,
+    links: Links,
+    rx: Receiver<'a>,
+    head: Head<'a>,
+    websocket: WebSocket,
+    polling: Polling,
+    heartbeat: Heartbeat,
+    session: Session,
+    next: Next<'a>,
 }
 
 impl<'a> Engine<'a> {
-    pub(crate) fn new(config: Config<'a>, mut memory: Memory<'a>) -> Self {
-        let rx = Memory::split_rx(&mut memory, &config);
+    /// An engine that is down, with the buffer for request heads and the receive areas (main, POST answers, WebSocket
+    /// handshake).
+    pub(crate) fn new(config: Config<'a>, head: Bytes<'a>, areas: [RxBuf<'a>; 3]) -> Self {
         Self {
             rng: Rng::new(config.entropy),
-            outbox: Outbox::new(memory.tx, memory.slots),
-            head: Head::new(memory.head),
             config,
             now: Instant::ZERO,
-            note: Short::EMPTY,
             state: State::Down,
-            upgrade: Upgrade::None,
-            links: [LinkState::CLOSED; 3],
-            inputs: 0,
-            rx,
-            ws_is_main: false,
-            http: [HttpDecoder::new(); 3],
-            ws: WsDecoder::default(),
-            ws_accept: [0; 28],
-            control: Control::EMPTY,
-            cookies: Jar::EMPTY,
-            sid: Short::EMPTY,
-            heartbeat: Duration::ZERO,
-            ping_interval: Duration::ZERO,
-            max_payload: 0,
-            heartbeat_at: None,
-            phase_at: None,
-            unasked_pong_at: None,
-            reading_paused: false,
-            pongs_ahead: 0,
-            pong_due: false,
-            post_pong: false,
-            farewell: false,
-            release: None,
+            fault: Fault::of(Cause::Local),
+            ended: None,
             pending: None,
-            attention: false,
             timers: false,
-            poll_skipped: None,
-            poll_first: false,
-            poll_ended: false,
-            second_try: false,
             remembered: false,
-            next_query: None,
-            next_headers: None,
-            fresh_session: false,
-            tidy_due: false,
-            active: false,
-            epoch: 0,
+            links: Links::CLOSED,
+            rx: Receiver {
+                areas,
+                ws_is_main: false,
+                release: None,
+                epoch: 0,
+                reads: 0,
+            },
+            head: Head::new(head),
+            websocket: WebSocket::new(),
+            polling: Polling::NEW,
+            heartbeat: Heartbeat::STOPPED,
+            session: Session {
+                id: Id::EMPTY,
+                max_payload: 0,
+                active: false,
+                tidy_due: false,
+            },
+            next: Next {
+                query: None,
+                headers: None,
+                fresh: false,
+            },
         }
     }
 
-    pub(crate) fn state(&self) -> State {
-        self.state
+    // ---- getters ----
+
+    pub(crate) const fn config(&self) -> &Config<'a> {
+        &self.config
+    }
+
+    pub(crate) const fn config_mut(&mut self) -> &mut Config<'a> {
+        &mut self.config
+    }
+
+    pub(crate) const fn now(&self) -> Instant {
+        self.now
+    }
+
+    pub(crate) const fn rng(&mut self) -> &mut Rng {
+        &mut self.rng
+    }
+
+    /// The last trouble.
+    pub(crate) const fn fault(&self) -> &Fault {
+        &self.fault
+    }
+
+    pub(crate) const fn is_down(&self) -> bool {
+        matches!(self.state, State::Down)
+    }
+
+    pub(crate) const fn is_closing(&self) -> bool {
+        matches!(self.state, State::Closing { .. })
+    }
+
+    pub(crate) const fn is_open(&self) -> bool {
+        matches!(self.state, State::Open { .. })
     }
 
     pub(crate) fn sid(&self) -> Option<&str> {
-        matches!(self.state, State::Open(_)).then(|| self.sid.as_str())
+        self.is_open().then(|| self.session.id.as_str())
+    }
+
+    /// Bytes of one message that the server said it accepts; 0 if it did not say.
+    pub(crate) const fn max_payload(&self) -> usize {
+        if self.is_open() {
+            self.session.max_payload
+        } else {
+            0
+        }
+    }
+
+    /// Counts reads: it has changed if anything has come meanwhile.
+    pub(crate) const fn reads(&self) -> u32 {
+        self.rx.reads
     }
 
     /// The transport packets travel on now.
-    pub(crate) fn transport(&self) -> Option<Transport> {
+    pub(crate) const fn transport(&self) -> Option<Transport> {
         match self.state {
-            State::Open(transport) => Some(transport),
+            State::Open { transport, .. } => Some(transport),
             _ => None,
         }
     }
 
+    const fn upgrade(&self) -> Upgrade {
+        match self.state {
+            State::Open { upgrade, .. } => upgrade,
+            _ => Upgrade::None,
+        }
+    }
+
     pub(crate) fn set_query(&mut self, query: Str<'a>) {
-        self.next_query = Some(query);
+        self.next.query = Some(query);
     }
 
     pub(crate) fn set_headers(&mut self, headers: Str<'a>) {
-        self.next_headers = Some(headers);
+        self.next.headers = Some(headers);
     }
+
+    // ---- time ----
 
     pub(crate) fn advance_clock(&mut self, now: Instant) {
         if now > self.now {
@@ -328,322 +344,307 @@ impl<'a> Engine<'a> {
 
     /// The next deadline.
     pub(crate) fn wake(&self) -> Option<Instant> {
-        let heartbeat = self.heartbeat_at.filter(|_| !self.reading_paused);
-        let mut wake = earliest(earliest(heartbeat, self.unasked_pong_at), self.phase_at);
+        let phase = match self.state {
+            State::Down => None,
+            State::Opening { deadline, .. } => deadline,
+            State::Open { upgrade, .. } => upgrade.deadline(),
+            State::Closing { deadline, .. } => Some(deadline),
+        };
+        let wake = earliest(self.heartbeat.wake(), phase);
         if POLLING {
-            for link in &self.links {
-                wake = earliest(wake, link.deadline);
-            }
+            earliest(wake, self.links.deadline())
+        } else {
+            wake
         }
-        wake
     }
 
-    /// The driver stops or resumes reading, because the application is slow. While it does not read it cannot see
-    /// pings: pongs go out unasked when pings are overdue, and the deadline rests. That goes on after it has resumed,
-    /// until it has caught up: the next ping may lie behind much else.
+    /// The driver stops or resumes reading, because the application is slow.
     pub(crate) fn set_reading_paused(&mut self, paused: bool) {
-        if paused == self.reading_paused {
-            return;
-        }
-        self.reading_paused = paused;
-        if paused {
-            let after = self.unasked_pong_after();
-            let first = self.heartbeat_at.map(|at| at - self.heartbeat + after);
-            self.unasked_pong_at = self.unasked_pong_at.or(first);
-        } else if self.heartbeat_at.is_some() {
-            self.heartbeat_at = Some(self.now + self.heartbeat);
-        }
-        self.timers = true;
+        self.timers |= self.heartbeat.set_paused(self.now, paused);
     }
 
-    /// From a pong to the next one if no ping has been read: half of the timeout past the ping's own time. That is
-    /// after the server's ping, so that each pong answers one, and before its patience ends.
-    fn unasked_pong_after(&self) -> Duration {
-        (self.ping_interval + self.heartbeat) / 2
+    /// Whether the driver does not read.
+    pub(crate) const fn is_reading_paused(&self) -> bool {
+        self.heartbeat.is_paused()
     }
 
     fn check_timers(&mut self) {
         self.timers = false;
         let due = |at: Option<Instant>| at.is_some_and(|at| self.now >= at);
-        if due(self.unasked_pong_at) {
-            self.pong_due = true;
-            self.pongs_ahead += 1;
-            self.unasked_pong_at = Some(self.now + self.unasked_pong_after());
-        }
-        if !self.reading_paused && due(self.heartbeat_at) {
-            self.note.clear();
-            self.fail(DisconnectReason::PingTimeout, Cause::PingTimeout);
+        self.heartbeat.check(self.now);
+        if self.heartbeat.has_expired(self.now) {
+            self.fail(DisconnectReason::PingTimeout, Fault::of(Cause::PingTimeout));
             return;
         }
-        if due(self.phase_at) {
-            self.note.clear();
-            match self.state {
-                State::Opening(_) => {
-                    self.fail(DisconnectReason::TransportError, Cause::ConnectTimeout);
-                }
-                State::Closing(_) => self.fail(DisconnectReason::ForcedClose, Cause::Local),
-                State::Open(_) if POLLING => self.fail_upgrade(Cause::ConnectTimeout),
-                State::Open(_) | State::Down => self.phase_at = None,
+        match self.state {
+            State::Opening { deadline, .. } if due(deadline) => {
+                let fault = Fault::of(Cause::ConnectTimeout);
+                self.fail(DisconnectReason::TransportError, fault);
+                return;
             }
-            return;
+            State::Closing { deadline, .. } if due(Some(deadline)) => {
+                self.fail(DisconnectReason::ForcedClose, Fault::of(Cause::Local));
+                return;
+            }
+            State::Open { upgrade, .. } if POLLING && due(upgrade.deadline()) => {
+                self.fail_upgrade(Fault::of(Cause::ConnectTimeout));
+                return;
+            }
+            _ => (),
         }
-        if POLLING && self.links.iter().any(|link| due(link.deadline)) {
-            self.note.clear();
-            self.fail(DisconnectReason::TransportError, Cause::RequestTimeout);
+        if POLLING && due(self.links.deadline()) {
+            let fault = Fault::of(Cause::RequestTimeout);
+            self.fail(DisconnectReason::TransportError, fault);
         }
     }
 
-    /// Whether the heartbeat's deadline has passed, timers or not: the connection is as good as dead (A3 item 32).
-    pub(crate) fn has_expired(&self) -> bool {
-        !self.reading_paused && self.heartbeat_at.is_some_and(|at| self.now >= at)
+    // ---- outputs ----
+
+    /// How the session has ended, if it has; told once. Whatever depends on it has to follow in the same call.
+    pub(crate) const fn take_ended(&mut self) -> Option<Ended> {
+        self.ended.take()
+    }
+
+    /// The next link that the driver is to close.
+    pub(crate) fn next_close(&mut self) -> Option<Link> {
+        self.links.next_close()
     }
 
     /// One thing to do, or `Idle`.
-    pub(crate) fn step(&mut self) -> Step {
+    pub(crate) fn step(&mut self, outbox: &mut Outbox<'_>) -> Action {
         loop {
-            if let Some(rx) = self.release.take() {
-                self.rx[rx].drop_message();
+            if let Some(rx) = self.rx.release.take() {
+                self.rx.areas[rx].drop_message();
             }
             if self.timers {
                 self.check_timers();
             }
-            if self.attention {
-                for &link in Link::USED {
-                    let state = &mut self.links[link.index()];
-                    if state.phase == Phase::Doomed {
-                        state.phase = if state.reopen {
-                            Phase::Wanted
-                        } else {
-                            Phase::Closed
-                        };
-                        state.reopen = false;
-                        return Step::Close(link);
-                    }
-                }
+            if self.ended.is_some() {
+                return Action::Ended;
             }
-            if let Some(happening) = self.pending.take() {
-                return Step::Happening(happening);
+            if let Some(link) = self.links.next_close() {
+                return Action::Close(link);
             }
-            if self.attention {
-                for &link in Link::USED {
-                    let state = &mut self.links[link.index()];
-                    if state.phase == Phase::Wanted {
-                        state.phase = Phase::Opening;
-                        return Step::Open(link);
-                    }
-                }
-                self.attention = false;
+            if let Some(event) = self.pending.take() {
+                return Action::Event(event);
             }
-            if self.state == State::Down {
-                return Step::Idle;
+            if let Some(link) = self.links.next_open() {
+                return Action::Open(link);
             }
-            if let Some(happening) = self.receive() {
-                return Step::Happening(happening);
+            if self.is_down() {
+                return Action::Idle;
             }
-            if self.pending.is_some() || self.attention {
-                continue;
+            if let Some(event) = self.receive(outbox) {
+                return Action::Event(event);
             }
-            if self.work() || self.attention || self.pending.is_some() {
+            if self.is_interrupted() || self.work(outbox) || self.is_interrupted() {
                 continue;
             }
             for &link in Link::USED {
-                let state = &self.links[link.index()];
-                if state.phase == Phase::Open && !state.blocked && !self.transmit(link).is_empty() {
-                    return Step::Transmit(link);
+                let state = &self.links[link];
+                if state.phase == Phase::Open
+                    && !state.blocked
+                    && !self.transmit(outbox, link).is_empty()
+                {
+                    return Action::Transmit(link);
                 }
             }
-            if self.tidy_due {
-                self.tidy();
+            if self.session.tidy_due {
+                self.tidy(outbox);
             }
-            return Step::Idle;
+            return Action::Idle;
         }
+    }
+
+    /// Whether something has to be told before the work goes on.
+    const fn is_interrupted(&self) -> bool {
+        self.ended.is_some() || self.pending.is_some() || self.links.changed
     }
 
     // ---- inputs ----
 
-    /// The driver has connected the link, or failed to (`words` say why).
+    /// The driver has connected the link, or failed to (`message` says why).
     pub(crate) fn handle_opened(&mut self, link: Link, result: Result<(), &str>) {
-        if !link.is_used() {
-            return;
-        }
-        let state = &mut self.links[link.index()];
-        if state.phase != Phase::Opening {
+        if !link.is_used() || self.links[link].phase != Phase::Opening {
             return;
         }
         match result {
             Ok(()) => {
-                *state = LinkState {
-                    phase: Phase::Open,
-                    ..LinkState::CLOSED
-                };
-                self.inputs &= !(1 << link.index());
-                if self.fresh_session {
-                    self.fresh_session = false;
-                    if let Some(query) = self.next_query.take() {
+                self.links[link] = LinkState::new(Phase::Open);
+                self.links.set_input(link, false);
+                if core::mem::take(&mut self.next.fresh) {
+                    if let Some(query) = self.next.query.take() {
                         self.config.query = query;
                     }
-                    if let Some(headers) = self.next_headers.take() {
+                    if let Some(headers) = self.next.headers.take() {
                         self.config.headers = headers;
                     }
                 }
             }
-            Err(words) => {
-                state.phase = Phase::Closed;
-                self.note.set_lossy(words.as_bytes());
-                self.link_failed(link, DisconnectReason::TransportError, Cause::Dial);
+            Err(message) => {
+                self.links[link].phase = Phase::Closed;
+                let fault = Fault::quoting(Cause::Dial, message.as_bytes());
+                self.link_failed(link, DisconnectReason::TransportError, fault);
             }
         }
     }
 
     /// Room for the next read on a link.
     pub(crate) fn receive_buf(&mut self, link: Link) -> &mut [u8] {
-        if !link.is_used() || self.links[link.index()].phase != Phase::Open {
+        if !link.is_used() || !self.links.is_open(link) {
             return &mut [];
         }
-        let rx = self.rx_of(link);
-        self.rx[rx].space()
+        let rx = self.rx.of(link);
+        self.rx.areas[rx].space()
     }
 
     pub(crate) fn handle_received(&mut self, link: Link, n: usize) {
-        let state = &mut self.links[link.index()];
-        if link.is_used() && state.phase == Phase::Open && n > 0 {
-            self.inputs |= 1 << link.index();
-            let rx = self.rx_of(link);
-            self.rx[rx].filled(n);
+        if link.is_used() && self.links.is_open(link) && n > 0 {
+            self.links.set_input(link, true);
+            self.rx.reads = self.rx.reads.wrapping_add(1);
+            let rx = self.rx.of(link);
+            self.rx.areas[rx].filled(n);
         }
     }
 
-    /// The link has ended: regularly, or with an error in `words`.
-    pub(crate) fn handle_closed(&mut self, link: Link, words: Option<&str>) {
-        let i = link.index();
-        if !link.is_used() || self.links[i].phase != Phase::Open {
+    /// The link has ended: regularly, or with an error in `message`.
+    pub(crate) fn handle_closed(&mut self, link: Link, message: Option<&str>) {
+        if !link.is_used() || !self.links.is_open(link) {
             return;
         }
         let link = link.narrow();
-        let job = self.links[i].job;
-        if words.is_none() && self.http[i].ends_with_close() {
+        if message.is_none() && self.links.http(link).ends_with_close() {
             // The regular end of a body: what is left of it is worked through, then the link is closed.
-            self.http[i].end_of_stream();
-            self.inputs |= 1 << i;
+            self.links.http(link).end_of_stream();
+            self.links.set_input(link, true);
             return;
         }
-        self.links[i].phase = Phase::Doomed;
-        self.attention = true;
-        let cause = match words {
-            Some(words) => {
-                self.note.set_lossy(words.as_bytes());
-                Cause::Io
-            }
-            None => {
-                self.note.clear();
-                Cause::Eof
-            }
+        let LinkState { job, reused, .. } = self.links[link];
+        let unanswered = reused && self.links.http(link).is_fresh();
+        let head_unwritten = self.head.is_of(link);
+        self.links[link].phase = Phase::Closing { reopen: false };
+        self.links.changed = true;
+        let fault = match message {
+            Some(message) => Fault::quoting(Cause::Io, message.as_bytes()),
+            None => Fault::of(Cause::Eof),
         };
-        if link == Link::WebSocket {
-            let handshaken = self.http[i].status == 101;
-            let reason = if handshaken {
-                DisconnectReason::TransportClose
-            } else {
-                DisconnectReason::TransportError
-            };
-            self.link_failed(link, reason, cause);
-        } else if job == Job::Idle && !matches!(self.state, State::Opening(_)) {
-            self.links[i].reused = false;
-        } else if link == Link::Poll
-            && self.links[i].reused
-            && self.http[i].is_fresh()
-            && words.is_none()
-        {
-            // The server closed the idle connection just as the request went out: ask again on a new one.
-            self.head.release_if(link);
-            self.want_again(link);
-        } else {
-            self.link_failed(link, DisconnectReason::TransportError, cause);
+        match link {
+            Link::WebSocket => {
+                let reason = if self.links.http(link).status == 101 {
+                    DisconnectReason::TransportClose
+                } else {
+                    DisconnectReason::TransportError
+                };
+                self.link_failed(link, reason, fault);
+            }
+            _ if job == Job::Idle && !matches!(self.state, State::Opening { .. }) => {
+                self.links[link].reused = false;
+            }
+            // The server closed the idle connection just as the request went out. What it cannot have read is asked
+            // again on a new one: a GET that was not written whole. If it was, its answer, and packets in it, may be
+            // lost: only the end of the session tells that.
+            Link::Poll if unanswered && head_unwritten => self.close_link(link),
+            // A POST as every HTTP client does it: nothing of an answer came, so that the server has not worked on it.
+            Link::Post if unanswered && job != Job::Idle => {
+                self.close_link(link);
+                self.polling.again = true;
+            }
+            Link::Poll | Link::Post => {
+                self.link_failed(link, DisconnectReason::TransportError, fault);
+            }
         }
     }
 
-    fn want_again(&mut self, link: Link) {
-        self.doom(link);
-        self.http[link.index()] = HttpDecoder::new();
+    /// Has a link closed; nothing of a request or response on it is left.
+    fn close_link(&mut self, link: Link) {
+        let link = link.narrow();
+        self.links.close(link);
+        self.head.release_if(link);
+        *self.links.http(link) = HttpDecoder::new();
     }
 
     /// The driver can write again.
     pub(crate) fn handle_writable(&mut self, link: Link) {
-        self.links[link.index()].blocked = false;
+        self.links[link].blocked = false;
     }
 
-    fn link_failed(&mut self, link: Link, reason: DisconnectReason, cause: Cause) {
-        if let State::Closing(_) = self.state {
-            self.fail(reason, cause);
-        } else if POLLING && link == Link::WebSocket && !self.ws_is_main {
-            self.fail_upgrade(cause);
+    fn link_failed(&mut self, link: Link, reason: DisconnectReason, fault: Fault) {
+        let upgrading = POLLING && link == Link::WebSocket && !self.rx.ws_is_main;
+        if upgrading && !self.is_closing() {
+            self.fail_upgrade(fault);
         } else {
-            self.fail(reason, cause);
+            self.fail(reason, fault);
         }
     }
 
     /// Whether a packet would be written at once: nothing waits in front of it.
     pub(crate) fn is_writable(&self) -> bool {
         match self.state {
-            State::Open(Transport::WebSocket) => {
-                let link = &self.links[Link::WebSocket.index()];
+            State::Open {
+                transport: Transport::WebSocket,
+                ..
+            } => {
+                let link = &self.links[Link::WebSocket];
                 link.phase == Phase::Open && !link.blocked && !self.has_expired()
             }
-            State::Open(Transport::Polling) if POLLING => {
-                self.links[Link::Post.index()].job == Job::Idle
-                    && self.upgrade != Upgrade::Pausing
+            State::Open {
+                transport: Transport::Polling,
+                upgrade,
+            } if POLLING => {
+                self.links[Link::Post].job == Job::Idle
+                    && !matches!(upgrade, Upgrade::Pausing(_))
                     && !self.has_expired()
             }
             _ => false,
         }
     }
 
-    /// The receive area with held packets, and the message of the last happening.
-    pub(crate) fn main_rx(&mut self) -> &mut RxBuf<'a> {
-        &mut self.rx[0]
+    /// Whether the heartbeat's deadline has passed, timers or not: the connection is as good as dead.
+    pub(crate) fn has_expired(&self) -> bool {
+        self.heartbeat.has_expired(self.now)
     }
 
-    pub(crate) fn main_rx_ref(&self) -> &RxBuf<'a> {
-        &self.rx[0]
+    /// The receive area with held packets, and the message of the last event.
+    pub(crate) const fn main_rx(&mut self) -> &mut RxBuf<'a> {
+        &mut self.rx.areas[0]
     }
 
-    /// Lends the receive area of the last happening out, with a mark for [`Self::give_back`]. Nothing may be read meanwhile.
+    pub(crate) const fn main_rx_ref(&self) -> &RxBuf<'a> {
+        &self.rx.areas[0]
+    }
+
+    /// Lends the receive area of the last event out, with a mark for [`Self::give_back`]. Nothing may be read meanwhile.
     pub(crate) fn lend_main_rx(&mut self) -> (RxBuf<'a>, u32) {
         (
-            core::mem::replace(&mut self.rx[0], RxBuf::nothing()),
-            self.epoch,
+            core::mem::replace(self.main_rx(), RxBuf::nothing()),
+            self.rx.epoch,
         )
     }
 
     /// Takes the receive area back. If the session has ended meanwhile, what it held is void.
     pub(crate) fn give_back(&mut self, mut rx: RxBuf<'a>, epoch: u32) {
-        if epoch != self.epoch {
+        if epoch != self.rx.epoch {
             rx.clear();
             rx.shrink();
         }
-        self.rx[0] = rx;
+        *self.main_rx() = rx;
     }
 
-    /// The message of the last happening.
+    /// The message of the last event.
     pub(crate) fn message(&self) -> &[u8] {
-        self.rx[0].message()
+        self.main_rx_ref().message()
     }
 
     /// Frees memory after a ping interval without packets.
-    fn tidy(&mut self) {
-        self.tidy_due = false;
-        if core::mem::take(&mut self.active) {
+    fn tidy(&mut self, outbox: &mut Outbox<'_>) {
+        self.session.tidy_due = false;
+        if core::mem::take(&mut self.session.active) {
             return;
         }
-        self.rx[0].shrink();
-        self.outbox.shrink();
-        if self.ws_is_main {
+        self.main_rx().shrink();
+        outbox.shrink();
+        if self.rx.ws_is_main {
             self.head.shrink();
         }
-    }
-
-    fn control_frame(&mut self, opcode: u8, payload: &[u8]) {
-        let key = self.rng.mask();
-        self.control.frame(opcode, payload, key);
     }
 }

@@ -1,24 +1,24 @@
-//! What comes in: HTTP responses, polling payloads, frames, Engine.IO packets.
+//! What comes in: HTTP responses, polling payloads, Engine.IO packets.
 
 use core::time::Duration;
 
-use super::{Engine, Happening, Job, Link, Phase, State, Upgrade};
+use super::{Engine, Job, Link, SessionEvent, State, Upgrade};
 use crate::config::{POLLING, Transport};
-use crate::error::{Cause, DisconnectReason};
+use crate::error::{Cause, DisconnectReason, Fault};
+use crate::id::Id;
+use crate::outbox::{Outbox, PostError};
 use crate::packet::engine::{Handshake, Type};
 use crate::packet::payload;
 use crate::packet::{PacketError, json};
-use crate::short::Short;
 use crate::wire::http1::{HttpDecoder, Step as HttpStep};
-use crate::wire::ws::{self, Item};
 
 /// Bytes of an error's body that are looked at.
 const ERROR_BODY: usize = 512;
 
 impl Engine<'_> {
     /// Works through what has arrived until something is to be told.
-    pub(super) fn receive(&mut self) -> Option<Happening> {
-        if self.inputs == 0 {
+    pub(super) fn receive(&mut self, outbox: &mut Outbox<'_>) -> Option<SessionEvent> {
+        if !self.links.has_inputs() {
             return None;
         }
         const ORDER: &[Link] = if POLLING {
@@ -27,87 +27,96 @@ impl Engine<'_> {
             Link::USED
         };
         for &link in ORDER {
-            let i = link.index();
-            while self.inputs & 1 << i != 0 && self.links[i].phase == Phase::Open {
-                if let Some(rx) = self.release.take() {
-                    self.rx[rx].drop_message();
+            // Answers to POSTs bring no events, and without them no pong could follow another. A handshake brings none.
+            let waits = self.is_reading_paused() && self.is_open() && link != Link::Post;
+            if waits && !(POLLING && link == Link::WebSocket && !self.rx.ws_is_main) {
+                continue;
+            }
+            while self.links.has_input(link) && self.links.is_open(link) {
+                if let Some(rx) = self.rx.release.take() {
+                    self.rx.areas[rx].drop_message();
                 }
-                let happening = match link {
-                    Link::WebSocket if self.http[i].status == 101 && self.http_is_done() => {
-                        self.receive_frame()
-                    }
-                    _ => self.receive_http(link),
+                let event = match link {
+                    Link::WebSocket if self.has_frames() => self.receive_frame(outbox),
+                    _ => self.receive_http(outbox, link),
                 };
-                if happening.is_some() || self.pending.is_some() || self.attention {
-                    return happening;
+                if event.is_some() || self.is_interrupted() {
+                    return event;
                 }
             }
         }
         None
     }
 
-    fn http_is_done(&self) -> bool {
-        self.links[Link::WebSocket.index()].job != Job::Sending
+    fn has_frames(&self) -> bool {
+        self.links.response(Link::WebSocket).status == 101
+            && self.links[Link::WebSocket].job != Job::Sending
     }
 
     // ---- HTTP ----
 
-    fn receive_http(&mut self, link: Link) -> Option<Happening> {
+    fn receive_http(&mut self, outbox: &mut Outbox<'_>, link: Link) -> Option<SessionEvent> {
         let link = link.narrow();
-        let (i, rx) = (link.index(), self.rx_of(link));
-        if link == Link::Poll && self.poll_ended {
-            self.http_ended(link);
+        let rx = self.rx.of(link);
+        if link == Link::Poll && self.polling.ended {
+            self.http_ended(outbox, link);
             return None;
         }
-        match self.http[i].step(&mut self.rx[rx]) {
+        let step = self.links.http(link).step(&mut self.rx.areas[rx]);
+        let status = self.links.response(link).status;
+        match step {
             Err(error) => {
-                self.note.clear();
-                self.link_failed(link, DisconnectReason::TransportError, error.into());
+                let fault = Fault::of(error.into());
+                self.link_failed(link, DisconnectReason::TransportError, fault);
             }
             Ok(HttpStep::Wait) => {
-                self.inputs &= !(1 << i);
-                if self.rx[rx].message_len() > 0 && self.rx[rx].is_full() {
-                    if link == Link::Poll && self.http[i].status == 200 {
+                self.links.set_input(link, false);
+                let area = &mut self.rx.areas[rx];
+                if area.message_len() > 0 && area.is_full() {
+                    if link == Link::Poll && status == 200 {
                         self.skip_polled();
                     } else {
                         // Half of an error's text will do.
-                        let len = self.rx[rx].message_len();
-                        self.rx[rx].trim_message(0, len / 2);
+                        let len = area.message_len();
+                        area.trim_message(0, len / 2);
                     }
                 }
             }
             Ok(HttpStep::Header { len }) => {
                 self.header(link, len);
-                self.http[i].header_done(&mut self.rx[rx]);
+                self.links.http(link).header_done(&mut self.rx.areas[rx]);
             }
             Ok(HttpStep::Head) => {
-                if self.links[i].job == Job::Idle && link != Link::WebSocket {
+                if self.links.response(link).cookie_skipped {
+                    crate::fmt::say!(
+                        warn,
+                        "a cookie of the server was dropped: it is longer than the receive area"
+                    );
+                }
+                let job = self.links[link].job;
+                if job == Job::Idle && link != Link::WebSocket {
                     // No request waits: some proxies announce so that they close an idle connection.
-                    self.doom(link);
-                } else if self.links[i].job == Job::Sending
-                    && link != Link::WebSocket
-                    && self.http[i].status == 200
-                {
-                    self.note.clear();
+                    self.close_link(link);
+                } else if job == Job::Sending && link != Link::WebSocket && status == 200 {
                     let cause = Cause::BadHttp("HTTP response before the request was complete");
-                    self.link_failed(link, DisconnectReason::TransportError, cause);
-                } else if link == Link::WebSocket && self.http[i].status == 101 {
+                    self.link_failed(link, DisconnectReason::TransportError, Fault::of(cause));
+                } else if link == Link::WebSocket && status == 101 {
                     self.websocket_opened();
                 } else {
-                    self.rx[rx].drop_message();
+                    self.rx.areas[rx].drop_message();
                 }
             }
             Ok(HttpStep::Body { n }) => return self.http_body(link, n),
             Ok(HttpStep::End) => {
                 if link == Link::Poll
-                    && self.http[i].status == 200
-                    && (self.rx[0].message_len() > 0 || self.poll_skipped.is_some())
+                    && status == 200
+                    && (!self.message().is_empty() || self.polling.skipped.is_some())
                 {
                     // The last packet has no separator behind it.
-                    self.poll_ended = true;
+                    self.polling.ended = true;
                     return self.polled_packet();
                 }
-                self.http_ended(link);
+                self.http_ended(outbox, link);
             }
         }
         None
@@ -115,382 +124,309 @@ impl Engine<'_> {
 
     /// A `Set-Cookie` or `Location` line is at the front of the stream.
     fn header(&mut self, link: Link, len: usize) {
-        let rx = self.rx_of(link);
-        let line = core::str::from_utf8(&self.rx[rx].stream()[..len]).unwrap_or("");
+        let rx = self.rx.of(link);
+        let line = core::str::from_utf8(&self.rx.areas[rx].stream()[..len]).unwrap_or("");
         let Some((name, value)) = line.split_once(':') else {
             return;
         };
+        let value = value.trim_ascii();
         if name.eq_ignore_ascii_case("set-cookie") {
             if self.config.keeps_cookies() {
-                self.cookies.set(value.trim_ascii(), self.now);
+                self.polling.cookies.set(value, self.now);
             }
         } else {
-            self.note.set_lossy(value.trim_ascii().as_bytes());
+            let status = self.links.response(link).status;
+            self.fault = Fault::quoting(Cause::Redirect(status), value.as_bytes());
         }
     }
 
-    fn http_body(&mut self, link: Link, n: usize) -> Option<Happening> {
+    fn http_body(&mut self, link: Link, n: usize) -> Option<SessionEvent> {
         let link = link.narrow();
-        let (i, rx) = (link.index(), self.rx_of(link));
-        if link == Link::Poll && self.http[i].status == 200 {
-            let stream = &self.rx[0].stream()[..n];
+        let rx = self.rx.of(link);
+        if link == Link::Poll && self.links.response(link).status == 200 {
+            let stream = &self.main_rx_ref().stream()[..n];
             let separator = stream.iter().position(|b| *b == payload::SEPARATOR);
             let part = separator.unwrap_or(n);
             let limit = self.config.limits.receive;
-            if self.poll_skipped.is_none() && self.rx[0].message_len() + part > limit {
+            if self.polling.skipped.is_none() && self.message().len() + part > limit {
                 self.skip_polled();
             }
-            match &mut self.poll_skipped {
+            match &mut self.polling.skipped {
                 Some((_, bytes)) => {
                     *bytes += part as u64;
-                    self.rx[0].consume(part);
+                    self.main_rx().consume(part);
                 }
-                None => self.rx[0].take(part),
+                None => self.main_rx().take(part),
             }
             if separator.is_some() {
-                self.rx[0].consume(1);
-                self.http[i].body_taken(part + 1);
+                self.main_rx().consume(1);
+                self.links.http(link).body_taken(part + 1);
                 return self.polled_packet();
             }
-            self.http[i].body_taken(part);
+            self.links.http(link).body_taken(part);
             return None;
         }
         // The answer to a POST is of no interest; an error's body is, up to a point.
-        let keep = if self.http[i].status == 200 {
+        let area = &mut self.rx.areas[rx];
+        let keep = if self.links.response(link).status == 200 {
             0
         } else {
-            ERROR_BODY.saturating_sub(self.rx[rx].message_len()).min(n)
+            ERROR_BODY.saturating_sub(area.message_len()).min(n)
         };
         if keep > 0 {
-            self.rx[rx].take(keep);
+            area.take(keep);
         }
-        self.rx[rx].consume(n - keep);
-        self.http[i].body_taken(n);
+        area.consume(n - keep);
+        self.links.http(link).body_taken(n);
         None
     }
 
     /// The polled packet cannot be received: its bytes are counted and dropped.
     fn skip_polled(&mut self) {
-        let rx = &mut self.rx[0];
+        let rx = self.main_rx();
         let first = rx.message().first().or(rx.stream().first()).copied();
-        self.poll_skipped = Some((first == Some(b'b'), rx.message_len() as u64));
+        let bytes = rx.message_len() as u64;
         rx.drop_message();
+        self.polling.skipped = Some((first == Some(b'b'), bytes));
     }
 
     /// A response is complete.
-    fn http_ended(&mut self, link: Link) {
+    fn http_ended(&mut self, outbox: &mut Outbox<'_>, link: Link) {
         let link = link.narrow();
-        let (i, rx) = (link.index(), self.rx_of(link));
-        let status = self.http[i].status;
+        let rx = self.rx.of(link);
+        let http = self.links.response(link);
+        let (status, html) = (http.status, http.html);
+        let opening = matches!(self.state, State::Opening { .. });
+        let error = DisconnectReason::TransportError;
         if status != 200 {
-            self.http_refused(link);
+            self.http_refused(outbox, link);
             return;
         }
         if link == Link::WebSocket {
-            self.note.clear();
-            let page = self.http[i].html && self.ws_is_main;
-            let cause = if page {
+            let cause = if html && self.rx.ws_is_main {
                 Cause::Html(status)
             } else {
                 Cause::WebSocketHandshake
             };
-            self.link_failed(link, DisconnectReason::TransportError, cause);
+            self.link_failed(link, error, Fault::of(cause));
             return;
         }
-        if self.http[i].html && matches!(self.state, State::Opening(_)) {
-            self.fail(DisconnectReason::TransportError, Cause::Html(status));
+        if html && opening {
+            self.fail(error, Fault::of(Cause::Html(status)));
             return;
         }
-        if link == Link::Poll && !core::mem::take(&mut self.poll_ended) {
+        if link == Link::Poll && !core::mem::take(&mut self.polling.ended) {
             // An answer without a packet: asking on would be a busy loop.
-            self.note.clear();
-            let opening = matches!(self.state, State::Opening(_));
             let cause = if opening {
                 Cause::NotEngineIo
             } else {
                 Cause::Packet(PacketError::Type)
             };
-            self.fail(DisconnectReason::TransportError, cause);
+            self.fail(error, Fault::of(cause));
             return;
         }
         if link == Link::Post {
-            self.outbox.post_done();
+            outbox.post_done();
         }
-        let keep = self.http[i].keep_alive;
-        let patience = self.http[i].keep_alive_timeout;
-        self.http[i] = HttpDecoder::new();
-        self.rx[rx].drop_message();
-        let state = &mut self.links[i];
+        let http = core::mem::replace(self.links.http(link), HttpDecoder::new());
+        self.rx.areas[rx].drop_message();
+        if !http.keep_alive {
+            self.close_link(link);
+            return;
+        }
+        let now = self.now;
+        let state = &mut self.links[link];
         state.job = Job::Idle;
         state.deadline = None;
         state.reused = true;
-        if !keep {
-            self.doom(link);
-        } else {
-            // A second early, so that the server does not close just as the next request goes out.
-            state.stale_at = patience.map(|s| {
-                self.now + Duration::from_secs(u64::from(s)).saturating_sub(Duration::from_secs(1))
-            });
-        }
+        // A second early, so that the server does not close just as the next request goes out.
+        state.stale_at = http
+            .keep_alive_timeout
+            .map(|s| now + Duration::from_secs(u64::from(s.saturating_sub(1))));
     }
 
     /// A response with a status other than 200 or 101 is complete: tells why.
-    fn http_refused(&mut self, link: Link) {
+    fn http_refused(&mut self, outbox: &mut Outbox<'_>, link: Link) {
         let link = link.narrow();
-        let (i, rx) = (link.index(), self.rx_of(link));
-        let status = self.http[i].status;
+        let rx = self.rx.of(link);
+        let http = self.links.response(link);
+        let (status, html) = (http.status, http.html);
+        let error = DisconnectReason::TransportError;
         if (300..400).contains(&status) {
-            self.link_failed(
-                link,
-                DisconnectReason::TransportError,
-                Cause::Redirect(status),
-            );
+            // The address was noted when its line came.
+            let to = core::mem::replace(&mut self.fault, Fault::of(Cause::Local));
+            let fault = if to.cause == Cause::Redirect(status) {
+                to
+            } else {
+                Fault::of(Cause::Redirect(status))
+            };
+            self.link_failed(link, error, fault);
             return;
         }
-        let body = self.rx[rx].message();
-        let text = core::str::from_utf8(body).unwrap_or("").trim_ascii();
+        let text = core::str::from_utf8(self.rx.areas[rx].message()).unwrap_or("");
+        let text = text.trim_ascii();
         let mut code = None;
-        if json::check_value(text.as_bytes()) == Ok(json::Kind::Object) {
-            code = json::field(text, "code")
-                .and_then(json::as_u64)
-                .and_then(|n| u8::try_from(n).ok());
-            let message = json::field(text, "message").map_or("", unquoted);
-            self.note.set_lossy(message.as_bytes());
-        } else if json::check_value(text.as_bytes()) == Ok(json::Kind::String) {
-            self.note.set_lossy(unquoted(text).as_bytes());
-        } else if self.http[i].html || text.starts_with('<') {
-            self.note.clear();
+        let message = match json::check_value(text.as_bytes()) {
+            Ok(json::Kind::Object) => {
+                code = json::field(text, "code")
+                    .and_then(json::as_u64)
+                    .and_then(|n| u8::try_from(n).ok());
+                json::field(text, "message").map_or("", unquoted)
+            }
+            Ok(json::Kind::String) => unquoted(text),
+            _ if html || text.starts_with('<') => "",
+            _ => text,
+        };
+        // What an official server says to a request that has lost its upgrade headers on the way, and proxies say so too.
+        let no_upgrade = link == Link::WebSocket && matches!((status, code), (400, None | Some(3)));
+        let cause = if no_upgrade {
+            Cause::WebSocketRefused
         } else {
-            self.note.set_lossy(text.as_bytes());
+            Cause::Http { status, code }
+        };
+        let fault = Fault::quoting(cause, message.as_bytes());
+        if link == Link::Post {
+            outbox.post_refused(match (status, code) {
+                // A server that does not know the session, or a proxy without a server, has taken nothing.
+                (404 | 502 | 503, _) | (_, Some(1)) => PostError::NotTaken,
+                (413, _) => PostError::TooLarge,
+                _ => PostError::Other,
+            });
         }
-        // A server that does not know the session, or a proxy without a server, has taken nothing.
-        if link == Link::Post && (code == Some(1) || matches!(status, 404 | 502 | 503)) {
-            self.outbox.post_refused();
-        }
-        self.link_failed(
-            link,
-            DisconnectReason::TransportError,
-            Cause::Http { status, code },
-        );
-    }
-
-    // ---- WebSocket ----
-
-    fn websocket_opened(&mut self) {
-        let i = Link::WebSocket.index();
-        let http = &self.http[i];
-        let accepted = http.upgrade_websocket
-            && http.connection_upgrade
-            && !http.extensions
-            && http.accept.as_str().as_bytes() == self.ws_accept;
-        if !accepted {
-            self.note.clear();
-            self.link_failed(
-                Link::WebSocket,
-                DisconnectReason::TransportError,
-                Cause::WebSocketHandshake,
-            );
-            return;
-        }
-        self.links[i].job = Job::Frames;
-        if self.ws_is_main {
-            // No more requests on this connection.
-            self.head.shrink();
-        }
-        if POLLING && self.upgrade == Upgrade::Dialing {
-            self.send_probe();
-        }
-    }
-
-    fn receive_frame(&mut self) -> Option<Happening> {
-        let rx = self.rx_of(Link::WebSocket);
-        if self.farewell {
-            // Nothing counts behind a close frame.
-            self.rx[rx].clear_stream();
-            self.inputs &= !(1 << Link::WebSocket.index());
-            return None;
-        }
-        let limit = self.config.limits.receive;
-        match self.ws.step(&mut self.rx[rx], limit) {
-            Err(error) => {
-                self.note.clear();
-                self.link_failed(
-                    Link::WebSocket,
-                    DisconnectReason::TransportError,
-                    error.into(),
-                );
-                None
-            }
-            Ok(None) => {
-                self.inputs &= !(1 << Link::WebSocket.index());
-                None
-            }
-            Ok(Some(Item::Message { binary })) => {
-                self.release = Some(rx);
-                if POLLING && !self.ws_is_main {
-                    self.probed(binary);
-                    return None;
-                }
-                if binary {
-                    self.deliver(true)
-                } else {
-                    self.packet()
-                }
-            }
-            Ok(Some(Item::Skipped { binary, bytes })) => self.refuse(binary, bytes),
-            Ok(Some(Item::Ping { len })) => {
-                let mut payload = [0; 125];
-                payload[..len].copy_from_slice(&self.rx[rx].stream()[..len]);
-                self.rx[rx].consume(len);
-                // If pings come faster than pongs leave, the later ones get no answer (RFC 6455 section 5.5.3).
-                self.control_frame(ws::PONG, &payload[..len]);
-                None
-            }
-            Ok(Some(Item::Pong)) => None,
-            Ok(Some(Item::Close { len })) => {
-                let payload = &self.rx[rx].stream()[..len];
-                let (code, echo, words) = match payload {
-                    [a, b, words @ ..] => (u16::from_be_bytes([*a, *b]), [*a, *b], words),
-                    _ => (1005, [0; 2], &[][..]),
-                };
-                self.note.set_lossy(words);
-                let echo = if len >= 2 { &echo[..] } else { &[] };
-                self.closed_by_server(echo, Cause::WebSocketClose(code));
-                None
-            }
-        }
-    }
-
-    /// A message on a WebSocket that has not taken over yet.
-    fn probed(&mut self, binary: bool) {
-        if !binary && self.upgrade == Upgrade::Probing && self.rx[2].message() == b"3probe" {
-            self.upgrade = Upgrade::Pausing;
-        } else {
-            self.note.clear();
-            self.fail_upgrade(Cause::WebSocketHandshake);
-        }
+        self.link_failed(link, error, fault);
     }
 
     // ---- Engine.IO packets ----
 
     /// A packet of a polling payload is in the main area's message.
-    fn polled_packet(&mut self) -> Option<Happening> {
-        self.release = Some(0);
-        if let Some((binary, bytes)) = self.poll_skipped.take() {
-            return self.refuse(binary, bytes);
+    fn polled_packet(&mut self) -> Option<SessionEvent> {
+        self.rx.release = Some(0);
+        if let Some((binary, bytes)) = self.polling.skipped.take() {
+            return self.too_large(binary, bytes);
         }
         self.packet()
     }
 
-    fn refuse(&mut self, binary: bool, bytes: u64) -> Option<Happening> {
+    pub(super) fn too_large(&mut self, binary: bool, bytes: u64) -> Option<SessionEvent> {
         match self.state {
-            State::Open(_) => Some(Happening::Refused { binary, bytes }),
-            State::Opening(_) => self.not_engine_io(),
-            State::Down | State::Closing(_) => None,
+            State::Open { .. } => Some(SessionEvent::MessageTooLarge { binary, bytes }),
+            State::Opening { .. } => self.not_engine_io(),
+            State::Down | State::Closing { .. } => None,
         }
     }
 
-    fn deliver(&mut self, binary: bool) -> Option<Happening> {
+    pub(super) fn deliver(&mut self, binary: bool) -> Option<SessionEvent> {
         match self.state {
-            State::Open(_) => {
-                self.active = true;
-                Some(Happening::Message { binary })
+            State::Open { .. } => {
+                self.session.active = true;
+                Some(SessionEvent::Message { binary })
             }
-            State::Opening(_) => self.not_engine_io(),
-            State::Down | State::Closing(_) => None,
+            State::Opening { .. } => self.not_engine_io(),
+            State::Down | State::Closing { .. } => None,
         }
     }
 
-    fn not_engine_io(&mut self) -> Option<Happening> {
-        let message = self.rx[0].message();
+    fn not_engine_io(&mut self) -> Option<SessionEvent> {
+        let message = self.message();
         let digits = message.iter().take_while(|b| b.is_ascii_digit()).count();
-        let cause = if digits > 0 && message[digits..].starts_with(b":0{") {
+        let http = self.links.response(Link::Poll);
+        // Engine.IO 3 in text form is `<length>:0{…}`, in binary form `0x00 <digits> 0xff 0{…}`.
+        let binary = message.iter().position(|b| *b == 0xff);
+        let old = digits > 0 && message[digits..].starts_with(b":0{")
+            || message.first() == Some(&0)
+                && binary.is_some_and(|at| message[at + 1..].starts_with(b"0{"));
+        let cause = if old {
             Cause::OldServer
-        } else if self.http[Link::Poll.index()].html {
-            Cause::Html(self.http[Link::Poll.index()].status)
+        } else if http.html {
+            Cause::Html(http.status)
         } else {
             Cause::NotEngineIo
         };
-        let mut note = Short::EMPTY;
-        note.set_lossy(&message[..message.len().min(60)]);
-        self.note = note;
-        self.fail(DisconnectReason::TransportError, cause);
+        let fault = Fault::quoting(cause, &message[..message.len().min(60)]);
+        self.fail(DisconnectReason::TransportError, fault);
         None
     }
 
     /// A text packet is in the main area's message.
-    fn packet(&mut self) -> Option<Happening> {
-        if POLLING && self.rx[0].message().first() == Some(&b'b') {
+    pub(super) fn packet(&mut self) -> Option<SessionEvent> {
+        if POLLING && self.message().first() == Some(&b'b') {
             // Base64: always with polling, and on WebSocket from servers that were asked for it (`b64`).
-            let rx = &mut self.rx[0];
+            let rx = self.main_rx();
             let Some(len) = payload::decode_in_place(&mut rx.message_mut()[1..]) else {
-                self.note.clear();
-                self.fail(
-                    DisconnectReason::ParseError,
-                    Cause::Packet(PacketError::Encoding),
-                );
+                let fault = Fault::of(Cause::Packet(PacketError::Encoding));
+                self.fail(DisconnectReason::ParseError, fault);
                 return None;
             };
             rx.trim_message(1, len);
             return self.deliver(true);
         }
-        let message = self.rx[0].message();
+        let message = self.message();
         let kind = Type::of(message);
-        if let State::Opening(transport) = self.state {
-            let text = core::str::from_utf8(message)
-                .ok()
-                .and_then(|text| text.get(1..));
-            let handshake = text
-                .filter(|_| kind == Some(Type::Open))
-                .and_then(Handshake::parse);
-            return match handshake
-                .and_then(|handshake| Some((Short::exact(handshake.sid)?, handshake)))
-            {
-                Some((sid, handshake)) => {
-                    let upgrade = handshake.upgrade;
-                    self.sid = sid;
-                    self.ping_interval = handshake.ping_interval;
-                    self.heartbeat = handshake.ping_interval + handshake.ping_timeout;
-                    self.max_payload = handshake.max_payload;
-                    self.opened(transport, upgrade);
-                    Some(Happening::Opened)
-                }
-                None => self.not_engine_io(),
-            };
+        if let State::Opening { transport, .. } = self.state {
+            return self.handshake(transport, kind);
         }
         match kind {
             Some(Type::Message) => {
-                self.rx[0].trim_message(1, message_len_without_type(self.rx[0].message_len()));
+                let len = message.len();
+                self.main_rx().trim_message(1, len.saturating_sub(1));
                 self.deliver(false)
             }
             Some(Type::Ping) => {
-                self.pinged();
-                matches!(self.state, State::Open(_)).then_some(Happening::Ping)
+                self.heartbeat.pinged(self.now);
+                self.session.tidy_due = true;
+                self.is_open().then_some(SessionEvent::Ping)
             }
             Some(Type::Close) => {
-                self.note.clear();
-                self.fail(DisconnectReason::TransportClose, Cause::EngineClose);
+                let fault = Fault::of(Cause::EngineClose);
+                self.fail(DisconnectReason::TransportClose, fault);
                 None
             }
             // A second `open`, or packets only a client sends, change nothing.
             Some(Type::Noop | Type::Pong | Type::Open | Type::Upgrade) => None,
             None => {
-                let mut note = Short::EMPTY;
-                note.set_lossy(&message[..message.len().min(60)]);
-                self.note = note;
-                self.fail(
-                    DisconnectReason::TransportError,
-                    Cause::Packet(PacketError::Type),
-                );
+                let cause = Cause::Packet(PacketError::Type);
+                let fault = Fault::quoting(cause, &message[..message.len().min(60)]);
+                self.fail(DisconnectReason::TransportError, fault);
                 None
             }
         }
     }
 
+    /// The first packet of a session.
+    fn handshake(&mut self, transport: Transport, kind: Option<Type>) -> Option<SessionEvent> {
+        let text = core::str::from_utf8(self.rx.areas[0].message())
+            .ok()
+            .and_then(|text| text.get(1..));
+        let Some(handshake) = text
+            .filter(|_| kind == Some(Type::Open))
+            .and_then(Handshake::parse)
+        else {
+            return self.not_engine_io();
+        };
+        if let Some(field) = handshake.unreadable {
+            crate::fmt::say!(
+                warn,
+                "the handshake's {} is not a number: its default is taken",
+                field
+            );
+        }
+        let id = json::as_str(handshake.sid).and_then(Id::read);
+        let Some(id) = id else {
+            let fault = Fault::of(Cause::IdTooLong);
+            self.fail(DisconnectReason::TransportError, fault);
+            return None;
+        };
+        let (interval, timeout) = (handshake.ping_interval, handshake.ping_timeout);
+        let upgrade = handshake.upgrade;
+        self.session.max_payload = handshake.max_payload;
+        self.session.id = id;
+        self.heartbeat.start(self.now, interval, timeout);
+        self.opened(transport, upgrade);
+        Some(SessionEvent::Opened)
+    }
+
     fn opened(&mut self, transport: Transport, upgrade_offered: bool) {
-        self.state = State::Open(transport);
-        self.heartbeat_at = Some(self.now + self.heartbeat);
-        self.phase_at = None;
+        let mut upgrade = Upgrade::None;
         if transport == Transport::WebSocket {
             self.remembered = true;
         } else if POLLING
@@ -498,24 +434,10 @@ impl Engine<'_> {
             && self.config.upgrade
             && self.config.transports.allows(Transport::WebSocket)
         {
-            self.upgrade = Upgrade::Dialing;
-            self.phase_at = Some(self.now + self.config.upgrade_timeout);
+            upgrade = Upgrade::Dialing(self.now + self.config.upgrade_timeout);
             self.want(Link::WebSocket);
         }
-    }
-
-    fn pinged(&mut self) {
-        self.heartbeat_at = Some(self.now + self.heartbeat);
-        if self.pongs_ahead > 0 {
-            // Answered before it was read; the server counts from that answer on.
-            self.pongs_ahead -= 1;
-        } else {
-            self.pong_due = true;
-            self.unasked_pong_at = self
-                .reading_paused
-                .then(|| self.now + self.unasked_pong_after());
-        }
-        self.tidy_due = true;
+        self.state = State::Open { transport, upgrade };
     }
 }
 
@@ -524,8 +446,4 @@ fn unquoted(text: &str) -> &str {
     text.strip_prefix('"')
         .and_then(|text| text.strip_suffix('"'))
         .unwrap_or(text)
-}
-
-const fn message_len_without_type(len: usize) -> usize {
-    len.saturating_sub(1)
 }

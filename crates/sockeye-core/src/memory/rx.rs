@@ -1,15 +1,14 @@
 //! A receive area: where bytes are read, messages joined, and packets held that wait.
 
 use super::Bytes;
+use super::records::{RECORD, put_u32};
 
 /// Growable receive areas grow to this size when reads fill them; only a larger packet makes them larger.
 pub(crate) const RX_CHUNK: usize = 64 << 10;
 /// The first size of a growable receive area.
 pub(crate) const RX_FIRST: usize = 1 << 10;
 /// Room that held records leave: for their own lengths, a frame header, and a control frame of 127 bytes.
-pub(super) const HOLD_ROOM: usize = 160;
-/// Room kept in front of the stream for the length of a held record.
-pub(crate) const RECORD: usize = 4;
+pub(crate) const HOLD_ROOM: usize = 160;
 
 /// A receive area: `[held records][message being assembled][stream not yet consumed][free]`.
 ///
@@ -30,7 +29,7 @@ pub(crate) struct RxBuf<'a> {
 }
 
 impl<'a> RxBuf<'a> {
-    pub(super) const fn new(mem: Bytes<'a>) -> Self {
+    pub(crate) const fn new(mem: Bytes<'a>) -> Self {
         Self {
             mem,
             held: 0,
@@ -222,20 +221,20 @@ impl<'a> RxBuf<'a> {
         self.held
     }
 
-    /// Moves the message behind the held records, as one more record `[length: u32][bytes]`; whether there was room.
-    pub(crate) fn hold_message(&mut self) -> bool {
+    /// Moves the message behind the held records, as one more record, with `lead` bytes in front of it for the caller's
+    /// own use; whether there was room.
+    pub(crate) fn hold_message(&mut self, lead: usize) -> bool {
         // What comes next must still find room to be read and skipped.
-        if self.held + self.msg_len + HOLD_ROOM > self.mem.max() {
+        if self.held + lead + self.msg_len + HOLD_ROOM > self.mem.max() {
             return false;
         }
-        // A frame header or separator lay in front of the message, so that only tiny shifts are ever needed.
-        if !self.open_gap(RECORD) {
+        if !self.open_gap(lead + RECORD) {
             return false;
         }
-        let (from, n, at) = (self.msg, self.msg_len, self.held);
+        let (from, n, at) = (self.msg, self.msg_len, self.held + lead);
         let mem = self.mem.get_mut();
         mem.copy_within(from..from + n, at + RECORD);
-        mem[at..at + RECORD].copy_from_slice(&(n as u32).to_le_bytes());
+        put_u32(mem, at, n as u32);
         self.held = at + RECORD + n;
         self.msg_len = 0;
         true
@@ -249,14 +248,14 @@ impl<'a> RxBuf<'a> {
         }
     }
 
-    /// Moves message and stream towards the end until `gap` bytes are free behind the records.
+    /// Moves message and stream towards the end until `gap` bytes are free behind the records; further where there is
+    /// room, so that many small messages in a row do not move the stream one by one.
     fn open_gap(&mut self, gap: usize) -> bool {
         let first = self.first();
         let to = self.held + gap;
         if first >= to {
             return true;
         }
-        let shift = to - first;
         if self.start == self.end && self.msg_len == 0 {
             if to > self.mem.len() && !self.mem.grow(to) {
                 return false;
@@ -264,18 +263,36 @@ impl<'a> RxBuf<'a> {
             (self.msg, self.start, self.end) = (to, to, to);
             return true;
         }
+        let least = to - first;
+        let room = self.mem.max().saturating_sub(self.end);
+        if least > room {
+            return false;
+        }
+        let shift = least + (self.end - first).min(room - least);
         if self.end + shift > self.mem.len() && !self.mem.grow(self.end + shift) {
             return false;
         }
-        self.mem.get_mut().copy_within(first..self.end, to);
+        self.mem
+            .get_mut()
+            .copy_within(first..self.end, first + shift);
         self.msg += shift;
         self.start += shift;
         self.end += shift;
         true
     }
 
+    /// Drops the held bytes from `to` on.
+    pub(crate) fn truncate_held(&mut self, to: usize) {
+        self.held = self.held.min(to);
+    }
+
+    /// Whether the area may grow.
+    pub(crate) const fn is_growable(&self) -> bool {
+        !matches!(self.mem, Bytes::Fixed(_))
+    }
+
     /// Drops the held bytes `from..to`.
-    pub(crate) fn unhold(&mut self, from: usize, to: usize) {
+    pub(crate) fn close_gap(&mut self, from: usize, to: usize) {
         if from < to && to <= self.held {
             self.mem.get_mut().copy_within(to..self.held, from);
             self.held -= to - from;
@@ -313,7 +330,7 @@ mod tests {
         rx.consume(2);
         rx.take(2);
         assert_eq!(rx.message(), b"ABCD");
-        assert!(rx.hold_message());
+        assert!(rx.hold_message(0));
         assert_eq!(rx.held(), b"\x04\0\0\0ABCD");
         rx.consume(1);
         rx.take(1);
@@ -321,9 +338,9 @@ mod tests {
         let n = rx.space().len();
         assert!(n > 40);
         assert_eq!(rx.message(), b"E");
-        assert!(rx.hold_message());
+        assert!(rx.hold_message(0));
         assert_eq!(rx.held(), b"\x04\0\0\0ABCD\x01\0\0\0E");
-        rx.unhold(0, 8);
+        rx.close_gap(0, 8);
         assert_eq!(rx.held(), b"\x01\0\0\0E");
     }
 }

@@ -138,6 +138,9 @@ impl fmt::Debug for AttachmentsIter<'_> {
 ///
 /// May stand anywhere in the arguments: alone, in structs, maps, lists or enums. In the JSON a placeholder takes its place, and the bytes
 /// follow in a message of their own. In other formats than Socket.IO's it is what serde makes of bytes.
+///
+/// A `serde_json::Value` cannot hold it, and would hold a list of numbers: `serde_json::to_value` fails for it, and `serde_json::json!`
+/// panics, with a message that names the way. The [`json!`](crate::json!) of this crate and its [`Value`](super::Value) hold binary data.
 #[cfg(feature = "alloc")]
 #[derive(Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Bin(pub Vec<u8>);
@@ -146,12 +149,28 @@ pub struct Bin(pub Vec<u8>);
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BinRef<'a>(pub &'a [u8]);
 
+/// Whether `S` makes a `serde_json::Value`, which cannot hold bytes: it would hold a list of numbers, and this would be sent. Other formats
+/// make of bytes what they make of bytes, `serde_json::to_string` for a log included. There is no other mark of it than its name; a test
+/// watches over that.
+#[cfg(feature = "alloc")]
+#[inline]
+fn is_to_value<S>() -> bool {
+    core::any::type_name::<S>() == "serde_json::value::ser::Serializer"
+}
+
+#[cfg(feature = "alloc")]
+const NO_BINARY: &str = "binary data does not fit a serde_json::Value: make the value with sockeye's json! or as a sockeye Value";
+
 macro_rules! bin {
     ($(#[$when:meta])? $name:ty) => {
         $(#[$when])?
         impl Serialize for $name {
             #[inline]
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                #[cfg(feature = "alloc")]
+                if is_to_value::<S>() {
+                    return Err(serde::ser::Error::custom(NO_BINARY));
+                }
                 serializer.serialize_bytes(&self.0)
             }
         }

@@ -3,24 +3,30 @@
 
 mod args;
 mod attachments;
-mod de;
 pub(crate) mod engine;
 pub(crate) mod json;
 pub(crate) mod payload;
-mod ser;
 pub(crate) mod socket;
 mod text;
+mod value;
 
-pub use args::{Args, ArgsError, FromArgs};
+pub use args::{Args, ArgsError, FromArgs, read_json};
 pub use attachments::{Attachments, AttachmentsIter};
 #[cfg(feature = "alloc")]
-pub use ser::{Bin, encode_args_to_vec};
-pub use ser::{BinRef, EmitArgs, EncodeError, RawArgs, encode_args_to_slice};
+pub use json::write::{Bin, encode_args_to_vec};
+pub use json::write::{BinRef, EmitArgs, EncodeError, RawArgs, encode_args_to_slice};
 pub use socket::{Kind, Packet, PacketError};
 pub use text::{Reason, Text, TextChars};
 
+#[cfg(feature = "alloc")]
+pub use value::{Map, NotJson, Number, Value, ValueIndex, from_value, to_value};
+pub use value::{ValueKind, ValueRef};
+
 #[doc(hidden)]
-pub use ser::{ArgsWriter, Fail, Sink};
+pub use json::write::{ArgsWriter, Fail, Sink};
+#[cfg(feature = "alloc")]
+#[doc(hidden)]
+pub use value::__private;
 
 /// Whether an event name is reserved by Socket.IO (`connect`, `connect_error`, `disconnect`, `disconnecting`,
 /// `newListener`, `removeListener`): such events are neither sent nor received (A7 item 78).

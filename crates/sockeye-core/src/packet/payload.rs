@@ -13,9 +13,9 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// Bytes that one step of encoding takes, and the characters it gives.
+/// Bytes that are encoded at a time where there is no memory for more.
+#[cfg(not(feature = "alloc"))]
 pub(crate) const STEP: usize = 144;
-pub(crate) const STEP_OUT: usize = STEP / 3 * 4;
 
 /// Decodes base64 in place; the length of the result, which starts at the front, or `None` if it is not base64.
 pub(crate) fn decode_in_place(buf: &mut [u8]) -> Option<usize> {
@@ -37,9 +37,13 @@ pub(crate) fn decode_in_place(buf: &mut [u8]) -> Option<usize> {
     Some(written)
 }
 
-/// Encodes at most [`STEP`] bytes; `out` holds at least [`STEP_OUT`] bytes. Only the last step may be shorter.
-pub(crate) fn encode_step(bytes: &[u8], out: &mut [u8]) -> usize {
-    BASE64.encode_slice(bytes, out).unwrap_or(0)
+/// Encodes as much of `src`, from byte `at` on, as fits `out`: so many bytes, and so many characters. The text can be written in pieces
+/// of any size of at least four characters, one after the other: only the last piece is padded.
+pub(crate) fn encode_into(src: &[u8], at: usize, out: &mut [u8]) -> (usize, usize) {
+    let left = src.get(at..).unwrap_or_default();
+    let taken = left.len().min(out.len() / 4 * 3);
+    let written = BASE64.encode_slice(&left[..taken], out).unwrap_or(0);
+    (taken, written)
 }
 
 /// The length of `n` bytes in base64 with padding.
@@ -58,15 +62,50 @@ mod tests {
         for len in 0..700usize {
             let bytes: Vec<u8> = (0..len).map(|i| (i * 7) as u8).collect();
             let mut text = Vec::new();
-            for part in bytes.chunks(STEP) {
-                let mut out = [0; STEP_OUT];
-                let n = encode_step(part, &mut out);
+            for part in bytes.chunks(144) {
+                let mut out = [0; 192];
+                let (taken, n) = encode_into(part, 0, &mut out);
+                assert_eq!(taken, part.len());
                 text.extend_from_slice(&out[..n]);
             }
             assert_eq!(text.len(), encoded_len(len));
             let n = decode_in_place(&mut text).unwrap();
             assert_eq!(text[..n], bytes[..]);
         }
+        assert_eq!(decode_in_place(&mut Vec::from(*b"AQIDBA")), Some(4));
+    }
+
+    #[test]
+    fn pieces_of_any_size_give_the_same_text() {
+        for len in 0..100usize {
+            let bytes: Vec<u8> = (0..len).map(|i| (i * 11) as u8).collect();
+            let mut whole = std::vec![0; encoded_len(len)];
+            assert_eq!(encode_into(&bytes, 0, &mut whole), (len, whole.len()));
+            for room in 4..=140 {
+                let (mut text, mut at) = (Vec::new(), 0);
+                while at < len {
+                    let mut out = std::vec![0; room];
+                    let (taken, written) = encode_into(&bytes, at, &mut out);
+                    assert!(
+                        taken > 0 && written <= room,
+                        "{len} bytes in pieces of {room}"
+                    );
+                    assert!(
+                        at + taken == len || written > room - 4,
+                        "no room is left unused"
+                    );
+                    text.extend_from_slice(&out[..written]);
+                    at += taken;
+                }
+                assert_eq!(text, whole, "{len} bytes in pieces of {room}");
+            }
+        }
+        assert_eq!(encode_into(b"abc", 0, &mut [0; 3]), (0, 0));
+        assert_eq!(encode_into(b"abc", 4, &mut [0; 8]), (0, 0));
+    }
+
+    #[test]
+    fn base64_that_is_none_is_refused() {
         assert_eq!(decode_in_place(&mut Vec::from(*b"AQIDBA")), Some(4));
         assert_eq!(decode_in_place(&mut Vec::from(*b"AQID*A==")), None);
         let mut split = Vec::from(*b"AQ==");

@@ -61,6 +61,14 @@ impl<'a> Text<'a> {
         self.raw.is_empty()
     }
 
+    /// Bytes that the unescaped text takes. Walks over it.
+    pub fn len_utf8(&self) -> usize {
+        match self.as_plain() {
+            Some(plain) => plain.len(),
+            None => self.chars().map(char::len_utf8).sum(),
+        }
+    }
+
     /// The characters of the text, unescaped.
     #[inline]
     pub fn chars(&self) -> TextChars<'a> {
@@ -352,6 +360,8 @@ impl fmt::Display for Reason {
     }
 }
 
+impl core::error::Error for Reason {}
+
 impl fmt::Debug for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(self.as_str(), f)
@@ -421,6 +431,7 @@ mod tests {
         for (raw, plain) in CASES {
             let text = Text::from_raw(raw);
             let mut out = [0; 32];
+            assert_eq!(text.len_utf8(), plain.len());
             assert_eq!(text.copy_to(&mut out), Some(*plain));
             assert_eq!(text.copy_to(&mut out[..plain.len()]), Some(*plain));
             if !plain.is_empty() {

@@ -199,6 +199,20 @@ fn packets_after_open_in_one_payload() {
                 open post
                 get>
                 post> 3
+                message / hi [1]
+                connected / id=S1
+                "#,
+            );
+            // The server consented before it was asked: it is asked all the same, and its second answer changes nothing.
+            rig.post_reply();
+            rig.get_reply("40{\"sid\":\"S1\"}|42[\"on\"]");
+            rig.expect(
+                r#"
+                post< ok
+                post> 40
+                get< 40{"sid":"S1"}|42["on"]
+                message / on []
+                get>
                 "#,
             );
         },

@@ -379,7 +379,10 @@ fn goodbye_by_polling() {
             rig.disconnect(nsp);
             rig.expect("post> 42[\"last\",1]\ndisconnected / io client disconnect [Local]");
             rig.post_reply();
-            rig.expect("post< ok\npost> 41|1");
+            // Each in a body of its own: see the facts about servers in docs/protocol.md.
+            rig.expect("post< ok\npost> 41");
+            rig.post_reply();
+            rig.expect("post< ok\npost> 1");
             rig.post_reply();
             rig.expect("post< ok\nclose get\nclose post");
             assert!(rig.client.is_down());

@@ -169,13 +169,15 @@ fn not_after_a_goodbye() {
 
 #[test]
 fn odd_pids() {
-    let long = "p".repeat(65);
-    for pid in [
-        "1",
-        "null",
-        "\"\"",
-        "\"with \\\"quote\"",
-        &format!("\"{long}\""),
+    let long = "p".repeat(sockeye_core::ID_MAX + 1);
+    for (pid, kept) in [
+        ("1", None),
+        ("null", None),
+        ("\"\"", None),
+        (&format!("\"{long}\""), None),
+        // What is escaped goes back as it came.
+        ("\"with \\\"quote\"", Some(r#"with \"quote"#)),
+        ("\"a\\/b\\u003d\"", Some(r"a\/b\u003d")),
     ] {
         both(
             || config(Transports::WEBSOCKET),
@@ -185,7 +187,10 @@ fn odd_pids() {
                 rig.ws(&format!("40{{\"sid\":\"S1\",\"pid\":{pid}}}"));
                 rig.ws("42[\"a\",\"off1\"]");
                 again(rig);
-                assert_eq!(last_connect(rig), "ws> 40", "{pid}");
+                let expected = kept.map_or("ws> 40".into(), |pid| {
+                    format!("ws> 40{{\"pid\":\"{pid}\",\"offset\":\"off1\"}}")
+                });
+                assert_eq!(last_connect(rig), expected, "{pid}");
             },
         );
     }

@@ -43,7 +43,7 @@ fn one_in_flight_in_order() {
                 ws< 431[]
                 ws> 422["c",3]
                 ws< 432[]
-                ack #3 []
+                ack #2 []
                 "#,
             );
             assert_eq!(rig.client.send_queue_len(), 0);

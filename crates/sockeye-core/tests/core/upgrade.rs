@@ -103,17 +103,14 @@ fn failed_probes() {
         ("Dial \"connection refused\"", |rig| {
             rig.refused(Link::WebSocket);
         }),
-        (
-            "Http { status: 400, code: Some(3) } \"Bad request\"",
-            |rig| {
-                rig.opened(Link::WebSocket);
-                let body = br#"{"code":3,"message":"Bad request"}"#;
-                rig.reply(
-                    Link::WebSocket,
-                    &sockeye_testkit::response("400 Bad Request", "", body),
-                );
-            },
-        ),
+        ("WebSocketRefused \"Bad request\"", |rig| {
+            rig.opened(Link::WebSocket);
+            let body = br#"{"code":3,"message":"Bad request"}"#;
+            rig.reply(
+                Link::WebSocket,
+                &sockeye_testkit::response("400 Bad Request", "", body),
+            );
+        }),
         ("WebSocketHandshake", |rig| {
             rig.opened(Link::WebSocket);
             rig.reply(
@@ -292,7 +289,9 @@ fn closing_in_every_phase() {
                 }
                 rig.take_log();
                 rig.disconnect(nsp);
-                rig.expect("disconnected / io client disconnect [Local]\nclose ws\npost> 41|1");
+                rig.expect("disconnected / io client disconnect [Local]\nclose ws\npost> 41");
+                rig.post_reply();
+                rig.expect("post< ok\npost> 1");
                 rig.post_reply();
                 rig.expect("post< ok\nclose get\nclose post");
                 assert!(rig.client.is_down());

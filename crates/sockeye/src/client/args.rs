@@ -3,6 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
+use serde::Deserialize;
 use serde_json::Value;
 use sockeye_core::packet::{Args as ArgsRef, ArgsError, Attachments, EmitArgs, FromArgs};
 
@@ -30,6 +31,11 @@ impl Args {
         }
     }
 
+    /// Bytes of text and attachments.
+    pub(crate) fn size(&self) -> usize {
+        self.json.len() + self.records.len()
+    }
+
     pub(crate) fn view(&self) -> ArgsRef<'_> {
         let attachments = match self.count {
             0 => Attachments::EMPTY,
@@ -47,14 +53,36 @@ impl Args {
         self.view().parse()
     }
 
+    /// Decodes one argument, counted from 0: `args.get::<String>(0)?`. One that the peer did not send reads as `null`, so
+    /// that an `Option` takes it. The type may borrow from `self`.
+    ///
+    /// # Errors
+    /// The argument is missing, or of another type: what was expected, and what was found.
+    pub fn get<'a, T: Deserialize<'a>>(&'a self, index: usize) -> Result<T, ArgsError> {
+        let mut args = self.view();
+        for _ in 0..index {
+            if args.next_raw().is_none() {
+                break;
+            }
+        }
+        args.next()
+    }
+
     /// The JSON array of the arguments; binary as `{"_placeholder":true,"num":n}`.
     pub fn json(&self) -> &str {
         &self.json
     }
 
-    /// The arguments as JSON values; binary as placeholders, see [`attachments`](Self::attachments).
+    /// The arguments as JSON values; binary as placeholders, see [`attachments`](Self::attachments). A
+    /// [`Value`](crate::Value) holds binary data itself: `args.parse::<Vec<sockeye::Value>>()`.
+    ///
+    /// Half of a surrogate pair, which JavaScript can send, is U+FFFD; a number beyond every float is `null`.
     pub fn values(&self) -> Vec<Value> {
-        serde_json::from_str(&self.json).unwrap_or_default()
+        // The core's reader takes everything that has been accepted as a packet. Without attachments, placeholders
+        // are objects like any other.
+        ArgsRef::from_checked(&self.json, Attachments::EMPTY)
+            .parse()
+            .unwrap_or_default()
     }
 
     /// How many arguments there are.

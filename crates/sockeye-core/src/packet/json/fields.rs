@@ -1,34 +1,13 @@
 //! Looking into JSON that has been validated.
-use super::super::text::Text;
-use super::{scan, skip_space, skip_string, skip_value};
+use super::{MAX_DEPTH, scan, skip_space, skip_string, skip_value};
+use crate::packet::text::Text;
 
 /// The raw text of a member of a valid object; the last one wins, as in JavaScript. `None` for anything else.
 pub(crate) fn field<'a>(object: &'a str, key: &str) -> Option<&'a str> {
-    let b = object.as_bytes();
-    let mut at = skip_space(b, 0);
-    if b.get(at) != Some(&b'{') {
-        return None;
-    }
-    at = skip_space(b, at + 1);
-    let mut found = None;
-    while b.get(at) == Some(&b'"') {
-        let name_end = skip_string(b, at + 1)?;
-        let name = Text::from_raw(object.get(at + 1..name_end - 1)?);
-        at = skip_space(b, name_end);
-        if b.get(at) != Some(&b':') {
-            return None;
-        }
-        let start = skip_space(b, at + 1);
-        let end = skip_value(b, start).ok()?;
-        if name == *key {
-            found = object.get(start..end);
-        }
-        at = skip_space(b, end);
-        if b.get(at) == Some(&b',') {
-            at = skip_space(b, at + 1);
-        }
-    }
-    found
+    members(object)
+        .filter(|(name, _)| *name == *key)
+        .last()
+        .map(|(_, value)| value)
 }
 
 /// A number without sign, fraction or exponent that fits.
@@ -43,6 +22,55 @@ pub(crate) fn as_u64(raw: &str) -> Option<u64> {
         }
         sum.checked_mul(10)?.checked_add(u64::from(digit))
     })
+}
+
+/// A number of something that is counted, however it is written: `300`, `300.0`, `3e2`, and any of them as text (`"300"`), because servers
+/// write all of these and JavaScript reads them alike. Fractions are cut off, what does not fit is [`u64::MAX`]. `None` for what is no
+/// number, and below zero.
+pub(crate) fn as_count(raw: &str) -> Option<u64> {
+    let text = match raw.strip_prefix('"') {
+        Some(text) => text.strip_suffix('"')?.trim_ascii(),
+        None => raw,
+    };
+    // In a text there may be anything.
+    if super::check_value(text.as_bytes()) != Ok(super::Kind::Number) {
+        return None;
+    }
+    // The digits make a whole number, of which the last ones may be zeroes not written, or the fraction.
+    let (mut sum, mut zeroes, mut fraction) = (0u64, 0i32, false);
+    let mut bytes = text.bytes();
+    let negative = text.starts_with('-');
+    while let Some(c) = bytes.next() {
+        match c {
+            b'0'..=b'9' if sum < 1 << 60 => {
+                sum = sum * 10 + u64::from(c - b'0');
+                zeroes -= i32::from(fraction);
+            }
+            // More digits than matter.
+            b'0'..=b'9' => zeroes += i32::from(!fraction),
+            b'.' => fraction = true,
+            b'e' | b'E' => {
+                let less = bytes.clone().next() == Some(b'-');
+                let exponent = bytes.fold(0i32, |sum, c| match c {
+                    b'0'..=b'9' => sum.saturating_mul(10).saturating_add(i32::from(c - b'0')),
+                    _ => sum,
+                });
+                let exponent = if less { -exponent } else { exponent };
+                zeroes = zeroes.saturating_add(exponent);
+                break;
+            }
+            _ => {}
+        }
+    }
+    while zeroes < 0 && sum > 0 {
+        sum /= 10;
+        zeroes += 1;
+    }
+    while zeroes > 0 && sum > 0 && sum < u64::MAX {
+        sum = sum.saturating_mul(10);
+        zeroes -= 1;
+    }
+    (!negative || sum == 0).then_some(sum)
 }
 
 /// A string.
@@ -121,6 +149,35 @@ impl<'a> Iterator for ArrayItems<'a> {
     }
 }
 
+/// Names and raw values of the members of a valid object; none for anything else.
+pub(crate) fn members(raw: &str) -> impl Iterator<Item = (Text<'_>, &str)> {
+    let b = raw.as_bytes();
+    let mut at = skip_space(b, 0);
+    at = if b.get(at) == Some(&b'{') {
+        skip_space(b, at + 1)
+    } else {
+        b.len()
+    };
+    core::iter::from_fn(move || {
+        if b.get(at) != Some(&b'"') {
+            return None;
+        }
+        let name_end = skip_string(b, at + 1)?;
+        let name = Text::from_raw(raw.get(at + 1..name_end - 1)?);
+        at = skip_space(b, name_end);
+        if b.get(at) != Some(&b':') {
+            return None;
+        }
+        let start = skip_space(b, at + 1);
+        let end = skip_value(b, start).ok()?;
+        at = skip_space(b, end);
+        if b.get(at) == Some(&b',') {
+            at = skip_space(b, at + 1);
+        }
+        Some((name, raw.get(start..end)?))
+    })
+}
+
 fn key_is(raw: &[u8], want: &str) -> bool {
     raw == want.as_bytes()
         || raw.contains(&b'\\')
@@ -145,6 +202,53 @@ pub(crate) fn canonical_placeholder(json: &[u8]) -> Option<(usize, &[u8])> {
     }
 }
 
+/// Whether the object at the front of a valid text is a placeholder: for readers who did not ask for one, and so at every object of a packet
+/// with attachments. Its first member has to be the mark or the number, as everybody writes it, and there is no walk over nested values,
+/// because each level of a deep text would be walked over anew.
+#[inline]
+pub(crate) fn is_placeholder(json: &str) -> bool {
+    let b = json.as_bytes();
+    match b.get(1..) {
+        Some([b'"', first, ..]) => matches!(first, b'_' | b'n' | b'\\') && is_marked(b),
+        _ => is_marked(b),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn is_marked(b: &[u8]) -> bool {
+    if canonical_placeholder(b).is_some() {
+        return true;
+    }
+    let mut at = skip_space(b, 1);
+    while b.get(at) == Some(&b'"') {
+        let Some(end) = skip_string(b, at + 1) else {
+            return false;
+        };
+        let key = &b[at + 1..end - 1];
+        at = skip_space(b, end);
+        if b.get(at) != Some(&b':') {
+            return false;
+        }
+        at = skip_space(b, at + 1);
+        let value = b.get(at..).unwrap_or_default();
+        if key_is(key, "_placeholder") {
+            return value.starts_with(b"true");
+        }
+        if let [b'{' | b'[', ..] = value {
+            return false;
+        }
+        let Ok(end) = skip_value(b, at) else {
+            return false;
+        };
+        at = skip_space(b, end);
+        if b.get(at) == Some(&b',') {
+            at = skip_space(b, at + 1);
+        }
+    }
+    false
+}
+
 /// Whether all placeholders are good and canonical: a look for their text is enough. `false` says nothing.
 fn canonical(json: &[u8], attachments: usize) -> bool {
     let mut rest = json;
@@ -161,25 +265,48 @@ fn canonical(json: &[u8], attachments: usize) -> bool {
     true
 }
 
+/// A bit for each level of nesting. The array around the arguments is one more level, and shares its bit with the deepest: it has no members.
+struct Levels([u64; Self::WORDS]);
+
+impl Levels {
+    const WORDS: usize = MAX_DEPTH as usize / 64;
+    const NONE: Self = Self([0; Self::WORDS]);
+
+    fn place(level: usize) -> (usize, u64) {
+        (level % MAX_DEPTH as usize / 64, 1 << (level % 64))
+    }
+
+    fn set(&mut self, level: usize, on: bool) {
+        let (word, bit) = Self::place(level);
+        self.0[word] = self.0[word] & !bit | if on { bit } else { 0 };
+    }
+
+    fn get(&self, level: usize) -> bool {
+        let (word, bit) = Self::place(level);
+        self.0[word] & bit != 0
+    }
+}
+
 /// The long way: any order of keys, any white space and escapes.
 fn any_placeholders(json: &[u8], attachments: usize) -> bool {
-    // Bit 0 is the innermost bracket: was `_placeholder: true` seen in it, and a good `num`?
-    let (mut marked, mut good) = (0u64, 0u64);
+    // For each bracket around the place: was `_placeholder: true` seen in it, and a good `num`?
+    let (mut marked, mut good) = (Levels::NONE, Levels::NONE);
+    let mut level = 0usize;
     let mut at = 0;
     loop {
         at = match json.get(at) {
             None => return true,
             Some(b'{' | b'[') => {
-                marked <<= 1;
-                good <<= 1;
+                level += 1;
+                marked.set(level, false);
+                good.set(level, false);
                 at + 1
             }
             Some(b'}' | b']') => {
-                if marked & !good & 1 == 1 {
+                if marked.get(level) && !good.get(level) {
                     return false;
                 }
-                marked >>= 1;
-                good >>= 1;
+                level = level.saturating_sub(1);
                 at + 1
             }
             Some(b'"') => {
@@ -193,15 +320,15 @@ fn any_placeholders(json: &[u8], attachments: usize) -> bool {
                     let value = skip_space(json, colon + 1);
                     let key = &json[at + 1..end - 1];
                     if key_is(key, "_placeholder") {
-                        marked = marked & !1 | u64::from(json[value..].starts_with(b"true"));
+                        marked.set(level, json[value..].starts_with(b"true"));
                     } else if key_is(key, "num") {
                         let digits = json.len() - scan::skip_digits(&json[value..]).len();
                         let whole = !matches!(json.get(digits), Some(b'.' | b'e' | b'E'));
                         let num = core::str::from_utf8(&json[value..digits])
                             .ok()
                             .and_then(as_u64);
-                        good = good & !1
-                            | u64::from(whole && num.is_some_and(|num| num < attachments as u64));
+                        let named = num.is_some_and(|num| num < attachments as u64);
+                        good.set(level, whole && named);
                     }
                     value
                 }

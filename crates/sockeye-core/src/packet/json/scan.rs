@@ -18,22 +18,22 @@ enum Why {
 pub(super) struct Fault {
     why: Why,
     left: usize,
+    /// Levels around the ones that [`skip_nested`] counts.
+    outer: u32,
 }
 
 impl Fault {
     pub(super) const NONE: Self = Self {
         why: Why::End,
         left: 0,
+        outer: 0,
     };
 
     /// `left` begins with the byte that is wrong.
     #[cold]
     #[inline(never)]
     fn set<T>(&mut self, why: Why, left: &[u8]) -> Option<T> {
-        *self = Self {
-            why,
-            left: left.len(),
-        };
+        (self.why, self.left) = (why, left.len());
         None
     }
 
@@ -67,10 +67,7 @@ impl Fault {
     /// The byte in front of `left` is wrong.
     #[cold]
     fn set_before<T>(&mut self, why: Why, left: &[u8]) -> Option<T> {
-        *self = Self {
-            why,
-            left: left.len() + 1,
-        };
+        (self.why, self.left) = (why, left.len() + 1);
         None
     }
 
@@ -357,6 +354,23 @@ pub(super) fn value<'a>(left: &'a [u8], fault: &mut Fault) -> Left<'a> {
     }
 }
 
+/// As many levels as a word has bits.
+const LEVELS: u32 = u64::BITS;
+
+/// What is behind an array or object with [`LEVELS`] levels around it. One call for so many levels: the stack stays small, and the common
+/// way need not know.
+#[cold]
+#[inline(never)]
+fn skip_deeper<'a>(c: u8, left: &'a [u8], fault: &mut Fault) -> Left<'a> {
+    if MAX_DEPTH <= LEVELS || fault.outer + LEVELS >= MAX_DEPTH {
+        return fault.set_before(Why::TooDeep, left);
+    }
+    fault.outer += LEVELS;
+    let left = skip_nested(c, left, fault)?;
+    fault.outer -= LEVELS;
+    Some(left)
+}
+
 /// What is behind an array or object, whose bracket is `c`.
 #[inline(never)]
 fn skip_nested<'a>(mut c: u8, mut left: &'a [u8], fault: &mut Fault) -> Left<'a> {
@@ -371,26 +385,27 @@ fn skip_nested<'a>(mut c: u8, mut left: &'a [u8], fault: &mut Fault) -> Left<'a>
             } else if matches!(c, b'-'..=b'9') {
                 left = skip_number(c, left, fault)?;
             } else if c == b'{' || c == b'[' {
-                if depth == MAX_DEPTH {
-                    return fault.set_before(Why::TooDeep, left);
-                }
-                let (first, tail) = take(left);
-                // ']' and '}' lie two above their opening brackets.
-                if first != c + 2 {
-                    depth += 1;
-                    levels <<= 1;
-                    if c == b'[' {
-                        (c, left) = (first, tail);
-                        continue 'value;
+                if depth == LEVELS {
+                    left = skip_deeper(c, left, fault)?;
+                } else {
+                    let (first, tail) = take(left);
+                    // ']' and '}' lie two above their opening brackets.
+                    if first != c + 2 {
+                        depth += 1;
+                        levels <<= 1;
+                        if c == b'[' {
+                            (c, left) = (first, tail);
+                            continue 'value;
+                        }
+                        if first != b'"' {
+                            return fault.unexpected(left);
+                        }
+                        levels |= 1;
+                        left = tail;
+                        break 'member;
                     }
-                    if first != b'"' {
-                        return fault.unexpected(left);
-                    }
-                    levels |= 1;
                     left = tail;
-                    break 'member;
                 }
-                left = tail;
             } else {
                 left = skip_word(c, left, fault)?;
             }

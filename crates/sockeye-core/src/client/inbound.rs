@@ -1,0 +1,604 @@
+//! Socket.IO packets that arrive, and their attachments.
+
+use super::acks::NO_ID;
+use super::deferred::{Held, LEAD};
+use super::event::{AckRequest, Message};
+use super::namespaces::{Heard, NamespaceId, NspState};
+use super::notices::Notice;
+use super::{Client, PendingEvent};
+use crate::error::{Cause, DisconnectReason, Fault};
+use crate::id::Id;
+use crate::memory::{RECORD, RxBuf, records};
+use crate::packet::socket::{Kind, Parsed, Span, event_name_of, parse};
+use crate::packet::{Args, Attachments, PacketError, Text, json};
+
+/// What has arrived and is still needed.
+#[derive(Debug)]
+pub(super) struct Inbound {
+    /// A packet whose attachments are still to come.
+    partial: Option<Partial>,
+    /// A text that was too large has been skipped: binary messages behind it may have belonged to it.
+    orphans: bool,
+    borrowed: Borrowed,
+    held: Held,
+}
+
+/// What the last event has borrowed, to be released before anything else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Borrowed {
+    Nothing,
+    /// The end of the held bytes, from here on.
+    End(usize),
+    /// A packet that had been deferred.
+    Deferred(NamespaceId),
+}
+
+/// A packet with attachments, of which some are still to come.
+#[derive(Clone, Copy, Debug)]
+struct Partial {
+    parsed: Parsed,
+    /// Where it is held.
+    start: usize,
+    got: u32,
+    /// It does not fit: bytes so far. What still comes is skipped.
+    too_large: Option<u64>,
+}
+
+/// A whole packet: its text is the engine's message, or the first record of a held range.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Arrived {
+    parsed: Parsed,
+    held: Option<(usize, usize)>,
+}
+
+impl Inbound {
+    pub(super) const NOTHING: Self = Self {
+        partial: None,
+        orphans: false,
+        borrowed: Borrowed::Nothing,
+        held: Held::NOTHING,
+    };
+
+    /// The session is over, and with it all that came.
+    pub(super) const fn clear(&mut self) {
+        self.partial = None;
+        self.orphans = false;
+        self.borrowed = Borrowed::Nothing;
+        self.held.clear();
+    }
+}
+
+/// The span of `part`, which lies in `whole`.
+fn span_of(whole: &str, part: &str) -> Span {
+    let start = (part.as_ptr() as usize).wrapping_sub(whole.as_ptr() as usize);
+    if start <= whole.len() {
+        Span {
+            start: start as u32,
+            end: (start + part.len()) as u32,
+        }
+    } else {
+        Span::default()
+    }
+}
+
+impl Client<'_> {
+    /// Lets go of what the last event borrowed.
+    pub(super) fn release_received(&mut self) {
+        match core::mem::replace(&mut self.inbound.borrowed, Borrowed::Nothing) {
+            Borrowed::Nothing => (),
+            Borrowed::End(from) => self.engine.main_rx().truncate_held(from),
+            Borrowed::Deferred(nsp) => {
+                let done = self
+                    .namespaces
+                    .get(nsp)
+                    .is_none_or(|entry| entry.deferred.is_empty());
+                if done {
+                    self.sweep_held();
+                }
+            }
+        }
+    }
+
+    fn sweep_held(&mut self) {
+        let rx = self.engine.main_rx();
+        let end = match &self.inbound.partial {
+            Some(partial) => partial.start,
+            None => rx.held_len(),
+        };
+        let end = self.inbound.held.sweep(rx, &mut self.namespaces, end);
+        if let Some(partial) = &mut self.inbound.partial {
+            partial.start = end;
+        }
+    }
+
+    /// A packet cannot be read: the session ends, as with the official client. Which event it was is said, and with
+    /// logging at debug level what stands around the place. `packet` is the one, if it is held; else it is the message.
+    #[cold]
+    fn parse_error(
+        &mut self,
+        error: PacketError,
+        packet: Option<&Arrived>,
+    ) -> Option<PendingEvent> {
+        // The packet goes with the session: its beginning is enough to find the name in.
+        let mut copy = [0; 192];
+        let text = match packet {
+            Some(packet) => self.text(packet),
+            None => self.engine.message(),
+        };
+        let at = error.at().unwrap_or(0) as usize;
+        let around = text.get(at.saturating_sub(16)..text.len().min(at + 16));
+        crate::fmt::say!(
+            debug,
+            "bad packet from the server ({}) near: {}",
+            error,
+            around.unwrap_or_default().escape_ascii()
+        );
+        let n = text.len().min(copy.len());
+        copy[..n].copy_from_slice(&text[..n]);
+        let valid = match core::str::from_utf8(&copy[..n]) {
+            Ok(text) => text,
+            Err(error) => core::str::from_utf8(&copy[..error.valid_up_to()]).unwrap_or(""),
+        };
+        let fault = Fault::of(Cause::Packet(error));
+        let fault = match event_name_of(valid) {
+            Some(name) => fault.in_event(Text::from_raw(name.of(valid))),
+            None => fault,
+        };
+        self.engine.fail(DisconnectReason::ParseError, fault);
+        None
+    }
+
+    /// The packet whose attachments are still to come, as far as it is held.
+    fn partial_packet(&self) -> Option<Arrived> {
+        let partial = self
+            .inbound
+            .partial
+            .filter(|partial| partial.too_large.is_none())?;
+        let end = self.engine.main_rx_ref().held_len();
+        Some(Arrived {
+            parsed: partial.parsed,
+            held: Some((partial.start, end)),
+        })
+    }
+
+    /// A message is in the engine's area.
+    pub(super) fn arrived(&mut self, binary: bool) -> Option<PendingEvent> {
+        if binary {
+            return self.attachment();
+        }
+        if self.inbound.partial.is_some() {
+            let packet = self.partial_packet();
+            return self.parse_error(PacketError::UnexpectedText, packet.as_ref());
+        }
+        self.inbound.orphans = false;
+        let limit = self.engine.config().limits.attachments;
+        let text = core::str::from_utf8(self.engine.message()).map_err(|_| PacketError::Encoding);
+        let parsed = match text.and_then(|text| parse(text, limit)) {
+            Ok(parsed) => parsed,
+            Err(error) => return self.parse_error(error, None),
+        };
+        if parsed.attachments == 0 {
+            return self.dispatch(Arrived { parsed, held: None });
+        }
+        let rx = self.engine.main_rx();
+        let start = rx.held_len();
+        let bytes = rx.message_len() as u64;
+        let held = rx.hold_message(LEAD);
+        self.inbound.partial = Some(Partial {
+            parsed,
+            start,
+            got: 0,
+            too_large: if held { None } else { Some(bytes) },
+        });
+        None
+    }
+
+    fn attachment(&mut self) -> Option<PendingEvent> {
+        let bytes = self.engine.message().len();
+        let limit = self.engine.config().limits.receive;
+        let Some(partial) = &mut self.inbound.partial else {
+            return if self.inbound.orphans {
+                None
+            } else {
+                self.parse_error(PacketError::UnexpectedBinary, None)
+            };
+        };
+        partial.got += 1;
+        match &mut partial.too_large {
+            Some(sum) => *sum += bytes as u64,
+            None => {
+                let rx = self.engine.main_rx();
+                let sum = rx.held_len() - partial.start - LEAD + bytes;
+                if sum > limit || !rx.hold_message(0) {
+                    partial.too_large = Some(sum as u64);
+                    rx.truncate_held(partial.start);
+                }
+            }
+        }
+        self.attachments_done()
+    }
+
+    /// A message was larger than the area and has been skipped.
+    pub(super) fn message_too_large(&mut self, binary: bool, bytes: u64) -> Option<PendingEvent> {
+        let Some(partial) = &mut self.inbound.partial else {
+            return match (binary, self.inbound.orphans) {
+                (true, true) => None,
+                (true, false) => self.parse_error(PacketError::UnexpectedBinary, None),
+                (false, _) => {
+                    // It may have announced attachments: nobody can tell.
+                    self.inbound.orphans = true;
+                    Some(PendingEvent::MessageTooLarge { bytes })
+                }
+            };
+        };
+        if !binary {
+            let packet = self.partial_packet();
+            return self.parse_error(PacketError::UnexpectedText, packet.as_ref());
+        }
+        partial.got += 1;
+        let rx = self.engine.main_rx();
+        let so_far = || (rx.held_len() - partial.start - LEAD) as u64;
+        let sum = partial.too_large.unwrap_or_else(so_far);
+        if partial.too_large.is_none() {
+            rx.truncate_held(partial.start);
+        }
+        partial.too_large = Some(sum + bytes);
+        self.attachments_done()
+    }
+
+    fn attachments_done(&mut self) -> Option<PendingEvent> {
+        let partial = self.inbound.partial?;
+        if partial.got < partial.parsed.attachments {
+            return None;
+        }
+        self.inbound.partial = None;
+        if let Some(bytes) = partial.too_large {
+            return Some(PendingEvent::MessageTooLarge { bytes });
+        }
+        let range = (partial.start, self.engine.main_rx_ref().held_len());
+        let arrived = Arrived {
+            parsed: partial.parsed,
+            held: Some(range),
+        };
+        let json = partial.parsed.data.bytes(self.text(&arrived));
+        if !json::check_placeholders(json, partial.parsed.attachments as usize) {
+            return self.parse_error(PacketError::Placeholder, Some(&arrived));
+        }
+        self.dispatch(arrived)
+    }
+
+    /// The text of a packet.
+    fn text(&self, arrived: &Arrived) -> &[u8] {
+        text_in(self.engine.main_rx_ref(), arrived)
+    }
+
+    /// A packet that has just come is of no use: what is held of it, at the end, can go.
+    fn drop_arrived(&mut self, arrived: &Arrived) -> Option<PendingEvent> {
+        if let Some((from, _)) = arrived.held {
+            self.engine.main_rx().truncate_held(from);
+        }
+        None
+    }
+
+    /// The namespace a packet names: exactly, or without a query.
+    fn find_namespace(&self, name: &[u8]) -> Option<NamespaceId> {
+        let name: &[u8] = if name.is_empty() { b"/" } else { name };
+        self.namespaces.find(name).or_else(|| {
+            let end = name.iter().position(|b| *b == b'?')?;
+            self.namespaces.find(&name[..end])
+        })
+    }
+
+    fn dispatch(&mut self, arrived: Arrived) -> Option<PendingEvent> {
+        let parsed = &arrived.parsed;
+        let found = self.find_namespace(parsed.nsp.bytes(self.text(&arrived)));
+        let Some((nsp, state)) = found
+            .and_then(|nsp| self.namespaces.get(nsp))
+            .map(|entry| (entry.id, entry.state()))
+        else {
+            // Not ours: the server's business.
+            return self.drop_arrived(&arrived);
+        };
+        match (parsed.kind, state) {
+            (Kind::Event | Kind::BinaryEvent, NspState::Joined) => self.event(nsp, arrived),
+            (
+                Kind::Event | Kind::BinaryEvent,
+                NspState::Joining | NspState::Waiting | NspState::Asked,
+            ) => self.defer(nsp, arrived),
+            (Kind::Ack | Kind::BinaryAck, NspState::Joined) => self.answer(nsp, arrived),
+            (Kind::Connect, _) => self.connected(nsp, parsed.data),
+            (Kind::Disconnect, NspState::Joined) => self.left(nsp),
+            (
+                Kind::ConnectError,
+                NspState::Joining | NspState::Leaving { .. } | NspState::Joined,
+            ) => self.connect_error(nsp, parsed.data),
+            _ => self.drop_arrived(&arrived),
+        }
+    }
+
+    fn event(&mut self, nsp: NamespaceId, arrived: Arrived) -> Option<PendingEvent> {
+        if arrived.parsed.data.is_empty() {
+            // An event without a name: the official parser lets it pass, and nobody can listen to it.
+            return self.drop_arrived(&arrived);
+        }
+        if let Some((from, _)) = arrived.held {
+            self.inbound.borrowed = Borrowed::End(from);
+        }
+        self.told(nsp, arrived)
+    }
+
+    /// An event is to be told now.
+    fn told(&mut self, nsp: NamespaceId, arrived: Arrived) -> Option<PendingEvent> {
+        let Arrived { parsed, held } = arrived;
+        // The comma behind the name becomes the bracket of the arguments: they are one JSON array in place.
+        if parsed.comma > 0 {
+            let at = parsed.comma as usize;
+            let rx = self.engine.main_rx();
+            let byte = match held {
+                None => rx.message_mut().get_mut(at),
+                Some((from, _)) => rx.held_mut().get_mut(from + LEAD + RECORD + at),
+            };
+            if let Some(byte) = byte {
+                *byte = b'[';
+            }
+        }
+        if parsed.id.is_none()
+            && !parsed.last_text.is_empty()
+            && let Some(entry) = self
+                .namespaces
+                .get_mut(nsp)
+                .filter(|entry| entry.recovery.is_on())
+        {
+            // The offset for recovery: the last argument, if it is a text.
+            let text = text_in(self.engine.main_rx_ref(), &arrived);
+            if let Ok(offset) = core::str::from_utf8(parsed.last_text.bytes(text)) {
+                entry.recovery.received(offset);
+            }
+        }
+        Some(PendingEvent::Message { nsp, arrived })
+    }
+
+    /// An event before the CONNECT reply waits for it (`receiveBuffer`).
+    fn defer(&mut self, nsp: NamespaceId, arrived: Arrived) -> Option<PendingEvent> {
+        let rx = self.engine.main_rx();
+        let from = match arrived.held {
+            Some((from, _)) => from,
+            None => {
+                let from = rx.held_len();
+                let bytes = rx.message_len() as u64;
+                if arrived.parsed.data.is_empty() {
+                    return None;
+                }
+                if !rx.hold_message(LEAD) {
+                    return Some(PendingEvent::MessageTooLarge { bytes });
+                }
+                from
+            }
+        };
+        if let Some(entry) = self.namespaces.get_mut(nsp) {
+            self.inbound.held.add(rx, &mut entry.deferred, nsp, from);
+        }
+        None
+    }
+
+    /// Whether events of the namespace wait.
+    pub(super) fn has_deferred(&self, nsp: NamespaceId) -> bool {
+        self.namespaces
+            .get(nsp)
+            .is_some_and(|entry| !entry.deferred.is_empty())
+    }
+
+    /// The next deferred event of a namespace that has been joined meanwhile.
+    pub(super) fn next_deferred(&mut self, nsp: NamespaceId) -> Option<PendingEvent> {
+        let limit = self.engine.config().limits.attachments;
+        let rx = self.engine.main_rx();
+        let entry = self.namespaces.get_mut(nsp)?;
+        let (from, to) = self.inbound.held.pop(rx, &mut entry.deferred)?;
+        let text = records::get(rx.held(), from + LEAD)?;
+        let parsed = parse(core::str::from_utf8(text).ok()?, limit).ok()?;
+        self.inbound.borrowed = Borrowed::Deferred(nsp);
+        let held = Some((from, to));
+        self.told(nsp, Arrived { parsed, held })
+    }
+
+    /// Drops the deferred events of a namespace.
+    pub(super) fn drop_deferred(&mut self, nsp: NamespaceId) {
+        let rx = self.engine.main_rx();
+        if let Some(entry) = self.namespaces.get_mut(nsp)
+            && !entry.deferred.is_empty()
+        {
+            self.inbound.held.drop_all(rx, &mut entry.deferred);
+            self.sweep_held();
+        }
+    }
+
+    fn answer(&mut self, nsp: NamespaceId, arrived: Arrived) -> Option<PendingEvent> {
+        let place = arrived
+            .parsed
+            .id
+            .filter(|id| *id != NO_ID)
+            .and_then(|id| self.acks.find(nsp, id));
+        let Some((place, id)) = place.and_then(|place| Some((place, self.acks.id_at(place)?)))
+        else {
+            // Late, or never asked for.
+            return self.drop_arrived(&arrived);
+        };
+        let silent = self.resolved(nsp, place, id);
+        if silent {
+            return self.drop_arrived(&arrived);
+        }
+        if let Some((from, _)) = arrived.held {
+            self.inbound.borrowed = Borrowed::End(from);
+        }
+        Some(PendingEvent::Ack { id, arrived })
+    }
+
+    /// The server's consent.
+    fn connected(&mut self, nsp: NamespaceId, data: Span) -> Option<PendingEvent> {
+        let text = core::str::from_utf8(data.bytes(self.engine.message())).unwrap_or("");
+        let read = |key| json::field(text, key).and_then(json::as_str);
+        let (sid, pid) = (read("sid"), read("pid"));
+        let entry = self.namespaces.get_mut(nsp)?;
+        match (entry.state(), sid) {
+            (NspState::Joining, Some(sid)) => {
+                let Some(sid) = Id::read(sid) else {
+                    self.give_up_join(nsp);
+                    return Some(PendingEvent::IdTooLong { nsp });
+                };
+                entry.sid = sid;
+                let pid = pid.map_or("", |pid| pid.as_raw());
+                entry.recovered = entry.recovery.joined(pid);
+                self.joined(nsp);
+            }
+            (NspState::Leaving { forgotten }, Some(_)) => {
+                self.namespaces.set_state(nsp, NspState::Idle);
+                self.send_disconnect(nsp);
+                if forgotten {
+                    self.remove_namespace(nsp);
+                }
+            }
+            // It may be that of Socket.IO 2, or come before the real one: the deadline decides.
+            (NspState::Joining, None) => entry.heard = Heard::Bare,
+            // The answer before the question: it counts when the question has been asked.
+            (NspState::Waiting | NspState::Asked, Some(sid)) => {
+                if let Some(sid) = Id::read(sid) {
+                    entry.sid = sid;
+                    entry.recovered = false;
+                    entry.recovery.clear();
+                    entry.heard = Heard::Consent;
+                }
+            }
+            (NspState::Joined, Some(sid)) => {
+                // The answer to the question that was answered before: the id may be another.
+                entry.sid.set(sid);
+            }
+            _ => (),
+        }
+        None
+    }
+
+    /// The server refuses the namespace.
+    fn connect_error(&mut self, nsp: NamespaceId, data: Span) -> Option<PendingEvent> {
+        let whole = core::str::from_utf8(self.engine.message()).unwrap_or("");
+        let text = data.of(whole);
+        let inner = |raw: &str| {
+            raw.strip_prefix('"')
+                .and_then(|s| s.strip_suffix('"'))
+                .map(|s| span_of(whole, s))
+        };
+        let (message, data) = if text.starts_with('"') {
+            (inner(text).unwrap_or_default(), Span::default())
+        } else {
+            let message = json::field(text, "message")
+                .and_then(inner)
+                .unwrap_or_default();
+            let data = json::field(text, "data")
+                .filter(|raw| *raw != "null")
+                .map(|raw| span_of(whole, raw));
+            (message, data.unwrap_or_default())
+        };
+        let was = self.namespaces.get(nsp)?.state();
+        if was == NspState::Joined {
+            // The official client stays `connected` but deaf; here the namespace is left.
+            self.thrown_out(nsp, Cause::EngineClose);
+        } else {
+            self.give_up_join(nsp);
+        }
+        let told = !matches!(was, NspState::Leaving { .. });
+        told.then_some(PendingEvent::ConnectError { nsp, message, data })
+    }
+
+    /// The server has thrown the client out of the namespace.
+    fn left(&mut self, nsp: NamespaceId) -> Option<PendingEvent> {
+        // The server does not keep a session that it ended itself.
+        if let Some(entry) = self.namespaces.get_mut(nsp) {
+            entry.recovery.clear();
+        }
+        self.thrown_out(nsp, Cause::ServerDisconnect);
+        None
+    }
+
+    /// A joined namespace ends by the server's will. What has not left waits until it is connected again.
+    fn thrown_out(&mut self, nsp: NamespaceId, cause: Cause) {
+        self.namespaces.set_state(nsp, NspState::Idle);
+        self.drop_deferred(nsp);
+        self.notices.push(Notice::Disconnected {
+            nsp,
+            reason: DisconnectReason::IoServerDisconnect,
+            cause,
+        });
+        self.outbox.hold(nsp);
+        self.fail_acks(nsp);
+        self.close_if_unused();
+    }
+
+    // ---- views ----
+
+    pub(super) fn view_args(&self, arrived: &Arrived) -> Args<'_> {
+        args_in(self.engine.main_rx_ref(), arrived)
+    }
+
+    pub(super) fn view(&self, nsp: NamespaceId, arrived: &Arrived) -> Message<'_> {
+        message_in(self.engine.main_rx_ref(), nsp, self.join_of(nsp), arrived)
+    }
+}
+
+/// The text of a packet that lies in `rx`.
+fn text_in<'r>(rx: &'r RxBuf<'_>, arrived: &Arrived) -> &'r [u8] {
+    match arrived.held {
+        None => rx.message(),
+        Some((from, _)) => records::get(rx.held(), from + LEAD).unwrap_or_default(),
+    }
+}
+
+/// The arguments of a packet that lies in `rx`.
+pub(super) fn args_in<'r>(rx: &'r RxBuf<'_>, arrived: &Arrived) -> Args<'r> {
+    // Checked when it arrived; `str` wants to know again.
+    let text = core::str::from_utf8(text_in(rx, arrived)).unwrap_or("");
+    args_of(rx, text, arrived)
+}
+
+fn args_of<'r>(rx: &'r RxBuf<'_>, text: &'r str, arrived: &Arrived) -> Args<'r> {
+    let parsed = &arrived.parsed;
+    let from = match parsed.kind {
+        Kind::Event | Kind::BinaryEvent => parsed.comma,
+        _ => parsed.data.start,
+    };
+    let json = if from == 0 {
+        ""
+    } else {
+        text.get(from as usize..).unwrap_or("").trim_ascii_end()
+    };
+    let attachments = match arrived.held {
+        None => Attachments::EMPTY,
+        Some((from, to)) => {
+            let records = rx.held().get(from + LEAD + RECORD + text.len()..to);
+            Attachments::new(records.unwrap_or_default(), parsed.attachments as usize)
+        }
+    };
+    Args::trusted(
+        if json.is_empty() {
+            "[]"
+        } else {
+            json.trim_ascii_start()
+        },
+        attachments,
+    )
+}
+
+/// The event in a packet that lies in `rx`.
+pub(super) fn message_in<'r>(
+    rx: &'r RxBuf<'_>,
+    nsp: NamespaceId,
+    join: u32,
+    arrived: &Arrived,
+) -> Message<'r> {
+    let parsed = &arrived.parsed;
+    let text = core::str::from_utf8(text_in(rx, arrived)).unwrap_or("");
+    Message {
+        nsp,
+        name: Text::from_raw(parsed.name.of(text)),
+        args: args_of(rx, text, arrived),
+        ack: parsed.id.map(|id| AckRequest { nsp, id, join }),
+    }
+}

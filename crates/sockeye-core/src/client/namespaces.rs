@@ -1,0 +1,367 @@
+//! Namespaces: one entry each, multiplexed on the connection.
+
+use core::time::Duration;
+
+use super::deferred::Deferred;
+use super::recovery::Recovery;
+use crate::id::Id;
+use crate::memory::{Empty, Index, Lane, NONE, Slab};
+#[cfg(feature = "alloc")]
+use crate::memory::{HashIndex, hash_bytes};
+use crate::time::Instant;
+
+/// A namespace of a client: the handle that [`Client::namespace`](crate::Client::namespace) gives out.
+///
+/// It stays valid over reconnections, until [`Client::forget`](crate::Client::forget), and never names another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct NamespaceId {
+    index: u16,
+    generation: u32,
+}
+
+impl NamespaceId {
+    /// No namespace.
+    pub(crate) const NONE: Self = Self {
+        index: u16::MAX,
+        generation: 0,
+    };
+
+    /// A small number, unique among the namespaces alive: for drivers that keep tables beside the core.
+    pub const fn index(self) -> usize {
+        self.index as usize
+    }
+}
+
+/// The options of one namespace.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub struct NspOptions {
+    /// Ask for the `auth` payload at every CONNECT by [`Event::Auth`](crate::Event::Auth).
+    pub auth: bool,
+    /// Timeout of acknowledgements that have none of their own.
+    pub ack_timeout: Option<Duration>,
+    /// The `retries` queue: every packet waits for its acknowledgement before the next one is sent, and is sent at most
+    /// this many times more. Needs a timeout, or a lost answer holds the queue up until the next reconnection. The server
+    /// must acknowledge every event.
+    pub retries: Option<u32>,
+}
+
+#[cfg(feature = "alloc")]
+pub(crate) type Name = alloc::string::String;
+#[cfg(not(feature = "alloc"))]
+pub(crate) type Name = crate::short::Short<{ crate::limits::NAMESPACE_LEN }>;
+
+/// What a namespace is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NspState {
+    /// Not connected, and not to be.
+    Idle,
+    /// To be connected as soon as there is a session; the application may have to be asked for `auth`.
+    Waiting,
+    /// The application has been asked for `auth`.
+    Asked,
+    /// CONNECT has been sent.
+    Joining,
+    /// CONNECT has been sent, but the application has changed its mind; or has forgotten the namespace altogether.
+    Leaving {
+        forgotten: bool,
+    },
+    Joined,
+}
+
+/// What the server has said about a namespace that is not joined yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Heard {
+    Nothing,
+    /// A CONNECT without an id, as Socket.IO 2 sends it, and as some servers do before the real one.
+    Bare,
+    /// Its consent, before it was asked; the id is in the entry.
+    Consent,
+}
+
+/// The DISCONNECT packet of a namespace that may have to arrive before the next CONNECT: a server that finds both in
+/// one segment takes the CONNECT for one of the old socket, and ends the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Parting {
+    None,
+    /// It lies in the outbox, accepted under this number.
+    Unwritten {
+        packet: Index,
+        number: u64,
+    },
+    /// It has been written: so many reads had come by then, and so long is the server waited for.
+    Written {
+        reads: u32,
+        until: Instant,
+    },
+}
+
+#[derive(Debug)]
+pub(crate) struct Namespace {
+    pub(super) id: NamespaceId,
+    pub(super) name: Name,
+    state: NspState,
+    pub(super) options: NspOptions,
+    /// For the answer to the CONNECT.
+    deadline: Option<Instant>,
+    pub(super) heard: Heard,
+    pub(super) parting: Parting,
+    /// Bytes of a CONNECT packet for which there was no room.
+    pub(super) room_wanted: u32,
+    /// Which join this is, counted over the client: answers to events of older ones are stale.
+    pub(super) join: u32,
+    /// The next ack id: from 0, never reset.
+    pub(super) next_id: u64,
+    pub(super) sid: Id,
+    pub(super) recovered: bool,
+    pub(super) recovery: Recovery,
+    /// How often the head of the `retries` queue has been sent, and who waits for its answer.
+    pub(super) tries: u32,
+    pub(super) retry_ack: Index,
+    /// Acknowledgements that are waited for.
+    pub(super) acks: Lane,
+    /// Events that came before the CONNECT reply.
+    pub(super) deferred: Deferred,
+}
+
+impl Empty for Namespace {
+    const EMPTY: Self = Self {
+        id: NamespaceId::NONE,
+        #[cfg(feature = "alloc")]
+        name: Name::new(),
+        #[cfg(not(feature = "alloc"))]
+        name: Name::EMPTY,
+        state: NspState::Idle,
+        options: NspOptions {
+            auth: false,
+            ack_timeout: None,
+            retries: None,
+        },
+        deadline: None,
+        heard: Heard::Nothing,
+        parting: Parting::None,
+        room_wanted: 0,
+        join: 0,
+        next_id: 0,
+        sid: Id::EMPTY,
+        recovered: false,
+        recovery: Recovery::EMPTY,
+        tries: 0,
+        retry_ack: NONE,
+        acks: Lane::EMPTY,
+        deferred: Deferred::EMPTY,
+    };
+}
+
+impl Namespace {
+    pub(super) fn name(&self) -> &str {
+        #[cfg(feature = "alloc")]
+        return &self.name;
+        #[cfg(not(feature = "alloc"))]
+        return self.name.as_str();
+    }
+
+    pub(super) const fn state(&self) -> NspState {
+        self.state
+    }
+
+    pub(super) fn is_joined(&self) -> bool {
+        self.state == NspState::Joined
+    }
+
+    /// Whether the namespace (re)connects with the connection.
+    pub(super) const fn is_active(&self) -> bool {
+        !matches!(self.state, NspState::Idle | NspState::Leaving { .. })
+    }
+}
+
+/// All of them. Those that wait for a CONNECT packet, or for the answer to one, are in lanes, so that nothing scans the
+/// table.
+#[derive(Debug)]
+pub(crate) struct Namespaces<'a> {
+    slab: Slab<'a, Namespace>,
+    #[cfg(feature = "alloc")]
+    by_name: HashIndex,
+    /// So many have been made.
+    made: u32,
+    active: usize,
+    /// Counts joins.
+    joins: u32,
+    waiting: Lane,
+    /// In the order of their deadlines.
+    joining: Lane,
+}
+
+impl<'a> Namespaces<'a> {
+    pub(super) const fn new(slab: Slab<'a, Namespace>) -> Self {
+        Self {
+            slab,
+            #[cfg(feature = "alloc")]
+            by_name: HashIndex::new(),
+            made: 0,
+            active: 0,
+            joins: 0,
+            waiting: Lane::EMPTY,
+            joining: Lane::EMPTY,
+        }
+    }
+
+    /// The entry behind a handle; `None` for a stale one.
+    #[inline]
+    pub(super) fn get(&self, id: NamespaceId) -> Option<&Namespace> {
+        self.slab
+            .get(id.index as Index)
+            .filter(|entry| entry.id == id)
+    }
+
+    #[inline]
+    pub(super) fn get_mut(&mut self, id: NamespaceId) -> Option<&mut Namespace> {
+        self.slab
+            .get_mut(id.index as Index)
+            .filter(|entry| entry.id == id)
+    }
+
+    /// The entry at a place, whatever it is.
+    pub(super) fn at(&self, place: usize) -> Option<&Namespace> {
+        self.slab.get(place as Index)
+    }
+
+    /// One past the last place in use.
+    pub(super) const fn places(&self) -> usize {
+        self.slab.places()
+    }
+
+    /// How many want to be connected.
+    pub(super) const fn active(&self) -> usize {
+        self.active
+    }
+
+    /// The number of the next join.
+    pub(super) const fn next_join(&mut self) -> u32 {
+        self.joins = self.joins.wrapping_add(1);
+        self.joins
+    }
+
+    /// The namespace of this name.
+    pub(super) fn find(&self, name: &[u8]) -> Option<NamespaceId> {
+        let is = |i: Index| {
+            self.slab
+                .get(i)
+                .is_some_and(|entry| entry.name().as_bytes() == name)
+        };
+        // Mostly there is one, or the first is meant.
+        let place = if is(0) {
+            Some(0)
+        } else {
+            self.look_up(name, is)
+        };
+        place.and_then(|i| self.slab.get(i)).map(|entry| entry.id)
+    }
+
+    fn look_up(&self, name: &[u8], is: impl Fn(Index) -> bool) -> Option<Index> {
+        #[cfg(feature = "alloc")]
+        if !self.slab.is_fixed() {
+            return self.by_name.find(hash_bytes(name), is);
+        }
+        let _ = name;
+        (0..self.slab.places() as Index).find(|i| is(*i))
+    }
+
+    /// Adds a namespace; `None` if there is no room.
+    pub(super) fn add(&mut self, name: Name, options: NspOptions) -> Option<NamespaceId> {
+        self.made = self.made.wrapping_add(1);
+        let entry = Namespace {
+            name,
+            options,
+            ..Namespace::EMPTY
+        };
+        if self.slab.len() > usize::from(u16::MAX - 1) {
+            return None;
+        }
+        let i = self.slab.insert(entry).ok()?;
+        let id = NamespaceId {
+            index: i as u16,
+            generation: self.made,
+        };
+        self.slab.get_mut(i)?.id = id;
+        #[cfg(feature = "alloc")]
+        if !self.slab.is_fixed() {
+            let hash = |i: Index| {
+                let entry = self.slab.get(i);
+                entry.map_or(0, |entry| hash_bytes(entry.name().as_bytes()))
+            };
+            self.by_name.insert(hash(i), i, hash);
+        }
+        Some(id)
+    }
+
+    /// Removes a namespace that waits for nothing.
+    pub(super) fn remove(&mut self, id: NamespaceId) {
+        self.set_state(id, NspState::Idle);
+        #[cfg(feature = "alloc")]
+        if !self.slab.is_fixed()
+            && let Some(entry) = self.get(id)
+        {
+            let hash = hash_bytes(entry.name().as_bytes());
+            self.by_name.remove(hash, id.index as Index);
+        }
+        if self.get(id).is_some() {
+            self.slab.remove(id.index as Index);
+        }
+    }
+
+    /// Changes the state. The deadline of [`NspState::Joining`] is set by [`Self::set_joining`].
+    pub(super) fn set_state(&mut self, id: NamespaceId, state: NspState) {
+        let i = id.index as Index;
+        let Some(entry) = self.get_mut(id) else {
+            return;
+        };
+        let old = core::mem::replace(&mut entry.state, state);
+        entry.deadline = None;
+        let (was, is) = (
+            !matches!(old, NspState::Idle | NspState::Leaving { .. }),
+            entry.is_active(),
+        );
+        if was != is {
+            self.active = if is { self.active + 1 } else { self.active - 1 };
+        }
+        if old == state {
+            return;
+        }
+        match old {
+            NspState::Waiting => self.slab.unlink(&mut self.waiting, i),
+            NspState::Joining => self.slab.unlink(&mut self.joining, i),
+            _ => (),
+        }
+        match state {
+            NspState::Waiting => self.slab.push_back(&mut self.waiting, i),
+            NspState::Joining => self.slab.push_back(&mut self.joining, i),
+            _ => (),
+        }
+    }
+
+    /// CONNECT has been sent: its answer is waited for until `deadline`.
+    pub(super) fn set_joining(&mut self, id: NamespaceId, deadline: Option<Instant>) {
+        self.set_state(id, NspState::Joining);
+        if let Some(entry) = self.get_mut(id) {
+            entry.deadline = deadline;
+        }
+    }
+
+    /// The first that waits for a CONNECT packet, and the one behind `after`.
+    pub(super) fn next_waiting(&self, after: Option<NamespaceId>) -> Option<NamespaceId> {
+        let place = match after {
+            None => self.waiting.head(),
+            Some(id) => self.slab.next(id.index as Index),
+        };
+        place.and_then(|i| self.slab.get(i)).map(|entry| entry.id)
+    }
+
+    /// Until when the next answer to a CONNECT is waited for, and whose it is.
+    pub(super) fn next_deadline(&self) -> Option<(Instant, NamespaceId)> {
+        let entry = self.slab.get(self.joining.head()?)?;
+        Some((entry.deadline?, entry.id))
+    }
+}

@@ -1,0 +1,221 @@
+//! The byte streams of a session, and what each is doing.
+
+use core::ops::{Index, IndexMut};
+
+use crate::config::POLLING;
+use crate::time::Instant;
+use crate::wire::http1::HttpDecoder;
+
+/// One of the byte streams that a session may use. Drivers connect, read, write and close them; which bytes travel is
+/// the core's business.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Link {
+    /// Polling: GET requests.
+    Poll,
+    /// Polling: POST requests.
+    Post,
+    /// The WebSocket.
+    WebSocket,
+}
+
+impl Link {
+    /// All links, in the order of their numbers.
+    pub const ALL: [Self; 3] = [Self::Poll, Self::Post, Self::WebSocket];
+
+    /// Those that are ever opened.
+    pub(super) const USED: &[Self] = if POLLING {
+        &Self::ALL
+    } else {
+        &[Self::WebSocket]
+    };
+
+    /// The same link, known to the compiler where there is but one.
+    pub(super) const fn narrow(self) -> Self {
+        if POLLING { self } else { Self::WebSocket }
+    }
+
+    pub(super) const fn is_used(self) -> bool {
+        POLLING || matches!(self, Self::WebSocket)
+    }
+
+    /// 0, 1 or 2: for drivers that keep an array of sockets.
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    Closed,
+    /// To be opened: the driver has not been told yet.
+    Wanted,
+    /// The driver is connecting.
+    Opening,
+    Open,
+    /// To be closed, and then to be opened again if so: the driver has not been told yet.
+    Closing {
+        reopen: bool,
+    },
+}
+
+/// What a link is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Job {
+    Idle,
+    /// A request is being written.
+    Sending,
+    /// A response is awaited; on a WebSocket: a close frame has been sent.
+    Waiting,
+    /// The WebSocket handshake is done: frames travel.
+    Frames,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LinkState {
+    pub(super) phase: Phase,
+    pub(super) job: Job,
+    /// The last write took nothing: wait for the driver's word.
+    pub(super) blocked: bool,
+    /// A request has been answered on this connection before.
+    pub(super) reused: bool,
+    /// The server closes the idle connection about then: do not use it any more.
+    pub(super) stale_at: Option<Instant>,
+    pub(super) deadline: Option<Instant>,
+}
+
+impl LinkState {
+    pub(super) const fn new(phase: Phase) -> Self {
+        Self {
+            phase,
+            job: Job::Idle,
+            blocked: false,
+            reused: false,
+            stale_at: None,
+            deadline: None,
+        }
+    }
+}
+
+/// All links of a session.
+#[derive(Debug)]
+pub(super) struct Links {
+    states: [LinkState; 3],
+    http: [HttpDecoder; 3],
+    /// Links on which bytes have arrived that may make a step possible: one bit each.
+    inputs: u8,
+    /// Some link is to be opened or closed.
+    pub(super) changed: bool,
+}
+
+impl Links {
+    pub(super) const CLOSED: Self = Self {
+        states: [LinkState::new(Phase::Closed); 3],
+        http: [HttpDecoder::new(); 3],
+        inputs: 0,
+        changed: false,
+    };
+
+    pub(super) const fn http(&mut self, link: Link) -> &mut HttpDecoder {
+        &mut self.http[link.index()]
+    }
+
+    pub(super) const fn response(&self, link: Link) -> &HttpDecoder {
+        &self.http[link.index()]
+    }
+
+    pub(super) const fn set_input(&mut self, link: Link, there: bool) {
+        if there {
+            self.inputs |= 1 << link.index();
+        } else {
+            self.inputs &= !(1 << link.index());
+        }
+    }
+
+    pub(super) const fn has_input(&self, link: Link) -> bool {
+        self.inputs & 1 << link.index() != 0
+    }
+
+    pub(super) const fn has_inputs(&self) -> bool {
+        self.inputs != 0
+    }
+
+    pub(super) fn is_open(&self, link: Link) -> bool {
+        self[link].phase == Phase::Open
+    }
+
+    /// The earliest deadline of a request.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.states.iter().filter_map(|state| state.deadline).min()
+    }
+
+    /// Asks for a link to be opened; one that is still to be closed is closed first.
+    pub(super) fn want(&mut self, link: Link) {
+        let phase = match self[link].phase {
+            Phase::Closing { .. } => Phase::Closing { reopen: true },
+            _ => Phase::Wanted,
+        };
+        self[link] = LinkState::new(phase);
+        self.set_input(link, false);
+        self.http[link.index()] = HttpDecoder::new();
+        self.changed = true;
+    }
+
+    /// Has a link closed, if it is open or about to be.
+    pub(super) fn close(&mut self, link: Link) {
+        let phase = match self[link].phase {
+            Phase::Closed | Phase::Wanted => Phase::Closed,
+            Phase::Opening | Phase::Open | Phase::Closing { .. } => {
+                Phase::Closing { reopen: false }
+            }
+        };
+        self[link] = LinkState::new(phase);
+        self.set_input(link, false);
+        self.changed = true;
+    }
+
+    /// The next link that the driver is to close.
+    pub(super) fn next_close(&mut self) -> Option<Link> {
+        if !self.changed {
+            return None;
+        }
+        for &link in Link::USED {
+            let state = &mut self[link];
+            if let Phase::Closing { reopen } = state.phase {
+                state.phase = if reopen { Phase::Wanted } else { Phase::Closed };
+                return Some(link);
+            }
+        }
+        None
+    }
+
+    /// The next link that the driver is to open.
+    pub(super) fn next_open(&mut self) -> Option<Link> {
+        if !self.changed {
+            return None;
+        }
+        for &link in Link::USED {
+            let state = &mut self[link];
+            if state.phase == Phase::Wanted {
+                state.phase = Phase::Opening;
+                return Some(link);
+            }
+        }
+        self.changed = false;
+        None
+    }
+}
+
+impl Index<Link> for Links {
+    type Output = LinkState;
+
+    fn index(&self, link: Link) -> &LinkState {
+        &self.states[link.index()]
+    }
+}
+
+impl IndexMut<Link> for Links {
+    fn index_mut(&mut self, link: Link) -> &mut LinkState {
+        &mut self.states[link.index()]
+    }
+}

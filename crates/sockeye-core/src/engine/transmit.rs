@@ -1,0 +1,478 @@
+//! What goes out: requests, polling bodies, frames.
+
+use super::polling::Lead;
+use super::{Engine, Goodbye, Job, Link, Phase, State, Upgrade};
+use crate::config::{POLLING, Timestamp, Transport};
+use crate::error::{Cause, DisconnectReason, Fault};
+use crate::memory::Bytes;
+use crate::outbox::Outbox;
+use crate::packet::socket::put_decimal;
+use crate::wire::ws;
+
+/// The buffer in which request heads are built: one at a time, for whichever link comes first.
+#[derive(Debug)]
+pub(super) struct Head<'a> {
+    mem: Bytes<'a>,
+    owner: Option<Link>,
+    len: usize,
+    pos: usize,
+    overflow: bool,
+}
+
+impl<'a> Head<'a> {
+    pub(super) const fn new(mem: Bytes<'a>) -> Self {
+        Self {
+            mem,
+            owner: None,
+            len: 0,
+            pos: 0,
+            overflow: false,
+        }
+    }
+
+    pub(super) fn release(&mut self) {
+        self.owner = None;
+        self.len = 0;
+        self.pos = 0;
+    }
+
+    pub(super) fn release_if(&mut self, link: Link) {
+        if self.owner == Some(link) {
+            self.release();
+        }
+    }
+
+    pub(super) fn shrink(&mut self) {
+        if self.owner.is_none() {
+            self.mem.shrink();
+        }
+    }
+
+    /// Whether the head of a request on this link has not been written whole.
+    pub(super) fn is_of(&self, link: Link) -> bool {
+        self.owner == Some(link)
+    }
+
+    fn bytes(&self, link: Link) -> &[u8] {
+        if self.owner == Some(link) {
+            &self.mem.get()[self.pos..self.len]
+        } else {
+            &[]
+        }
+    }
+
+    fn begin(&mut self, link: Link) {
+        self.release();
+        self.owner = Some(link);
+        self.overflow = false;
+    }
+
+    fn put(&mut self, bytes: &[u8]) {
+        let end = self.len + bytes.len();
+        if end > self.mem.len() && !self.mem.grow(end) {
+            self.overflow = true;
+            return;
+        }
+        self.mem.get_mut()[self.len..end].copy_from_slice(bytes);
+        self.len = end;
+    }
+
+    fn put_all(&mut self, parts: &[&str]) {
+        for part in parts {
+            self.put(part.as_bytes());
+        }
+    }
+
+    /// Percent-encodes what a query does not take as it is.
+    fn put_escaped(&mut self, text: &str) {
+        for byte in text.bytes() {
+            if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+                self.put(&[byte]);
+            } else {
+                let hex = |n: u8| b"0123456789ABCDEF"[usize::from(n & 15)];
+                self.put(&[b'%', hex(byte >> 4), hex(byte)]);
+            }
+        }
+    }
+
+    /// Extra header lines and cookies. Cookies of both go into one line (RFC 6265 section 5.4): servers join two by a
+    /// comma, which spoils the values.
+    fn put_headers<'c>(&mut self, lines: &str, jar: impl Iterator<Item = (&'c str, &'c str)>) {
+        const NAME: &str = "cookie:";
+        let is_cookie = |line: &&str| {
+            line.get(..NAME.len())
+                .is_some_and(|name| name.eq_ignore_ascii_case(NAME))
+        };
+        let mut own = lines.split_inclusive("\r\n").filter(is_cookie).peekable();
+        if own.peek().is_none() {
+            self.put(lines.as_bytes());
+        } else {
+            lines
+                .split_inclusive("\r\n")
+                .filter(|line| !is_cookie(line))
+                .for_each(|line| self.put(line.as_bytes()));
+        }
+        let mut lead = "Cookie: ";
+        for line in own {
+            let value = line.get(NAME.len()..).unwrap_or("").trim_ascii();
+            self.put_all(&[core::mem::replace(&mut lead, "; "), value]);
+        }
+        for (name, value) in jar {
+            self.put_all(&[core::mem::replace(&mut lead, "; "), name, "=", value]);
+        }
+        if lead == "; " {
+            self.put(b"\r\n");
+        }
+    }
+
+    /// Whether a head is being written.
+    pub(super) fn is_busy(&self) -> bool {
+        self.owner.is_some()
+    }
+
+    fn put_number(&mut self, n: u64) {
+        let mut digits = [0; 20];
+        let len = put_decimal(&mut digits, n);
+        self.put(&digits[..len]);
+    }
+}
+
+impl Engine<'_> {
+    /// The bytes to write next on a link; empty if there are none.
+    #[inline]
+    pub(crate) fn transmit<'b>(&'b self, outbox: &'b Outbox<'_>, link: Link) -> &'b [u8] {
+        let state = &self.links[link];
+        if !link.is_used() || state.phase != Phase::Open {
+            return &[];
+        }
+        let link = link.narrow();
+        let head = self.head.bytes(link);
+        if !head.is_empty() {
+            return head;
+        }
+        match link {
+            Link::Poll => &[],
+            Link::Post if state.job == Job::Sending => self.post_bytes(outbox),
+            Link::Post => &[],
+            Link::WebSocket => self.frame_bytes(outbox).0,
+        }
+    }
+
+    /// The bytes to write next on the WebSocket, and whether they are a control frame's: those go in between two frames
+    /// of packets.
+    fn frame_bytes<'b>(&'b self, outbox: &'b Outbox<'_>) -> (&'b [u8], bool) {
+        let control = &self.websocket.control;
+        let begun = control.is_begun();
+        if !begun {
+            let packets = outbox.ws_bytes(!control.is_empty());
+            if !packets.is_empty() {
+                return (packets, false);
+            }
+        }
+        (control.bytes(), true)
+    }
+
+    fn post_bytes<'b>(&'b self, outbox: &'b Outbox<'_>) -> &'b [u8] {
+        if self.polling.lead_unwritten {
+            self.polling.lead.bytes()
+        } else {
+            outbox.post_piece()
+        }
+    }
+
+    /// `n` bytes of [`Self::transmit`] have been written; 0: the link takes nothing now.
+    pub(crate) fn transmitted(&mut self, outbox: &mut Outbox<'_>, link: Link, n: usize) {
+        if !link.is_used() {
+            return;
+        }
+        let link = link.narrow();
+        if n == 0 {
+            self.links[link].blocked = true;
+            return;
+        }
+        let left = self.head.bytes(link).len();
+        if left > 0 {
+            self.head.pos += n.min(left);
+            if n >= left {
+                self.head.release();
+                if link == Link::Poll {
+                    self.links[link].job = Job::Waiting;
+                }
+            }
+        } else if link == Link::WebSocket {
+            if self.frame_bytes(outbox).1 {
+                self.websocket.control.written(n);
+            } else {
+                outbox.ws_written(n);
+            }
+        } else if self.polling.lead_unwritten {
+            self.polling.lead_unwritten = false;
+        } else {
+            outbox.post_written(n);
+        }
+        if link == Link::Post
+            && self.links[link].job == Job::Sending
+            && !self.head.is_of(link)
+            && self.post_bytes(outbox).is_empty()
+        {
+            self.links[link].job = Job::Waiting;
+            outbox.post_is_written();
+        }
+    }
+
+    /// Starts what can be started; whether anything changed.
+    pub(super) fn work(&mut self, outbox: &mut Outbox<'_>) -> bool {
+        match self.state {
+            State::Down => false,
+            State::Opening {
+                transport: Transport::Polling,
+                ..
+            } => POLLING && self.work_poll(),
+            State::Opening {
+                transport: Transport::WebSocket,
+                ..
+            } => self.work_handshake(),
+            State::Open {
+                transport: Transport::WebSocket,
+                ..
+            } => self.work_frames(outbox),
+            State::Open {
+                transport: Transport::Polling,
+                upgrade,
+            } => POLLING && self.work_polling(outbox, upgrade),
+            State::Closing {
+                transport: Transport::Polling,
+                goodbye,
+                ..
+            } => POLLING && self.work_polling_goodbye(outbox, goodbye),
+            State::Closing {
+                transport: Transport::WebSocket,
+                goodbye,
+                ..
+            } => self.work_frames_goodbye(outbox, goodbye),
+        }
+    }
+
+    fn work_polling(&mut self, outbox: &mut Outbox<'_>, upgrade: Upgrade) -> bool {
+        if let Upgrade::Pausing(_) = upgrade {
+            let idle = |link: Link| self.links[link].job == Job::Idle;
+            // A POST that is to be sent again is not over.
+            if idle(Link::Poll) && idle(Link::Post) && !self.polling.again {
+                self.commit_upgrade();
+                return true;
+            }
+            if !self.polling.again {
+                return false;
+            }
+        } else if self.work_poll() {
+            return true;
+        }
+        self.work_post(outbox) || matches!(upgrade, Upgrade::Dialing(_)) && self.work_handshake()
+    }
+
+    fn work_polling_goodbye(&mut self, outbox: &mut Outbox<'_>, goodbye: Goodbye) -> bool {
+        if self.work_post(outbox) {
+            return true;
+        }
+        if self.links[Link::Post].job != Job::Idle || self.polling.again || outbox.has_ready() {
+            return false;
+        }
+        match goodbye {
+            Goodbye::Flush if outbox.is_writing() => false,
+            Goodbye::Flush => {
+                if self.is_ready(Link::Post) {
+                    self.begin_post(outbox, Lead::Close);
+                    self.set_goodbye(Goodbye::Said);
+                }
+                self.links.changed
+            }
+            Goodbye::Said | Goodbye::Answer => {
+                self.fail(DisconnectReason::ForcedClose, Fault::of(Cause::Local));
+                true
+            }
+        }
+    }
+
+    fn work_frames_goodbye(&mut self, outbox: &mut Outbox<'_>, goodbye: Goodbye) -> bool {
+        match goodbye {
+            Goodbye::Answer => {
+                if self.websocket.control.is_empty() {
+                    self.fail(DisconnectReason::ForcedClose, Fault::of(Cause::Local));
+                    return true;
+                }
+                false
+            }
+            Goodbye::Said => false,
+            Goodbye::Flush => {
+                if self.work_frames(outbox) {
+                    return true;
+                }
+                if outbox.is_writing() || !self.websocket.control.is_empty() {
+                    return false;
+                }
+                // No code, as the official client: the server sees 1005.
+                self.control_frame(ws::CLOSE, b"");
+                self.links[Link::WebSocket].job = Job::Waiting;
+                self.set_goodbye(Goodbye::Said);
+                true
+            }
+        }
+    }
+
+    const fn set_goodbye(&mut self, to: Goodbye) {
+        if let State::Closing { goodbye, .. } = &mut self.state {
+            *goodbye = to;
+        }
+    }
+
+    fn work_frames(&mut self, outbox: &mut Outbox<'_>) -> bool {
+        if self.heartbeat.is_pong_due() && self.websocket.control.is_empty() {
+            self.heartbeat.pong();
+            self.control_frame(ws::TEXT, b"3");
+        }
+        let committed = !outbox.is_writing() && outbox.commit_ws(&mut self.rng);
+        self.session.active |= committed;
+        committed
+    }
+
+    /// Whether the link is ready for a request; asks for it to be opened otherwise.
+    fn is_ready(&mut self, link: Link) -> bool {
+        let state = &self.links[link];
+        match state.phase {
+            Phase::Open if state.stale_at.is_some_and(|at| self.now >= at) => {
+                self.close_link(link);
+                false
+            }
+            Phase::Open => !self.head.is_busy(),
+            Phase::Closed => {
+                self.want(link);
+                false
+            }
+            Phase::Wanted | Phase::Opening | Phase::Closing { .. } => false,
+        }
+    }
+
+    fn work_poll(&mut self) -> bool {
+        if self.links[Link::Poll].job != Job::Idle || !self.is_ready(Link::Poll) {
+            return false;
+        }
+        self.begin_request(Link::Poll, "GET ", Transport::Polling);
+        self.end_request(Link::Poll)
+    }
+
+    fn work_post(&mut self, outbox: &mut Outbox<'_>) -> bool {
+        if self.links[Link::Post].job != Job::Idle {
+            return false;
+        }
+        let wanted = self.polling.again
+            || self.heartbeat.is_pong_due()
+            || outbox.has_ready()
+            || outbox.is_partly_sent();
+        if !wanted || !self.is_ready(Link::Post) {
+            return false;
+        }
+        let lead = match self.polling.again {
+            true => self.polling.lead,
+            false if self.heartbeat.pong() => Lead::Pong,
+            false => Lead::Nothing,
+        };
+        self.begin_post(outbox, lead)
+    }
+
+    /// Begins a POST of what is ready behind `lead`, or the last one again.
+    fn begin_post(&mut self, outbox: &mut Outbox<'_>, lead: Lead) -> bool {
+        let again = core::mem::take(&mut self.polling.again);
+        self.polling.lead = lead;
+        self.polling.lead_unwritten = lead != Lead::Nothing;
+        self.session.active = true;
+        let len = match outbox.post_again().filter(|_| again) {
+            Some(len) => {
+                outbox.rewind_post();
+                len
+            }
+            None if lead == Lead::Close => lead.bytes().len(),
+            None => outbox.commit_post(self.session.max_payload, lead.bytes().len()),
+        };
+        self.begin_request(Link::Post, "POST ", Transport::Polling);
+        self.head
+            .put_all(&["Content-Type: text/plain;charset=UTF-8\r\nContent-Length: "]);
+        self.head.put_number(len as u64);
+        self.head.put(b"\r\n");
+        self.end_request(Link::Post)
+    }
+
+    fn work_handshake(&mut self) -> bool {
+        let link = Link::WebSocket;
+        let state = &self.links[link];
+        if state.job != Job::Idle || state.phase != Phase::Open || self.head.is_busy() {
+            return false;
+        }
+        let key = self.websocket.new_key(&self.rng.nonce());
+        self.begin_request(link, "GET ", Transport::WebSocket);
+        self.head.put_all(&["Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "]);
+        self.head.put(&key);
+        self.head.put(b"\r\n");
+        if !self.config.protocols.is_empty() {
+            self.head
+                .put_all(&["Sec-WebSocket-Protocol: ", &self.config.protocols, "\r\n"]);
+        }
+        self.end_request(link)
+    }
+
+    /// Request line and the headers that all requests share.
+    fn begin_request(&mut self, link: Link, method: &str, transport: Transport) {
+        self.head.begin(link);
+        let head = &mut self.head;
+        head.put_all(&[
+            method,
+            &self.config.path,
+            "?EIO=4&transport=",
+            transport.name(),
+        ]);
+        let stamped = match self.config.timestamp {
+            Timestamp::Polling => transport == Transport::Polling,
+            Timestamp::Always => true,
+            Timestamp::Never => false,
+        };
+        if stamped {
+            head.put_all(&["&", &self.config.timestamp_param, "="]);
+            head.put_number(u64::from(self.rng.u32()));
+        }
+        if self.config.base64() {
+            head.put(b"&b64=1");
+        }
+        if POLLING && !self.session.id.is_empty() {
+            head.put(b"&sid=");
+            head.put_escaped(self.session.id.as_str());
+        }
+        if !self.config.query.is_empty() {
+            head.put_all(&["&", &self.config.query]);
+        }
+        head.put_all(&[" HTTP/1.1\r\nHost: ", &self.config.host, "\r\n"]);
+        let jar = self
+            .config
+            .keeps_cookies()
+            .then(|| self.polling.cookies.iter(self.now))
+            .into_iter()
+            .flatten();
+        head.put_headers(&self.config.headers, jar);
+    }
+
+    fn end_request(&mut self, link: Link) -> bool {
+        self.head.put(b"\r\n");
+        if self.head.overflow {
+            let fault = Fault::of(Cause::HeadTooLong);
+            self.link_failed(link, DisconnectReason::TransportError, fault);
+            return true;
+        }
+        let timeout = self.config.request_timeout;
+        let state = &mut self.links[link];
+        state.job = Job::Sending;
+        state.stale_at = None;
+        state.deadline = match link {
+            Link::WebSocket => None,
+            _ => timeout.map(|timeout| self.now + timeout),
+        };
+        true
+    }
+}

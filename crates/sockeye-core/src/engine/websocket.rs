@@ -1,0 +1,207 @@
+//! The WebSocket: its handshake, frames that arrive, control frames that leave.
+
+use super::{Engine, Goodbye, Job, Link, SessionEvent, State, Upgrade};
+use crate::config::{POLLING, Transport};
+use crate::error::{Cause, DisconnectReason, Fault};
+use crate::outbox::Outbox;
+use crate::wire::ws::{self, Item, WsDecoder};
+
+/// Control frames and Engine.IO's own packets on a WebSocket: they go in front of queued packets.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Control {
+    buf: [u8; 140],
+    len: u8,
+    pos: u8,
+}
+
+impl Control {
+    pub(super) const EMPTY: Self = Self {
+        buf: [0; 140],
+        len: 0,
+        pos: 0,
+    };
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Appends a frame if there is room; `payload` has at most 125 bytes.
+    pub(super) fn frame(&mut self, opcode: u8, payload: &[u8], key: [u8; 4]) {
+        let at = usize::from(self.len);
+        let end = at + 6 + payload.len();
+        if let Some(out) = self.buf.get_mut(at..end) {
+            ws::write_header(&mut out[..6], opcode, payload.len(), key);
+            out[6..].copy_from_slice(payload);
+            ws::mask(&mut out[6..], key);
+            self.len = end as u8;
+        }
+    }
+
+    /// Whether a part of a frame has been written.
+    pub(super) const fn is_begun(&self) -> bool {
+        self.pos > 0
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.buf[usize::from(self.pos)..usize::from(self.len)]
+    }
+
+    pub(super) fn written(&mut self, n: usize) {
+        self.pos += n.min(self.bytes().len()) as u8;
+        if self.pos == self.len {
+            (self.pos, self.len) = (0, 0);
+        }
+    }
+}
+
+/// What is kept of the WebSocket.
+#[derive(Debug)]
+pub(super) struct WebSocket {
+    decoder: WsDecoder,
+    /// The answer to our key.
+    accept: [u8; 28],
+    pub(super) control: Control,
+}
+
+impl WebSocket {
+    pub(super) fn new() -> Self {
+        Self {
+            decoder: WsDecoder::default(),
+            accept: [0; 28],
+            control: Control::EMPTY,
+        }
+    }
+
+    /// A connection begins.
+    pub(super) fn reset(&mut self) {
+        self.decoder = WsDecoder::default();
+    }
+
+    /// A key for a handshake.
+    pub(super) fn new_key(&mut self, nonce: &[u8; 16]) -> [u8; 24] {
+        let key = ws::key(nonce);
+        self.accept = ws::accept(&key);
+        key
+    }
+}
+
+impl Engine<'_> {
+    pub(super) fn control_frame(&mut self, opcode: u8, payload: &[u8]) {
+        let key = self.rng.mask();
+        self.websocket.control.frame(opcode, payload, key);
+    }
+
+    /// The server has agreed to frames.
+    pub(super) fn websocket_opened(&mut self) {
+        let http = self.links.response(Link::WebSocket);
+        let accepted = http.upgrade_websocket
+            && http.connection_upgrade
+            && !http.extensions
+            && http.accept.as_str().as_bytes() == self.websocket.accept;
+        if !accepted {
+            self.link_failed(
+                Link::WebSocket,
+                DisconnectReason::TransportError,
+                Fault::of(Cause::WebSocketHandshake),
+            );
+            return;
+        }
+        self.links[Link::WebSocket].job = Job::Frames;
+        if self.rx.ws_is_main {
+            // No more requests on this connection.
+            self.head.shrink();
+        }
+        if POLLING && let Upgrade::Dialing(at) = self.upgrade() {
+            self.control_frame(ws::TEXT, b"2probe");
+            self.set_upgrade(Upgrade::Probing(at));
+        }
+    }
+
+    pub(super) fn receive_frame(&mut self, outbox: &mut Outbox<'_>) -> Option<SessionEvent> {
+        let rx = self.rx.of(Link::WebSocket);
+        if let State::Closing {
+            goodbye: Goodbye::Answer,
+            ..
+        } = self.state
+        {
+            // Nothing counts behind a close frame.
+            self.rx.areas[rx].clear_stream();
+            self.links.set_input(Link::WebSocket, false);
+            return None;
+        }
+        let limit = self.config.limits.receive;
+        match self.websocket.decoder.step(&mut self.rx.areas[rx], limit) {
+            Err(error) => {
+                let fault = Fault::of(error.into());
+                self.link_failed(Link::WebSocket, DisconnectReason::TransportError, fault);
+                None
+            }
+            Ok(None) => {
+                self.links.set_input(Link::WebSocket, false);
+                None
+            }
+            Ok(Some(Item::Message { binary })) => {
+                self.rx.release = Some(rx);
+                if POLLING && !self.rx.ws_is_main {
+                    self.probed(binary);
+                    return None;
+                }
+                if binary {
+                    self.deliver(true)
+                } else {
+                    self.packet()
+                }
+            }
+            Ok(Some(Item::Skipped { binary, bytes })) => self.too_large(binary, bytes),
+            Ok(Some(Item::Ping { len })) => {
+                let mut payload = [0; 125];
+                payload[..len].copy_from_slice(&self.rx.areas[rx].stream()[..len]);
+                self.rx.areas[rx].consume(len);
+                // If pings come faster than pongs leave, the later ones get no answer (RFC 6455 section 5.5.3).
+                self.control_frame(ws::PONG, &payload[..len]);
+                None
+            }
+            Ok(Some(Item::Pong)) => None,
+            Ok(Some(Item::Close { len })) => {
+                let payload = &self.rx.areas[rx].stream()[..len];
+                let (code, echo, message) = match payload {
+                    [a, b, message @ ..] => (u16::from_be_bytes([*a, *b]), [*a, *b], message),
+                    _ => (1005, [0; 2], &[][..]),
+                };
+                let fault = Fault::quoting(Cause::WebSocketClose(code), message);
+                let echo = if len >= 2 { &echo[..] } else { &[] };
+                self.closed_by_server(outbox, echo, fault);
+                None
+            }
+        }
+    }
+
+    /// A message on a WebSocket that has not taken over yet.
+    fn probed(&mut self, binary: bool) {
+        match self.upgrade() {
+            Upgrade::Probing(at) if !binary && self.rx.areas[2].message() == b"3probe" => {
+                self.set_upgrade(Upgrade::Pausing(at));
+            }
+            _ => self.fail_upgrade(Fault::of(Cause::WebSocketHandshake)),
+        }
+    }
+
+    /// The server has sent a close frame: that is answered by one, then the link is closed (RFC 6455 section 5.5.1).
+    fn closed_by_server(&mut self, outbox: &Outbox<'_>, payload: &[u8], fault: Fault) {
+        let open = matches!(
+            self.state,
+            State::Open {
+                transport: Transport::WebSocket,
+                ..
+            }
+        );
+        let in_frame = outbox.is_in_frame();
+        if !open || self.links[Link::WebSocket].blocked || in_frame || self.has_expired() {
+            self.link_failed(Link::WebSocket, DisconnectReason::TransportClose, fault);
+            return;
+        }
+        self.control_frame(ws::CLOSE, payload);
+        self.closing(Transport::WebSocket, Goodbye::Answer);
+        self.end(DisconnectReason::TransportClose, fault, true, false);
+    }
+}

@@ -1,0 +1,118 @@
+//! What the end of a connection means for packets.
+
+use super::{Life, Outbox, SendState, UnsentCause, Write};
+use crate::memory::{Index, NONE};
+
+/// So often a packet may be interrupted by the end of a connection; then it is given up.
+const INTERRUPTIONS: u8 = 2;
+
+impl Outbox<'_> {
+    /// The connection is gone, and with it whatever means nothing on another one. Packets that were wholly written have
+    /// left. One that was begun cannot have been understood: it is sent once more, and given up if that is interrupted
+    /// as well, lest it keep all behind it waiting for ever. Everything else waits for its namespace again, in order.
+    pub(crate) fn connection_lost(&mut self) {
+        self.interrupt();
+        // From the back, so that each goes to the front of those that wait.
+        while let Some(i) = self.packets.pop_back(&mut self.unreported) {
+            self.ready_lost(i);
+        }
+        while let Some(i) = self.packets.pop_back(&mut self.ready) {
+            self.ready_lost(i);
+        }
+        while let Some(i) = self.packets.pop_back(&mut self.writing) {
+            self.keep_or_drop(i);
+        }
+        for n in 0..self.queues.len() {
+            let Some(i) = self.queues.get(n).map(|queue| queue.in_flight) else {
+                continue;
+            };
+            if self
+                .packets
+                .get(i)
+                .is_some_and(|packet| packet.state == SendState::Sent)
+            {
+                self.wait_first(i);
+            }
+            if let Some(queue) = self.queues.get_mut(n) {
+                queue.in_flight = NONE;
+            }
+        }
+    }
+
+    /// Everything that has not begun to leave is for the next connection; what has begun may end on this one.
+    pub(crate) fn hold_all(&mut self) {
+        for unreported in [true, false] {
+            let mut at = self.ready_lane(unreported).tail();
+            while let Some(i) = at {
+                at = self.packets.prev(i);
+                if self
+                    .packets
+                    .get(i)
+                    .is_some_and(|packet| packet.life != Life::Connection)
+                {
+                    self.take_from_ready(i);
+                    self.wait_first(i);
+                }
+            }
+        }
+        for n in 0..self.queues.len() {
+            if let Some(owner) = self.queues.get(n).map(|queue| queue.owner) {
+                self.requeue_retry(owner);
+            }
+        }
+    }
+
+    fn ready_lost(&mut self, i: Index) {
+        let nsp = self.packets.get(i).map(|packet| packet.nsp);
+        if let Some(queue) = nsp.and_then(|nsp| self.queue(nsp)) {
+            queue.ready -= 1;
+        }
+        self.keep_or_drop(i);
+    }
+
+    /// A packet that is in no lane: it waits, is given up, or means nothing any more.
+    pub(super) fn keep_or_drop(&mut self, i: Index) {
+        let Some(packet) = self.packets.get_mut(i) else {
+            return;
+        };
+        packet.again = false;
+        packet.first = 0;
+        match packet.life {
+            Life::Connection => self.remove(i),
+            Life::Written if packet.begun >= INTERRUPTIONS => {
+                self.give_up(i, UnsentCause::Interrupted);
+            }
+            Life::Written | Life::Answered => self.wait_first(i),
+        }
+    }
+
+    /// The write in progress ends where it is.
+    fn interrupt(&mut self) {
+        match core::mem::replace(&mut self.write, Write::Nothing) {
+            // Between two POSTs that carry one packet.
+            Write::Nothing => {
+                let first = self.writing.head();
+                self.was_begun(first);
+            }
+            Write::Frames { mut skip, pos } => {
+                let mut at = self.writing.head();
+                if pos > 0 || skip > 0 {
+                    self.was_begun(at);
+                }
+                while let Some(i) = at {
+                    at = self.packets.next(i);
+                    self.unframe(i, skip);
+                    skip = 0;
+                }
+            }
+            Write::Post(post) => self.interrupt_post(&post),
+        }
+    }
+
+    /// The connection broke while the packet was being written.
+    pub(super) fn was_begun(&mut self, i: Option<Index>) {
+        if let Some(packet) = i.and_then(|i| self.packets.get_mut(i)) {
+            packet.begun = packet.begun.saturating_add(1);
+        }
+    }
+}

@@ -1,0 +1,1030 @@
+//! Packets accepted for sending. The outbox keeps packets, not frames: framing happens when a packet is about to be
+//! written, so that unsent packets survive an upgrade and a reconnect.
+//!
+//! A packet and its attachments are one thing with one state, [`SendState`]. It lies in the area as
+//! `[gap][text]{[gap][attachment]}`: into each gap a WebSocket header is written, and the payload is masked in place,
+//! so that neighbouring packets become one contiguous write. Until then the gap in front of an attachment keeps its
+//! length.
+//!
+//! `mod.rs` has the packets and what becomes of them, `push.rs` how they get in, `frames.rs` and `post.rs` how they get
+//! out, `lost.rs` what the end of a connection means for them, `encode.rs` (with `alloc`) the memory for encoding.
+
+#[cfg(feature = "alloc")]
+mod encode;
+mod frames;
+mod lost;
+mod post;
+mod push;
+
+use crate::client::{AckId, NamespaceId};
+use crate::memory::{Bytes, Empty, Index, Lane, NONE, Slab, Table, records};
+use crate::packet::Attachments;
+use crate::packet::socket::Prefix;
+use crate::wire::ws;
+#[cfg(feature = "alloc")]
+pub(crate) use encode::encoded;
+use post::Post;
+pub(crate) use post::PostError;
+
+/// Where a packet is on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SendState {
+    /// It waits until its namespace is joined, or (in a `retries` queue) for its turn.
+    Waiting,
+    /// It may leave, and the application wants to see it before.
+    Unreported,
+    /// It may leave.
+    Ready,
+    /// It is being written: framed and masked as a part of [`Write::Frames`], or in the body of [`Write::Post`].
+    Writing,
+    /// It has been written, and is kept for another try until its answer comes.
+    Sent,
+    /// It will not be sent: the application is to be told.
+    GivenUp,
+}
+
+/// How long a packet means something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Life {
+    /// On this connection only: answers, CONNECT, DISCONNECT, volatile events.
+    Connection,
+    /// Until it has been written once.
+    #[default]
+    Written,
+    /// Until it has been answered: the `retries` queue.
+    Answered,
+}
+
+/// What a packet may take of the room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// CONNECT and DISCONNECT always find room.
+    Control,
+    /// Answers find room where events do not any more.
+    Answer,
+    #[default]
+    Event,
+}
+
+/// Why a packet was given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum UnsentCause {
+    /// The connection broke twice while it was being written, so that it cannot be what the server, the network or the
+    /// heartbeat let through: smaller packets may.
+    Interrupted,
+    /// The server refused it with HTTP status 413: it is larger than the server accepts.
+    TooLarge,
+    /// The server answered the POST that carried it with an error. What it made of the packet nobody knows, so that it is
+    /// not sent again.
+    Refused,
+    /// It was sent as often as [`NspOptions::retries`](crate::NspOptions::retries) allows, and never acknowledged.
+    Unanswered,
+    /// Its room was needed for a CONNECT packet, without which nothing can be sent at all: enlarge the send buffer.
+    NoRoom,
+}
+
+impl core::fmt::Display for UnsentCause {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Interrupted => {
+                "the connection broke twice while it was being sent (is it larger than the server accepts, or too large for the link?)"
+            }
+            Self::TooLarge => {
+                "the server refuses packets of this size (HTTP 413): see its maxHttpBufferSize, or its proxy's limit"
+            }
+            Self::Refused => "the server answered the request that carried it with an error",
+            Self::Unanswered => "it was sent as often as `retries` allows, and never acknowledged",
+            Self::NoRoom => {
+                "its room in the send buffer was needed for a CONNECT packet: enlarge the buffer"
+            }
+        })
+    }
+}
+
+/// A packet with its attachments.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Packet {
+    /// The how-manieth accepted one it is.
+    number: u64,
+    /// Where its area begins, and how many bytes that has.
+    area: u32,
+    size: u32,
+    /// Spare bytes in front of the text.
+    gap: u16,
+    /// Bytes of the packet prefix at the front of the text.
+    prefix: u16,
+    text: u32,
+    attachments: u16,
+    /// The first part that has not left yet: POSTs may carry a packet in portions.
+    first: u16,
+    /// How often the connection has broken while it was being written.
+    begun: u8,
+    state: SendState,
+    class: Class,
+    life: Life,
+    cause: UnsentCause,
+    /// Being written, but a further try is due already.
+    again: bool,
+    /// Its attachments are base64 text already.
+    base64: bool,
+    /// The application wants to see it before it leaves.
+    report: bool,
+    nsp: NamespaceId,
+    /// Who waits for its answer.
+    ack: Option<AckId>,
+    /// Its neighbours in the order of acceptance, which is that of the area.
+    older: Index,
+    newer: Index,
+}
+
+impl Empty for Packet {
+    const EMPTY: Self = Self {
+        number: 0,
+        area: 0,
+        size: 0,
+        gap: 0,
+        prefix: 0,
+        text: 0,
+        attachments: 0,
+        first: 0,
+        begun: 0,
+        state: SendState::Waiting,
+        class: Class::Event,
+        life: Life::Written,
+        cause: UnsentCause::Interrupted,
+        again: false,
+        base64: false,
+        report: false,
+        nsp: NamespaceId::NONE,
+        ack: None,
+        older: NONE,
+        newer: NONE,
+    };
+}
+
+impl Packet {
+    const fn start(&self) -> usize {
+        self.area as usize + self.gap as usize
+    }
+
+    const fn end(&self) -> usize {
+        self.area as usize + self.size as usize
+    }
+
+    /// Where its first frame begins.
+    const fn frame(&self) -> usize {
+        self.start() - ws::header_len(self.text as usize)
+    }
+}
+
+/// The packets of one namespace.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Queue {
+    owner: NamespaceId,
+    /// Until it is joined.
+    waiting: Lane,
+    /// Those that are sent one at a time, each until it is answered, without the one under way.
+    retries: Lane,
+    /// The one of them that is under way: ready, being written, or sent.
+    in_flight: Index,
+    /// How many are ready.
+    ready: usize,
+    /// Packets and bytes of all that wait.
+    held: usize,
+    held_bytes: usize,
+}
+
+impl Queue {
+    pub(crate) const EMPTY: Self = Self {
+        owner: NamespaceId::NONE,
+        waiting: Lane::EMPTY,
+        retries: Lane::EMPTY,
+        in_flight: NONE,
+        ready: 0,
+        held: 0,
+        held_bytes: 0,
+    };
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self::EMPTY
+    }
+}
+
+/// What is being written: packets of the lane `writing`.
+#[derive(Debug)]
+enum Write {
+    Nothing,
+    /// Contiguous frames. The first lies `skip` bytes behind the first packet's first one, which has left already with
+    /// what lies between them; so many bytes from there on have been written.
+    Frames {
+        skip: usize,
+        pos: usize,
+    },
+    /// The body of a POST.
+    Post(Post),
+}
+
+/// How a packet behaves in the outbox.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Meta {
+    pub(crate) class: Class,
+    pub(crate) life: Life,
+    pub(crate) ack: Option<AckId>,
+    /// Its namespace is joined, or it needs none.
+    pub(crate) ready: bool,
+    /// Other namespaces want to send as well: leave some room to them.
+    pub(crate) shared: bool,
+}
+
+/// The JSON part of a packet, and its attachments.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Body<'b> {
+    Bytes(&'b [u8], Attachments<'b>),
+    /// In the area already: see [`Outbox::stage`].
+    Staged(Staged),
+    Parts(&'b [&'b str]),
+}
+
+impl Body<'_> {
+    pub(crate) const EMPTY: Self = Self::Parts(&[]);
+
+    /// Bytes of JSON and attachments.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Bytes(json, attachments) => json.len() + attachments.as_records().len(),
+            Self::Staged(staged) => staged.json_len + staged.rest,
+            Self::Parts(parts) => parts.iter().map(|part| part.len()).sum(),
+        }
+    }
+
+    pub(crate) const fn attachments(&self) -> usize {
+        match self {
+            Self::Bytes(_, attachments) => attachments.len(),
+            Self::Staged(staged) => staged.count,
+            Self::Parts(_) => 0,
+        }
+    }
+}
+
+/// Where [`Outbox::stage`] left a packet. Only valid until anything else happens to the outbox.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Staged {
+    from: usize,
+    json_len: usize,
+    /// Bytes of the attachments behind the JSON, gaps included.
+    rest: usize,
+    count: usize,
+}
+
+/// The outbox cannot take the packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PushError {
+    /// Not now: too much is waiting.
+    Full,
+    /// Never: larger than the whole area.
+    TooLarge,
+}
+
+#[derive(Debug)]
+pub(crate) struct Outbox<'a> {
+    mem: Bytes<'a>,
+    packets: Slab<'a, Packet>,
+    queues: Table<'a, Queue>,
+    /// Bytes that all packets together may have.
+    max: usize,
+    /// Bytes that they have.
+    live: usize,
+    oldest: Index,
+    newest: Index,
+    /// Packets accepted so far.
+    accepted: u64,
+    /// Bytes kept free for CONNECT packets.
+    reserve: usize,
+    /// Ready packets: those in front of which one is still to be reported, then the others.
+    ready: Lane,
+    unreported: Lane,
+    writing: Lane,
+    given_up: Lane,
+    write: Write,
+    scratch: post::Scratch,
+    /// Events are reported before they leave.
+    report: bool,
+    #[cfg(feature = "alloc")]
+    encoder: encode::Encoder,
+}
+
+impl<'a> Outbox<'a> {
+    /// An empty outbox whose packets may have `max` bytes together; a growable area takes up to twice as many, so that
+    /// it need not be tidied for each packet.
+    pub(crate) fn new(
+        mem: Bytes<'a>,
+        packets: Slab<'a, Packet>,
+        queues: Table<'a, Queue>,
+        max: usize,
+    ) -> Self {
+        Self {
+            mem,
+            packets,
+            queues,
+            max,
+            live: 0,
+            oldest: NONE,
+            newest: NONE,
+            accepted: 0,
+            reserve: 0,
+            ready: Lane::EMPTY,
+            unreported: Lane::EMPTY,
+            writing: Lane::EMPTY,
+            given_up: Lane::EMPTY,
+            write: Write::Nothing,
+            scratch: post::SCRATCH,
+            report: false,
+            #[cfg(feature = "alloc")]
+            encoder: encode::Encoder::new(),
+        }
+    }
+
+    // ---- getters ----
+
+    /// Bytes of everything kept.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.live
+    }
+
+    /// Packets kept.
+    pub(crate) const fn len(&self) -> usize {
+        self.packets.len()
+    }
+
+    /// Packets accepted so far.
+    pub(crate) const fn accepted(&self) -> u64 {
+        self.accepted
+    }
+
+    /// All packets accepted before this number have left, or their end is told.
+    pub(crate) fn written(&self) -> u64 {
+        self.packets
+            .get(self.oldest)
+            .map_or(self.accepted, |packet| packet.number)
+    }
+
+    /// Whether something may leave.
+    pub(crate) const fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// Whether something leaves, or is about to, so that there will be more room.
+    pub(crate) const fn is_flowing(&self) -> bool {
+        !self.ready.is_empty() || !self.unreported.is_empty() || !self.writing.is_empty()
+    }
+
+    /// Whether more than one write's worth waits: too much for a volatile packet to join.
+    pub(crate) const fn has_backlog(&self) -> bool {
+        self.live > crate::limits::BATCH
+    }
+
+    /// Whether a write is in progress.
+    pub(crate) const fn is_writing(&self) -> bool {
+        !matches!(self.write, Write::Nothing)
+    }
+
+    /// Whether a packet has left in part, in a POST that is over, and the rest of it is to follow.
+    pub(crate) const fn is_partly_sent(&self) -> bool {
+        !self.writing.is_empty() && !self.is_writing()
+    }
+
+    /// Whether some frame has been written in part.
+    pub(crate) const fn is_in_frame(&self) -> bool {
+        matches!(self.write, Write::Frames { pos: 1.., .. })
+    }
+
+    /// Whether the packet of an acknowledgement is here and nothing of it has left on this connection.
+    pub(crate) fn is_unsent(&self, packet: Index, ack: AckId) -> bool {
+        self.of_ack(packet, ack).is_some_and(|packet| {
+            matches!(
+                packet.state,
+                SendState::Waiting | SendState::Unreported | SendState::Ready
+            )
+        })
+    }
+
+    /// Whether the packet of an acknowledgement waits for its namespace or its turn.
+    pub(crate) fn is_waiting(&self, packet: Index, ack: AckId) -> bool {
+        self.of_ack(packet, ack)
+            .is_some_and(|packet| packet.state == SendState::Waiting)
+    }
+
+    fn of_ack(&self, packet: Index, ack: AckId) -> Option<&Packet> {
+        self.packets
+            .get(packet)
+            .filter(|packet| packet.ack == Some(ack))
+    }
+
+    /// The text and the attachments of a packet, as ranges of the area.
+    fn parts(&self, packet: &Packet) -> Parts<'_> {
+        let framed =
+            packet.state == SendState::Writing && matches!(self.write, Write::Frames { .. });
+        Parts {
+            mem: self.mem.get(),
+            framed_from: if framed { packet.first } else { u16::MAX },
+            part: 0,
+            at: packet.start(),
+            next: Some(packet.text as usize),
+            attachments: packet.attachments,
+        }
+    }
+
+    /// How far the first frame that has not left yet lies behind the packet's first one.
+    fn skipped(&self, packet: &Packet) -> usize {
+        if packet.first == 0 {
+            return 0;
+        }
+        let before = self.parts(packet).nth(usize::from(packet.first) - 1);
+        before.map_or(0, |part| part.end - packet.frame())
+    }
+
+    fn bytes_of(&self, range: core::ops::Range<usize>) -> &[u8] {
+        self.mem.get().get(range).unwrap_or_default()
+    }
+
+    /// The text of a packet behind its prefix, and its bytes on the wire without framing.
+    pub(crate) fn json(&self, i: Index) -> (&str, usize) {
+        let Some(packet) = self.packets.get(i) else {
+            return ("[]", 0);
+        };
+        let start = packet.start();
+        let json = self.bytes_of(start + packet.prefix as usize..start + packet.text as usize);
+        let bytes = self.parts(packet).map(|part| part.len()).sum();
+        (core::str::from_utf8(json).unwrap_or("[]"), bytes)
+    }
+
+    /// The attachments of a packet, in order.
+    pub(crate) fn attachments(&self, i: Index) -> impl Iterator<Item = &[u8]> {
+        let parts = self.packets.get(i).map(|packet| self.parts(packet));
+        parts
+            .into_iter()
+            .flatten()
+            .skip(1)
+            .map(|part| self.bytes_of(part))
+    }
+
+    // ---- namespaces ----
+
+    /// A namespace is known from here on.
+    pub(crate) fn add_namespace(&mut self, nsp: NamespaceId) {
+        while self.queues.len() <= nsp.index() {
+            if self.queues.push(Queue::EMPTY).is_err() {
+                return;
+            }
+        }
+        if let Some(queue) = self.queues.get_mut(nsp.index()) {
+            *queue = Queue {
+                owner: nsp,
+                ..Queue::EMPTY
+            };
+        }
+    }
+
+    fn queue(&mut self, nsp: NamespaceId) -> Option<&mut Queue> {
+        self.queues
+            .get_mut(nsp.index())
+            .filter(|queue| queue.owner == nsp)
+    }
+
+    /// The namespace has been joined: its packets may leave, except those of the `retries` queue.
+    pub(crate) fn release(&mut self, nsp: NamespaceId) {
+        let Some(queue) = self.queue(nsp) else { return };
+        let mut waiting = core::mem::take(&mut queue.waiting);
+        while let Some(i) = self.packets.pop_front(&mut waiting) {
+            self.account_held(i, false);
+            self.make_ready(i);
+        }
+    }
+
+    /// The namespace is not joined any more: what has not begun to leave waits for the next time. Answers and other
+    /// packets that mean nothing then are dropped.
+    pub(crate) fn hold(&mut self, nsp: NamespaceId) {
+        let mut left = self.queue(nsp).map_or(0, |queue| queue.ready);
+        for unreported in [true, false] {
+            let mut at = self.ready_lane(unreported).tail();
+            // From the back, so that each can go to the front of those that wait.
+            while let Some(i) = at.filter(|_| left > 0) {
+                at = self.packets.prev(i);
+                let Some(packet) = self.packets.get(i).filter(|packet| packet.nsp == nsp) else {
+                    continue;
+                };
+                left -= 1;
+                let (class, life) = (packet.class, packet.life);
+                if class == Class::Control {
+                    continue;
+                }
+                self.take_from_ready(i);
+                if life == Life::Connection {
+                    self.remove(i);
+                } else {
+                    self.wait_first(i);
+                }
+            }
+        }
+    }
+
+    /// Nothing of the namespace's packets is kept any longer than this connection; `ready` ones may still leave.
+    pub(crate) fn forget_namespace(&mut self, nsp: NamespaceId, keep_ready: bool) {
+        self.drop_packets(nsp, keep_ready);
+        if let Some(queue) = self.queue(nsp) {
+            *queue = Queue::EMPTY;
+        }
+    }
+
+    /// Drops every packet of the namespace that has not begun to leave, except those that mean something only now.
+    pub(crate) fn drop_packets(&mut self, nsp: NamespaceId, keep_ready: bool) {
+        for retries in [false, true] {
+            loop {
+                let Some(queue) = self.queue(nsp) else { return };
+                let lane = if retries {
+                    &mut queue.retries
+                } else {
+                    &mut queue.waiting
+                };
+                let mut rest = core::mem::take(lane);
+                let Some(i) = self.packets.pop_front(&mut rest) else {
+                    break;
+                };
+                if let Some(queue) = self.queue(nsp) {
+                    let lane = if retries {
+                        &mut queue.retries
+                    } else {
+                        &mut queue.waiting
+                    };
+                    *lane = rest;
+                }
+                self.account_held(i, false);
+                self.remove(i);
+            }
+        }
+        if !keep_ready {
+            for unreported in [true, false] {
+                let mut at = self.ready_lane(unreported).head();
+                while let Some(i) = at {
+                    at = self.packets.next(i);
+                    let ours = self
+                        .packets
+                        .get(i)
+                        .is_some_and(|packet| packet.nsp == nsp && packet.life != Life::Connection);
+                    if ours {
+                        self.take_from_ready(i);
+                        self.remove(i);
+                    }
+                }
+            }
+        }
+        // What has begun is finished, but not sent again.
+        let under_way = self.queue(nsp).map_or(NONE, |queue| queue.in_flight);
+        self.settle_retry(under_way);
+    }
+
+    // ---- single packets ----
+
+    const fn ready_lane(&self, unreported: bool) -> Lane {
+        if unreported {
+            self.unreported
+        } else {
+            self.ready
+        }
+    }
+
+    /// A packet that is in no lane may leave.
+    fn make_ready(&mut self, i: Index) {
+        let behind = !self.unreported.is_empty();
+        let Some(packet) = self.packets.get_mut(i) else {
+            return;
+        };
+        // Behind one that is still to be reported, everything keeps its place.
+        let unreported = packet.report || behind;
+        packet.state = if unreported {
+            SendState::Unreported
+        } else {
+            SendState::Ready
+        };
+        let nsp = packet.nsp;
+        let lane = if unreported {
+            &mut self.unreported
+        } else {
+            &mut self.ready
+        };
+        self.packets.push_back(lane, i);
+        if let Some(queue) = self.queue(nsp) {
+            queue.ready += 1;
+        }
+    }
+
+    /// Takes a packet out of the ready ones.
+    fn take_from_ready(&mut self, i: Index) {
+        let Some(packet) = self.packets.get(i) else {
+            return;
+        };
+        let nsp = packet.nsp;
+        match packet.state {
+            SendState::Unreported => self.packets.unlink(&mut self.unreported, i),
+            SendState::Ready => self.packets.unlink(&mut self.ready, i),
+            _ => return,
+        }
+        if let Some(queue) = self.queue(nsp) {
+            queue.ready -= 1;
+        }
+    }
+
+    /// Counts a packet among those of its namespace that wait (or not any more).
+    fn account_held(&mut self, i: Index, held: bool) {
+        let Some(packet) = self.packets.get(i) else {
+            return;
+        };
+        let (nsp, size) = (packet.nsp, packet.size as usize);
+        if let Some(queue) = self.queue(nsp) {
+            if held {
+                queue.held += 1;
+                queue.held_bytes += size;
+            } else {
+                queue.held -= 1;
+                queue.held_bytes -= size;
+            }
+        }
+    }
+
+    /// A packet that is in no lane waits in front of the others of its namespace; without one it goes.
+    fn wait_first(&mut self, i: Index) {
+        let Some(packet) = self.packets.get_mut(i) else {
+            return;
+        };
+        packet.state = SendState::Waiting;
+        let (nsp, retry) = (packet.nsp, packet.life == Life::Answered);
+        let Some(queue) = self
+            .queues
+            .get_mut(nsp.index())
+            .filter(|queue| queue.owner == nsp)
+        else {
+            self.remove(i);
+            return;
+        };
+        if retry {
+            if queue.in_flight == i {
+                queue.in_flight = NONE;
+            }
+            self.packets.push_front(&mut queue.retries, i);
+        } else {
+            self.packets.push_front(&mut queue.waiting, i);
+        }
+        self.account_held(i, true);
+    }
+
+    /// Removes the packet of an acknowledgement if nothing of it has left: whether it did.
+    pub(crate) fn cancel(&mut self, i: Index, ack: AckId) -> bool {
+        let Some(packet) = self.of_ack(i, ack) else {
+            return false;
+        };
+        let (nsp, retry) = (packet.nsp, packet.life == Life::Answered);
+        match packet.state {
+            SendState::Waiting => {
+                self.account_held(i, false);
+                let Some(queue) = self
+                    .queues
+                    .get_mut(nsp.index())
+                    .filter(|queue| queue.owner == nsp)
+                else {
+                    return false;
+                };
+                let lane = if retry {
+                    &mut queue.retries
+                } else {
+                    &mut queue.waiting
+                };
+                self.packets.unlink(lane, i);
+            }
+            SendState::Unreported | SendState::Ready => {
+                self.take_from_ready(i);
+                if let Some(queue) = self.queue(nsp).filter(|queue| queue.in_flight == i) {
+                    queue.in_flight = NONE;
+                }
+            }
+            SendState::Writing | SendState::Sent | SendState::GivenUp => return false,
+        }
+        self.remove(i);
+        true
+    }
+
+    /// Nobody waits for the packet's answer any more.
+    pub(crate) fn forget_ack(&mut self, i: Index, ack: AckId) {
+        if let Some(packet) = self
+            .packets
+            .get_mut(i)
+            .filter(|packet| packet.ack == Some(ack))
+        {
+            packet.ack = None;
+        }
+    }
+
+    /// The end of the packet has been told: it may leave on this connection, but not on another one.
+    pub(crate) fn abandon(&mut self, i: Index, ack: AckId) {
+        if let Some(packet) = self
+            .packets
+            .get_mut(i)
+            .filter(|packet| packet.ack == Some(ack))
+        {
+            packet.ack = None;
+            packet.life = Life::Connection;
+        }
+    }
+
+    /// Whether the packet that was accepted under this number is still kept.
+    pub(crate) fn is_kept(&self, i: Index, number: u64) -> bool {
+        self.packets
+            .get(i)
+            .is_some_and(|packet| packet.number == number)
+    }
+
+    // ---- the `retries` queue ----
+
+    /// The next packet of the queue, if none is under way; who waits for its answer; how many attachments it has.
+    pub(crate) fn retry_head(&self, nsp: NamespaceId) -> Option<(Index, Option<AckId>, usize)> {
+        let queue = self.queues.get(nsp.index())?;
+        if queue.owner != nsp || queue.in_flight != NONE {
+            return None;
+        }
+        let i = queue.retries.head()?;
+        let packet = self.packets.get(i)?;
+        Some((i, packet.ack, packet.attachments as usize))
+    }
+
+    /// The packet of the queue that is under way.
+    pub(crate) fn retry_under_way(&self, nsp: NamespaceId) -> Option<Index> {
+        let queue = self.queues.get(nsp.index())?;
+        (queue.owner == nsp && queue.in_flight != NONE).then_some(queue.in_flight)
+    }
+
+    /// Sends the head of the queue (again) under a new ack id.
+    pub(crate) fn send_retry(&mut self, nsp: NamespaceId, prefix: &Prefix<'_>) {
+        let Some(queue) = self
+            .queues
+            .get_mut(nsp.index())
+            .filter(|queue| queue.owner == nsp)
+        else {
+            return;
+        };
+        let Some(i) = self.packets.pop_front(&mut queue.retries) else {
+            return;
+        };
+        queue.in_flight = i;
+        self.account_held(i, false);
+        if let Some(packet) = self.packets.get_mut(i) {
+            let json = packet.start() + packet.prefix as usize;
+            let len = prefix.len();
+            let start = json - len;
+            packet.gap = (start - packet.area as usize) as u16;
+            packet.text = packet.text + len as u32 - u32::from(packet.prefix);
+            packet.prefix = len as u16;
+            if let Some(out) = self.mem.get_mut().get_mut(start..json) {
+                prefix.write(out);
+            }
+        }
+        self.make_ready(i);
+    }
+
+    /// Whether the packet of the queue that is under way has been written whole.
+    pub(crate) fn is_retry_sent(&self, nsp: NamespaceId) -> bool {
+        self.retry_under_way(nsp)
+            .and_then(|i| self.packets.get(i))
+            .is_some_and(|packet| packet.state == SendState::Sent)
+    }
+
+    /// The packet under way goes back to the head of its queue, for another try; if it is being written, as soon as it
+    /// has been.
+    pub(crate) fn requeue_retry(&mut self, nsp: NamespaceId) {
+        let Some(i) = self.retry_under_way(nsp) else {
+            return;
+        };
+        match self.packets.get(i).map(|packet| packet.state) {
+            Some(SendState::Sent) => self.wait_first(i),
+            Some(SendState::Unreported | SendState::Ready) => {
+                self.take_from_ready(i);
+                self.wait_first(i);
+            }
+            Some(SendState::Writing) => {
+                if let Some(packet) = self.packets.get_mut(i) {
+                    packet.again = true;
+                }
+            }
+            _ => (),
+        }
+    }
+
+    /// The packet under way needs no answer any more: it leaves once written, and the queue moves on.
+    pub(crate) fn finish_retry(&mut self, nsp: NamespaceId) {
+        if let Some(i) = self.retry_under_way(nsp) {
+            self.settle_retry(i);
+        }
+    }
+
+    /// The head of the queue has had all its tries. `tell`: nobody waits for its answer, so that its end is told by
+    /// itself; whether it will be.
+    pub(crate) fn give_up_retry(&mut self, nsp: NamespaceId, tell: bool) -> bool {
+        if let Some(i) = self.retry_under_way(nsp) {
+            // It is being written: it leaves, and is forgotten.
+            self.settle_retry(i);
+            return false;
+        }
+        let Some(queue) = self
+            .queues
+            .get_mut(nsp.index())
+            .filter(|queue| queue.owner == nsp)
+        else {
+            return false;
+        };
+        let Some(i) = self.packets.pop_front(&mut queue.retries) else {
+            return false;
+        };
+        self.account_held(i, false);
+        if tell {
+            self.give_up(i, UnsentCause::Unanswered);
+        } else {
+            self.remove(i);
+        }
+        tell
+    }
+
+    fn settle_retry(&mut self, i: Index) {
+        let Some(packet) = self.packets.get_mut(i) else {
+            return;
+        };
+        if packet.life != Life::Answered {
+            return;
+        }
+        packet.ack = None;
+        let (nsp, state) = (packet.nsp, packet.state);
+        if state == SendState::Writing {
+            packet.life = Life::Connection;
+        }
+        if let Some(queue) = self.queue(nsp).filter(|queue| queue.in_flight == i) {
+            queue.in_flight = NONE;
+        }
+        match state {
+            SendState::Sent => self.remove(i),
+            SendState::Unreported | SendState::Ready => {
+                self.take_from_ready(i);
+                self.remove(i);
+            }
+            SendState::Waiting | SendState::Writing | SendState::GivenUp => (),
+        }
+    }
+
+    // ---- reports ----
+
+    /// Whether events are reported before they leave.
+    pub(crate) const fn set_report(&mut self, on: bool) {
+        self.report = on;
+    }
+
+    /// The next event to be reported; it may leave now. Packets in front of it that are not reported may as well.
+    pub(crate) fn next_report(&mut self) -> Option<(Index, NamespaceId)> {
+        while let Some(i) = self.packets.pop_front(&mut self.unreported) {
+            self.packets.push_back(&mut self.ready, i);
+            if let Some(packet) = self.packets.get_mut(i) {
+                packet.state = SendState::Ready;
+                if core::mem::take(&mut packet.report) {
+                    return Some((i, packet.nsp));
+                }
+            }
+        }
+        None
+    }
+
+    /// The next packet that was given up and has to be told: its namespace and why. [`Self::told`] releases it.
+    pub(crate) fn next_given_up(&self) -> Option<(Index, NamespaceId, UnsentCause)> {
+        let i = self.given_up.head()?;
+        let packet = self.packets.get(i)?;
+        Some((i, packet.nsp, packet.cause))
+    }
+
+    /// The application knows that the packet was given up.
+    pub(crate) fn told(&mut self, i: Index) {
+        if self
+            .packets
+            .get(i)
+            .is_some_and(|packet| packet.state == SendState::GivenUp)
+        {
+            self.packets.unlink(&mut self.given_up, i);
+            self.remove(i);
+        }
+    }
+
+    /// Gives a packet up that is in no lane. If somebody waits for its answer, that tells the end: it goes at once.
+    fn give_up(&mut self, i: Index, cause: UnsentCause) {
+        let Some(packet) = self.packets.get_mut(i) else {
+            return;
+        };
+        if packet.ack.is_some() {
+            self.remove(i);
+            return;
+        }
+        packet.state = SendState::GivenUp;
+        packet.cause = cause;
+        self.packets.push_back(&mut self.given_up, i);
+    }
+
+    // ---- room ----
+
+    /// Removes a packet that is in no lane.
+    fn remove(&mut self, i: Index) {
+        let Some(packet) = self.packets.remove(i) else {
+            return;
+        };
+        self.live -= packet.size as usize;
+        match self.packets.get_mut(packet.older) {
+            Some(older) => older.newer = packet.newer,
+            None => self.oldest = packet.newer,
+        }
+        match self.packets.get_mut(packet.newer) {
+            Some(newer) => newer.older = packet.older,
+            None => self.newest = packet.older,
+        }
+    }
+
+    /// Where the next packet would lie.
+    fn tail(&self) -> usize {
+        self.packets.get(self.newest).map_or(0, Packet::end)
+    }
+
+    /// Room for `bytes` more at the tail.
+    fn ensure(&mut self, bytes: usize) -> bool {
+        let tail = self.tail();
+        if tail + bytes <= self.mem.len() {
+            return true;
+        }
+        // Tidied when at least half is dead, grown otherwise: amortised constant work.
+        if self.live * 2 > tail && self.mem.grow(tail + bytes) {
+            return true;
+        }
+        self.compact();
+        self.mem.grow(self.tail() + bytes)
+    }
+
+    /// Moves all packets together.
+    fn compact(&mut self) {
+        let mut to = 0;
+        let mut at = self.oldest;
+        while let Some(packet) = self.packets.get_mut(at) {
+            let (from, end) = (packet.area as usize, packet.end());
+            packet.area = to as u32;
+            at = packet.newer;
+            if from != to {
+                self.mem.get_mut().copy_within(from..end, to);
+            }
+            to += end - from;
+        }
+    }
+
+    /// Gives memory back while nothing is kept.
+    pub(crate) fn shrink(&mut self) {
+        if self.packets.is_empty() {
+            self.mem.shrink();
+            self.packets.shrink();
+        }
+    }
+}
+
+/// The parts of a packet: its text, then its attachments.
+struct Parts<'p> {
+    mem: &'p [u8],
+    /// From this part on they are framed.
+    framed_from: u16,
+    part: u16,
+    at: usize,
+    /// The length of the part at `at`.
+    next: Option<usize>,
+    attachments: u16,
+}
+
+impl Iterator for Parts<'_> {
+    type Item = core::ops::Range<usize>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let len = self.next?;
+        let part = self.at..self.at + len;
+        self.next = None;
+        if self.part < self.attachments {
+            self.part += 1;
+            let gap = part.end;
+            let len = if self.part >= self.framed_from {
+                ws::read_header(self.mem.get(gap..)?)?.1
+            } else {
+                records::get_u32(self.mem, gap)? as usize
+            };
+            self.at = gap + ws::header_len(len);
+            self.next = Some(len);
+        }
+        Some(part)
+    }
+}

@@ -1,0 +1,316 @@
+//! How packets get in: encoded into the area, or copied to it, all or nothing.
+
+use super::{Body, Class, Life, Meta, Outbox, Packet, PushError, SendState, Staged, UnsentCause};
+use crate::client::{AckId, NamespaceId};
+use crate::config::POLLING;
+use crate::error::EmitError;
+use crate::memory::records::put_u32;
+use crate::memory::{Empty as _, Index};
+use crate::packet::socket::Prefix;
+use crate::packet::{EmitArgs, EncodeError, encode_args_to_slice, payload};
+use crate::wire::ws;
+
+/// The longest frame header.
+const MAX_HEADER: usize = 14;
+
+/// Digits of the largest ack id.
+const ID_DIGITS: usize = 20;
+
+impl Outbox<'_> {
+    /// Encodes arguments into the free end of the area, for [`Body::Staged`]: without a heap, and without a second
+    /// buffer. `lead` is more than the packet's prefix will take.
+    pub(crate) fn stage<A: EmitArgs + ?Sized>(
+        &mut self,
+        event: Option<&str>,
+        args: &A,
+        limit: u16,
+        lead: usize,
+    ) -> Result<Staged, EmitError> {
+        self.compact();
+        let from = self.tail() + lead + MAX_HEADER;
+        let full = if self.packets.is_empty() {
+            EmitError::TooLarge
+        } else {
+            EmitError::Full
+        };
+        let mem = self.mem.get_mut();
+        let Some(out) = mem.get_mut(from..) else {
+            return Err(full);
+        };
+        let (mut count, mut rest) = (0usize, 0usize);
+        let mut counted = |attachment: &[u8]| {
+            count += 1;
+            rest += area_of(attachment.len());
+            if count > usize::from(limit) {
+                return Err(EncodeError::TooManyAttachments {
+                    limit: limit.into(),
+                });
+            }
+            Ok(())
+        };
+        let json_len = match encode_args_to_slice(event, args, out, &mut counted) {
+            Ok((json_len, _)) => json_len,
+            Err(EncodeError::BufferTooSmall) => return Err(full),
+            Err(error) => return Err(error.into()),
+        };
+        if count > 0 {
+            // Behind the JSON the attachments, as they will lie.
+            let (front, back) = mem.split_at_mut(from + json_len);
+            let Some(back) = back.get_mut(..rest) else {
+                return Err(full);
+            };
+            let mut at = 0;
+            let mut copied = |attachment: &[u8]| {
+                put_attachment(back, &mut at, attachment).ok_or(EncodeError::BufferTooSmall)
+            };
+            // The same arguments give the same JSON: it is written over itself.
+            let (again, _) = encode_args_to_slice(event, args, &mut front[from..], &mut copied)?;
+            if again != json_len || at != rest {
+                return Err(EmitError::Encode(EncodeError::BufferTooSmall));
+            }
+        }
+        Ok(Staged {
+            from,
+            json_len,
+            rest,
+            count,
+        })
+    }
+
+    /// Whether the memory is fixed: packets are then staged in it.
+    #[cfg(feature = "alloc")]
+    pub(crate) const fn is_fixed(&self) -> bool {
+        self.packets.is_fixed()
+    }
+
+    /// Keeps at least `bytes` free for control packets, as far as that leaves some for events.
+    pub(crate) fn reserve_control(&mut self, bytes: usize) {
+        self.reserve = self.reserve.max(bytes).min(self.max - self.max / 8);
+    }
+
+    /// Bytes of the largest packet that can ever be taken in.
+    pub(crate) const fn largest(&self) -> usize {
+        self.max
+    }
+
+    /// Whether a control packet of so many bytes finds room.
+    pub(crate) const fn has_control_room(&self, bytes: usize) -> bool {
+        self.live + bytes <= self.max && self.packets.room() > 0
+    }
+
+    /// Bytes and packets that others of a higher class may still need.
+    fn reserved(&self, class: Class) -> (usize, usize) {
+        let answers = (self.max / 16).min(1024);
+        let slots = self.packets.max();
+        match class {
+            Class::Control => (0, 0),
+            Class::Answer => (self.reserve, 1),
+            // The smallest tables have no place to spare.
+            Class::Event if slots < 8 => (self.reserve, 1),
+            Class::Event => (self.reserve + answers, 2),
+        }
+    }
+
+    /// Whether a namespace that is not joined has its share already, while others want to send as well. At least one
+    /// packet it may always have.
+    fn has_its_share(&self, nsp: NamespaceId, need: usize) -> bool {
+        let Some(queue) = self.queues.get(nsp.index()).filter(|queue| queue.held > 0) else {
+            return false;
+        };
+        queue.held_bytes + need > self.max / 2
+            || queue.held >= (self.packets.max() / 2).max(1)
+            || self.live + need > self.max - self.max / 4
+    }
+
+    /// Accepts one packet with its attachments, all or nothing: the number under which it is found.
+    pub(crate) fn push(
+        &mut self,
+        nsp: NamespaceId,
+        prefix: &Prefix<'_>,
+        body: Body<'_>,
+        base64: bool,
+        meta: Meta,
+    ) -> Result<Index, PushError> {
+        let prefix_len = prefix.len();
+        let json_len = match &body {
+            Body::Bytes(json, _) => json.len(),
+            Body::Staged(staged) => staged.json_len,
+            Body::Parts(parts) => parts.iter().map(|part| part.len()).sum(),
+        };
+        // Staged attachments cannot grow in place: they stay binary, which servers take as well.
+        let base64 = POLLING && base64 && !matches!(body, Body::Staged(_));
+        let text = prefix_len + json_len;
+        let gap = match meta.life {
+            // A later try has another ack id.
+            Life::Answered => MAX_HEADER + ID_DIGITS + prefix_len,
+            _ => ws::header_len(text),
+        };
+        let rest = match &body {
+            Body::Bytes(_, attachments) => attachments
+                .iter()
+                .map(|bytes| area_of(attachment_len(bytes.len(), base64)))
+                .sum(),
+            Body::Staged(staged) => staged.rest,
+            Body::Parts(_) => 0,
+        };
+        let size = gap + text + rest;
+        let (reserve, slots) = self.reserved(meta.class);
+        if size + reserve > self.max || slots >= self.packets.max() || size > u32::MAX as usize / 4
+        {
+            return Err(PushError::TooLarge);
+        }
+        let shared = meta.shared && !meta.ready && meta.class == Class::Event;
+        if self.packets.room() <= slots
+            || self.live + size + reserve > self.max
+            || shared && self.has_its_share(nsp, size)
+            || !self.ensure(size)
+        {
+            return Err(PushError::Full);
+        }
+        let area = self.tail();
+        let start = area + gap;
+        self.write_body(start, prefix, &body, base64);
+        let packet = Packet {
+            number: self.accepted,
+            area: area as u32,
+            size: size as u32,
+            gap: gap as u16,
+            prefix: prefix_len as u16,
+            text: text as u32,
+            attachments: body.attachments() as u16,
+            class: meta.class,
+            life: meta.life,
+            base64,
+            report: self.report && meta.class == Class::Event,
+            nsp,
+            ack: meta.ack,
+            older: self.newest,
+            state: SendState::Waiting,
+            ..Packet::EMPTY
+        };
+        let Ok(i) = self.packets.insert(packet) else {
+            return Err(PushError::Full);
+        };
+        match self.packets.get_mut(self.newest) {
+            Some(newest) => newest.newer = i,
+            None => self.oldest = i,
+        }
+        self.newest = i;
+        self.accepted += 1;
+        self.live += size;
+        if meta.ready && meta.life != Life::Answered {
+            self.make_ready(i);
+            return Ok(i);
+        }
+        let Some(queue) = self
+            .queues
+            .get_mut(nsp.index())
+            .filter(|queue| queue.owner == nsp)
+        else {
+            self.remove(i);
+            return Err(PushError::Full);
+        };
+        let lane = if meta.life == Life::Answered {
+            &mut queue.retries
+        } else {
+            &mut queue.waiting
+        };
+        self.packets.push_back(lane, i);
+        self.account_held(i, true);
+        Ok(i)
+    }
+
+    /// Writes a packet whose text begins at `start`, for which there is room.
+    fn write_body(&mut self, start: usize, prefix: &Prefix<'_>, body: &Body<'_>, base64: bool) {
+        let json = start + prefix.len();
+        let mem = self.mem.get_mut();
+        match body {
+            Body::Bytes(bytes, attachments) => {
+                mem[json..json + bytes.len()].copy_from_slice(bytes);
+                let mut at = json + bytes.len();
+                for attachment in attachments.iter() {
+                    if base64 {
+                        put_base64(mem, &mut at, attachment);
+                    } else {
+                        let _ = put_attachment(mem, &mut at, attachment);
+                    }
+                }
+            }
+            Body::Staged(staged) => {
+                let end = staged.from + staged.json_len + staged.rest;
+                mem.copy_within(staged.from..end, json);
+            }
+            Body::Parts(parts) => {
+                let mut at = json;
+                for part in *parts {
+                    mem[at..at + part.len()].copy_from_slice(part.as_bytes());
+                    at += part.len();
+                }
+            }
+        }
+        prefix.write(&mut mem[start..json]);
+    }
+
+    /// Makes room for a CONNECT packet that found none although nothing is about to leave: the newest packet that waits
+    /// is given up. Who waits for its answer, if anybody; `None` if no packet waits.
+    pub(crate) fn make_room(&mut self) -> Option<Option<AckId>> {
+        let mut at = self.newest;
+        while let Some(packet) = self.packets.get(at) {
+            let (i, older) = (at, packet.older);
+            let (nsp, ack, retry) = (packet.nsp, packet.ack, packet.life == Life::Answered);
+            if packet.state == SendState::Waiting {
+                self.account_held(i, false);
+                if let Some(queue) = self
+                    .queues
+                    .get_mut(nsp.index())
+                    .filter(|queue| queue.owner == nsp)
+                {
+                    let lane = if retry {
+                        &mut queue.retries
+                    } else {
+                        &mut queue.waiting
+                    };
+                    self.packets.unlink(lane, i);
+                }
+                self.give_up(i, UnsentCause::NoRoom);
+                return Some(ack);
+            }
+            at = older;
+        }
+        None
+    }
+}
+
+/// Writes an attachment behind its length; `None` if there is no room.
+fn put_attachment(mem: &mut [u8], at: &mut usize, bytes: &[u8]) -> Option<()> {
+    let start = *at + ws::header_len(bytes.len());
+    mem.get_mut(start..start + bytes.len())?
+        .copy_from_slice(bytes);
+    put_u32(mem, *at, bytes.len() as u32);
+    *at = start + bytes.len();
+    Some(())
+}
+
+/// Writes an attachment as base64 text with its `b` in front.
+fn put_base64(mem: &mut [u8], at: &mut usize, bytes: &[u8]) {
+    let len = attachment_len(bytes.len(), true);
+    let start = *at + ws::header_len(len);
+    if let Some(out) = mem.get_mut(start..start + len) {
+        out[0] = b'b';
+        payload::encode_into(bytes, 0, &mut out[1..]);
+    }
+    put_u32(mem, *at, len as u32);
+    *at = start + len;
+}
+
+fn area_of(len: usize) -> usize {
+    ws::header_len(len) + len
+}
+
+fn attachment_len(len: usize, base64: bool) -> usize {
+    if base64 {
+        1 + payload::encoded_len(len)
+    } else {
+        len
+    }
+}

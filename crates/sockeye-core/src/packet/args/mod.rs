@@ -1,0 +1,349 @@
+//! The arguments of a received event or acknowledgement, decoded one by one straight into the user's types.
+use core::fmt;
+
+#[cfg(feature = "alloc")]
+use alloc::vec::Vec;
+
+use serde::Deserialize;
+
+use crate::packet::attachments::Attachments;
+use crate::packet::json::read::{DecodeError, JsonDe};
+use crate::packet::json::{self, ArrayItems};
+use crate::packet::text::{Reason, Text};
+
+/// Why an argument could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ArgsError {
+    /// The peer sent fewer arguments, and the type does not take `null` for one (an `Option` does).
+    Missing {
+        /// Which argument, from 0.
+        index: u32,
+    },
+    /// The argument is not of the type asked for.
+    Invalid {
+        /// Which argument, from 0.
+        index: u32,
+        /// What was expected, and what was found.
+        reason: Reason,
+    },
+    /// The text is not exactly one JSON array.
+    Json {
+        /// The byte where the trouble is.
+        at: u32,
+        /// What the trouble is.
+        reason: &'static str,
+    },
+    /// A `{"_placeholder":true}` whose `num` is not the number of an attachment.
+    Placeholder,
+}
+
+impl fmt::Display for ArgsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing { index } => write!(
+                f,
+                "argument {index} is missing: the peer sent {index} (use an Option if it may be absent)"
+            ),
+            Self::Invalid { index, reason } => write!(f, "argument {index}: {reason}"),
+            Self::Json { at, reason } => write!(
+                f,
+                "the arguments are not a JSON array: {reason} (at byte {at})"
+            ),
+            Self::Placeholder => f.write_str(
+                "a binary placeholder in the arguments has no attachment: check its \"num\"",
+            ),
+        }
+    }
+}
+
+impl core::error::Error for ArgsError {}
+
+/// Decodes one JSON value as arguments are decoded: for JSON that came with a packet outside of its arguments, such as the data of a refusal.
+/// Everything that JavaScript sends can be read; see [`Args`].
+///
+/// ```
+/// # use sockeye_core::packet::read_json;
+/// let (code, who): (u32, &str) = read_json(r#"[7, "me"]"#)?;
+/// assert_eq!((code, who), (7, "me"));
+/// # Ok::<(), sockeye_core::packet::Reason>(())
+/// ```
+///
+/// # Errors
+/// What is wrong with the text, or why its value does not fit the type.
+pub fn read_json<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, Reason> {
+    json::check_value(json.as_bytes()).map_err(Reason::new)?;
+    let mut de = JsonDe::new(json, 0, Attachments::EMPTY);
+    T::deserialize(&mut de).map_err(DecodeError::into_reason)
+}
+
+/// Checks that `json` is one array all of whose placeholders have an attachment.
+pub(super) fn check(json: &str, attachments: usize) -> Result<(), ArgsError> {
+    if let Err(error) = json::scan_array(json.as_bytes()) {
+        return Err(ArgsError::Json {
+            at: error.offset(),
+            reason: error.reason(),
+        });
+    }
+    if json::check_placeholders(json.as_bytes(), attachments) {
+        Ok(())
+    } else {
+        Err(ArgsError::Placeholder)
+    }
+}
+
+/// The arguments of a received event (without its name) or acknowledgement: a JSON array and its binary attachments, borrowed.
+///
+/// Each argument is decoded on demand, straight from the receive buffer into the caller's type, which may borrow. [`parse`](Self::parse)
+/// takes them all as a tuple, [`next`](Self::next) one after another.
+///
+/// ```
+/// # use sockeye_core::packet::{Args, Attachments};
+/// let args = Args::new(r#"["kitchen", 21.5, {"unit": "C"}]"#, Attachments::EMPTY)?;
+/// let (room, degrees): (&str, f32) = args.parse()?;
+/// assert_eq!((room, degrees), ("kitchen", 21.5));
+/// # Ok::<(), sockeye_core::packet::ArgsError>(())
+/// ```
+///
+/// As with handlers in JavaScript, arguments that nobody asks for are no error, and an absent one reads as `null`. (A server with
+/// connection state recovery adds an offset as the last argument of its events.)
+///
+/// # Protocol
+/// The data of `EVENT` (`2["name",a,b]`), `BINARY_EVENT` (`51-["name",{"_placeholder":true,"num":0}]` and then one binary message), `ACK`
+/// and `BINARY_ACK` packets, in Socket.IO protocol 5. The JSON nests at most 512 levels inside an argument (64
+/// without `alloc`): deeper packets are refused.
+///
+/// # Types
+/// Everything that implements serde's [`Deserialize`] by serde_json's conventions. Numbers, bools, `&str`, [`Text`] and borrowed structs
+/// are decoded without allocation. A `&str` field fails if the text contains an escape such as `\n` or `\"`, as in serde_json: there, use
+/// [`Text`], or (`alloc`) `String` or `Cow<str>`. Without `alloc`, types that copy a string (such as `heapless::String`) take escaped
+/// strings up to 256 bytes.
+///
+/// Binary values are read by `Bin` and `Value` (`alloc`), [`BinRef`](super::BinRef), `&[u8]`, and any type that asks for bytes
+/// (`serde_bytes`, `bytes::Bytes`), at any depth. A type that cannot hold them, such as `Vec<u8>`, `serde_json::Value` or a struct, is an
+/// error. (A `String` takes bytes where serde buffers a value first: in an untagged enum the binary variant comes first.)
+///
+/// Half of a surrogate pair, which JavaScript sends when it cuts an emoji in two, is read as U+FFFD. A number that no `f64` (or `f32`) can
+/// hold, such as `1e400`, is an error where one is asked for; types that take any value see an infinite one, as JavaScript does.
+/// [`raw`](Self::raw) shows every argument as it came.
+#[derive(Debug, Clone, Copy)]
+pub struct Args<'a> {
+    /// A valid array from bracket to bracket.
+    json: &'a str,
+    attachments: Attachments<'a>,
+    /// Before the next argument, or before its comma.
+    at: usize,
+    /// The next argument's number.
+    index: u32,
+}
+
+impl<'a> Args<'a> {
+    /// Takes a JSON array and the attachments its placeholders refer to.
+    ///
+    /// # Errors
+    /// [`ArgsError::Json`] if `json` is not exactly one JSON array, [`ArgsError::Placeholder`] if one of its placeholders has no attachment.
+    pub fn new(json: &'a str, attachments: Attachments<'a>) -> Result<Self, ArgsError> {
+        check(json, attachments.len())?;
+        Ok(Self::trusted(json.trim_ascii(), attachments))
+    }
+
+    /// `json` has been checked and begins and ends with its brackets.
+    #[inline]
+    pub(crate) const fn trusted(json: &'a str, attachments: Attachments<'a>) -> Self {
+        Self {
+            json,
+            attachments,
+            at: 1,
+            index: 0,
+        }
+    }
+
+    /// Takes a JSON array that came from [`json`](Self::json) before, and so is known to be one: for drivers that
+    /// carry events to another task. Another text gives wrong arguments or errors, never a panic.
+    #[inline]
+    pub const fn from_checked(json: &'a str, attachments: Attachments<'a>) -> Self {
+        Self::trusted(json, attachments)
+    }
+
+    /// No arguments.
+    pub const EMPTY: Self = Self::trusted("[]", Attachments::EMPTY);
+
+    /// All the arguments as a JSON array.
+    #[inline]
+    pub const fn json(&self) -> &'a str {
+        self.json
+    }
+
+    /// What the placeholders in the arguments refer to.
+    #[inline]
+    pub const fn attachments(&self) -> Attachments<'a> {
+        self.attachments
+    }
+
+    /// How many arguments there are, read ones included. Walks over them.
+    pub fn len(&self) -> usize {
+        self.iter_raw().count()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.iter_raw().next().is_none()
+    }
+
+    /// The JSON text of argument `n`, from 0.
+    pub fn raw(&self, n: usize) -> Option<&'a str> {
+        self.iter_raw().nth(n)
+    }
+
+    /// The JSON text of every argument.
+    pub fn iter_raw(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        json::array_items(self.json)
+    }
+
+    /// The JSON text of the next argument, if there is one.
+    pub fn next_raw(&mut self) -> Option<&'a str> {
+        let mut items = ArrayItems::resume(self.json, self.at);
+        let raw = items.next();
+        self.at = items.position();
+        self.index += u32::from(raw.is_some());
+        raw
+    }
+
+    /// The next argument as a string, escaped or not, without allocation.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next).
+    pub fn next_text(&mut self) -> Result<Text<'a>, ArgsError> {
+        self.next()
+    }
+
+    /// Decodes the next argument. One that the peer did not send reads as `null`. After an error the following argument is next.
+    ///
+    /// See the type's documentation for which types borrow, and for strings with escapes.
+    ///
+    /// # Errors
+    /// [`ArgsError::Missing`], or [`ArgsError::Invalid`] with what was expected and what was found.
+    // An iterator cannot yield what the caller asks for.
+    #[allow(clippy::should_implement_trait)]
+    #[inline]
+    pub fn next<T: Deserialize<'a>>(&mut self) -> Result<T, ArgsError> {
+        let mut items = ArrayItems::resume(self.json, self.at);
+        let index = self.index;
+        let Some(start) = items.seek() else {
+            self.at = items.position();
+            let mut null = JsonDe::new("null", 0, self.attachments);
+            return T::deserialize(&mut null).map_err(|_| ArgsError::Missing { index });
+        };
+        self.index += 1;
+        let mut de = JsonDe::new(self.json, start, self.attachments);
+        match T::deserialize(&mut de) {
+            Ok(value) => {
+                self.at = de.position();
+                if self.at == start {
+                    // A type that made itself without looking at the argument.
+                    self.at = self.skip(start);
+                }
+                Ok(value)
+            }
+            Err(error) => {
+                self.at = self.skip(start);
+                Err(ArgsError::Invalid {
+                    index,
+                    reason: error.into_reason(),
+                })
+            }
+        }
+    }
+
+    #[cold]
+    fn skip(&self, start: usize) -> usize {
+        json::skip_value(self.json.as_bytes(), start).unwrap_or(self.json.len())
+    }
+
+    /// Decodes all the arguments, from the first one on, as a tuple of up to twelve types. Further arguments are ignored.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next), for the first argument that fails.
+    #[inline]
+    pub fn parse<T: FromArgs<'a>>(&self) -> Result<T, ArgsError> {
+        T::from_args(&mut Self::trusted(self.json, self.attachments))
+    }
+}
+
+impl Default for Args<'_> {
+    fn default() -> Self {
+        Self::EMPTY
+    }
+}
+
+/// Two are equal if their text and attachments are, however far they have been read.
+impl PartialEq for Args<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.json == other.json && self.attachments == other.attachments
+    }
+}
+
+/// The types that a whole list of arguments decodes into: tuples of up to twelve, and (`alloc`) a `Vec` of all arguments, however many, as of
+/// one type (`Vec<Value>`).
+///
+/// ```
+/// # use sockeye_core::packet::{Args, Attachments, FromArgs};
+/// let args = Args::new(r#"[1, true]"#, Attachments::EMPTY)?;
+/// assert_eq!(<(u8, bool, Option<u8>)>::from_args(&mut { args })?, (1, true, None));
+/// # Ok::<(), sockeye_core::packet::ArgsError>(())
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "the arguments of an event cannot be read as `{Self}`",
+    label = "arguments are a tuple",
+    note = "a single argument is a tuple too: `(T,)`; every element must implement `serde::Deserialize`"
+)]
+pub trait FromArgs<'a>: Sized {
+    /// Decodes from the next argument on.
+    ///
+    /// # Errors
+    /// As [`Args::next`], for the first argument that fails.
+    fn from_args(args: &mut Args<'a>) -> Result<Self, ArgsError>;
+}
+
+impl<'a> FromArgs<'a> for () {
+    #[inline]
+    fn from_args(_: &mut Args<'a>) -> Result<Self, ArgsError> {
+        Ok(())
+    }
+}
+
+impl<'a> FromArgs<'a> for Args<'a> {
+    #[inline]
+    fn from_args(args: &mut Self) -> Result<Self, ArgsError> {
+        Ok(*args)
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl<'a, T: Deserialize<'a>> FromArgs<'a> for Vec<T> {
+    fn from_args(args: &mut Args<'a>) -> Result<Self, ArgsError> {
+        let mut values = Self::new();
+        while ArrayItems::resume(args.json, args.at).seek().is_some() {
+            values.push(args.next()?);
+        }
+        Ok(values)
+    }
+}
+
+macro_rules! from_tuple {
+    ($first:ident $($name:ident)*) => {
+        from_tuple!($($name)*);
+        impl<'a, $first: Deserialize<'a>, $($name: Deserialize<'a>,)*> FromArgs<'a> for ($first, $($name,)*) {
+            #[inline]
+            fn from_args(args: &mut Args<'a>) -> Result<Self, ArgsError> {
+                Ok((args.next::<$first>()?, $(args.next::<$name>()?,)*))
+            }
+        }
+    };
+    () => {};
+}
+
+from_tuple!(A B C D E F G H I J K L);
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -1,0 +1,538 @@
+//! Socket.IO v5 packets: `<type>[<attachments>-][<namespace>,][<ack id>][<JSON>]` (Socket.IO protocol, "Packet encoding").
+
+use core::fmt;
+
+use super::Text;
+use super::json::{self, JsonError};
+
+/// What a Socket.IO packet is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Kind {
+    /// `0`: join a namespace, or the server's consent.
+    Connect,
+    /// `1`: leave a namespace.
+    Disconnect,
+    /// `2`: an event.
+    Event,
+    /// `3`: the answer to an event.
+    Ack,
+    /// `4`: the server refuses the namespace.
+    ConnectError,
+    /// `5`: an event with attachments.
+    BinaryEvent,
+    /// `6`: an answer with attachments.
+    BinaryAck,
+}
+
+impl Kind {
+    fn of(digit: u8) -> Option<Self> {
+        Some(match digit {
+            b'0' => Self::Connect,
+            b'1' => Self::Disconnect,
+            b'2' => Self::Event,
+            b'3' => Self::Ack,
+            b'4' => Self::ConnectError,
+            b'5' => Self::BinaryEvent,
+            b'6' => Self::BinaryAck,
+            _ => return None,
+        })
+    }
+
+    /// The digit on the wire.
+    pub const fn digit(self) -> u8 {
+        match self {
+            Self::Connect => b'0',
+            Self::Disconnect => b'1',
+            Self::Event => b'2',
+            Self::Ack => b'3',
+            Self::ConnectError => b'4',
+            Self::BinaryEvent => b'5',
+            Self::BinaryAck => b'6',
+        }
+    }
+
+    /// Whether attachments follow the packet.
+    pub const fn is_binary(self) -> bool {
+        matches!(self, Self::BinaryEvent | Self::BinaryAck)
+    }
+}
+
+/// Why a text is not a Socket.IO packet: what is wrong, and at which byte of the packet, the Engine.IO type not counted. The reaction of a
+/// client is to close with the reason `parse error`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum PacketError {
+    /// The first character is not a packet type.
+    Type,
+    /// The attachment count is missing or malformed.
+    Attachments,
+    /// More attachments are announced than the limit.
+    TooManyAttachments {
+        /// The limit.
+        limit: u16,
+    },
+    /// The ack id does not fit 64 bits, or an ACK has none.
+    Id {
+        /// Where it is, or should be.
+        at: u32,
+    },
+    /// The payload is not JSON.
+    Json {
+        /// The first byte that cannot stand where it does.
+        at: u32,
+        /// What is wrong there.
+        reason: &'static str,
+    },
+    /// The payload is JSON, but nests deeper than this library reads.
+    TooDeep {
+        /// Where the level begins that is one too many.
+        at: u32,
+        /// How many levels an argument may have: 512 with `alloc`, 64 without.
+        limit: u32,
+    },
+    /// The payload is JSON, but not what this type of packet carries.
+    Payload {
+        /// Where it begins.
+        at: u32,
+        /// What it should be.
+        expected: &'static str,
+    },
+    /// The event's name is reserved (`connect`, `disconnect`, …).
+    Reserved,
+    /// A placeholder names an attachment that does not exist.
+    Placeholder,
+    /// A binary message without a header that announced it.
+    UnexpectedBinary,
+    /// A text message where attachments were due.
+    UnexpectedText,
+    /// Text that is not UTF-8, or base64 that cannot be decoded.
+    Encoding,
+}
+
+impl PacketError {
+    /// The byte of the packet that the complaint is about, if it is about one.
+    pub const fn at(&self) -> Option<u32> {
+        match *self {
+            Self::Type => Some(0),
+            Self::Attachments | Self::TooManyAttachments { .. } => Some(1),
+            Self::Id { at }
+            | Self::Json { at, .. }
+            | Self::TooDeep { at, .. }
+            | Self::Payload { at, .. } => Some(at),
+            _ => None,
+        }
+    }
+
+    /// What is wrong with a payload that begins at byte `base`.
+    #[cold]
+    #[inline(never)]
+    const fn in_payload(base: u32, error: JsonError) -> Self {
+        let at = base.saturating_add(error.offset());
+        match error {
+            JsonError::TooDeep { .. } => Self::TooDeep {
+                at,
+                limit: json::MAX_DEPTH,
+            },
+            JsonError::NotArray { .. } => Self::Payload {
+                at,
+                expected: "an array",
+            },
+            other => Self::Json {
+                at,
+                reason: other.reason(),
+            },
+        }
+    }
+}
+
+impl fmt::Display for PacketError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match *self {
+            Self::Type => "unknown packet type",
+            Self::Attachments => "the number of attachments is missing or malformed",
+            Self::TooManyAttachments { limit } => {
+                return write!(f, "more attachments than the limit of {limit}");
+            }
+            Self::Id { at } => return write!(f, "ack id missing or too large (at byte {at})"),
+            Self::Json { at, reason } => {
+                return write!(f, "the payload is not valid JSON: {reason} (at byte {at})");
+            }
+            Self::TooDeep { at, limit } => {
+                return write!(
+                    f,
+                    "the payload is nested deeper than {limit} levels (at byte {at})"
+                );
+            }
+            Self::Payload { at, expected } => {
+                return write!(
+                    f,
+                    "the payload does not fit the packet type: expected {expected} (at byte {at})"
+                );
+            }
+            Self::Reserved => "the event name is reserved",
+            Self::Placeholder => "a placeholder names an attachment that does not exist",
+            Self::UnexpectedBinary => "binary data that no packet announced",
+            Self::UnexpectedText => "a text packet came while attachments were due",
+            Self::Encoding => "text is not UTF-8 or not base64",
+        })
+    }
+}
+
+impl core::error::Error for PacketError {}
+
+/// Event names that only the library itself fires: neither accepted nor sent (A7 item 78).
+pub(crate) fn is_reserved(name: &Text<'_>) -> bool {
+    const NAMES: [&str; 6] = [
+        "connect",
+        "connect_error",
+        "disconnect",
+        "disconnecting",
+        "newListener",
+        "removeListener",
+    ];
+    // By far the most names are ruled out by their first letter; a backslash may hide any.
+    let suspect = matches!(
+        name.as_raw().as_bytes().first(),
+        Some(b'c' | b'd' | b'n' | b'r' | b'\\')
+    );
+    suspect && NAMES.iter().any(|reserved| *name == **reserved)
+}
+
+/// A range of bytes in a packet's text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) start: u32,
+    pub(crate) end: u32,
+}
+
+impl Span {
+    pub(crate) fn of<'t>(&self, text: &'t str) -> &'t str {
+        text.get(self.start as usize..self.end as usize)
+            .unwrap_or("")
+    }
+
+    pub(crate) fn bytes<'t>(&self, text: &'t [u8]) -> &'t [u8] {
+        text.get(self.start as usize..self.end as usize)
+            .unwrap_or_default()
+    }
+
+    pub(crate) const fn is_empty(self) -> bool {
+        self.start == self.end
+    }
+}
+
+/// A parsed packet as offsets into its text, so that it can be kept while attachments arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Parsed {
+    pub(crate) kind: Kind,
+    /// Empty: the main namespace.
+    pub(crate) nsp: Span,
+    pub(crate) id: Option<u64>,
+    pub(crate) attachments: u32,
+    /// The JSON payload; may be empty.
+    pub(crate) data: Span,
+    /// The event's name: the inside of the string, still escaped, or a number.
+    pub(crate) name: Span,
+    /// The comma after the name, if arguments follow.
+    pub(crate) comma: u32,
+    /// The inside of the last argument if it is a string, still escaped: a recovery offset, which goes back to the server as it came.
+    pub(crate) last_text: Span,
+}
+
+/// Reads and validates a packet, which is shorter than 4 GiB.
+pub(crate) fn parse(packet: &str, max_attachments: u16) -> Result<Parsed, PacketError> {
+    let text = packet.as_bytes();
+    let kind = text
+        .first()
+        .copied()
+        .and_then(Kind::of)
+        .ok_or(PacketError::Type)?;
+    let mut at = 1;
+    let mut attachments = 0;
+    if kind.is_binary() {
+        let (n, end) = digits(text, at);
+        if end == at || text.get(end) != Some(&b'-') {
+            return Err(PacketError::Attachments);
+        }
+        attachments = match n {
+            Some(n) if n <= u64::from(max_attachments) => n as u32,
+            _ => {
+                return Err(PacketError::TooManyAttachments {
+                    limit: max_attachments,
+                });
+            }
+        };
+        at = end + 1;
+    }
+    let mut nsp = Span::default();
+    if text.get(at) == Some(&b'/') {
+        // The comma may be missing when nothing follows (A8 item 91).
+        let end = text[at..]
+            .iter()
+            .position(|b| *b == b',')
+            .map_or(text.len(), |n| at + n);
+        nsp = Span {
+            start: at as u32,
+            end: end as u32,
+        };
+        if end == at + 1 {
+            nsp = Span::default();
+        }
+        at = (end + 1).min(text.len());
+    }
+    let (id, end) = digits(text, at);
+    let id = id.ok_or(PacketError::Id { at: at as u32 })?;
+    let id = (end > at).then_some(id);
+    let data = Span {
+        start: end as u32,
+        end: text.len() as u32,
+    };
+    let mut parsed = Parsed {
+        kind,
+        nsp,
+        id,
+        attachments,
+        data,
+        name: Span::default(),
+        comma: 0,
+        last_text: Span::default(),
+    };
+    let json = &text[end..];
+    let base = end as u32;
+    let is = |wanted: json::Kind, expected| check(json, base, expected, |kind| kind == wanted);
+    match kind {
+        Kind::Event | Kind::BinaryEvent => {
+            if !json.is_empty() {
+                event(&mut parsed, packet)?;
+            }
+        }
+        Kind::Ack | Kind::BinaryAck => {
+            if id.is_none() {
+                return Err(PacketError::Id { at: base });
+            }
+            if !json.is_empty() {
+                is(json::Kind::Array, "an array")?;
+            }
+        }
+        Kind::Connect => {
+            if !json.is_empty() {
+                is(json::Kind::Object, "an object")?;
+            }
+        }
+        Kind::Disconnect => {
+            if !json.is_empty() {
+                return Err(PacketError::Payload {
+                    at: base,
+                    expected: "nothing",
+                });
+            }
+        }
+        Kind::ConnectError => {
+            check(json, base, "an object or a string", |kind| {
+                matches!(kind, json::Kind::Object | json::Kind::String)
+            })?;
+        }
+    }
+    Ok(parsed)
+}
+
+/// Checks a payload that begins at byte `base` of the packet.
+#[cfg_attr(not(feature = "alloc"), inline(never))]
+fn check(
+    json: &[u8],
+    base: u32,
+    expected: &'static str,
+    fits: impl FnOnce(json::Kind) -> bool,
+) -> Result<(), PacketError> {
+    match json::check_value(json) {
+        Ok(kind) if fits(kind) => Ok(()),
+        Ok(_) => Err(PacketError::Payload { at: base, expected }),
+        Err(error) => Err(PacketError::in_payload(base, error)),
+    }
+}
+
+fn event(packet: &mut Parsed, text: &str) -> Result<(), PacketError> {
+    let base = packet.data.start;
+    let json = &text.as_bytes()[base as usize..];
+    let scan = match json::scan_array(json) {
+        Ok(scan) => scan,
+        Err(error) => return Err(PacketError::in_payload(base, error)),
+    };
+    let first = &json[scan.first.start as usize..scan.first.end as usize];
+    packet.name = Span {
+        start: base + scan.first.start,
+        end: base + scan.first.end,
+    };
+    match first.first() {
+        Some(b'"') => {
+            packet.name.start += 1;
+            packet.name.end -= 1;
+            let name = Text::from_raw(packet.name.of(text));
+            if is_reserved(&name) {
+                return Err(PacketError::Reserved);
+            }
+        }
+        Some(b'-' | b'0'..=b'9') => (),
+        _ => {
+            return Err(PacketError::Payload {
+                at: packet.name.start.max(base),
+                expected: "an array that begins with the event's name",
+            });
+        }
+    }
+    if let Some(comma) = scan.rest {
+        packet.comma = base + comma;
+        let last = &json[scan.last.start as usize..scan.last.end as usize];
+        if last.len() >= 2 && last[0] == b'"' {
+            packet.last_text = Span {
+                start: base + scan.last.start + 1,
+                end: base + scan.last.end - 1,
+            };
+        }
+    }
+    Ok(())
+}
+
+/// Where the event's name is, in any text that looks like an event as far as its name: for messages about packets that [`parse`] refuses.
+/// The inside of the string, still escaped, or a number.
+pub(crate) fn event_name_of(packet: &str) -> Option<Span> {
+    let text = packet.as_bytes();
+    let kind = text.first().copied().and_then(Kind::of)?;
+    if !matches!(kind, Kind::Event | Kind::BinaryEvent) {
+        return None;
+    }
+    let mut at = 1;
+    let (_, end) = digits(text, at);
+    if text.get(end) == Some(&b'-') {
+        at = end + 1;
+    }
+    if text.get(at) == Some(&b'/') {
+        at += text[at..].iter().position(|b| *b == b',')? + 1;
+    }
+    let (_, end) = digits(text, at);
+    at = json::skip_space(text, end);
+    if text.get(at) != Some(&b'[') {
+        return None;
+    }
+    let start = json::skip_space(text, at + 1);
+    let (start, end) = match text.get(start)? {
+        b'"' => (start + 1, json::skip_string(text, start + 1)? - 1),
+        b'-' | b'0'..=b'9' => (start, json::skip_value(text, start).ok()?),
+        _ => return None,
+    };
+    Some(Span {
+        start: u32::try_from(start).ok()?,
+        end: u32::try_from(end).ok()?,
+    })
+}
+
+/// The number that a run of decimal digits from `at` on makes, if it fits, and where the run ends.
+fn digits(text: &[u8], at: usize) -> (Option<u64>, usize) {
+    let mut n = Some(0u64);
+    let mut end = at;
+    while let Some(digit @ b'0'..=b'9') = text.get(end) {
+        n = n.and_then(|n| n.checked_mul(10)?.checked_add(u64::from(digit - b'0')));
+        end += 1;
+    }
+    (n, end)
+}
+
+/// A Socket.IO packet, borrowed from its text. For tools and tests; the client works on the same parser.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Packet<'a> {
+    /// The type.
+    pub kind: Kind,
+    /// The namespace; `/` if the packet names none.
+    pub nsp: &'a str,
+    /// The ack id, if any. Ids start at 0.
+    pub id: Option<u64>,
+    /// How many attachments follow as binary messages.
+    pub attachments: u32,
+    /// The JSON payload; empty if there is none.
+    pub data: &'a str,
+}
+
+impl<'a> Packet<'a> {
+    /// Parses and validates one packet (the text after the Engine.IO type `4`).
+    ///
+    /// # Errors
+    /// What is wrong with it; at most `max_attachments` attachments may be announced.
+    pub fn parse(text: &'a str, max_attachments: u16) -> Result<Self, PacketError> {
+        let parsed = parse(text, max_attachments)?;
+        Ok(Self {
+            kind: parsed.kind,
+            nsp: if parsed.nsp.is_empty() {
+                "/"
+            } else {
+                parsed.nsp.of(text)
+            },
+            id: parsed.id,
+            attachments: parsed.attachments,
+            data: parsed.data.of(text),
+        })
+    }
+}
+
+/// Bytes that decimal `n` takes.
+pub(crate) fn decimal_len(n: u64) -> usize {
+    n.checked_ilog10().map_or(1, |log| log as usize + 1)
+}
+
+/// The part of a message in front of the JSON, with the Engine.IO type: `4<type>[<n>-][<nsp>,][<id>]`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Prefix<'a> {
+    pub(crate) kind: Kind,
+    pub(crate) attachments: usize,
+    pub(crate) nsp: &'a str,
+    pub(crate) id: Option<u64>,
+}
+
+impl Prefix<'_> {
+    pub(crate) fn len(&self) -> usize {
+        2 + if self.kind.is_binary() {
+            decimal_len(self.attachments as u64) + 1
+        } else {
+            0
+        } + if self.nsp == "/" {
+            0
+        } else {
+            self.nsp.len() + 1
+        } + self.id.map_or(0, decimal_len)
+    }
+
+    /// Writes into `out`, which has exactly [`Self::len`] bytes.
+    pub(crate) fn write(&self, out: &mut [u8]) {
+        out[0] = b'4';
+        out[1] = self.kind.digit();
+        let mut at = 2;
+        if self.kind.is_binary() {
+            at += put_decimal(&mut out[at..], self.attachments as u64);
+            out[at] = b'-';
+            at += 1;
+        }
+        if self.nsp != "/" {
+            out[at..at + self.nsp.len()].copy_from_slice(self.nsp.as_bytes());
+            at += self.nsp.len();
+            out[at] = b',';
+            at += 1;
+        }
+        if let Some(id) = self.id {
+            put_decimal(&mut out[at..], id);
+        }
+    }
+}
+
+/// Writes decimal `n` to the front of `out`; its length.
+pub(crate) fn put_decimal(out: &mut [u8], mut n: u64) -> usize {
+    let len = decimal_len(n);
+    for digit in out[..len].iter_mut().rev() {
+        *digit = b'0' + (n % 10) as u8;
+        n /= 10;
+    }
+    len
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,184 @@
+//! All memory of one client, put together: fixed storage that the caller sized, or memory that grows up to the limits.
+
+use core::mem::MaybeUninit;
+
+mod tables;
+
+use crate::client::{AckEntry, Namespace, Notice};
+use crate::config::{Config, Transport};
+#[cfg(feature = "alloc")]
+use crate::memory::RX_CHUNK;
+use crate::memory::{Bytes, HOLD_ROOM, Node, RxBuf, Slab, Table};
+use crate::outbox::{Packet, Queue};
+pub use tables::Tables;
+
+/// Notices that one namespace can have waiting for the driver, at most, and its share of those of the connection:
+/// between two drains a namespace is told of its end once, and the connection of its end, of the next attempt, and of
+/// acknowledgements that failed.
+const NOTICES: usize = 8;
+
+/// Fixed storage for one client: every byte it will ever use. Put it into a `StaticCell`, or on the stack.
+///
+/// - `RX`: bytes of the receive buffer. The largest packet that can be received has `RX` − 16 bytes with WebSocket
+///   alone; one with attachments, all of it together, `RX` − 190. When polling is allowed, two quarters (at most 1 KiB each) of it serve the
+///   POST answers and the WebSocket handshake. At least 512.
+/// - `TX`: bytes of packets accepted and not yet written, framing (6 to 14 bytes a packet) included; at least 256.
+///   A CONNECT packet with its `auth` payload must fit.
+/// - `ACKS`: acknowledgements waited for at one time.
+/// - `PACKETS`: packets accepted and not yet written; one with attachments counts once.
+/// - `NAMESPACES`: namespaces on the connection.
+/// - `HEAD`: bytes for one HTTP request head (path, query, headers, cookies, session id); at least 256.
+#[derive(Debug)]
+pub struct Storage<
+    const RX: usize,
+    const TX: usize,
+    const ACKS: usize = 8,
+    const PACKETS: usize = 16,
+    const NAMESPACES: usize = 2,
+    const HEAD: usize = 512,
+> {
+    rx: [u8; RX],
+    tx: [u8; TX],
+    head: [u8; HEAD],
+    // Filled when lent: so that a static storage is all zeroes, and takes nothing of the flash.
+    acks: MaybeUninit<[Node<AckEntry>; ACKS]>,
+    packets: MaybeUninit<[Node<Packet>; PACKETS]>,
+    namespaces: MaybeUninit<[Node<Namespace>; NAMESPACES]>,
+    queues: MaybeUninit<[Queue; NAMESPACES]>,
+    notices: MaybeUninit<[[Notice; NOTICES]; NAMESPACES]>,
+}
+
+impl<
+    const RX: usize,
+    const TX: usize,
+    const ACKS: usize,
+    const PACKETS: usize,
+    const NAMESPACES: usize,
+    const HEAD: usize,
+> Storage<RX, TX, ACKS, PACKETS, NAMESPACES, HEAD>
+{
+    /// Empty storage. Usable in a `static`.
+    pub const fn new() -> Self {
+        const {
+            assert!(RX >= 512, "Storage: RX must be at least 512 bytes");
+            assert!(TX >= 256, "Storage: TX must be at least 256 bytes");
+            assert!(HEAD >= 256, "Storage: HEAD must be at least 256 bytes");
+            assert!(
+                PACKETS >= 2 && NAMESPACES >= 1,
+                "Storage: PACKETS >= 2 and NAMESPACES >= 1"
+            );
+        }
+        Self {
+            rx: [0; RX],
+            tx: [0; TX],
+            head: [0; HEAD],
+            acks: MaybeUninit::uninit(),
+            packets: MaybeUninit::uninit(),
+            namespaces: MaybeUninit::uninit(),
+            queues: MaybeUninit::uninit(),
+            notices: MaybeUninit::uninit(),
+        }
+    }
+
+    /// Lends the storage to a client.
+    pub fn memory(&mut self) -> Memory<'_> {
+        Memory {
+            rx: RxMemory::Fixed(&mut self.rx),
+            send_max: TX,
+            tx: Bytes::Fixed(&mut self.tx),
+            head: Bytes::Fixed(&mut self.head),
+            acks: Slab::fixed(self.acks.write([const { Node::EMPTY }; ACKS])),
+            packets: Slab::fixed(self.packets.write([const { Node::EMPTY }; PACKETS])),
+            namespaces: Slab::fixed(self.namespaces.write([const { Node::EMPTY }; NAMESPACES])),
+            queues: Table::fixed(self.queues.write([const { Queue::EMPTY }; NAMESPACES])),
+            notices: Table::fixed(
+                self.notices
+                    .write([const { [const { Notice::EMPTY }; NOTICES] }; NAMESPACES])
+                    .as_flattened_mut(),
+            ),
+        }
+    }
+}
+
+impl<
+    const RX: usize,
+    const TX: usize,
+    const ACKS: usize,
+    const PACKETS: usize,
+    const NAMESPACES: usize,
+    const HEAD: usize,
+> Default for Storage<RX, TX, ACKS, PACKETS, NAMESPACES, HEAD>
+{
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[derive(Debug)]
+enum RxMemory<'a> {
+    Fixed(&'a mut [u8]),
+    #[cfg(feature = "alloc")]
+    Growable {
+        max: usize,
+    },
+}
+
+/// The memory a client works in: borrowed from a [`Storage`], or growable.
+#[derive(Debug)]
+pub struct Memory<'a> {
+    rx: RxMemory<'a>,
+    pub(crate) tx: Bytes<'a>,
+    pub(crate) head: Bytes<'a>,
+    pub(crate) acks: Slab<'a, AckEntry>,
+    pub(crate) packets: Slab<'a, Packet>,
+    pub(crate) namespaces: Slab<'a, Namespace>,
+    pub(crate) queues: Table<'a, Queue>,
+    pub(crate) notices: Table<'a, Notice>,
+    /// Bytes that the packets to send may have together.
+    pub(crate) send_max: usize,
+}
+
+impl<'a> Memory<'a> {
+    /// Memory that grows as needed, never past `limits`.
+    #[cfg(feature = "alloc")]
+    pub const fn growable(limits: &crate::Limits) -> Memory<'static> {
+        Memory {
+            rx: RxMemory::Growable {
+                max: limits.receive.saturating_add(RX_CHUNK),
+            },
+            // Twice as large as its packets: see `Outbox::new`.
+            tx: Bytes::growable(limits.send.saturating_mul(2)),
+            send_max: limits.send,
+            head: Bytes::growable(64 << 10),
+            // One more for each `retries` queue: its packet under way waits for an answer that nobody asked for.
+            acks: Slab::growable(limits.acks.saturating_add(limits.namespaces as usize)),
+            packets: Slab::growable(limits.packets),
+            namespaces: Slab::growable(limits.namespaces as usize),
+            queues: Table::growable(limits.namespaces as usize),
+            notices: Table::growable(usize::MAX),
+        }
+    }
+
+    /// The three receive areas: main, POST answers, WebSocket handshake. They are handed out once.
+    pub(crate) fn take_rx(&mut self, config: &Config<'_>) -> [RxBuf<'a>; 3] {
+        let polling = config.transports.allows(Transport::Polling);
+        match core::mem::replace(&mut self.rx, RxMemory::Fixed(&mut [])) {
+            RxMemory::Fixed(all) => {
+                let aux = if polling {
+                    (all.len() / 4).min(1024)
+                } else {
+                    0
+                };
+                // On the WebSocket a whole control frame must fit.
+                let ws = if polling { aux.max(HOLD_ROOM) } else { 0 };
+                let (main, rest) = all.split_at_mut(all.len() - aux - ws);
+                let (post, ws) = rest.split_at_mut(aux);
+                [main, post, ws].map(|part| RxBuf::new(Bytes::Fixed(part)))
+            }
+            #[cfg(feature = "alloc")]
+            RxMemory::Growable { max } => {
+                [max, 64 << 10, 64 << 10].map(|max| RxBuf::new(Bytes::growable(max)))
+            }
+        }
+    }
+}

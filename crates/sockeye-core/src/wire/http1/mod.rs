@@ -1,0 +1,5 @@
+//! HTTP/1.1, the client's half (RFC 9112).
+
+mod response;
+
+pub(crate) use response::{HttpDecoder, HttpError, Step};

@@ -1,0 +1,87 @@
+//! Frames out, which are masked and never fragmented.
+
+/// Bytes of the header of a masked frame with `len` bytes of payload.
+pub(crate) const fn header_len(len: usize) -> usize {
+    match len {
+        0..=125 => 6,
+        126..=65_535 => 8,
+        _ => 14,
+    }
+}
+
+/// Writes the header of an unfragmented masked frame into `out`, which has [`header_len`] bytes.
+#[cfg_attr(feature = "alloc", inline)]
+#[cfg_attr(not(feature = "alloc"), inline(never))]
+pub(crate) fn write_header(out: &mut [u8], opcode: u8, len: usize, mask: [u8; 4]) {
+    out[0] = 0x80 | opcode;
+    match len {
+        0..=125 => {
+            out[1] = 0x80 | len as u8;
+            out[2..6].copy_from_slice(&mask);
+        }
+        126..=65_535 => {
+            out[1] = 0x80 | 126;
+            out[2..4].copy_from_slice(&(len as u16).to_be_bytes());
+            out[4..8].copy_from_slice(&mask);
+        }
+        _ => {
+            out[1] = 0x80 | 127;
+            out[2..10].copy_from_slice(&(len as u64).to_be_bytes());
+            out[10..14].copy_from_slice(&mask);
+        }
+    }
+}
+
+/// What [`write_header`] wrote: the length of the header, the length of the payload, and the key. `None` if `frame` does not
+/// begin with all of a masked header.
+///
+/// Whoever keeps frames need not keep this beside them: the frame says it.
+// The outbox is to ask for it.
+#[allow(dead_code)]
+pub(crate) fn read_header(frame: &[u8]) -> Option<(usize, usize, [u8; 4])> {
+    let (&[_, second], rest) = frame.split_first_chunk()?;
+    if second & 0x80 == 0 {
+        return None;
+    }
+    let (len, rest) = match second & 0x7f {
+        126 => {
+            let (len, rest) = rest.split_first_chunk()?;
+            (usize::from(u16::from_be_bytes(*len)), rest)
+        }
+        127 => {
+            let (len, rest) = rest.split_first_chunk()?;
+            (usize::try_from(u64::from_be_bytes(*len)).ok()?, rest)
+        }
+        len => (usize::from(len), rest),
+    };
+    let (key, rest) = rest.split_first_chunk()?;
+    Some((frame.len() - rest.len(), len, *key))
+}
+
+/// Masks, or unmasks, in place.
+#[cfg_attr(feature = "alloc", inline)]
+#[cfg_attr(not(feature = "alloc"), inline(never))]
+pub(crate) fn mask(bytes: &mut [u8], key: [u8; 4]) {
+    let mut rest = bytes;
+    // Eight at a time where machines have such words.
+    if cfg!(feature = "alloc") {
+        let wide = u64::from_ne_bytes([
+            key[0], key[1], key[2], key[3], key[0], key[1], key[2], key[3],
+        ]);
+        let (chunks, short) = rest.as_chunks_mut::<8>();
+        for chunk in chunks {
+            *chunk = (u64::from_ne_bytes(*chunk) ^ wide).to_ne_bytes();
+        }
+        rest = short;
+    }
+    let (chunks, rest) = rest.as_chunks_mut::<4>();
+    for [a, b, c, d] in chunks {
+        *a ^= key[0];
+        *b ^= key[1];
+        *c ^= key[2];
+        *d ^= key[3];
+    }
+    for (byte, key) in rest.iter_mut().zip(&key) {
+        *byte ^= key;
+    }
+}
