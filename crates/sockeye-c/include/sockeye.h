@@ -494,7 +494,7 @@ typedef struct sockeye_client_config_t {
      */
     int32_t retries;
     /**
-     * Bytes of the receive buffer: the largest packet, attachments included, is about 180 less. At least 512; default 4096.
+     * Bytes of the receive buffer: the largest packet, attachments included, is about 190 less. At least 512; default 4096.
      */
     uint32_t rx_buffer;
     /**
@@ -511,7 +511,7 @@ typedef struct sockeye_client_config_t {
      */
     uint16_t max_acks;
     /**
-     * Packets that wait for being sent; each attachment counts as one. Up to 1024; default 16.
+     * Packets that wait for being sent. Up to 1024; default 16.
      */
     uint16_t max_packets;
     /**

@@ -117,7 +117,7 @@ pub struct sockeye_client_config_t {
     /// Every packet is sent again, at most so often, until the server acknowledges it, one packet at a time; set
     /// `ack_timeout_ms` with it. Negative (the default): packets are sent once.
     pub retries: i32,
-    /// Bytes of the receive buffer: the largest packet, attachments included, is about 180 less. At least 512; default 4096.
+    /// Bytes of the receive buffer: the largest packet, attachments included, is about 190 less. At least 512; default 4096.
     pub rx_buffer: u32,
     /// Bytes of the send buffer, for packets that wait. At least 256; default 4096.
     pub tx_buffer: u32,
@@ -126,7 +126,7 @@ pub struct sockeye_client_config_t {
     /// Acknowledgements waited for at one time, and events that wait for an answer of ours. Up to 256; default 8. This
     /// and the next two numbers are rounded up together: to 8, 16 and 2; 16, 32 and 4; 64, 128 and 8; or 256, 1024 and 32.
     pub max_acks: u16,
-    /// Packets that wait for being sent; each attachment counts as one. Up to 1024; default 16.
+    /// Packets that wait for being sent. Up to 1024; default 16.
     pub max_packets: u16,
     /// Namespaces on the connection. Up to 32; default 2.
     pub max_namespaces: u16,
