@@ -979,7 +979,7 @@ extern "C" {
 
 /**
  * Makes a client, stopped, and takes all its memory but that of handlers and further namespaces. `*client` is null after
- * an error.
+ * an error. A short-lived task does that, with the stack that the client's task will have: the caller's need not be large.
  *
  * Errors: `SOCKEYE_ERR_INVALID_ARG` (the log says which), `SOCKEYE_ERR_URI`, `SOCKEYE_ERR_JSON` (`auth_json`),
  * `SOCKEYE_ERR_UTF8`, `SOCKEYE_ERR_NOT_SUPPORTED` (a transport that is not compiled in), `SOCKEYE_ERR_NO_MEM`.

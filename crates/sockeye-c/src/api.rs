@@ -9,7 +9,7 @@ use crate::memory::Heap;
 use crate::text;
 
 /// Makes a client, stopped, and takes all its memory but that of handlers and further namespaces. `*client` is null after
-/// an error.
+/// an error. A short-lived task does that, with the stack that the client's task will have: the caller's need not be large.
 ///
 /// Errors: `SOCKEYE_ERR_INVALID_ARG` (the log says which), `SOCKEYE_ERR_URI`, `SOCKEYE_ERR_JSON` (`auth_json`),
 /// `SOCKEYE_ERR_UTF8`, `SOCKEYE_ERR_NOT_SUPPORTED` (a transport that is not compiled in), `SOCKEYE_ERR_NO_MEM`.
@@ -31,7 +31,7 @@ pub unsafe extern "C" fn sockeye_client_init(
         };
         *client = core::ptr::null_mut();
         // SAFETY: as promised.
-        *client = unsafe { sockeye_client::new(config) }?.into_ptr();
+        *client = unsafe { sockeye_client::make(config) }?.into_ptr();
         Ok(())
     })
 }

@@ -44,8 +44,8 @@ enum Run {
 }
 
 pub(crate) struct State {
-    // Dropped before what it borrows.
-    pub(crate) core: Client<'static>,
+    // Dropped before what it borrows. On the heap of its own: it is large, and the rest is moved while it is made.
+    pub(crate) core: Heap<Client<'static>>,
     pieces: Pieces,
     pub(crate) names: Vec<Name>,
     pub(crate) handlers: Vec<Handler>,
@@ -240,20 +240,32 @@ impl State {
     }
 }
 
+/// The core's client, made where it stays.
+///
+/// # Safety
+/// It is dropped before the settings and the pieces, and these pieces are lent only here.
+#[inline(never)]
+unsafe fn make_core(settings: &Settings, pieces: &mut Pieces) -> Outcome<Heap<Client<'static>>> {
+    // SAFETY: as promised.
+    let memory = unsafe { pieces.lend() }?;
+    Heap::in_place(|slot| {
+        // SAFETY: as promised.
+        let config = unsafe { settings.core(Entropy::Fn(random)) };
+        slot.write(Client::new(config, memory));
+    })
+}
+
 impl sockeye_client {
     /// # Safety
     /// As [`Settings::new`].
-    pub(crate) unsafe fn new(raw: &sockeye_client_config_t) -> Outcome<Heap<Self>> {
+    unsafe fn new(raw: &sockeye_client_config_t) -> Outcome<Heap<Self>> {
         // SAFETY: as promised.
         let settings = unsafe { Settings::new(raw) }?;
         let port = settings.port;
         RANDOM.store(core::ptr::from_ref(port.0).cast_mut(), Ordering::Release);
         let mut pieces = Pieces::new(settings.sizes())?;
         // SAFETY: `State` drops its client before the pieces, and `sockeye_client` its state before the settings.
-        let mut core = unsafe {
-            let memory = pieces.lend()?;
-            Client::new(settings.core(Entropy::Fn(random)), memory)
-        };
+        let mut core = unsafe { make_core(&settings, &mut pieces) }?;
         // SAFETY: borrowed only here.
         let name = unsafe { settings.nsp.text() };
         let id = core.namespace(name, settings.options())?;
@@ -296,6 +308,30 @@ impl sockeye_client {
             settings,
         };
         Heap::new(client)
+    }
+
+    /// Makes a client on a task of its own, with the stack that the client's task will have: making one takes several
+    /// kilobytes of stack, which the main task of a device does not have by default.
+    ///
+    /// # Safety
+    /// As [`Settings::new`].
+    pub(crate) unsafe fn make(raw: &sockeye_client_config_t) -> Outcome<Heap<Self>> {
+        // SAFETY: as promised.
+        let port = Port(unsafe { raw.port.as_ref() }.ok_or(INVALID_ARG)?);
+        let done = Signal::new(port)?;
+        let mut order = Order {
+            raw,
+            port,
+            made: Err(Failure(SOCKEYE_ERR_INTERNAL)),
+            done: done.giver(),
+        };
+        let arg = (&raw mut order).cast();
+        // SAFETY: the order lives until the task has given the signal, and the task does not touch it after that.
+        if !unsafe { (port.0.task_start)(make, arg, &raw const raw.task) } {
+            return Err(NO_MEM);
+        }
+        done.take(u32::MAX);
+        order.made
     }
 
     pub(crate) fn lock(&self) -> Guard<'_, State> {
@@ -500,6 +536,29 @@ impl Drop for sockeye_client {
         // SAFETY: no task waits with it any more.
         unsafe { (self.port.0.net_destroy)(self.net.as_ptr()) };
     }
+}
+
+/// A client that is to be made.
+struct Order<'c> {
+    raw: &'c sockeye_client_config_t,
+    port: Port,
+    made: Outcome<Heap<sockeye_client>>,
+    done: Giver,
+}
+
+/// Makes a client.
+unsafe extern "C" fn make(arg: *mut c_void) {
+    // SAFETY: the order lives until the signal is given, and nobody else looks at it before.
+    let order = unsafe { &mut *arg.cast::<Order<'_>>() };
+    let (port, done) = (order.port, order.done);
+    // After a panic the order says so already.
+    guarded(|| {
+        // SAFETY: the same conditions as those of `sockeye_client::make`.
+        order.made = unsafe { sockeye_client::new(order.raw) };
+        Ok(())
+    });
+    // SAFETY: the one who waits keeps the signal until this.
+    unsafe { done.give(port) };
 }
 
 /// The client's task.

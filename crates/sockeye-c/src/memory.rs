@@ -2,6 +2,8 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::mem::MaybeUninit;
+use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 
 use sockeye_core::{Memory, Tables};
@@ -19,6 +21,35 @@ impl<T> Heap<T> {
         let slice = Box::into_raw(one.into_boxed_slice());
         // A boxed slice of one has the layout of a boxed value.
         NonNull::new(slice.cast::<T>()).map(Self).ok_or(NO_MEM)
+    }
+}
+
+impl<T> Heap<T> {
+    /// The same for large values: `make` writes the value to where it stays, so that none lies on the stack. Devices
+    /// call this on tasks with a few kilobytes of it.
+    pub(crate) fn in_place(make: impl FnOnce(&mut MaybeUninit<T>)) -> Outcome<Self> {
+        let slot = Heap::<MaybeUninit<T>>::new(MaybeUninit::uninit())?;
+        let pointer = slot.into_ptr();
+        // SAFETY: the pointer came from a box, and is this function's alone.
+        make(unsafe { &mut *pointer });
+        // `make` has written it: a `T` has the layout of its slot.
+        NonNull::new(pointer.cast::<T>()).map(Self).ok_or(NO_MEM)
+    }
+}
+
+impl<T: ?Sized> Deref for Heap<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: the value is this one's own; whoever it is lent to does not change it meanwhile.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl<T: ?Sized> DerefMut for Heap<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: the value is this one's own, and it is not lent while it is borrowed mutably.
+        unsafe { self.0.as_mut() }
     }
 }
 
@@ -121,6 +152,13 @@ enum Ladder {
     Large(Heap<Tables<256, 1024, 32>>),
 }
 
+/// Empty tables, where they stay.
+fn empty<const ACKS: usize, const PACKETS: usize, const NAMESPACES: usize>(
+    slot: &mut MaybeUninit<Tables<ACKS, PACKETS, NAMESPACES>>,
+) {
+    slot.write(Tables::new());
+}
+
 /// All that the core works in.
 pub(crate) struct Pieces {
     rx: Heap<[u8]>,
@@ -139,13 +177,13 @@ impl Pieces {
             sizes.acks <= acks && sizes.packets <= packets && sizes.namespaces <= namespaces
         };
         let (tables, acks, namespaces) = if fits(8, 16, 2) {
-            (Ladder::Tiny(Heap::new(Tables::new())?), 8, 2)
+            (Ladder::Tiny(Heap::in_place(empty)?), 8, 2)
         } else if fits(16, 32, 4) {
-            (Ladder::Small(Heap::new(Tables::new())?), 16, 4)
+            (Ladder::Small(Heap::in_place(empty)?), 16, 4)
         } else if fits(64, 128, 8) {
-            (Ladder::Medium(Heap::new(Tables::new())?), 64, 8)
+            (Ladder::Medium(Heap::in_place(empty)?), 64, 8)
         } else if fits(256, 1024, 32) {
-            (Ladder::Large(Heap::new(Tables::new())?), 256, 32)
+            (Ladder::Large(Heap::in_place(empty)?), 256, 32)
         } else {
             return Err(INVALID_ARG);
         };
