@@ -20,7 +20,7 @@ const NOTICES: usize = 8;
 /// Fixed storage for one client: every byte it will ever use. Put it into a `StaticCell`, or on the stack.
 ///
 /// - `RX`: bytes of the receive buffer. The largest packet that can be received has `RX` − 16 bytes with WebSocket
-///   alone; one with attachments, all of it together, `RX` − 190. When polling is allowed, two quarters (at most 1 KiB each) of it serve the
+///   alone; one with attachments, all of it together, `RX` − 176. When polling is allowed, two quarters (at most 1 KiB each) of it serve the
 ///   POST answers and the WebSocket handshake. At least 512.
 /// - `TX`: bytes of packets accepted and not yet written, framing (6 to 14 bytes a packet) included; at least 256.
 ///   A CONNECT packet with its `auth` payload must fit.

@@ -27,7 +27,7 @@ use crate::waiters::Waiter;
 ///
 /// | parameter | default | what it sizes |
 /// |---|---|---|
-/// | `RX` | | receive buffer, bytes: a text message may have `RX` − 16, a packet with its attachments together `RX` − 164. Larger ones are skipped and reported by [`Event::MessageTooLarge`](crate::Event::MessageTooLarge). With polling, up to 2 KiB of it serve other purposes. At least 512, with `LINKS` = 3 at least 1536 |
+/// | `RX` | | receive buffer, bytes: a text message may have `RX` − 16, a packet with its attachments together `RX` − 176. Larger ones are skipped and reported by [`Event::MessageTooLarge`](crate::Event::MessageTooLarge). With polling, up to 2 KiB of it serve other purposes. At least 512, with `LINKS` = 3 at least 1536 |
 /// | `TX` | | send buffer, bytes: what is emitted while offline or faster than the network waits here, framing included: see [`packets_of`](Self::packets_of). At least 256; a CONNECT packet with its `auth` payload must fit |
 /// | `M` | `NoopRawMutex` | how handles on other executors or cores are kept apart: see [`Socket`](crate::Socket) |
 /// | `ACKS` | 4 | acknowledgements waited for at one time |
@@ -104,11 +104,11 @@ impl<
     }
 
     /// How many packets can wait in the send buffer, at least: `bytes` is the length of one's JSON, `["name",arguments…]`.
-    /// (An attachment is a packet more.)
+    /// (One with attachments counts once, with the attachments' bytes.)
     ///
-    /// Each takes 12 bytes more than its JSON, and one place is kept free, and of the bytes 210, or half of `TX` if that is
-    /// less, so that a CONNECT packet always finds room. When a CONNECT has had an `auth` payload, 400 bytes and the
-    /// payload's are kept free.
+    /// Each takes 12 bytes more than its JSON. For CONNECT packets one place and 48 bytes are kept free (when one has had
+    /// an `auth` payload: 48 bytes and the payload's), and from `PACKETS` 8 on another place and a sixteenth of `TX` for
+    /// answers to events.
     ///
     /// ```
     /// # use sockeye_embedded::storage;
@@ -117,14 +117,19 @@ impl<
     /// const { assert!(Memory::packets_of(48) >= 60) }
     /// ```
     pub const fn packets_of(bytes: usize) -> usize {
-        let reserve = if RESERVE < TX / 2 { RESERVE } else { TX / 2 };
-        let (room, places) = ((TX - reserve) / (bytes + FRAMING), PACKETS - 1);
+        let answers = if TX / 16 < 1024 { TX / 16 } else { 1024 };
+        let (reserve, kept) = if PACKETS < 8 {
+            (RESERVE, 1)
+        } else {
+            (RESERVE + answers, 2)
+        };
+        let (room, places) = ((TX - reserve) / (bytes + FRAMING), PACKETS - kept);
         if room < places { room } else { places }
     }
 }
 
 /// Bytes of the send buffer that are kept free for a CONNECT packet without payload.
-const RESERVE: usize = 210;
+const RESERVE: usize = 48;
 /// Bytes that a packet takes beside its JSON: its own header, and what WebSocket puts in front.
 const FRAMING: usize = 12;
 

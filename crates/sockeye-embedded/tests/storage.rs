@@ -72,7 +72,7 @@ fn messages_as_large_as_the_documentation_says_are_received() {
                 let texts = largest($rx + 100, |n| receives(Storage::<$rx, 1024>::new(), &text(n)));
                 let blobs = largest($rx + 100, |n| receives(Storage::<$rx, 1024>::new(), &attachment(n)));
                 assert!(
-                    ($rx - 16..=$rx).contains(&texts) && ($rx - 164..$rx).contains(&blobs),
+                    ($rx - 16..=$rx).contains(&texts) && ($rx - 176..$rx).contains(&blobs),
                     "RX {}: texts up to {texts}, attachments up to {blobs}", $rx
                 );
             })*
