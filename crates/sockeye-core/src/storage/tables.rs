@@ -13,7 +13,7 @@ use crate::outbox::{Packet, Queue};
 /// What the numbers mean is said at [`Storage`](crate::Storage).
 #[derive(Debug)]
 pub struct Tables<const ACKS: usize, const PACKETS: usize, const NAMESPACES: usize> {
-    // Filled when lent, as in a storage.
+    // Filled when lent: so that a static storage is all zeroes, and takes nothing of the flash.
     acks: MaybeUninit<[Node<AckEntry>; ACKS]>,
     packets: MaybeUninit<[Node<Packet>; PACKETS]>,
     namespaces: MaybeUninit<[Node<Namespace>; NAMESPACES]>,
@@ -29,7 +29,7 @@ impl<const ACKS: usize, const PACKETS: usize, const NAMESPACES: usize>
         const {
             assert!(
                 PACKETS >= 2 && NAMESPACES >= 1,
-                "Tables: PACKETS >= 2 and NAMESPACES >= 1"
+                "Storage: PACKETS >= 2 and NAMESPACES >= 1"
             );
         }
         Self {
@@ -52,7 +52,17 @@ impl<const ACKS: usize, const PACKETS: usize, const NAMESPACES: usize>
         if rx.len() < 512 || tx.len() < 256 || head.len() < 256 {
             return None;
         }
-        Some(Memory {
+        Some(self.lend(rx, tx, head))
+    }
+
+    /// The same for areas whose sizes have been checked.
+    pub(super) fn lend<'a>(
+        &'a mut self,
+        rx: &'a mut [u8],
+        tx: &'a mut [u8],
+        head: &'a mut [u8],
+    ) -> Memory<'a> {
+        Memory {
             rx: RxMemory::Fixed(rx),
             send_max: tx.len(),
             tx: Bytes::Fixed(tx),
@@ -66,7 +76,7 @@ impl<const ACKS: usize, const PACKETS: usize, const NAMESPACES: usize>
                     .write([const { [const { Notice::EMPTY }; NOTICES] }; NAMESPACES])
                     .as_flattened_mut(),
             ),
-        })
+        }
     }
 }
 
