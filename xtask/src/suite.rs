@@ -1,6 +1,7 @@
 //! The parts of `cargo xtask test`.
 
 use crate::board;
+use crate::c_library;
 use crate::device;
 use crate::esp32;
 use crate::fuzz;
@@ -33,6 +34,16 @@ pub(crate) const PARTS: &[Part] = &[
         name: "interop",
         about: "the tokio client against Node 4.8 and 3.1, python-socketio and socketioxide",
         run: interop,
+    },
+    Part {
+        name: "c",
+        about: "the C library: gcc, clang, sanitizers, valgrind, no memory, the official server",
+        run: c_library::checks,
+    },
+    Part {
+        name: "esp-idf",
+        about: "the component for ESP-IDF builds and runs on the linux target, if IDF_PATH is set",
+        run: c_library::esp_idf,
     },
     Part {
         name: "fuzz",

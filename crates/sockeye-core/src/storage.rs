@@ -1,13 +1,14 @@
 //! All memory of one client, put together: fixed storage that the caller sized, or memory that grows up to the limits.
 
-use core::mem::MaybeUninit;
+mod tables;
 
 use crate::client::{AckEntry, Namespace, Notice};
 use crate::config::{Config, Transport};
 #[cfg(feature = "alloc")]
 use crate::memory::RX_CHUNK;
-use crate::memory::{Bytes, HOLD_ROOM, Node, RxBuf, Slab, Table};
+use crate::memory::{Bytes, HOLD_ROOM, RxBuf, Slab, Table};
 use crate::outbox::{Packet, Queue};
+pub use tables::Tables;
 
 /// Notices that one namespace can have waiting for the driver, at most, and its share of those of the connection:
 /// between two drains a namespace is told of its end once, and the connection of its end, of the next attempt, and of
@@ -37,12 +38,7 @@ pub struct Storage<
     rx: [u8; RX],
     tx: [u8; TX],
     head: [u8; HEAD],
-    // Filled when lent: so that a static storage is all zeroes, and takes nothing of the flash.
-    acks: MaybeUninit<[Node<AckEntry>; ACKS]>,
-    packets: MaybeUninit<[Node<Packet>; PACKETS]>,
-    namespaces: MaybeUninit<[Node<Namespace>; NAMESPACES]>,
-    queues: MaybeUninit<[Queue; NAMESPACES]>,
-    notices: MaybeUninit<[[Notice; NOTICES]; NAMESPACES]>,
+    tables: Tables<ACKS, PACKETS, NAMESPACES>,
 }
 
 impl<
@@ -60,40 +56,18 @@ impl<
             assert!(RX >= 512, "Storage: RX must be at least 512 bytes");
             assert!(TX >= 256, "Storage: TX must be at least 256 bytes");
             assert!(HEAD >= 256, "Storage: HEAD must be at least 256 bytes");
-            assert!(
-                PACKETS >= 2 && NAMESPACES >= 1,
-                "Storage: PACKETS >= 2 and NAMESPACES >= 1"
-            );
         }
         Self {
             rx: [0; RX],
             tx: [0; TX],
             head: [0; HEAD],
-            acks: MaybeUninit::uninit(),
-            packets: MaybeUninit::uninit(),
-            namespaces: MaybeUninit::uninit(),
-            queues: MaybeUninit::uninit(),
-            notices: MaybeUninit::uninit(),
+            tables: Tables::new(),
         }
     }
 
     /// Lends the storage to a client.
     pub fn memory(&mut self) -> Memory<'_> {
-        Memory {
-            rx: RxMemory::Fixed(&mut self.rx),
-            send_max: TX,
-            tx: Bytes::Fixed(&mut self.tx),
-            head: Bytes::Fixed(&mut self.head),
-            acks: Slab::fixed(self.acks.write([const { Node::EMPTY }; ACKS])),
-            packets: Slab::fixed(self.packets.write([const { Node::EMPTY }; PACKETS])),
-            namespaces: Slab::fixed(self.namespaces.write([const { Node::EMPTY }; NAMESPACES])),
-            queues: Table::fixed(self.queues.write([const { Queue::EMPTY }; NAMESPACES])),
-            notices: Table::fixed(
-                self.notices
-                    .write([const { [const { Notice::EMPTY }; NOTICES] }; NAMESPACES])
-                    .as_flattened_mut(),
-            ),
-        }
+        self.tables.lend(&mut self.rx, &mut self.tx, &mut self.head)
     }
 }
 

@@ -98,7 +98,6 @@ mod shared;
 mod socket;
 mod storage;
 mod texts;
-mod url;
 mod waiters;
 
 use core::marker::PhantomData;
@@ -123,9 +122,9 @@ pub use sockeye_core::{
     Message, NamespaceError, NamespaceId, NspOptions, Reconnection, Refusal, Transport, Transports,
 };
 pub use sockeye_core::{Str, text};
+pub use sockeye_core::{Url, UrlError};
 pub use storage::{Memory, Sizes, Storage};
 pub use texts::{NoRoom, Texts};
-pub use url::{Url, UrlError};
 
 /// The lock of a [`Storage`] unless another one is named: all handles stay on one executor.
 #[doc(hidden)]

@@ -1,6 +1,7 @@
 //! Scenarios, point by point: each runs over fixed and over growable memory, and must read the same.
 
 mod acks;
+mod drive;
 mod handshake;
 mod heartbeat;
 mod http;

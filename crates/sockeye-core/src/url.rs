@@ -61,9 +61,9 @@ impl<'u> Url<'u> {
     /// See [`UrlError`].
     ///
     /// ```
-    /// let url = sockeye_embedded::Url::parse("https://[fd00::1]/board?id=7")?;
+    /// let url = sockeye_core::Url::parse("https://[fd00::1]/board?id=7")?;
     /// assert_eq!((url.tls, url.host, url.port, url.namespace, url.query), (true, "fd00::1", 443, "/board", "id=7"));
-    /// # Ok::<(), sockeye_embedded::UrlError>(())
+    /// # Ok::<(), sockeye_core::UrlError>(())
     /// ```
     pub fn parse(url: &'u str) -> Result<Self, UrlError> {
         let url = url.trim_ascii();
