@@ -52,11 +52,11 @@ impl Client<'_> {
         self.outbox.connection_lost();
         if asked {
             self.tell_unsent();
-            // The application has been told already. The next session knows nothing of goodbyes in this one.
+            // The application has been told already. The next session knows nothing of what was said in this one.
             for place in 0..self.namespaces.places() {
                 let nsp = self.namespaces.at(place).map(|entry| entry.id);
                 if let Some(entry) = nsp.and_then(|nsp| self.namespaces.get_mut(nsp)) {
-                    entry.parting = Parting::None;
+                    entry.session_over();
                 }
             }
             return;
@@ -145,9 +145,7 @@ impl Client<'_> {
         };
         self.namespaces.set_state(nsp, next);
         if let Some(entry) = self.namespaces.get_mut(nsp) {
-            entry.heard = Heard::Nothing;
-            entry.parting = Parting::None;
-            entry.deferred = super::deferred::Deferred::EMPTY;
+            entry.session_over();
         }
     }
 
@@ -250,6 +248,7 @@ impl Client<'_> {
                 .at(place)
                 .is_some_and(super::namespaces::Namespace::is_joined)
         });
+        self.drop_deferred(nsp);
         if others {
             // The connection works for others: only this namespace is given up, as after a refusal.
             self.namespaces

@@ -171,6 +171,13 @@ impl Namespace {
         self.state == NspState::Joined
     }
 
+    /// Whatever was said in a session is void with it.
+    pub(super) const fn session_over(&mut self) {
+        self.heard = Heard::Nothing;
+        self.parting = Parting::None;
+        self.deferred = Deferred::EMPTY;
+    }
+
     /// Whether the namespace (re)connects with the connection.
     pub(super) const fn is_active(&self) -> bool {
         !matches!(self.state, NspState::Idle | NspState::Leaving { .. })

@@ -3,6 +3,7 @@
 mod acks;
 mod handshake;
 mod heartbeat;
+mod held;
 mod http;
 mod limits;
 mod namespaces;
