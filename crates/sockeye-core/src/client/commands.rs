@@ -383,6 +383,16 @@ impl<'a> Client<'a> {
         options: EmitOptions,
     ) -> Result<Option<AckId>, EmitError> {
         self.advance_clock(now);
+        let max_payload = self.engine.max_payload();
+        if max_payload > 0 && body.len() > max_payload {
+            // The server may close the connection on it. Whether it does is its business: see `Event::Unsent`.
+            crate::fmt::say!(
+                warn,
+                "an event of {} bytes is larger than the maxPayload of {} that the server announced",
+                body.len(),
+                max_payload
+            );
+        }
         let config = self.engine.config();
         let (limits, base64) = (config.limits, config.base64());
         let writable = self.engine.is_writable() && !self.outbox.has_backlog();

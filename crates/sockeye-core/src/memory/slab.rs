@@ -207,10 +207,9 @@ impl<'a, T: Empty> Slab<'a, T> {
         };
         let i = self.free;
         if let Some(place) = self.place(i) {
-            self.free = place.next;
-            if let Some(place) = self.place(i) {
-                *place = node;
-            }
+            let next = place.next;
+            *place = node;
+            self.free = next;
             self.len += 1;
             return Ok(i);
         }
@@ -365,6 +364,25 @@ impl<'a, T: Empty> Slab<'a, T> {
         Some(i)
     }
 
+    /// Takes the entries up to `last` out of `lane`, and puts them to the end of `other`.
+    pub(crate) fn move_front(&mut self, lane: &mut Lane, last: Index, other: &mut Lane) {
+        let (first, next) = (lane.head, self.next(last).unwrap_or(NONE));
+        lane.head = next;
+        if next == NONE {
+            lane.tail = NONE;
+        } else {
+            self.set_prev(next, NONE);
+        }
+        self.set_prev(first, other.tail);
+        self.set_next(last, NONE);
+        if other.tail == NONE {
+            other.head = first;
+        } else {
+            self.set_next(other.tail, first);
+        }
+        other.tail = last;
+    }
+
     /// Takes the last entry out of `lane`.
     pub(crate) fn pop_back(&mut self, lane: &mut Lane) -> Option<Index> {
         let i = lane.tail()?;
@@ -413,9 +431,12 @@ mod tests {
         let again = slab.insert(7).unwrap();
         assert_eq!(again, places[1], "the place is used again");
         slab.push_front(&mut b, again);
-        while let Some(i) = slab.pop_front(&mut a) {
-            slab.push_back(&mut b, i);
-        }
+        slab.move_front(&mut a, places[2], &mut b);
+        assert_eq!(
+            (lane(&slab, a), lane(&slab, b)),
+            ([4].into(), [7, 1, 3].into())
+        );
+        slab.move_front(&mut a, places[3], &mut b);
         assert_eq!(lane(&slab, b), [7, 1, 3, 4]);
         assert!(a.is_empty());
         assert_eq!(slab.pop_back(&mut b), Some(places[3]));

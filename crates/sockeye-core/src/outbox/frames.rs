@@ -20,18 +20,30 @@ impl Outbox<'_> {
             bytes = packet.end() - packet.frame() - skip;
             self.frame(i, rng);
         }
-        while let Some(i) = self.ready.head() {
-            let Some(packet) = self.packets.get(i) else {
+        let mut next = self.ready.head();
+        let mut last = None;
+        while let Some(i) = next {
+            let Some(packet) = self.packets.get_mut(i) else {
                 break;
             };
-            let size = packet.end() - packet.frame();
-            if end.is_some_and(|end| packet.frame() != end) || bytes > 0 && bytes + size > BATCH {
+            let (from, to) = (packet.frame(), packet.end());
+            if end.is_some_and(|end| from != end) || bytes > 0 && bytes + (to - from) > BATCH {
                 break;
             }
-            end = Some(packet.end());
-            bytes += size;
+            packet.state = SendState::Writing;
+            let nsp = packet.nsp;
+            end = Some(to);
+            bytes += to - from;
+            if let Some(queue) = self.queue(nsp) {
+                queue.ready -= 1;
+            }
             self.frame(i, rng);
-            self.start_writing(i);
+            last = Some(i);
+            next = self.packets.next(i);
+        }
+        if let Some(last) = last {
+            self.packets
+                .move_front(&mut self.ready, last, &mut self.writing);
         }
         if end.is_none() {
             return false;
@@ -51,18 +63,17 @@ impl Outbox<'_> {
 
     /// Writes the headers of a packet's frames, from the first one on that has not left, and masks their payload.
     fn frame(&mut self, i: Index, rng: &mut Rng) {
-        let Some(packet) = self.packets.get(i).copied() else {
+        let Some(packet) = self.packets.get(i) else {
             return;
         };
-        let mut start = packet.frame() + self.skipped(&packet);
+        let mut start = packet.frame() + self.skipped(packet);
+        let (first, attachments, text) = (packet.first, packet.attachments, packet.text as usize);
+        let attachment = if packet.base64 { ws::TEXT } else { ws::BINARY };
         let mem = self.mem.get_mut();
-        for part in packet.first..=packet.attachments {
+        for part in first..=attachments {
             let (opcode, len) = match part {
-                0 => (ws::TEXT, packet.text as usize),
-                _ => {
-                    let len = get_u32(mem, start).unwrap_or(0) as usize;
-                    (if packet.base64 { ws::TEXT } else { ws::BINARY }, len)
-                }
+                0 => (ws::TEXT, text),
+                _ => (attachment, get_u32(mem, start).unwrap_or(0) as usize),
             };
             let header = ws::header_len(len);
             let end = start + header + len;

@@ -252,6 +252,15 @@ pub(crate) enum Body<'b> {
 impl Body<'_> {
     pub(crate) const EMPTY: Self = Self::Parts(&[]);
 
+    /// Bytes of JSON and attachments.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Bytes(json, attachments) => json.len() + attachments.as_records().len(),
+            Self::Staged(staged) => staged.json_len + staged.rest,
+            Self::Parts(parts) => parts.iter().map(|part| part.len()).sum(),
+        }
+    }
+
     pub(crate) const fn attachments(&self) -> usize {
         match self {
             Self::Bytes(_, attachments) => attachments.len(),
