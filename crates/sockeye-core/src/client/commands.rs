@@ -275,6 +275,7 @@ impl<'a> Client<'a> {
             return;
         }
         let opened = self.engine.transport().is_some();
+        self.engine.withdraw(&mut self.outbox);
         self.outbox.hold_all();
         self.engine.leave();
         self.session_over(DisconnectReason::ForcedClose, Cause::Local, opened, true);

@@ -540,6 +540,8 @@ impl Client<'_> {
             reason: DisconnectReason::IoServerDisconnect,
             cause,
         });
+        // Not even what lies ready for the next write may follow the server's word.
+        self.engine.withdraw(&mut self.outbox);
         self.outbox.hold(nsp);
         self.fail_acks(nsp);
         self.close_if_unused();

@@ -117,8 +117,7 @@ pub(crate) struct Namespace {
     pub(super) sid: Id,
     pub(super) recovered: bool,
     pub(super) recovery: Recovery,
-    /// How often the head of the `retries` queue has been sent, and who waits for its answer.
-    pub(super) tries: u32,
+    /// Who waits for the answer to the packet of the `retries` queue that is under way.
     pub(super) retry_ack: Index,
     /// Acknowledgements that are waited for.
     pub(super) acks: Lane,
@@ -148,7 +147,6 @@ impl Empty for Namespace {
         sid: Id::EMPTY,
         recovered: false,
         recovery: Recovery::EMPTY,
-        tries: 0,
         retry_ack: NONE,
         acks: Lane::EMPTY,
         deferred: Deferred::EMPTY,

@@ -121,8 +121,8 @@ pub(crate) struct Packet {
     attachments: u16,
     /// The first part that has not left yet: POSTs may carry a packet in portions.
     first: u16,
-    /// How often the connection has broken while it was being written.
-    begun: u8,
+    /// How often it has been written before, whole or in part.
+    tries: u32,
     state: SendState,
     class: Class,
     life: Life,
@@ -151,7 +151,7 @@ impl Empty for Packet {
         text: 0,
         attachments: 0,
         first: 0,
-        begun: 0,
+        tries: 0,
         state: SendState::Waiting,
         class: Class::Event,
         life: Life::Written,

@@ -58,6 +58,31 @@ impl Outbox<'_> {
             .is_some_and(|packet| packet.state == SendState::Sent)
     }
 
+    /// Whether the packet under way, or the head of the queue if none is, has been sent `retries` times more than once;
+    /// one that is being written counts as sent. A try of which nothing has left is none.
+    pub(crate) fn is_exhausted(&self, nsp: NamespaceId, retries: u32) -> bool {
+        let Some(queue) = self
+            .queues
+            .get(nsp.index())
+            .filter(|queue| queue.owner == nsp)
+        else {
+            return false;
+        };
+        let i = match queue.in_flight {
+            NONE => queue.retries.head(),
+            i => Some(i),
+        };
+        i.and_then(|i| self.packets.get(i)).is_some_and(|packet| {
+            let now = u32::from(packet.state == SendState::Writing);
+            packet.tries.saturating_add(now) > retries
+        })
+    }
+
+    /// Whether a packet that waits in the queue has been sent before.
+    pub(crate) fn was_tried(&self, i: Index) -> bool {
+        self.packets.get(i).is_some_and(|packet| packet.tries > 0)
+    }
+
     /// The packet under way goes back to the head of its queue, for another try; if it is being written, as soon as it
     /// has been.
     pub(crate) fn requeue_retry(&mut self, nsp: NamespaceId) {
@@ -92,6 +117,11 @@ impl Outbox<'_> {
         if let Some(i) = self.retry_under_way(nsp) {
             // It is being written: it leaves, and is forgotten.
             self.settle_retry(i);
+            if let Some(packet) = self.packets.get_mut(i).filter(|_| tell) {
+                // But if the connection ends under it, that is told.
+                packet.life = Life::Written;
+                packet.tries = packet.tries.max(super::lost::INTERRUPTIONS);
+            }
             return false;
         }
         let Some(queue) = self
