@@ -439,7 +439,11 @@ impl<'a> Client<'a> {
             }
             return Ok(None);
         }
-        if !self.acks.has_room(limits.acks) {
+        // A packet in front of this one may need an entry first: without it, both would wait for ever.
+        if !self
+            .acks
+            .has_room(limits.acks, self.outbox.unasked_queues())
+        {
             return Err(EmitError::TooManyAcks);
         }
         let timeout = if retry {

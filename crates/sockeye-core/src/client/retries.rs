@@ -249,7 +249,16 @@ impl Client<'_> {
         }
         if entry.retry && entry.has_id() {
             self.outbox.forget_ack(entry.packet, id);
-            self.acks.silence(place);
+            let under_way = self
+                .namespaces
+                .get(nsp)
+                .is_some_and(|entry| entry.retry_ack == place)
+                && self.outbox.retry_under_way(nsp).is_some();
+            if under_way {
+                self.acks.silence(place);
+            } else {
+                self.remove_ack(nsp, place);
+            }
             return;
         }
         let tried = entry.retry && self.outbox.was_tried(entry.packet);

@@ -98,15 +98,17 @@ impl Outbox<'_> {
             }
         }
         if !keep_ready {
+            let mut left = self.queue(nsp).map_or(0, |queue| queue.ready);
             for unreported in [true, false] {
-                let mut at = self.ready_lane(unreported).head();
-                while let Some(i) = at {
-                    at = self.packets.next(i);
-                    let ours = self
-                        .packets
-                        .get(i)
-                        .is_some_and(|packet| packet.nsp == nsp && packet.life != Life::Connection);
-                    if ours {
+                let mut at = self.ready_lane(unreported).tail();
+                while let Some(i) = at.filter(|_| left > 0) {
+                    at = self.packets.prev(i);
+                    let Some(packet) = self.packets.get(i).filter(|packet| packet.nsp == nsp)
+                    else {
+                        continue;
+                    };
+                    left -= 1;
+                    if packet.life != Life::Connection {
                         self.take_from_ready(i);
                         self.remove(i);
                     }

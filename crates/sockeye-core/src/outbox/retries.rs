@@ -23,6 +23,26 @@ impl Outbox<'_> {
         (queue.owner == nsp && queue.in_flight != NONE).then_some(queue.in_flight)
     }
 
+    /// Queues in which a packet waits whose answer the application did not ask for: when its turn comes, it needs an
+    /// entry among the acknowledgements all the same. Growable memory has one more for each, so that nobody counts.
+    pub(crate) fn unasked_queues(&self) -> usize {
+        #[cfg(feature = "alloc")]
+        if !self.is_fixed() {
+            return 0;
+        }
+        let has_unasked = |n: usize| {
+            let mut at = self.queues.get(n).and_then(|queue| queue.retries.head());
+            while let Some((i, packet)) = at.and_then(|i| Some((i, self.packets.get(i)?))) {
+                if packet.ack.is_none() {
+                    return true;
+                }
+                at = self.packets.next(i);
+            }
+            false
+        };
+        (0..self.queues.len()).filter(|n| has_unasked(*n)).count()
+    }
+
     /// Sends the head of the queue (again) under a new ack id.
     pub(crate) fn send_retry(&mut self, nsp: NamespaceId, prefix: &Prefix<'_>) {
         let Some(queue) = self
