@@ -89,6 +89,8 @@ struct Session {
     ping_at: Option<Instant>,
     pong_by: Option<Instant>,
     joined: Vec<String>,
+    /// Of those, the ones whose reply to CONNECT has reached the client.
+    replied: Vec<String>,
     partial: Option<Partial>,
 }
 
@@ -211,6 +213,45 @@ impl Server {
         )
     }
 
+    /// Throws the client out of a namespace.
+    pub fn kick(&mut self, nsp: &str) -> Vec<Act> {
+        let Some(session) = &mut self.session else {
+            return Vec::new();
+        };
+        if !session.joined.iter().any(|name| name == nsp) {
+            return Vec::new();
+        }
+        session.joined.retain(|name| name != nsp);
+        session.replied.retain(|name| name != nsp);
+        let packet = if nsp == "/" {
+            "41".to_owned()
+        } else {
+            format!("41{nsp},")
+        };
+        self.send(packet, Vec::new())
+    }
+
+    /// These bytes reach the client now.
+    pub(crate) fn delivered(&mut self, bytes: &[u8]) {
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        if session.replied.len() == session.joined.len() {
+            return;
+        }
+        let text = String::from_utf8_lossy(bytes);
+        for nsp in &session.joined {
+            let reply = if nsp == "/" {
+                "40{\"sid\"".to_owned()
+            } else {
+                format!("40{nsp},{{\"sid\"")
+            };
+            if !session.replied.contains(nsp) && text.contains(&reply) {
+                session.replied.push(nsp.clone());
+            }
+        }
+    }
+
     /// Sends one Engine.IO packet as it is.
     pub fn send_raw(&mut self, packet: &str) -> Vec<Act> {
         self.send(packet.to_owned(), Vec::new())
@@ -285,6 +326,7 @@ impl Server {
             ping_at: Some(now + Duration::from_millis(ping_interval)),
             pong_by: None,
             joined: Vec::new(),
+            replied: Vec::new(),
             partial: None,
         });
         format!(
@@ -527,6 +569,12 @@ impl Server {
             return Vec::new();
         };
         let joined = session.joined.contains(&nsp);
+        let early = joined && kind != '0' && !session.replied.contains(&nsp);
+        if early {
+            self.violations.push(format!(
+                "packet {kind} for {nsp} before the reply to its CONNECT"
+            ));
+        }
         match kind {
             '0' => {
                 self.auths.push(data);
@@ -557,6 +605,7 @@ impl Server {
             }
             '1' => {
                 session.joined.retain(|name| *name != nsp);
+                session.replied.retain(|name| *name != nsp);
                 Vec::new()
             }
             '2' | '5' => {

@@ -183,7 +183,7 @@ impl Outbox<'_> {
             packet.first = 0;
             packet.tries = packet.tries.saturating_add(1);
             packet.state = SendState::Sent;
-            if core::mem::take(&mut packet.again) {
+            if packet.again {
                 self.wait_first(i);
             }
         }

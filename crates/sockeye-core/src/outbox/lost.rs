@@ -109,7 +109,6 @@ impl Outbox<'_> {
         let Some(packet) = self.packets.get_mut(i) else {
             return;
         };
-        packet.again = false;
         packet.first = 0;
         match packet.life {
             Life::Connection => self.remove(i),

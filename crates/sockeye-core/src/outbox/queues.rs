@@ -192,6 +192,7 @@ impl Outbox<'_> {
             return;
         };
         packet.state = SendState::Waiting;
+        packet.again = false;
         let (nsp, retry) = (packet.nsp, packet.life == Life::Answered);
         let Some(queue) = self
             .queues

@@ -1,5 +1,6 @@
 //! Scenarios, point by point: each runs over fixed and over growable memory, and must read the same.
 
+mod accounting;
 mod acks;
 mod handshake;
 mod heartbeat;

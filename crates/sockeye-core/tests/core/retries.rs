@@ -430,3 +430,41 @@ fn a_link_cut_at_every_byte_of_a_packet_with_attachments() {
         );
     }
 }
+
+#[test]
+fn a_reconnection_while_the_head_is_put_off() {
+    both(
+        || config(Transports::WEBSOCKET),
+        |rig| {
+            let nsp = joined(rig, 2, Some(1_000));
+            rig.connect("/b");
+            rig.ws("40/b,{\"sid\":\"B\"}");
+            rig.write[Link::WebSocket.index()] = 0;
+            rig.emit(nsp, "a", &(), EmitOptions::ACK).unwrap();
+            rig.emit(nsp, "b", &(), EmitOptions::PLAIN).unwrap();
+            rig.disconnect(nsp);
+            rig.client.connect(rig.now(), nsp);
+            rig.client.reconnect(rig.now());
+            rig.drain();
+            rig.writable(Link::WebSocket, usize::MAX);
+            rig.ws_frame(0x88, b"");
+            rig.opened_ws();
+            rig.take_log();
+            rig.ws("40{\"sid\":\"S2\"}");
+            rig.ws("431[]");
+            rig.ws("432[]");
+            rig.expect(
+                r#"
+                ws< 40{"sid":"S2"}
+                connected / id=S2
+                ws> 421["a"]
+                ws< 431[]
+                ack #1 []
+                ws> 422["b"]
+                ws< 432[]
+                "#,
+            );
+            assert_eq!(rig.client.send_queue_len(), 0);
+        },
+    );
+}

@@ -308,7 +308,12 @@ impl<'a> Rig<'a> {
             }
             match act {
                 Act::Opened => self.opened(link),
-                Act::Bytes(_, bytes) => self.feed(link, &bytes),
+                Act::Bytes(_, bytes) => {
+                    if let Some(server) = &mut self.server {
+                        server.delivered(&bytes);
+                    }
+                    self.feed(link, &bytes);
+                }
                 Act::Close(_) => self.cut(link),
             }
         }
