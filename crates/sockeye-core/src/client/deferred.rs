@@ -7,6 +7,7 @@
 use super::namespaces::{NamespaceId, Namespaces};
 use crate::memory::RxBuf;
 use crate::memory::records::{get_u32, put_u32};
+use crate::memory::steps::{moved, step};
 
 /// Bytes in front of a held packet's records.
 pub(super) const LEAD: usize = 12;
@@ -155,7 +156,9 @@ impl Held {
                 break;
             };
             let size = size as usize;
+            step(1);
             if next != DEAD {
+                moved(size);
                 held.copy_within(from..from + size, to);
                 put_u32(held, to + 4, END);
                 if let Some(list) = namespaces.deferred_at(nsp as usize) {

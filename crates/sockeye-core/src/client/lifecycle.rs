@@ -243,13 +243,8 @@ impl Client<'_> {
             .namespaces
             .get(nsp)
             .is_some_and(|entry| entry.heard == Heard::Bare);
-        let others = (0..self.namespaces.places()).any(|place| {
-            self.namespaces
-                .at(place)
-                .is_some_and(super::namespaces::Namespace::is_joined)
-        });
         self.drop_deferred(nsp);
-        if others {
+        if self.namespaces.joined() > 0 {
             // The connection works for others: only this namespace is given up, as after a refusal.
             self.namespaces
                 .set_state(nsp, NspState::Leaving { forgotten: false });

@@ -192,6 +192,7 @@ pub(crate) struct Namespaces<'a> {
     /// So many have been made.
     made: u32,
     active: usize,
+    joined: usize,
     /// Counts joins.
     joins: u32,
     waiting: Lane,
@@ -207,6 +208,7 @@ impl<'a> Namespaces<'a> {
             by_name: HashIndex::new(),
             made: 0,
             active: 0,
+            joined: 0,
             joins: 0,
             waiting: Lane::EMPTY,
             joining: Lane::EMPTY,
@@ -241,6 +243,11 @@ impl<'a> Namespaces<'a> {
     /// How many want to be connected.
     pub(super) const fn active(&self) -> usize {
         self.active
+    }
+
+    /// How many are joined.
+    pub(super) const fn joined(&self) -> usize {
+        self.joined
     }
 
     /// The number of the next join.
@@ -335,6 +342,8 @@ impl<'a> Namespaces<'a> {
         if old == state {
             return;
         }
+        self.joined -= usize::from(old == NspState::Joined);
+        self.joined += usize::from(state == NspState::Joined);
         match old {
             NspState::Waiting => self.slab.unlink(&mut self.waiting, i),
             NspState::Joining => self.slab.unlink(&mut self.joining, i),

@@ -20,6 +20,7 @@ mod queues;
 mod retries;
 
 use crate::client::{AckId, NamespaceId};
+use crate::memory::steps::{moved, step};
 use crate::memory::{Bytes, Empty, Index, Lane, NONE, Slab, Table, records};
 use crate::packet::Attachments;
 use crate::wire::ws;
@@ -574,6 +575,7 @@ impl<'a> Outbox<'a> {
             packet.area = to as u32;
             at = packet.newer;
             if from != to {
+                moved(end - from);
                 self.mem.get_mut().copy_within(from..end, to);
             }
             to += end - from;
@@ -605,6 +607,7 @@ impl Iterator for Parts<'_> {
     type Item = core::ops::Range<usize>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        step(1);
         let len = self.next?;
         let part = self.at..self.at + len;
         self.next = None;

@@ -14,6 +14,8 @@ mod properties;
 mod reconnect;
 mod recovery;
 mod retries;
+#[cfg(feature = "alloc")]
+mod steps;
 mod transcripts;
 mod upgrade;
 mod websocket;
