@@ -37,6 +37,9 @@ pub struct Settings {
     pub mute_connects: usize,
     /// So many acknowledgements are left out.
     pub mute_acks: usize,
+    /// As the official server: a namespace is left a tick (a millisecond) after its DISCONNECT; a CONNECT before that
+    /// meets the old socket, and ends the connection.
+    pub leaves_later: bool,
 }
 
 impl Default for Settings {
@@ -49,6 +52,7 @@ impl Default for Settings {
             refused: Vec::new(),
             mute_connects: 0,
             mute_acks: 0,
+            leaves_later: false,
         }
     }
 }
@@ -92,6 +96,10 @@ struct Session {
     /// Of those, the ones whose reply to CONNECT has reached the client.
     replied: Vec<String>,
     partial: Option<Partial>,
+    /// Namespaces that are being left, and when that is done.
+    leaving: Vec<(Instant, String)>,
+    /// The namespace that the last packet has left.
+    left: Option<String>,
 }
 
 /// See the module.
@@ -148,7 +156,8 @@ impl Server {
     /// The next time at which something happens by itself.
     pub fn wake(&self) -> Option<Instant> {
         let session = self.session.as_ref()?;
-        [session.ping_at, session.pong_by]
+        let leaving = session.leaving.first().map(|(at, _)| *at);
+        [session.ping_at, session.pong_by, leaving]
             .into_iter()
             .flatten()
             .min()
@@ -160,6 +169,7 @@ impl Server {
         let Some(session) = &mut self.session else {
             return Vec::new();
         };
+        session.leaving.retain(|(at, _)| now < *at);
         if session.pong_by.is_some_and(|at| now >= at) {
             return self.drop_session();
         }
@@ -328,6 +338,8 @@ impl Server {
             joined: Vec::new(),
             replied: Vec::new(),
             partial: None,
+            leaving: Vec::new(),
+            left: None,
         });
         format!(
             "0{{\"sid\":\"{sid}\",\"upgrades\":{upgrades},\"pingInterval\":{ping_interval},\"pingTimeout\":{ping_timeout},\"maxPayload\":{max_payload}}}"
@@ -492,7 +504,16 @@ impl Server {
                 session.ping_at = Some(now + Duration::from_millis(self.settings.ping_interval));
                 Vec::new()
             }
-            Some(("4", text)) => self.socket_packet(text),
+            Some(("4", text)) => {
+                let acts = self.socket_packet(text);
+                let leaves_later = self.settings.leaves_later;
+                if let Some(session) = &mut self.session {
+                    let left = session.left.take().filter(|_| leaves_later);
+                    let at = now + Duration::from_millis(1);
+                    session.leaving.extend(left.map(|nsp| (at, nsp)));
+                }
+                acts
+            }
             _ => {
                 self.wrong(format!("packet {packet:?}"));
                 Vec::new()
@@ -582,6 +603,10 @@ impl Server {
                     self.wrong(format!("a second CONNECT to {nsp}"));
                     return Vec::new();
                 }
+                if session.leaving.iter().any(|(_, name)| *name == nsp) {
+                    self.wrong(format!("CONNECT to {nsp} in one tick with its DISCONNECT"));
+                    return self.drop_session();
+                }
                 if self.settings.mute_connects > 0 {
                     self.settings.mute_connects -= 1;
                     return Vec::new();
@@ -606,6 +631,7 @@ impl Server {
             '1' => {
                 session.joined.retain(|name| *name != nsp);
                 session.replied.retain(|name| *name != nsp);
+                session.left = Some(nsp);
                 Vec::new()
             }
             '2' | '5' => {

@@ -467,7 +467,7 @@ impl Client<'_> {
                 self.namespaces.set_state(nsp, NspState::Idle);
                 self.send_disconnect(nsp);
                 if forgotten {
-                    self.remove_namespace(nsp);
+                    self.forget_left(nsp);
                 }
             }
             // It may be that of Socket.IO 2, or come before the real one: the deadline decides.

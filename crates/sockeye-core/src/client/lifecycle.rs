@@ -59,6 +59,9 @@ impl Client<'_> {
                     entry.session_over();
                 }
             }
+            while let Some(nsp) = self.namespaces.first_parted() {
+                self.namespaces.remove(nsp);
+            }
             return;
         }
         say!(debug, "session ended ({}): {}", reason, self.details(cause));
@@ -133,7 +136,7 @@ impl Client<'_> {
             self.notices
                 .push(Notice::Disconnected { nsp, reason, cause });
         }
-        if let NspState::Leaving { forgotten: true } = state {
+        if let NspState::Leaving { forgotten: true } | NspState::Parted = state {
             self.remove_namespace(nsp);
             return;
         }
@@ -181,6 +184,21 @@ impl Client<'_> {
         self.drop_deferred(nsp);
         self.outbox.forget_namespace(nsp, true);
         self.namespaces.remove(nsp);
+    }
+
+    /// Forgets a namespace. If it has just been left, its place is kept until the server knows.
+    pub(super) fn forget_left(&mut self, nsp: NamespaceId) {
+        let parting = self
+            .namespaces
+            .get(nsp)
+            .is_some_and(|entry| entry.parting != Parting::None);
+        if !parting || !self.engine.is_open() {
+            self.remove_namespace(nsp);
+            return;
+        }
+        self.drop_deferred(nsp);
+        self.outbox.forget_namespace(nsp, true);
+        self.namespaces.part(nsp);
     }
 
     // ---- timers ----
@@ -279,6 +297,12 @@ impl Client<'_> {
 
     /// Sends CONNECT for namespaces that wait for it. Whether anything changed.
     fn join(&mut self) -> bool {
+        while let Some(nsp) = self.namespaces.first_parted() {
+            if !self.has_parted(nsp) {
+                break;
+            }
+            self.namespaces.remove(nsp);
+        }
         let mut changed = false;
         let mut at = self.namespaces.next_waiting(None);
         while let Some(nsp) = at {
@@ -300,15 +324,14 @@ impl Client<'_> {
         changed
     }
 
-    /// Whether the server has had the chance to work on the last DISCONNECT of the namespace, and there is room for as
-    /// large a CONNECT as the last one.
-    fn may_join(&mut self, nsp: NamespaceId) -> bool {
+    /// Whether the server has had the chance to work on the last DISCONNECT of the namespace.
+    fn has_parted(&mut self, nsp: NamespaceId) -> bool {
         let (now, reads) = (self.engine.now(), self.engine.reads());
         let Some(entry) = self.namespaces.get_mut(nsp) else {
-            return false;
+            return true;
         };
         match entry.parting {
-            Parting::None => (),
+            Parting::None => return true,
             Parting::Unwritten { packet, number } => {
                 if !self.outbox.is_kept(packet, number) {
                     let until = now + PARTING;
@@ -320,10 +343,21 @@ impl Client<'_> {
                 if reads == then && now < until {
                     return false;
                 }
-                entry.parting = Parting::None;
             }
         }
-        let wanted = entry.room_wanted as usize;
+        entry.parting = Parting::None;
+        true
+    }
+
+    /// Whether a CONNECT may be sent, and there is room for as large a one as the last.
+    fn may_join(&mut self, nsp: NamespaceId) -> bool {
+        if !self.has_parted(nsp) {
+            return false;
+        }
+        let wanted = self
+            .namespaces
+            .get(nsp)
+            .map_or(0, |entry| entry.room_wanted as usize);
         wanted == 0 || self.make_room(wanted)
     }
 

@@ -69,6 +69,9 @@ pub(crate) enum NspState {
         forgotten: bool,
     },
     Joined,
+    /// It has been left and forgotten, but its DISCONNECT packet may still have to arrive: a new namespace of the same
+    /// name has to wait for that. No handle leads here.
+    Parted,
 }
 
 /// What the server has said about a namespace that is not joined yet.
@@ -178,7 +181,10 @@ impl Namespace {
 
     /// Whether the namespace (re)connects with the connection.
     pub(super) const fn is_active(&self) -> bool {
-        !matches!(self.state, NspState::Idle | NspState::Leaving { .. })
+        !matches!(
+            self.state,
+            NspState::Idle | NspState::Leaving { .. } | NspState::Parted
+        )
     }
 }
 
@@ -198,6 +204,7 @@ pub(crate) struct Namespaces<'a> {
     waiting: Lane,
     /// In the order of their deadlines.
     joining: Lane,
+    parted: Lane,
 }
 
 impl<'a> Namespaces<'a> {
@@ -212,6 +219,7 @@ impl<'a> Namespaces<'a> {
             joins: 0,
             waiting: Lane::EMPTY,
             joining: Lane::EMPTY,
+            parted: Lane::EMPTY,
         }
     }
 
@@ -281,6 +289,10 @@ impl<'a> Namespaces<'a> {
         (0..self.slab.places() as Index).find(|i| is(*i))
     }
 
+    pub(super) const fn has_room(&self) -> bool {
+        self.slab.room() > 0
+    }
+
     /// Adds a namespace; `None` if there is no room.
     pub(super) fn add(&mut self, name: Name, options: NspOptions) -> Option<NamespaceId> {
         self.made = self.made.wrapping_add(1);
@@ -324,18 +336,33 @@ impl<'a> Namespaces<'a> {
         }
     }
 
+    /// Forgets a namespace, but keeps its place until the server has worked on its DISCONNECT: see [`NspState::Parted`].
+    pub(super) fn part(&mut self, id: NamespaceId) {
+        self.set_state(id, NspState::Parted);
+        self.made = self.made.wrapping_add(1);
+        let generation = self.made;
+        if let Some(entry) = self.get_mut(id) {
+            // Handles of it are stale from here on.
+            entry.id.generation = generation;
+        }
+    }
+
+    /// The first of those that have been forgotten, and keep their place.
+    pub(super) fn first_parted(&self) -> Option<NamespaceId> {
+        let entry = self.slab.get(self.parted.head()?)?;
+        Some(entry.id)
+    }
+
     /// Changes the state. The deadline of [`NspState::Joining`] is set by [`Self::set_joining`].
     pub(super) fn set_state(&mut self, id: NamespaceId, state: NspState) {
         let i = id.index as Index;
         let Some(entry) = self.get_mut(id) else {
             return;
         };
+        let was = entry.is_active();
         let old = core::mem::replace(&mut entry.state, state);
         entry.deadline = None;
-        let (was, is) = (
-            !matches!(old, NspState::Idle | NspState::Leaving { .. }),
-            entry.is_active(),
-        );
+        let is = entry.is_active();
         if was != is {
             self.active = if is { self.active + 1 } else { self.active - 1 };
         }
@@ -347,11 +374,13 @@ impl<'a> Namespaces<'a> {
         match old {
             NspState::Waiting => self.slab.unlink(&mut self.waiting, i),
             NspState::Joining => self.slab.unlink(&mut self.joining, i),
+            NspState::Parted => self.slab.unlink(&mut self.parted, i),
             _ => (),
         }
         match state {
             NspState::Waiting => self.slab.push_back(&mut self.waiting, i),
             NspState::Joining => self.slab.push_back(&mut self.joining, i),
+            NspState::Parted => self.slab.push_back(&mut self.parted, i),
             _ => (),
         }
     }

@@ -13,6 +13,7 @@ mod polling;
 mod properties;
 mod reconnect;
 mod recovery;
+mod rejoin;
 mod retries;
 #[cfg(feature = "alloc")]
 mod steps;
