@@ -17,6 +17,7 @@ mod rejoin;
 mod retries;
 #[cfg(feature = "alloc")]
 mod steps;
+mod storage;
 mod transcripts;
 mod upgrade;
 mod websocket;
