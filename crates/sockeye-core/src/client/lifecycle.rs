@@ -365,7 +365,7 @@ impl Client<'_> {
     /// can ever be sent. False if more leaves anyway, so that it is only a matter of time.
     fn make_room(&mut self, bytes: usize) -> bool {
         while !self.outbox.has_control_room(bytes) {
-            if self.outbox.is_flowing() {
+            if self.outbox.is_flowing() || self.outbox.will_have_control_room(bytes) {
                 return false;
             }
             match self.outbox.make_room() {

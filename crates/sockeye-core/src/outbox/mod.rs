@@ -312,6 +312,8 @@ pub(crate) struct Outbox<'a> {
     unreported: Lane,
     writing: Lane,
     given_up: Lane,
+    /// Packets and bytes of those.
+    doomed: (usize, usize),
     write: Write,
     scratch: post::Scratch,
     /// Events are reported before they leave.
@@ -343,6 +345,7 @@ impl<'a> Outbox<'a> {
             unreported: Lane::EMPTY,
             writing: Lane::EMPTY,
             given_up: Lane::EMPTY,
+            doomed: (0, 0),
             write: Write::Nothing,
             scratch: post::SCRATCH,
             report: false,
@@ -510,7 +513,10 @@ impl<'a> Outbox<'a> {
             .get(i)
             .is_some_and(|packet| packet.state == SendState::GivenUp)
         {
+            let size = self.packets.get(i).map_or(0, |packet| packet.size as usize);
             self.packets.unlink(&mut self.given_up, i);
+            self.doomed.0 -= 1;
+            self.doomed.1 -= size;
             self.remove(i);
         }
     }
@@ -526,6 +532,8 @@ impl<'a> Outbox<'a> {
         }
         packet.state = SendState::GivenUp;
         packet.cause = cause;
+        self.doomed.0 += 1;
+        self.doomed.1 += packet.size as usize;
         self.packets.push_back(&mut self.given_up, i);
     }
 

@@ -15,10 +15,12 @@ mod reconnect;
 mod recovery;
 mod rejoin;
 mod retries;
+mod room;
 #[cfg(feature = "alloc")]
 mod steps;
 mod storage;
 mod transcripts;
+mod undeliverable;
 mod upgrade;
 mod websocket;
 
