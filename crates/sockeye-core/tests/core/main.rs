@@ -16,6 +16,7 @@ mod recovery;
 mod rejoin;
 mod retries;
 mod room;
+mod servers;
 #[cfg(feature = "alloc")]
 mod steps;
 mod storage;
