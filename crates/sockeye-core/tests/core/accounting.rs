@@ -57,6 +57,8 @@ struct Run {
     emitted: BTreeMap<usize, Emitted>,
     cancelled: Vec<AckId>,
     mark: u64,
+    /// Something was refused because there was no room.
+    full: bool,
     log: String,
 }
 
@@ -81,7 +83,7 @@ fn play(
     script: &[(u8, Trouble)],
     latency: u64,
     retries: Option<u32>,
-) -> Result<(), TestCaseError> {
+) -> Result<Run, TestCaseError> {
     let settings = Settings {
         ping_interval: 2_000,
         ping_timeout: 1_500,
@@ -105,6 +107,7 @@ fn play(
         emitted: BTreeMap::new(),
         cancelled: Vec::new(),
         mark: 0,
+        full: false,
         log: String::new(),
     };
     for (i, (kind, trouble)) in script.iter().enumerate() {
@@ -125,10 +128,13 @@ fn play(
             Ok(ack) => {
                 run.emitted.insert(i, Emitted { nsp: which, ack });
             }
-            Err(error) => prop_assert!(
-                matches!(error, EmitError::Full | EmitError::TooManyAcks),
-                "{error:?}"
-            ),
+            Err(error) => {
+                prop_assert!(
+                    matches!(error, EmitError::Full | EmitError::TooManyAcks),
+                    "{error:?}"
+                );
+                run.full = true;
+            }
         }
         match *trouble {
             Trouble::Nothing => (),
@@ -262,7 +268,7 @@ fn play(
             );
         }
     }
-    Ok(())
+    Ok(run)
 }
 
 proptest! {
@@ -284,16 +290,22 @@ proptest! {
         let latency = if config.transports.allows(Transport::Polling) { 0 } else { latency };
         let mut storage = Box::new(Roomy::new());
         let mut rig = Rig::new(config.clone(), storage.memory());
-        play(&config, &mut rig, &script, latency, retries)?;
+        let fixed = play(&config, &mut rig, &script, latency, retries)?;
         let mut storage = Box::new(crate::Small::new());
         let mut rig = Rig::new(config.clone(), storage.memory());
         rig.detached = true;
         play(&config, &mut rig, &script, latency, retries)?;
+        let _ = &fixed.full;
         #[cfg(feature = "alloc")]
         {
             let memory = sockeye_core::Memory::growable(&config.limits);
             let mut rig = Rig::new(config.clone(), memory);
-            play(&config, &mut rig, &script, latency, retries)?;
+            let growable = play(&config, &mut rig, &script, latency, retries)?;
+            prop_assert!(!growable.full);
+            // Memory of either kind tells the same story, as long as there is enough of it.
+            if !fixed.full {
+                prop_assert_eq!(&fixed.log, &growable.log);
+            }
         }
     }
 }
