@@ -8,6 +8,7 @@ use crate::part::{Part, Report};
 use crate::riscv::{Firmware, Target};
 use crate::run::cargo;
 use crate::scenarios;
+use crate::secure;
 use crate::servers;
 use crate::size;
 use crate::tools::works;
@@ -42,6 +43,11 @@ pub(crate) const PARTS: &[Part] = &[
         name: "demo",
         about: "the demo, without a browser: boards, a server, a link that is cut",
         run: demo,
+    },
+    Part {
+        name: "tls",
+        about: "the TLS connector of devices on a computer, against rustls",
+        run: secure::on_a_computer,
     },
     Part {
         name: "board",

@@ -302,6 +302,8 @@ pub enum EmitError {
     Closed,
     /// An answer for a connection that is gone, or for an event that wanted none (A7 item 89).
     Stale,
+    /// The event has been answered before: it has one acknowledgement.
+    AlreadyAnswered,
     /// A volatile packet, and the connection is not ready to take it at once (A7 item 84).
     NotWritable,
     /// The `auth` payload is not a JSON object.
@@ -331,6 +333,9 @@ impl fmt::Display for EmitError {
             Self::UnknownNamespace => f.write_str("the namespace is not known to this client"),
             Self::Closed => f.write_str("the client has ended: nothing can be sent any more"),
             Self::Stale => f.write_str("the event to answer came over a connection that is gone"),
+            Self::AlreadyAnswered => {
+                f.write_str("the event has been answered already: it has one acknowledgement")
+            }
             Self::NotWritable => {
                 f.write_str("the connection is not ready, so that the volatile packet was dropped")
             }

@@ -113,8 +113,9 @@ impl<'a> Client<'a> {
             self.namespaces
                 .set_state(nsp, NspState::Leaving { forgotten: false });
         }
-        // A bare CONNECT, and one for recovery, must always find room.
-        self.outbox.reserve_control(name.len() + 200);
+        // A bare CONNECT must always find room; one with `auth` sees to it itself.
+        self.outbox
+            .reserve_control(name.len() + super::lifecycle::CONNECT_SPARE);
         Ok(nsp)
     }
 

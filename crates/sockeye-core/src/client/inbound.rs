@@ -401,6 +401,13 @@ impl Client<'_> {
         None
     }
 
+    /// Whether events of the namespace wait.
+    pub(super) fn has_deferred(&self, nsp: NamespaceId) -> bool {
+        self.namespaces
+            .get(nsp)
+            .is_some_and(|entry| !entry.deferred.is_empty())
+    }
+
     /// The next deferred event of a namespace that has been joined meanwhile.
     pub(super) fn next_deferred(&mut self, nsp: NamespaceId) -> Option<PendingEvent> {
         let limit = self.engine.config().limits.attachments;

@@ -16,8 +16,11 @@ use crate::time::{Instant, earliest};
 /// So long a CONNECT waits for a sign that the server has worked on the DISCONNECT in front of it.
 const PARTING: Duration = Duration::from_millis(100);
 
-/// Bytes of a CONNECT packet beside name and `auth`: prefix, frame header, and what recovery adds in the usual case.
-const CONNECT_SPARE: usize = 200;
+/// Bytes of a CONNECT packet beside name, `auth` and recovery: prefix, frame header, and some to spare.
+pub(super) const CONNECT_SPARE: usize = 32;
+
+/// What an offset for recovery takes in the usual case, with both keys.
+const OFFSET_SPARE: usize = 64;
 
 impl Client<'_> {
     /// There is a session.
@@ -159,6 +162,12 @@ impl Client<'_> {
         if let Some(entry) = self.namespaces.get_mut(nsp) {
             entry.join = join;
             entry.heard = Heard::Nothing;
+            if entry.recovery.is_on() {
+                // The next CONNECT says more than this one.
+                let recovery = entry.recovery.pid_len() + OFFSET_SPARE;
+                self.outbox
+                    .reserve_control(entry.connect_len as usize + recovery);
+            }
         }
         self.notices.push(Notice::Connected { nsp, join });
         self.outbox.release(nsp);
@@ -387,11 +396,11 @@ impl Client<'_> {
         };
         let members = entry.recovery.members(auth);
         let recovery: usize = members.iter().map(|part| part.len()).sum();
-        let needed = entry.name().len() + auth.len() + recovery + 32;
+        let needed = entry.name().len() + auth.len() + recovery + CONNECT_SPARE;
         if needed > self.outbox.largest() {
             return Err(EmitError::TooLarge);
         }
-        self.outbox.reserve_control(needed.max(CONNECT_SPARE));
+        self.outbox.reserve_control(needed);
         if !self.make_room(needed) {
             self.namespaces.set_state(nsp, NspState::Waiting);
             if let Some(entry) = self.namespaces.get_mut(nsp) {
@@ -422,6 +431,7 @@ impl Client<'_> {
         self.namespaces.set_joining(nsp, deadline);
         if let Some(entry) = self.namespaces.get_mut(nsp) {
             entry.room_wanted = 0;
+            entry.connect_len = (needed - recovery) as u32;
             if entry.heard == Heard::Consent {
                 self.joined(nsp);
             }

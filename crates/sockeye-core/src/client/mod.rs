@@ -257,6 +257,11 @@ impl<'a> Client<'a> {
         self.outbox.written()
     }
 
+    /// Acknowledgements that the application waits for: at most [`Limits::acks`](crate::Limits::acks).
+    pub const fn pending_acks(&self) -> usize {
+        self.acks.asked()
+    }
+
     /// Whether a packet for a joined namespace would be written at once.
     pub fn is_writable(&self) -> bool {
         self.engine.is_writable()
@@ -310,8 +315,10 @@ impl<'a> Client<'a> {
         self.timers = true;
     }
 
-    /// The driver stops reading because the application is slow (`true`), or goes on (`false`). While it does not
-    /// read it cannot see pings, so pongs go out unasked when pings are overdue, and the heartbeat deadline rests.
+    /// The driver stops reading because the application is slow (`true`), or goes on (`false`). What has been read and
+    /// not worked through waits as well: no [`Event::Message`] is told meanwhile, so that a driver's bound holds within
+    /// one drain. While it does not read it cannot see pings, so pongs go out unasked when pings are overdue, and the
+    /// heartbeat deadline rests.
     pub fn handle_reading_paused(&mut self, now: Instant, paused: bool) {
         self.advance_clock(now);
         self.engine.set_reading_paused(paused);
@@ -375,6 +382,7 @@ impl<'a> Client<'a> {
                     return Next::Event(event);
                 }
             }
+            let waiting = !self.notices.is_empty();
             if let Some((packet, nsp)) = self.outbox.next_report() {
                 return Next::Event(PendingEvent::Outgoing { nsp, packet });
             }
@@ -390,7 +398,8 @@ impl<'a> Client<'a> {
                 }
                 Action::Ended => self.follow(),
                 Action::Idle => {
-                    if !self.settle() && self.notices.is_empty() {
+                    // Notices that wait until the driver reads again are not waited for.
+                    if !self.settle() && (waiting || self.notices.is_empty()) {
                         return Next::Idle(self.wake());
                     }
                 }
@@ -459,6 +468,12 @@ impl<'a> Client<'a> {
                     .get(nsp)
                     .filter(|entry| entry.state() == NspState::Asked)
                     .map(|_| PendingEvent::Auth(nsp)),
+                // Its events are told when the driver reads again, and the join behind them.
+                Notice::Connected { nsp, .. }
+                    if self.engine.is_reading_paused() && self.has_deferred(nsp) =>
+                {
+                    return None;
+                }
                 Notice::Connected { nsp, join } => match self.next_of_join(nsp, join) {
                     Some(event @ PendingEvent::Message { .. }) => return Some(event),
                     other => other,

@@ -111,6 +111,8 @@ pub(crate) struct Namespace {
     deadline: Option<Instant>,
     pub(super) heard: Heard,
     pub(super) parting: Parting,
+    /// Bytes of the last CONNECT packet, without what recovery adds.
+    pub(super) connect_len: u32,
     /// Bytes of a CONNECT packet for which there was no room.
     pub(super) room_wanted: u32,
     /// Which join this is, counted over the client: answers to events of older ones are stale.
@@ -144,6 +146,7 @@ impl Empty for Namespace {
         deadline: None,
         heard: Heard::Nothing,
         parting: Parting::None,
+        connect_len: 0,
         room_wanted: 0,
         join: 0,
         next_id: 0,
@@ -306,7 +309,7 @@ impl<'a> Namespaces<'a> {
         }
         let i = self.slab.insert(entry).ok()?;
         let id = NamespaceId {
-            index: i as u16,
+            index: u16::try_from(i).ok()?,
             generation: self.made,
         };
         self.slab.get_mut(i)?.id = id;

@@ -91,6 +91,11 @@ impl Heartbeat {
         true
     }
 
+    /// Whether the driver does not read.
+    pub(super) const fn is_paused(&self) -> bool {
+        self.unread.paused
+    }
+
     /// Sends a pong unasked if it is time.
     pub(super) fn check(&mut self, now: Instant) {
         if self.unread.pong_at.is_some_and(|at| now >= at) {

@@ -27,6 +27,11 @@ impl Engine<'_> {
             Link::USED
         };
         for &link in ORDER {
+            // Answers to POSTs bring no events, and without them no pong could follow another. A handshake brings none.
+            let waits = self.is_reading_paused() && self.is_open() && link != Link::Post;
+            if waits && !(POLLING && link == Link::WebSocket && !self.rx.ws_is_main) {
+                continue;
+            }
             while self.links.has_input(link) && self.links.is_open(link) {
                 if let Some(rx) = self.rx.release.take() {
                     self.rx.areas[rx].drop_message();

@@ -1,4 +1,5 @@
-//! What is logged: that things happen, never what people say to each other.
+//! What is logged: that things happen, never what people say to each other. A process of its own, because whether a
+//! place in the code is logged is decided once for all subscribers of a process.
 
 use std::fmt::Debug;
 
@@ -8,7 +9,11 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
-use crate::support::{Host, Log, client, eventually, within};
+#[path = "client/support/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "it is shared with other tests")]
+mod support;
+
+use support::{Host, Log, client, eventually, within};
 
 /// Keeps every line, with its level in front.
 struct Lines(Log);
@@ -49,7 +54,7 @@ impl Subscriber for Lines {
 #[tokio::test]
 async fn events_are_logged_without_their_payloads() {
     let log = Log::new();
-    let _default = tracing::subscriber::set_default(Lines(log.clone()));
+    tracing::subscriber::set_global_default(Lines(log.clone())).unwrap();
     let host = Host::start();
     let builder = client(&host)
         .auth(json!({"token": "s3cret"}))
@@ -68,7 +73,7 @@ async fn events_are_logged_without_their_payloads() {
         .await
         .unwrap();
     assert_eq!(answer, "s3cret");
-    within("ack", socket.emit_with_ack::<(u32,), _>("ask", ("s3cret",)))
+    within("ack", socket.emit_with_ack::<_, (u32,)>("ask", ("s3cret",)))
         .await
         .unwrap_err();
     host.send("421[\"e\",\"s3cret\"]");
