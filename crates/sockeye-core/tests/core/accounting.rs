@@ -111,7 +111,7 @@ fn play(
         log: String::new(),
     };
     for (i, (kind, trouble)) in script.iter().enumerate() {
-        let bytes = vec![i as u8; usize::from(kind >> 3)];
+        let bytes = vec![i as u8; usize::from(kind >> 3) * 10];
         let which = usize::from(kind & 4 > 0);
         let options = if kind & 1 > 0 {
             EmitOptions::ACK
@@ -120,7 +120,12 @@ fn play(
         };
         let name = format!("e{i}");
         let result = if kind & 2 > 0 {
-            rig.emit(nsps[which], &name, &(BinRef(&bytes), i), options)
+            rig.emit(
+                nsps[which],
+                &name,
+                &(BinRef(&bytes), i, BinRef(b"x")),
+                options,
+            )
         } else {
             rig.emit(nsps[which], &name, &(bytes.len(),), options)
         };

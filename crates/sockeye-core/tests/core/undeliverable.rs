@@ -1,8 +1,10 @@
 //! A packet that cannot be delivered does not hold the connection hostage: what was never begun is kept; what was begun
 //! is sent once more; then it is given up, told, and what is behind it goes on.
 
+#[cfg(feature = "alloc")]
+use sockeye_core::Memory;
 use sockeye_core::packet::BinRef;
-use sockeye_core::{EmitOptions, Link, Memory, NamespaceId, Transports};
+use sockeye_core::{EmitOptions, Link, NamespaceId, Transports};
 use sockeye_testkit::{Rig, config, response};
 
 use crate::both;
