@@ -17,6 +17,7 @@ mod rejoin;
 mod retries;
 mod room;
 mod servers;
+mod split;
 #[cfg(feature = "alloc")]
 mod steps;
 mod storage;
