@@ -440,7 +440,7 @@ fn play(rig: &mut Rig<'_>, mut script: Script<'_>) {
                 }
             }
             _ => match arg % 8 {
-                0 => rig.client.handle_reading_paused(now, arg & 8 > 0),
+                0 => rig.pause_reading(arg & 8 > 0),
                 1 => {
                     if let Some(nsp) = nsps[which] {
                         let _ = rig.client.provide_auth(now, nsp, "{\"late\":true}");
@@ -486,6 +486,7 @@ fn play(rig: &mut Rig<'_>, mut script: Script<'_>) {
         assert!(mark <= written && written <= sent, "marks only grow");
         mark = written;
     }
+    rig.pause_reading(false);
     // Everything is forgotten: what was still waited for resolves now.
     rig.meddle = None;
     for nsp in nsps.into_iter().flatten() {

@@ -46,7 +46,7 @@ fn emit_both(rig: &mut Rig<'_>, nsp: NamespaceId, size: usize, options: EmitOpti
     rig.write[WS] = 0;
     let bytes = vec![b'x'; size];
     let text = core::str::from_utf8(&bytes).unwrap();
-    if size % 2 == 0 {
+    if size.is_multiple_of(2) {
         rig.emit(nsp, "big", &(text,), options).unwrap();
     } else {
         rig.emit(nsp, "big", &(BinRef(&bytes),), options).unwrap();
