@@ -20,7 +20,8 @@ const NOTICES: usize = 8;
 ///   polling is allowed, two quarters of it (at most 1 KiB each) serve the POST answers and the WebSocket handshake.
 /// - `TX`: bytes of packets accepted and not yet written, framing (6 to 14 bytes a packet) included; at least 256.
 ///   A CONNECT packet with its `auth` payload must fit.
-/// - `ACKS`: acknowledgements waited for at one time.
+/// - `ACKS`: acknowledgements waited for at one time. A `retries` queue in which a packet waits that asked for none needs
+///   one as well, which is kept free for it.
 /// - `PACKETS`: packets accepted and not yet written; one with attachments counts once.
 /// - `NAMESPACES`: namespaces on the connection.
 /// - `HEAD`: bytes for one HTTP request head (path, query, headers, cookies, session id); at least 256.

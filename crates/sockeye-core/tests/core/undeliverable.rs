@@ -230,3 +230,66 @@ fn by_polling() {
         },
     );
 }
+
+#[test]
+fn what_has_not_begun_is_taken_back() {
+    both(
+        || config(Transports::POLLING),
+        |rig| {
+            rig.joined_polling("[]");
+            let b = rig.connect("/b");
+            rig.post_reply();
+            rig.get_reply("40/b,{\"sid\":\"B\"}");
+            rig.take_log();
+            rig.write[Link::Post.index()] = 0;
+            rig.client
+                .emit(rig.now(), b, "e", &(), EmitOptions::PLAIN)
+                .unwrap();
+            // One POST of the pong and the event, of which nothing has left when the server throws the client out.
+            let payload = response("200 OK", "", "2\u{1e}41/b,".as_bytes());
+            let (pinged, rest) = payload.split_at(payload.len() - 5);
+            rig.reply(Link::Poll, pinged);
+            rig.feed(Link::Poll, rest);
+            rig.take_log();
+            rig.writable(Link::Post, usize::MAX);
+            rig.expect("post> 3");
+            rig.post_reply();
+            rig.client.connect(rig.now(), b);
+            rig.drain();
+            rig.post_reply();
+            rig.get_reply("40/b,{\"sid\":\"B2\"}");
+            assert!(rig.take_log().ends_with("post> 42/b,[\"e\"]\n"));
+        },
+    );
+    // A batch of frames, the first of which has begun: that is finished, the others wait.
+    both(
+        || config(Transports::WEBSOCKET),
+        |rig| {
+            rig.joined_ws();
+            let b = rig.connect("/b");
+            rig.ws("40/b,{\"sid\":\"B\"}");
+            rig.write[WS] = 0;
+            for n in 0..3 {
+                rig.client
+                    .emit(rig.now(), b, "e", &(n,), EmitOptions::PLAIN)
+                    .unwrap();
+            }
+            rig.drain();
+            let bytes = rig.client.transmit(Link::WebSocket)[..5].to_vec();
+            rig.wrote(Link::WebSocket, &bytes);
+            rig.client.transmitted(Link::WebSocket, 5);
+            rig.ws("41/b,");
+            rig.take_log();
+            rig.writable(Link::WebSocket, 3);
+            rig.expect("ws> 42/b,[\"e\",0]");
+            rig.client.connect(rig.now(), b);
+            rig.drain();
+            rig.take_log();
+            rig.ws("40/b,{\"sid\":\"B2\"}");
+            assert!(
+                rig.take_log()
+                    .ends_with("ws> 42/b,[\"e\",1]\nws> 42/b,[\"e\",2]\n")
+            );
+        },
+    );
+}
