@@ -74,6 +74,9 @@ pub use config::{Config, Entropy, Reconnection, Str, Timestamp, Transport, Trans
 pub use engine::Link;
 pub use error::{AckError, Cause, Details, DisconnectReason, EmitError};
 pub use limits::{ID_LEN, ID_MAX, Limits, NOTE_LEN};
+#[cfg(feature = "count-steps")]
+#[doc(hidden)]
+pub use memory::steps::steps;
 pub use outbox::UnsentCause;
 pub use storage::{Memory, Storage, Tables};
 pub use time::Instant;

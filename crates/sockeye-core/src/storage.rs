@@ -17,15 +17,28 @@ const NOTICES: usize = 8;
 
 /// Fixed storage for one client: every byte it will ever use. Put it into a `StaticCell`, or on the stack.
 ///
-/// - `RX`: bytes of the receive buffer. The largest packet that can be received has `RX` − 16 bytes with WebSocket
-///   alone; one with attachments, all of it together, `RX` − 176. When polling is allowed, two quarters (at most 1 KiB each) of it serve the
-///   POST answers and the WebSocket handshake. At least 512.
+/// - `RX`: bytes of the receive buffer, at least 512. It bounds the packets that can be received (see the table). When
+///   polling is allowed, two quarters of it (at most 1 KiB each) serve the POST answers and the WebSocket handshake.
 /// - `TX`: bytes of packets accepted and not yet written, framing (6 to 14 bytes a packet) included; at least 256.
 ///   A CONNECT packet with its `auth` payload must fit.
-/// - `ACKS`: acknowledgements waited for at one time.
+/// - `ACKS`: acknowledgements waited for at one time. A `retries` queue in which a packet waits that asked for none needs
+///   one as well, which is kept free for it.
 /// - `PACKETS`: packets accepted and not yet written; one with attachments counts once.
 /// - `NAMESPACES`: namespaces on the connection.
 /// - `HEAD`: bytes for one HTTP request head (path, query, headers, cookies, session id); at least 256.
+///
+/// The largest packet that can be received, in bytes of its text and its attachments together (here there is one
+/// attachment; a further one takes 4 bytes more):
+///
+/// | `RX` | WebSocket alone | with attachments | polling | with attachments |
+/// |--|--|--|--|--|
+/// | 512 | 506 | 336 | 218 | 48 |
+/// | 1024 | 1018 | 848 | 506 | 336 |
+/// | 2048 | 2042 | 1872 | 1018 | 761 |
+///
+/// That is `RX` − 6 with WebSocket alone, and `RX` − 176 with attachments: room is left to read on while they come. By
+/// polling an attachment comes as base64 text, a third longer. Larger packets are skipped, and told by
+/// [`Event::MessageTooLarge`](crate::Event::MessageTooLarge).
 #[derive(Debug)]
 pub struct Storage<
     const RX: usize,

@@ -139,9 +139,9 @@ impl<'a> Acks<'a> {
         self.asked
     }
 
-    /// Whether there is room for one more that the application asks for, of at most `limit`.
-    pub(super) const fn has_room(&self, limit: usize) -> bool {
-        self.asked < limit && self.slab.room() > 0
+    /// Whether there is room for one more that the application asks for, of at most `limit`, beside `reserved` others.
+    pub(super) const fn has_room(&self, limit: usize, reserved: usize) -> bool {
+        self.asked < limit && self.slab.room() > reserved
     }
 
     /// Whether there is room for one that nobody asks for.

@@ -115,6 +115,11 @@ impl Heartbeat {
         earliest(deadline, self.unread.pong_at)
     }
 
+    /// A pong that was on its way has been taken back.
+    pub(super) const fn owe_pong(&mut self) {
+        self.pong_due = true;
+    }
+
     pub(super) const fn is_pong_due(&self) -> bool {
         self.pong_due
     }

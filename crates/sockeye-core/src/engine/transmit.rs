@@ -237,6 +237,24 @@ impl Engine<'_> {
         }
     }
 
+    /// Takes back packets that are about to be written and have not begun to leave: they may have to wait.
+    pub(crate) fn withdraw(&mut self, outbox: &mut Outbox<'_>) {
+        if POLLING && self.links[Link::Post].job == Job::Sending {
+            if !self.head.is_of(Link::Post) || self.head.pos > 0 {
+                // The request has begun.
+                return;
+            }
+            self.head.release();
+            self.links[Link::Post].job = Job::Idle;
+            self.links[Link::Post].deadline = None;
+            if core::mem::take(&mut self.polling.lead_unwritten) && self.polling.lead == Lead::Pong
+            {
+                self.heartbeat.owe_pong();
+            }
+        }
+        outbox.withdraw();
+    }
+
     /// Starts what can be started; whether anything changed.
     pub(super) fn work(&mut self, outbox: &mut Outbox<'_>) -> bool {
         match self.state {
