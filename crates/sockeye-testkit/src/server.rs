@@ -242,7 +242,7 @@ impl Server {
     }
 
     /// These bytes reach the client now.
-    pub(crate) fn delivered(&mut self, bytes: &[u8]) {
+    pub fn delivered(&mut self, bytes: &[u8]) {
         let Some(session) = &mut self.session else {
             return;
         };

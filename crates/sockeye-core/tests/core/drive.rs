@@ -49,7 +49,10 @@ impl World {
     fn perform(&mut self, acts: Vec<Act>) {
         for act in acts {
             match act {
-                Act::Bytes(link, bytes) => self.streams[link.index()].incoming.extend(bytes),
+                Act::Bytes(link, bytes) => {
+                    self.server.delivered(&bytes);
+                    self.streams[link.index()].incoming.extend(bytes);
+                }
                 Act::Close(link) => self.streams[link.index()].ended = true,
                 Act::Opened => (),
             }
