@@ -94,7 +94,7 @@ impl Transports {
     }
 }
 
-/// When requests carry a time stamp in the query, against caches (A2 item 15).
+/// When requests carry a time stamp in the query, against caches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Timestamp {
@@ -124,7 +124,7 @@ impl core::fmt::Debug for Entropy {
     }
 }
 
-/// The reconnection policy of the Manager (A4).
+/// The reconnection policy of the Manager.
 ///
 /// The delay before attempt `n` (from 0) is drawn evenly from `[d·(1−f), min(d·(1+f), delay_max)]` with
 /// `d = min(delay·2ⁿ, delay_max)`, saturating. The official client applies the jitter *before* the cap, so that a

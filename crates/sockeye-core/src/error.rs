@@ -8,7 +8,7 @@ use crate::short::Short;
 use crate::wire::http1::HttpError;
 use crate::wire::ws::WsError;
 
-/// Why a namespace was left (A6 item 72). The texts are those of the official client.
+/// Why a namespace was left. The texts are those of the official client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum DisconnectReason {
@@ -300,11 +300,11 @@ pub enum EmitError {
     UnknownNamespace,
     /// The client has ended: its driver, or the runtime under it, is gone.
     Closed,
-    /// An answer for a connection that is gone, or for an event that wanted none (A7 item 89).
+    /// An answer for a connection that is gone, or for an event that wanted none.
     Stale,
     /// The event has been answered before: it has one acknowledgement.
     AlreadyAnswered,
-    /// A volatile packet, and the connection is not ready to take it at once (A7 item 84).
+    /// A volatile packet, and the connection is not ready to take it at once.
     NotWritable,
     /// The `auth` payload is not a JSON object.
     Auth,

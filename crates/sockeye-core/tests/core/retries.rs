@@ -1,4 +1,4 @@
-//! The `retries` queue (A7 item 87).
+//! The `retries` queue (fact 87 of docs/protocol.md).
 
 use std::time::Duration;
 
