@@ -10,8 +10,8 @@ use bench_common::{
 };
 use sockeye_core::packet::BinRef;
 use sockeye_core::{
-    Client, Config, EmitError, EmitOptions, Entropy, Event, Limits, Memory, NamespaceId, NspOptions,
-    Output, Transports,
+    Client, Config, EmitError, EmitOptions, Entropy, Event, Limits, Memory, NamespaceId,
+    NspOptions, Output, Transports,
 };
 
 fn main() -> Result<(), Error> {
