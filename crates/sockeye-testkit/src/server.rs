@@ -116,6 +116,8 @@ pub struct Server {
     /// Requests for sessions that had ended.
     pub unknown: u32,
     session: Option<Session>,
+    /// It is known what reaches the client.
+    watched: bool,
     sessions: u32,
     sockets: u32,
 }
@@ -243,6 +245,7 @@ impl Server {
 
     /// These bytes reach the client now.
     pub fn delivered(&mut self, bytes: &[u8]) {
+        self.watched = true;
         let Some(session) = &mut self.session else {
             return;
         };
@@ -590,7 +593,7 @@ impl Server {
             return Vec::new();
         };
         let joined = session.joined.contains(&nsp);
-        let early = joined && kind != '0' && !session.replied.contains(&nsp);
+        let early = self.watched && joined && kind != '0' && !session.replied.contains(&nsp);
         if early {
             self.violations.push(format!(
                 "packet {kind} for {nsp} before the reply to its CONNECT"
