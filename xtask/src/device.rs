@@ -3,13 +3,15 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::board::FOLDER;
 use crate::part::Report;
-use crate::qemu::{Board, Outcome};
+use crate::qemu::{self, Board, Outcome, Running};
 use crate::riscv::{Firmware, Target};
 use crate::run;
 
@@ -20,9 +22,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const FOREVER: Duration = Duration::from_secs(365 * 86_400);
 
 const HELP: &str = "\
-cargo xtask device [--connect URL] [--duration SECONDS] [--chip c3|c6]
-  Attaches an emulated RISC-V board to a demo that runs (`--connect http://127.0.0.1:PORT`), or to one that is started
-  along with it. `--chip` is the instruction set: c3 (imc, the default) or c6 (imac).";
+cargo xtask device [--connect URL] [--duration SECONDS] [--chip c3|c6] [--yes]
+  Attaches an emulated RISC-V board to a demo that runs (`--connect http://127.0.0.1:7625`), or to one that is started
+  along with it. `--chip` is the instruction set: c3 (imc, the default) or c6 (imac). Ctrl-C ends it with a summary.
+  QEMU and a compiler for RISC-V are installed if they are missing, after a question; `--yes` does not ask.";
 
 struct Options {
     connect: Option<String>,
@@ -76,21 +79,80 @@ pub(crate) fn run(args: &[&str]) -> Result<(), String> {
         return Ok(());
     }
     let options = options(args)?;
+    // All that takes long or talks much comes before the page's address, which stays in sight.
+    qemu::need()?;
+    println!("Building the firmware of the board (some minutes the first time) …");
     let image = build(options.target)?;
-    let demo = match &options.connect {
-        Some(_) => None,
-        None => Some(Demo::start(&[])?),
+    if options.connect.is_none() {
+        println!("Building the demo …");
+        build_demo()?;
+    }
+    let stop = on_interrupt()?;
+    let mut demo = None;
+    let url = match &options.connect {
+        Some(url) => url.clone(),
+        None => demo.insert(Demo::start(&[])?).url.clone(),
     };
-    let url = match (&options.connect, &demo) {
-        (Some(url), _) => url.clone(),
-        (None, Some(demo)) => demo.url.clone(),
-        (None, None) => return Err("no demo".to_owned()),
-    };
-    println!("The board joins the demo at {url}; Ctrl-C ends it.");
-    let outcome = attach(&image, options.target, &url, options.duration, |line| {
-        println!("    | {line}");
-    })?;
+    let (name, _) = name(options.target);
+    println!("The board `{name}` joins the demo at {url}. Ctrl-C ends it with a summary.");
+    let started = Instant::now();
+    let board = start(&image, options.target, &url, options.duration)?;
+    let show = |line: &str| println!("    | {line}");
+    let ended = board.finish_unless(show, || stop.load(Ordering::Relaxed));
+    if let Some(demo) = demo {
+        demo.end();
+    }
+    let (outcome, stopped) = ended?;
+    println!("{}", summary(name, &outcome, started.elapsed()));
+    if stopped {
+        return Ok(());
+    }
     outcome.success().map(drop)
+}
+
+/// What the board did, from its console: it may have been switched off without a last word.
+fn summary(name: &str, outcome: &Outcome, elapsed: Duration) -> String {
+    let joins = outcome
+        .lines
+        .iter()
+        .filter(|line| line.starts_with("joined as "))
+        .count();
+    let metrics = outcome.metrics();
+    let acked = match metrics.get("telemetry_acknowledged") {
+        Some(acked) => acked.to_string(),
+        None => {
+            let acked = |line: &String| {
+                let (number, rest) = line.strip_prefix("telemetry ")?.split_once(' ')?;
+                rest.starts_with("acknowledged")
+                    .then(|| number.parse().ok())?
+            };
+            let last: u64 = outcome.lines.iter().rev().find_map(acked).unwrap_or(0);
+            format!("at least {last}")
+        }
+    };
+    let times = if joins == 1 {
+        "once"
+    } else {
+        &format!("{joins} times")
+    };
+    format!(
+        "The board `{name}` ran for {:.0} s: joined {times}, {acked} telemetries acknowledged",
+        elapsed.as_secs_f64()
+    )
+}
+
+/// Whether Ctrl-C has come: the board and the demo are then ended in order. A second one ends this program at once.
+fn on_interrupt() -> Result<Arc<AtomicBool>, String> {
+    let stop = Arc::new(AtomicBool::new(false));
+    #[cfg(unix)]
+    {
+        use signal_hook::consts::SIGINT;
+        let failed = |error: std::io::Error| format!("cannot listen to Ctrl-C: {error}");
+        signal_hook::flag::register_conditional_shutdown(SIGINT, 130, stop.clone())
+            .map_err(failed)?;
+        signal_hook::flag::register(SIGINT, stop.clone()).map_err(failed)?;
+    }
+    Ok(stop)
 }
 
 fn build(target: Target) -> Result<std::path::PathBuf, String> {
@@ -110,14 +172,13 @@ fn name(target: Target) -> (&'static str, &'static str) {
     }
 }
 
-/// Runs the board against the demo at `url` to its end.
-fn attach(
+/// Starts the board against the demo at `url`.
+fn start(
     image: &std::path::Path,
     target: Target,
     url: &str,
     duration: Option<u64>,
-    on_line: impl FnMut(&str),
-) -> Result<Outcome, String> {
+) -> Result<Running, String> {
     let (name, chip) = name(target);
     let mut args = vec![
         ("url", guest_url(url)?),
@@ -134,7 +195,7 @@ fn attach(
         count: false,
         limit,
     };
-    board.start()?.finish(on_line)
+    board.start()
 }
 
 /// The URL as the board has to call it: this machine's loopback is 10.0.2.2 there. Without a path it is the namespace of
@@ -157,18 +218,25 @@ fn guest_url(url: &str) -> Result<String, String> {
     Ok(format!("http://{host}{port}{path}"))
 }
 
-/// A demo that was started here. Dropping it ends it.
+fn build_demo() -> Result<(), String> {
+    let mut cargo = run::cargo("build --package sockeye-cli --bin sockeye");
+    if run::run(&mut cargo, BUILD)?.success() {
+        Ok(())
+    } else {
+        Err("the demo does not build".to_owned())
+    }
+}
+
+/// A demo that was started here. Dropping it kills it; [`Self::end`] lets it say its summary.
 struct Demo {
     child: Child,
     url: String,
+    printer: Option<JoinHandle<()>>,
 }
 
 impl Demo {
+    /// Starts the demo, which must have been built.
     fn start(args: &[&str]) -> Result<Self, String> {
-        let mut cargo = run::cargo("build --package sockeye-cli --bin sockeye");
-        if !run::run(&mut cargo, BUILD)?.success() {
-            return Err("the demo does not build".to_owned());
-        }
         // It lies beside this program; by way of `cargo run` it would outlive its end.
         let beside = std::env::current_exe().map_err(|error| format!("where am I: {error}"))?;
         let mut command =
@@ -185,6 +253,7 @@ impl Demo {
         let mut demo = Self {
             child,
             url: String::new(),
+            printer: None,
         };
         let lines = lines(output.ok_or("the demo has no output")?);
         let end = Instant::now() + PATIENCE;
@@ -205,12 +274,31 @@ impl Demo {
                 break;
             }
         }
-        thread::spawn(move || {
+        demo.printer = Some(thread::spawn(move || {
             for line in lines {
                 println!("{line}");
             }
-        });
+        }));
         Ok(demo)
+    }
+
+    /// Ends it as Ctrl-C does, and passes its summary on.
+    fn end(mut self) {
+        if cfg!(unix) {
+            let id = self.child.id().to_string();
+            let asked = Command::new("kill").args(["-INT", &id]).status();
+            let patience = Instant::now();
+            while asked.is_ok() && patience.elapsed() < Duration::from_secs(10) {
+                if matches!(self.child.try_wait(), Ok(Some(_))) {
+                    break;
+                }
+                thread::sleep(Duration::from_millis(20));
+            }
+        }
+        let printer = self.printer.take();
+        drop(self);
+        // A panic of the thread lost some lines, no more.
+        printer.map(JoinHandle::join);
     }
 }
 
@@ -237,7 +325,8 @@ fn lines(output: impl Read + Send + 'static) -> Receiver<String> {
 /// The board appears in the demo's feed with its chip, its telemetry is acknowledged, its LED obeys, its console is shown.
 pub(crate) fn checks(report: &mut Report) -> Result<(), String> {
     let images = Target::ALL.map(|target| build(target).map(|image| (target, image)));
-    let demo = Demo::start(&["--no-devices"])?;
+    build_demo()?;
+    let demo = Demo::start(&["--no-devices", "--port", "0"])?;
     for built in images {
         let (target, image) = built?;
         let started = Instant::now();
@@ -263,7 +352,8 @@ fn check(image: &std::path::Path, target: Target, url: &str) -> Result<(), Strin
         lines(stream)
     };
     let mut switched = Err("the board never acknowledged a telemetry".to_owned());
-    let outcome = attach(image, target, url, Some(5), |line| {
+    let board = start(image, target, url, Some(5))?;
+    let outcome = board.finish(|line| {
         println!("    | {line}");
         if line.starts_with("telemetry 1 acknowledged") {
             switched = switch(&address, name);
@@ -325,7 +415,29 @@ fn request(address: &str, head: &str) -> Result<TcpStream, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::guest_url;
+    use super::*;
+
+    #[test]
+    fn the_summary_is_read_from_the_console() {
+        let outcome = |lines: &[&str]| Outcome {
+            code: 0,
+            lines: lines.iter().map(|&line| line.to_owned()).collect(),
+        };
+        let cut = outcome(&[
+            "joined as x, recovered: false",
+            "telemetry 6 acknowledged after 900 us",
+            "x",
+        ]);
+        assert_eq!(
+            summary("x", &cut, Duration::from_secs(9)),
+            "The board `x` ran for 9 s: joined once, at least 6 telemetries acknowledged"
+        );
+        let whole = outcome(&["metric telemetry_acknowledged 5"]);
+        assert_eq!(
+            summary("x", &whole, Duration::from_secs(7)),
+            "The board `x` ran for 7 s: joined 0 times, 5 telemetries acknowledged"
+        );
+    }
 
     #[test]
     fn urls_as_the_board_calls_them() {

@@ -2,6 +2,7 @@
 
 use crate::board;
 use crate::esp32;
+use crate::guide;
 use crate::part::{Part, Report};
 use crate::run::{cargo, root};
 use crate::tools::works;
@@ -21,6 +22,11 @@ pub(crate) const PARTS: &[Part] = &[
         name: "docs",
         about: "rustdoc, warnings denied",
         run: docs,
+    },
+    Part {
+        name: "guide",
+        about: "links of Markdown files, and the facts that comments cite",
+        run: guide::lint,
     },
     Part {
         name: "firmware",

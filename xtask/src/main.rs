@@ -1,4 +1,5 @@
-//! The project's own tooling; `cargo xtask help` lists it. Standard library only, so that it builds in a second.
+//! The project's own tooling; `cargo xtask help` lists it. Almost nothing beside the standard library, so that it
+//! builds in a second.
 
 mod bench;
 mod board;
@@ -7,7 +8,9 @@ mod count;
 mod device;
 mod esp32;
 mod fuzz;
+mod guide;
 mod lint;
+mod man;
 mod node;
 mod part;
 mod proxy;
@@ -29,17 +32,26 @@ cargo xtask lint [--list] [--part NAME]...   format, clippy and docs, warnings d
 cargo xtask bench [OPTIONS]                  what an event costs, beside other clients; `--help` lists the options
 cargo xtask device [OPTIONS]                 an emulated board as one more device of the demo; `--help` lists the options
 cargo xtask size [--symbols]                 flash, RAM, stack and instructions of the client on a chip, held against budgets
+cargo xtask man [FOLDER]                     the manual pages of the command, by default in target/man
 cargo xtask servers                          installs the packages of the scenario servers, for running single interop tests
+
+Programs that are missing are installed with apt-get where that is possible, after a question; `--yes` does not ask.
 ";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let mut args: Vec<&str> = args.iter().map(String::as_str).collect();
+    if args.contains(&"--yes") {
+        args.retain(|arg| *arg != "--yes");
+        tools::say_yes();
+    }
     match args.split_first() {
         Some((&"test", rest)) => part::main(suite::PARTS, rest),
         Some((&"lint", rest)) => part::main(lint::PARTS, rest),
         Some((&"bench", rest)) => end(bench::run(rest)),
         Some((&"device", rest)) => end(device::run(rest)),
+        Some((&"man", [])) => end(man::run_in("target/man")),
+        Some((&"man", [folder])) => end(man::run_in(folder)),
         Some((&"size", rest)) => end(size::run(rest)),
         Some((&"servers", [])) => end(servers::install()),
         None | Some((&("help" | "--help" | "-h"), _)) => {

@@ -27,6 +27,11 @@ const BLOB: &str = "0x80510000";
 /// Either area is 64 KiB.
 const AREA: usize = 0x1_0000;
 
+/// Sees to it that boards can be started.
+pub(crate) fn need() -> Result<(), String> {
+    tools::need(&[TOOL])
+}
+
 /// A board to start.
 pub(crate) struct Board<'a> {
     pub(crate) image: &'a Path,
@@ -105,7 +110,7 @@ impl Board<'_> {
     /// Starts the board.
     pub(crate) fn start(&self) -> Result<Running, String> {
         static RUNS: AtomicU32 = AtomicU32::new(0);
-        tools::need(&[TOOL])?;
+        need()?;
         let run = RUNS.fetch_add(1, Ordering::Relaxed);
         let files =
             std::env::temp_dir().join(format!("sockeye-board-{}-{run}", std::process::id()));
@@ -192,16 +197,29 @@ impl Board<'_> {
 
 impl Running {
     /// Waits for the end. `on_line` sees every line of the UART when it comes.
-    pub(crate) fn finish(mut self, mut on_line: impl FnMut(&str)) -> Result<Outcome, String> {
+    pub(crate) fn finish(self, on_line: impl FnMut(&str)) -> Result<Outcome, String> {
+        self.finish_unless(on_line, || false)
+            .map(|(outcome, _)| outcome)
+    }
+
+    /// The same; the board is switched off as soon as `stop` says so, which the flag beside the outcome tells.
+    pub(crate) fn finish_unless(
+        mut self,
+        mut on_line: impl FnMut(&str),
+        stop: impl Fn() -> bool,
+    ) -> Result<(Outcome, bool), String> {
+        const LOOK: Duration = Duration::from_millis(100);
         let mut lines = Vec::new();
         loop {
             let left = self.limit.saturating_sub(self.started.elapsed());
-            match self.lines.recv_timeout(left) {
+            match self.lines.recv_timeout(left.min(LOOK)) {
                 Ok(line) => {
                     on_line(&line);
                     lines.push(line);
                 }
+                Err(_) if stop() => return Ok((Outcome { code: 0, lines }, true)),
                 Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) if left > LOOK => {}
                 Err(RecvTimeoutError::Timeout) => {
                     let last = lines.last().map_or("nothing", String::as_str);
                     return Err(format!(
@@ -218,7 +236,7 @@ impl Running {
         let code = status
             .code()
             .ok_or_else(|| format!("QEMU was stopped: {status}"))?;
-        Ok(Outcome { code, lines })
+        Ok((Outcome { code, lines }, false))
     }
 }
 

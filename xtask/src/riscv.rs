@@ -2,6 +2,7 @@
 //! compiler and library sources. Also reads what an image takes of flash and RAM.
 
 use std::fs;
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -124,7 +125,11 @@ impl Firmware<'_> {
     fn cargo(&self, verb: &str, compiler: &Compiler) -> Command {
         let folder = run::root().join(self.folder);
         let mut cargo = run::cargo(verb);
-        cargo.args(["--quiet", "--locked", "--target", self.target.triple()]);
+        cargo.args(["--locked", "--target", self.target.triple()]);
+        // A person who waits for minutes sees that it goes on.
+        if !std::io::stdout().is_terminal() {
+            cargo.arg("--quiet");
+        }
         cargo.arg("--target-dir").arg(folder.join("target"));
         cargo.current_dir(folder);
         // Flags from outside would replace those of the folder's own configuration, which name the linker scripts.

@@ -121,7 +121,7 @@ fn interop(report: &mut Report) -> Result<(), String> {
 
 fn demo(report: &mut Report) -> Result<(), String> {
     report.check(&mut cargo(
-        "run --quiet -p sockeye-cli --bin sockeye -- demo --duration 10s",
+        "run --quiet -p sockeye-cli --bin sockeye -- demo --duration 10s --port 0",
     ))
 }
 

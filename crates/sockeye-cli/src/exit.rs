@@ -21,6 +21,8 @@ pub(crate) enum Exit {
     /// `demo`: a check failed.
     #[cfg(feature = "demo")]
     Check = 6,
+    /// The output could not be written, other than by a reader that left.
+    Output = 7,
     /// Ended by Ctrl-C before the work was done.
     Interrupted = 130,
 }
@@ -35,6 +37,7 @@ Exit codes:
   4    the server disconnected us
   5    the connection broke and did not come back
   6    demo: a check failed
+  7    the output could not be written (a full disk, say)
   130  ended by Ctrl-C before the work was done";
 
 /// The end of a command that could not do its work: one line and an exit code.

@@ -1,18 +1,11 @@
 //! `sockeye`: talk to Socket.IO servers from a terminal or a script. `sockeye --help` is the manual.
 
-mod cli;
-mod connect;
-#[cfg(feature = "demo")]
-mod demo;
-mod emit;
 mod exit;
-mod human;
-mod input;
-mod listen;
+mod options;
 mod output;
-mod record;
 mod session;
 mod value;
+mod verbs;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -22,9 +15,9 @@ use clap::Parser as _;
 use clap::error::ErrorKind;
 use tracing_subscriber::EnvFilter;
 
-use crate::cli::{Action, Cli, Color};
 use crate::exit::{Exit, Failure};
-use crate::output::{Printer, Style};
+use crate::options::{Action, Cli, Color};
+use crate::output::{Printer, Style, human};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -53,21 +46,21 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
     match cli.command {
         Action::Listen(options) => {
             let (printer, thread) = Printer::start(style(options.json, cli.color), None);
-            let end = listen::run(options, &printer).await;
+            let end = verbs::listen::run(options, &printer).await;
             drop(printer);
-            thread.finish().await;
-            end
+            thread.finish(end).await
         }
         Action::Emit(options) => {
             let (printer, thread) = Printer::start(style(options.json, cli.color), None);
-            let end = emit::run(options, &printer).await;
+            let end = verbs::emit::run(options, &printer).await;
             drop(printer);
-            thread.finish().await;
-            end
+            thread.finish(end).await
         }
-        Action::Connect(options) => connect::run(options, cli.color).await,
+        Action::Connect(options) => verbs::connect::run(options, cli.color).await,
         #[cfg(feature = "demo")]
-        Action::Demo(options) => demo::run(options).await,
+        Action::Demo(options) => verbs::demo::run(options).await,
+        Action::Completions(options) => verbs::completions::run(&options),
+        Action::Man(options) => verbs::man::run(&options),
     }
 }
 
@@ -123,12 +116,11 @@ fn usage(error: &clap::Error) -> ExitCode {
             | ErrorKind::DisplayVersion
             | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
     ) {
-        let _ = error.print();
-        return ExitCode::from(if error.use_stderr() {
-            Exit::Usage as u8
-        } else {
-            Exit::Ok as u8
-        });
+        return match output::outcome(error.print()) {
+            Err(failure) => end(&failure),
+            Ok(()) if error.use_stderr() => ExitCode::from(Exit::Usage as u8),
+            Ok(()) => ExitCode::from(Exit::Ok as u8),
+        };
     }
     let text = error.to_string();
     let words: Vec<&str> = text
@@ -139,9 +131,9 @@ fn usage(error: &clap::Error) -> ExitCode {
         .collect();
     let line = words.join(" ").replace(" tip: ", "; tip: ");
     let line = line.strip_prefix("error: ").unwrap_or(&line);
-    let command = std::env::args()
-        .nth(1)
-        .filter(|word| ["listen", "emit", "connect", "demo"].contains(&word.as_str()));
+    let command = std::env::args().nth(1).filter(|word| {
+        ["listen", "emit", "connect", "demo", "completions"].contains(&word.as_str())
+    });
     let help = command.map_or("sockeye --help".to_owned(), |command| {
         format!("sockeye {command} --help")
     });

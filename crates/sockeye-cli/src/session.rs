@@ -4,18 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use serde_json::Value;
 use sockeye::{
     AckError, Args, Client, ConnectError, ConnectErrorKind, DisconnectReason, Event, EventStream,
     Notice, NoticeStream, Socket, Transport,
 };
 use tokio::sync::mpsc;
 
-use crate::cli::{Connection, Transports};
 use crate::exit::{Exit, Failure};
+use crate::options::{Connection, Transports};
 use crate::output::Printer;
-use crate::record::Record;
-use crate::value::Arg;
+use crate::output::record::Record;
+use crate::value::{self, Arg};
 
 /// Things that happened and wait to be handled: a slow reader of stdout is felt by the server after these.
 const QUEUE: usize = 64;
@@ -43,7 +42,7 @@ pub(crate) fn open(options: &Connection) -> Result<Socket, Failure> {
     if let Some(namespace) = &options.namespace {
         builder = builder.namespace(namespace);
     }
-    if let Some(auth) = &options.auth {
+    if let Some(auth) = options.auth()? {
         builder = builder.auth(auth);
     }
     if let Some(retries) = options.retries {
@@ -52,22 +51,39 @@ pub(crate) fn open(options: &Connection) -> Result<Socket, Failure> {
     if let Some(path) = &options.path {
         builder = builder.path(path);
     }
-    for (name, value) in &options.headers {
+    for (name, value) in options.headers()? {
         builder = builder.header(name, value);
     }
-    for (key, value) in &options.queries {
+    for (key, value) in options.queries()? {
         builder = builder.query(key, value);
     }
-    builder
-        .open()
-        .map_err(|error| Failure::usage(error.to_string()))
+    builder.open().map_err(|error| {
+        // The client quotes a URL that it cannot read.
+        let (url, shown) = (&options.url, public(&options.url));
+        Failure::usage(error.to_string().replace(url.as_str(), &shown))
+    })
+}
+
+/// A URL without what may be secret in it: user name, password, query.
+pub(crate) fn public(url: &str) -> String {
+    let (url, query) = match url.split_once('?') {
+        Some((url, _)) => (url, "?…"),
+        None => (url, ""),
+    };
+    let start = url.find("://").map_or(0, |at| at + 3);
+    let end = url[start..].find('/').map_or(url.len(), |at| start + at);
+    let shown = match url[start..end].rfind('@') {
+        Some(at) => format!("{}…{}", &url[..start], &url[start + at..]),
+        None => url.to_owned(),
+    };
+    shown + query
 }
 
 /// Another namespace on the connection of `home`, not joined yet.
 pub(crate) fn namespace(
     home: &Socket,
     namespace: &str,
-    auth: Option<&Value>,
+    auth: Option<&Arg>,
     options: &Connection,
 ) -> Result<Socket, ConnectError> {
     let mut builder = home.namespace(namespace).ack_timeout(options.timeout);
@@ -80,10 +96,13 @@ pub(crate) fn namespace(
     builder.open()
 }
 
-/// Leaves all namespaces cleanly, but not waiting for ever; what happened until the end.
+/// Leaves all namespaces cleanly, but not waiting for ever; what happened until the end, and whether all was written.
 ///
 /// What could not be sent so far, because a namespace was not joined, will not be.
-pub(crate) async fn leave(sockets: &[Socket], inbox: &mut Inbox) -> Vec<(String, Happening)> {
+pub(crate) async fn leave(
+    sockets: &[Socket],
+    inbox: &mut Inbox,
+) -> (Vec<(String, Happening)>, bool) {
     let mut joined = 0;
     for socket in sockets {
         if socket.connected() {
@@ -109,16 +128,16 @@ pub(crate) async fn leave(sockets: &[Socket], inbox: &mut Inbox) -> Vec<(String,
         }
     };
     // The server may be gone without a word.
-    let _ = tokio::time::timeout(CLOSING, goodbye).await;
+    let written = tokio::time::timeout(CLOSING, goodbye).await.is_ok();
     while let Ok(happening) = inbox.try_recv() {
         last.push(happening);
     }
-    last
+    (last, written)
 }
 
 /// The same for a command with one namespace, which prints what happened for scripts.
 pub(crate) async fn leave_one(socket: Socket, mut inbox: Inbox, printer: &Printer) {
-    let last = leave(&[socket], &mut inbox).await;
+    let (last, _) = leave(&[socket], &mut inbox).await;
     for (namespace, happening) in last {
         if let Happening::Notice(notice) = happening
             && let Some(record) = record(&namespace, &notice)
@@ -235,7 +254,7 @@ impl Merge {
 
 /// The arguments of an event or an answer, binary in its place.
 pub(crate) fn args(args: &Args) -> Vec<Arg> {
-    Arg::received(args.json(), &args.attachments())
+    value::received(args.json(), &args.attachments())
 }
 
 /// The record of a notice, if it is worth one.
@@ -357,5 +376,24 @@ pub(crate) fn ack_reason(error: &AckError) -> &'static str {
         AckError::Dropped => "dropped",
         AckError::NotSent(_) => "not sent",
         _ => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::public;
+
+    #[test]
+    fn urls_are_shown_without_secrets() {
+        for (url, shown) in [
+            ("http://h:1/n", "http://h:1/n"),
+            ("http://u:p@h/n?k=v", "http://…@h/n?…"),
+            ("http://u:p@x@h", "http://…@h"),
+            ("http://h/a@b", "http://h/a@b"),
+            ("u:p@h", "…@h"),
+            ("", ""),
+        ] {
+            assert_eq!(public(url), shown);
+        }
     }
 }

@@ -18,10 +18,12 @@ async fn a_script_drives_a_full_client() {
 
     talk.say(r#"{"cmd":"emit","event":"sum","args":[40,2],"ack":true,"id":{"my":"mark"}}"#)
         .await;
-    assert_eq!(
-        talk.of("sent").await,
-        json!({"type": "sent", "namespace": "/", "event": "sum", "id": {"my": "mark"}})
-    );
+    for kind in ["queued", "sent"] {
+        assert_eq!(
+            talk.of(kind).await,
+            json!({"type": kind, "namespace": "/", "event": "sum", "id": {"my": "mark"}})
+        );
+    }
     let ack = talk.of("ack").await;
     assert_eq!(
         (&ack["args"], &ack["id"], &ack["event"]),
@@ -222,10 +224,21 @@ async fn a_server_that_goes_and_comes_back_is_told_as_records() {
     // What is sent meanwhile waits for the connection.
     talk.say(r#"{"cmd":"emit","event":"sum","args":[1,2],"ack":true,"timeout":60000}"#)
         .await;
-    talk.of("sent").await;
+    talk.of("queued").await;
+    talk.say(r#"{"cmd":"status","id":"meanwhile"}"#).await;
+    talk.of("status").await;
+    assert!(
+        talk.seen.iter().all(|record| record["type"] != "sent"),
+        "nothing has been sent yet: {:?}",
+        talk.seen
+    );
     let server = server::start_at(address).await;
     assert!(talk.of("reconnect").await["attempt"].as_u64() >= Some(1));
     talk.of("connect").await;
+    let after = talk
+        .record(|record| ["sent", "ack"].contains(&record["type"].as_str().unwrap()))
+        .await;
+    assert_eq!(after["type"], "sent", "before the answer");
     assert_eq!(talk.of("ack").await["args"], json!([3]));
 
     // A connection that the script breaks, and a server that wants no more.
@@ -269,7 +282,107 @@ async fn plain_lines_work_without_a_terminal() {
     let (code, err) = talk.end().await;
     assert_eq!(code, Some(0), "{err}");
     assert!(
-        err.contains("! argument 1: hello is not JSON: write a text with quotes, \"hello\""),
+        err.contains(
+            "! line 2: argument 1: hello is not JSON: write a text with quotes, \"hello\", or use --text"
+        ),
         "{err}"
     );
+}
+
+#[tokio::test]
+async fn a_strict_script_ends_at_its_first_bad_line() {
+    let server = server::start().await;
+    let url = server.url("/");
+    // What was accepted before is still done, what comes after is not.
+    let mut talk = Talk::start(&["connect", &url, "--json", "--strict"]);
+    talk.say(r#"{"cmd":"emit","event":"sum","args":[1,2],"ack":true,"id":1}"#)
+        .await;
+    talk.say("").await;
+    talk.say(r#"{"cmd":"emit","event":"disconnect","id":"r"}"#)
+        .await;
+    talk.say(r#"{"cmd":"emit","event":"sum","args":[5,5],"ack":true,"id":2}"#)
+        .await;
+    let error = talk.of("error").await;
+    assert_eq!((&error["line"], &error["id"]), (&json!(3), &json!("r")));
+    assert_eq!(talk.of("ack").await["args"], json!([3]));
+    assert!(talk.seen.iter().all(|record| record["id"] != 2));
+    let (code, err) = talk.end().await;
+    assert_eq!(code, Some(2), "{err}");
+    assert!(err.starts_with("sockeye: line 3: "), "{err}");
+
+    let mut talk = Talk::start(&["connect", &url, "--strict"]);
+    talk.say("sum? 40 2").await;
+    talk.say("say hello").await;
+    let (code, err) = talk.end().await;
+    assert_eq!(code, Some(2), "{err}");
+    let told = err.matches("line 2: argument 1: hello is not JSON").count();
+    assert_eq!(told, 1, "{err}");
+
+    // Without it, the number of the line is told, and the next one is done.
+    let mut talk = Talk::start(&["connect", &url, "--json"]);
+    talk.say("{").await;
+    assert_eq!(talk.of("error").await["line"], 1);
+    talk.say(r#"{"cmd":"emit","event":"sum","args":[1,2],"ack":true}"#)
+        .await;
+    assert_eq!(talk.of("ack").await["args"], json!([3]));
+    assert_eq!(talk.end().await.0, Some(0));
+}
+
+#[tokio::test]
+async fn what_waits_for_a_refused_namespace_is_told_and_holds_nothing_up() {
+    let server = server::start().await;
+    let mut talk = Talk::start(&["connect", &server.url("/"), "--json"]);
+    talk.of("connect").await;
+    talk.say(r#"{"cmd":"connect","namespace":"/secret","auth":{"token":"bad"}}"#)
+        .await;
+    talk.say(r#"{"cmd":"emit","event":"x","namespace":"/secret","id":"lost"}"#)
+        .await;
+    talk.of("connect_error").await;
+    // The refusal may have been faster than the event; then it waits for the end of the input.
+    talk.say(r#"{"cmd":"emit","event":"sum","args":[1,2],"ack":true,"id":"kept"}"#)
+        .await;
+    assert_eq!(talk.of("ack").await["id"], "kept");
+    drop(talk.stdin.take());
+    let error = talk.of("error").await;
+    assert_eq!(error["id"], "lost", "{error}");
+    assert_eq!(talk.end().await.0, Some(0));
+}
+
+#[tokio::test]
+async fn odd_values_pass_as_they_are() {
+    let server = server::start().await;
+    let odd = r#"["\ud83d",{"deep":[123456789012345678901234567890,1.50]}]"#;
+    let mut talk = Talk::start(&[
+        "connect",
+        &server.url("/"),
+        "--json",
+        "--answer",
+        "question",
+    ]);
+    talk.of("connect").await;
+    talk.say(&format!(
+        r#"{{"cmd":"emit","event":"sum","args":[1,2],"ack":true,"id":{odd}}}"#
+    ))
+    .await;
+    let line = talk.line_with("\"type\":\"ack\"").await;
+    assert!(line.contains(&format!("\"id\":{odd}")), "{line}");
+    assert_eq!(talk.end().await.0, Some(0));
+}
+
+#[tokio::test]
+async fn what_was_accepted_before_quit_is_told_to_be_sent_or_not() {
+    let server = server::start().await;
+    let mut talk = Talk::start(&["connect", &server.url("/"), "--json"]);
+    talk.of("connect").await;
+    talk.say(r#"{"cmd":"emit","event":"silent","id":"early"}"#)
+        .await;
+    assert_eq!(talk.of("sent").await["id"], "early");
+    talk.say(r#"{"cmd":"disconnect","namespace":"/"}"#).await;
+    talk.of("disconnect").await;
+    talk.say(r#"{"cmd":"emit","event":"silent","id":"late"}"#)
+        .await;
+    talk.say(r#"{"cmd":"quit"}"#).await;
+    let error = talk.of("error").await;
+    assert_eq!(error["id"], "late", "{error}");
+    assert_eq!(talk.end().await.0, Some(0));
 }

@@ -125,6 +125,18 @@ impl Talk {
         self.record(|record| record["type"] == kind).await
     }
 
+    /// The next line of stdout that contains a text, as it is.
+    async fn line_with(&mut self, part: &str) -> String {
+        loop {
+            let line = tokio::time::timeout(LIMIT, self.stdout.next_line()).await;
+            match line.expect("a line in time").expect("stdout is UTF-8") {
+                Some(line) if line.contains(part) => return line,
+                Some(_) => {}
+                None => panic!("the end came before {part}"),
+            }
+        }
+    }
+
     /// Closes stdin and waits for the end; the exit code and stderr.
     async fn end(mut self) -> (Option<i32>, String) {
         drop(self.stdin.take());

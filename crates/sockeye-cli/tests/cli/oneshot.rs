@@ -69,14 +69,24 @@ async fn without_ack_nothing_is_printed_and_the_event_arrives() {
         (outcome.code, outcome.out.as_str(), outcome.err.as_str()),
         (Some(0), "", "")
     );
-    let outcome = sockeye(&["emit", &server.url("/"), "silent", "--volatile", "--json"]).await;
-    assert_eq!(outcome.code, Some(0));
-    assert!(
-        outcome
+    for (volatile, wanted) in [
+        (&[][..], &["queued", "sent"][..]),
+        (&["--volatile"], &["queued"]),
+    ] {
+        let url = server.url("/");
+        let outcome = sockeye(&[&["emit", &url, "silent", "--json"], volatile].concat()).await;
+        assert_eq!(outcome.code, Some(0));
+        let told: Vec<_> = outcome
             .records()
+            .into_iter()
+            .filter(|record| record["event"] == "silent")
+            .collect();
+        let wanted: Vec<_> = wanted
             .iter()
-            .any(|record| *record == json!({"type": "sent", "namespace": "/", "event": "silent"}))
-    );
+            .map(|kind| json!({"type": kind, "namespace": "/", "event": "silent"}))
+            .collect();
+        assert_eq!(told, wanted, "{volatile:?}");
+    }
 }
 
 #[tokio::test]
@@ -259,7 +269,7 @@ async fn a_reader_that_leaves_ends_the_command_quietly() {
 #[cfg(feature = "demo")]
 #[tokio::test]
 async fn the_demo_checks_itself() {
-    let outcome = sockeye(&["demo", "--duration", "3s"]).await;
+    let outcome = sockeye(&["demo", "--duration", "3s", "--port", "0"]).await;
     assert_eq!(outcome.code, Some(0), "{outcome:?}");
     let (first, last) = ("Sockeye demo: open http://127.0.0.1:", "All of it worked.");
     assert!(
@@ -272,4 +282,158 @@ async fn the_demo_checks_itself() {
         "{}",
         outcome.out
     );
+}
+
+#[tokio::test]
+async fn arguments_from_stdin_and_words_that_are_texts() {
+    let server = server::start().await;
+    let url = server.url("/");
+    let mut talk = Talk::start(&["emit", &url, "turn", "@-", "--ack", "--json"]);
+    let stdin = talk.stdin.as_mut().unwrap();
+    tokio::io::AsyncWriteExt::write_all(stdin, &[1, 2, 3])
+        .await
+        .unwrap();
+    drop(talk.stdin.take());
+    assert_eq!(talk.of("ack").await["args"], json!([3, {"_bin": "AwIB"}]));
+    assert_eq!(talk.end().await.0, Some(0));
+
+    let outcome = sockeye(&["emit", &url, "echo", "hello you", "5", "--text", "--ack"]).await;
+    assert_eq!(outcome.out, "\"hello you\"\n5\n", "{}", outcome.err);
+    let outcome = sockeye(&["emit", &url, "echo", "hello"]).await;
+    assert_eq!(outcome.code, Some(2));
+    assert!(outcome.complaint().contains("--text"), "{outcome:?}");
+    // Two readers of stdin, one of them the commands.
+    for args in [
+        &["emit", &url, "echo", "@-", "@-"][..],
+        &["connect", &url, "--json", "--auth", "@-"],
+    ] {
+        let outcome = sockeye(args).await;
+        assert_eq!(outcome.code, Some(2), "{outcome:?}");
+        assert!(outcome.complaint().contains("stdin"), "{outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn secrets_are_in_no_complaint() {
+    let server = server::start().await;
+    let url = server.url("/secret");
+    for args in [
+        &["--auth", "{\"token\":\"s3cret\""][..],
+        &["-H", "Authorization s3cret"],
+        &["-q", "s3cret"],
+        &["--auth", "{\"token\":\"s3cret\"}"],
+        &["--auth", "\"s3cret\""],
+        &["--auth", "[\"s3cret\"]"],
+        &["--auth", "{\"token\":\"s3cret\"}", "-vvv"],
+        &["-H", "Authorization: Bearer s3cret", "-vvv"],
+    ] {
+        let outcome = sockeye(&[&["emit", &url, "x"], args].concat()).await;
+        assert_ne!(outcome.code, Some(0), "{args:?}");
+        assert!(
+            !outcome.err.contains("s3cret") && !outcome.out.contains("s3cret"),
+            "{args:?}: {outcome:?}"
+        );
+    }
+    for url in [
+        "http://me:s3cret@host:1/",
+        "http://host:99999/?token=s3cret",
+        "ftp://me:s3cret@host/",
+    ] {
+        for verb in [&["emit", url, "x"][..], &["listen", url]] {
+            let outcome = sockeye(verb).await;
+            assert_eq!(outcome.code, Some(2), "{verb:?}");
+            assert!(!outcome.err.contains("s3cret"), "{outcome:?}");
+        }
+        #[cfg(feature = "demo")]
+        assert!(
+            !sockeye(&["demo", "--connect", url])
+                .await
+                .err
+                .contains("s3cret")
+        );
+    }
+}
+
+#[tokio::test]
+async fn odd_values_are_printed_as_they_came() {
+    let server = server::by_heart(
+        "42[\"odd\",1e400,\"\\ud83d\",\n{\"n\": 12345678901234567890123, \"f\":1.50}]",
+    )
+    .await;
+    let args = ["listen", &server.url("/"), "-t", "polling", "--count", "1"];
+    let outcome = sockeye(&[&args[..], &["--json"]].concat()).await;
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    let wanted = r#""args":[1e400,"\ud83d",{"n":12345678901234567890123,"f":1.50}]}"#;
+    assert!(outcome.out.contains(wanted), "{}", outcome.out);
+    let outcome = sockeye(&args).await;
+    let wanted = r#"< odd 1e400 "\ud83d" {"n": 12345678901234567890123, "f": 1.50}"#;
+    assert_eq!(outcome.out.trim_end(), wanted);
+}
+
+#[tokio::test]
+async fn completions_and_manual_pages() {
+    for (shell, part) in [
+        ("bash", "--reconnect-delay-max"),
+        ("zsh", "#compdef sockeye"),
+        ("fish", "complete -c sockeye"),
+        ("powershell", "Register-ArgumentCompleter"),
+    ] {
+        let outcome = sockeye(&["completions", shell]).await;
+        assert_eq!(outcome.code, Some(0), "{shell}: {}", outcome.err);
+        assert!(outcome.out.contains(part), "{shell}");
+    }
+    let folder = std::env::temp_dir().join(format!("sockeye-man-{}", std::process::id()));
+    let outcome = sockeye(&["man", folder.to_str().unwrap()]).await;
+    assert_eq!(outcome.code, Some(0), "{}", outcome.err);
+    for page in ["sockeye.1", "sockeye-connect.1"] {
+        let text = std::fs::read_to_string(folder.join(page)).expect(page);
+        assert!(text.contains(".TH"), "{page}");
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_full_disk_is_an_error() {
+    let server = server::start().await;
+    let url = server.url("/");
+    for args in [
+        &["emit", &url, "sum", "1", "2", "--ack"][..],
+        &["listen", &url, "--json"],
+        &["connect", &url, "--json"],
+        &["completions", "bash"],
+        &["--help"],
+        #[cfg(feature = "demo")]
+        &["demo", "--duration", "3s", "--devices", "3", "--port", "0"],
+    ] {
+        let full = std::fs::File::options()
+            .write(true)
+            .open("/dev/full")
+            .unwrap();
+        let child = crate::command(args).stdout(full).spawn().unwrap();
+        let output = tokio::time::timeout(crate::LIMIT, child.wait_with_output())
+            .await
+            .expect("an end")
+            .unwrap();
+        let err = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(7), "{args:?}: {err}");
+        assert!(err.contains("cannot write the output"), "{args:?}: {err}");
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn ctrl_c_before_the_count_is_130_and_without_a_count_0() {
+    let server = server::start().await;
+    for (count, code) in [(&["--count", "1000"][..], 130), (&[], 0)] {
+        let url = server.url("/");
+        let mut talk = Talk::start(&[&["listen", &url, "--json"], count].concat());
+        talk.of("connect").await;
+        let id = talk.child.id().expect("it runs").to_string();
+        let kill = tokio::process::Command::new("kill")
+            .args(["-INT", &id])
+            .status();
+        assert!(kill.await.unwrap().success());
+        assert_eq!(talk.end().await.0, Some(code), "{count:?}");
+    }
 }

@@ -167,3 +167,45 @@ pub(crate) async fn other(answer: &'static str) -> Server {
         task,
     }
 }
+
+/// A server that speaks long-polling by heart: whoever joins gets this packet, as it is.
+pub(crate) async fn by_heart(packet: &'static str) -> Server {
+    let listener = TcpListener::bind(("127.0.0.1", 0))
+        .await
+        .expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    let joined = std::sync::Arc::new(tokio::sync::Notify::new());
+    let task = tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let joined = joined.clone();
+            tokio::spawn(async move {
+                let mut request = vec![0; 4096];
+                // Its requests are small, and come whole on the loopback interface.
+                while let Ok(n @ 1..) = stream.read(&mut request).await {
+                    let head = String::from_utf8_lossy(&request[..n]).into_owned();
+                    let body = if head.starts_with("POST") {
+                        joined.notify_one();
+                        "ok".to_owned()
+                    } else if head.contains("sid=") {
+                        joined.notified().await;
+                        format!("40{{\"sid\":\"s\"}}\u{1e}{packet}")
+                    } else {
+                        r#"0{"sid":"e","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":100000}"#.to_owned()
+                    };
+                    let answer = format!(
+                        "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n{body}",
+                        body.len()
+                    );
+                    if stream.write_all(answer.as_bytes()).await.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    Server {
+        address,
+        io: None,
+        task,
+    }
+}
