@@ -32,7 +32,7 @@ impl<const N: usize> Short<N> {
         self.as_str().as_bytes()
     }
 
-    #[cfg(any(not(feature = "alloc"), test))]
+    #[cfg(not(feature = "alloc"))]
     pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }

@@ -1,5 +1,6 @@
 //! Acknowledgements waited for: each resolves exactly once, by the answer, its deadline, or the disconnect.
 
+use core::num::NonZeroU64;
 use core::time::Duration;
 
 use super::namespaces::NamespaceId;
@@ -14,14 +15,22 @@ use crate::time::Instant;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct AckId {
-    number: u64,
+    /// Never 0, so that `Option<AckId>` takes no more room.
+    number: NonZeroU64,
     place: Index,
 }
 
 impl AckId {
     /// The number behind the id: counts up from 1.
     pub const fn get(self) -> u64 {
-        self.number
+        self.number.get()
+    }
+
+    fn new(number: u64, place: Index) -> Option<Self> {
+        Some(Self {
+            number: NonZeroU64::new(number)?,
+            place,
+        })
     }
 
     /// A small number, unique among the acknowledgements that are waited for: for drivers that keep tables beside the
@@ -157,10 +166,7 @@ impl<'a> Acks<'a> {
         let deadline = entry.deadline;
         self.index(place, true);
         self.set_deadline(place, deadline);
-        Some(AckId {
-            number: self.last,
-            place,
-        })
+        AckId::new(self.last, place)
     }
 
     /// The entry of an id; `None` once it has been resolved.
@@ -168,7 +174,7 @@ impl<'a> Acks<'a> {
     pub(super) fn get(&self, id: AckId) -> Option<&AckEntry> {
         self.slab
             .get(id.place)
-            .filter(|entry| entry.number == id.number)
+            .filter(|entry| entry.number == id.get())
     }
 
     pub(super) fn at(&self, place: Index) -> Option<&AckEntry> {
@@ -178,10 +184,7 @@ impl<'a> Acks<'a> {
     /// The id of the entry at a place.
     pub(super) fn id_at(&self, place: Index) -> Option<AckId> {
         let entry = self.slab.get(place)?;
-        Some(AckId {
-            number: entry.number,
-            place,
-        })
+        AckId::new(entry.number, place)
     }
 
     /// The place of an id.
@@ -244,6 +247,9 @@ impl<'a> Acks<'a> {
         if !self.slab.is_fixed() {
             let slab = &mut self.slab;
             let old = slab.get(place).map_or(NONE, |entry| entry.timer);
+            if old == NONE && deadline.is_none() {
+                return;
+            }
             let mut moved = |place: Index, timer: Index| {
                 if let Some(entry) = slab.get_mut(place) {
                     entry.timer = timer;
@@ -266,8 +272,9 @@ impl<'a> Acks<'a> {
         self.index(place, false);
         self.set_deadline(place, None);
         self.slab.unlink(lane, place);
-        if let Some(entry) = self.slab.remove(place) {
+        if let Some(entry) = self.slab.get(place) {
             self.asked -= usize::from(!entry.silent);
+            self.slab.discard(place);
         }
     }
 

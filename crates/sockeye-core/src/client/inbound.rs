@@ -172,8 +172,16 @@ impl Client<'_> {
         }
         self.inbound.orphans = false;
         let limit = self.engine.config().limits.attachments;
-        let text = core::str::from_utf8(self.engine.message()).map_err(|_| PacketError::Encoding);
-        let parsed = match text.and_then(|text| parse(text, limit)) {
+        let text = self.engine.message();
+        // Most is ASCII, which is seen sooner.
+        let is_text =
+            cfg!(feature = "alloc") && text.is_ascii() || core::str::from_utf8(text).is_ok();
+        let parsed = if is_text {
+            parse(text, limit)
+        } else {
+            Err(PacketError::Encoding)
+        };
+        let parsed = match parsed {
             Ok(parsed) => parsed,
             Err(error) => return self.parse_error(error, None),
         };
@@ -388,7 +396,7 @@ impl Client<'_> {
         let entry = self.namespaces.get_mut(nsp)?;
         let (from, to) = self.inbound.held.pop(rx, &mut entry.deferred)?;
         let text = records::get(rx.held(), from + LEAD)?;
-        let parsed = parse(core::str::from_utf8(text).ok()?, limit).ok()?;
+        let parsed = parse(text, limit).ok()?;
         self.inbound.borrowed = Borrowed::Deferred(nsp);
         let held = Some((from, to));
         self.told(nsp, Arrived { parsed, held })

@@ -18,26 +18,16 @@ const ERROR_BODY: usize = 512;
 impl Engine<'_> {
     /// Works through what has arrived until something is to be told.
     pub(super) fn receive(&mut self, outbox: &mut Outbox<'_>) -> Option<SessionEvent> {
-        if !self.links.has_inputs() {
-            return None;
-        }
-        const ORDER: &[Link] = if POLLING {
-            &[Link::WebSocket, Link::Poll, Link::Post]
-        } else {
-            Link::USED
-        };
-        for &link in ORDER {
-            while self.links.has_input(link) && self.links.is_open(link) {
-                if let Some(rx) = self.rx.release.take() {
-                    self.rx.areas[rx].drop_message();
-                }
-                let event = match link {
-                    Link::WebSocket if self.has_frames() => self.receive_frame(outbox),
-                    _ => self.receive_http(outbox, link),
-                };
-                if event.is_some() || self.is_interrupted() {
-                    return event;
-                }
+        while let Some(link) = self.links.next_input() {
+            if let Some(rx) = self.rx.release.take() {
+                self.rx.areas[rx].drop_message();
+            }
+            let event = match link {
+                Link::WebSocket if self.has_frames() => self.receive_frame(outbox),
+                _ => self.receive_http(outbox, link),
+            };
+            if event.is_some() || self.is_interrupted() {
+                return event;
             }
         }
         None

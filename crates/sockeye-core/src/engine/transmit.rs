@@ -172,6 +172,18 @@ impl Engine<'_> {
         (control.bytes(), true)
     }
 
+    /// Whether there are bytes to write on a link that is open.
+    pub(super) fn has_output(&self, outbox: &Outbox<'_>, link: Link) -> bool {
+        match link.narrow() {
+            Link::WebSocket => {
+                outbox.is_framing()
+                    || !self.websocket.control.is_empty()
+                    || !self.head.bytes(link).is_empty()
+            }
+            _ => !self.transmit(outbox, link).is_empty(),
+        }
+    }
+
     fn post_bytes<'b>(&'b self, outbox: &'b Outbox<'_>) -> &'b [u8] {
         if self.polling.lead_unwritten {
             self.polling.lead.bytes()
@@ -200,7 +212,7 @@ impl Engine<'_> {
                 }
             }
         } else if link == Link::WebSocket {
-            if self.frame_bytes(outbox).1 {
+            if !self.websocket.control.is_empty() && self.frame_bytes(outbox).1 {
                 self.websocket.control.written(n);
             } else {
                 outbox.ws_written(n);

@@ -251,6 +251,22 @@ impl<'a, T: Empty> Slab<'a, T> {
         Some(value)
     }
 
+    /// Removes an entry of plain data that is in no lane.
+    pub(crate) fn discard(&mut self, i: Index)
+    where
+        T: Copy,
+    {
+        let free = self.free;
+        let Some(node) = self.node_mut(i) else { return };
+        node.prev = FREE;
+        node.next = free;
+        self.free = i;
+        self.len -= 1;
+        if self.len == 0 {
+            self.forget_places();
+        }
+    }
+
     /// All places are free: they are given out from the first one on again, and memory after a burst goes back.
     fn forget_places(&mut self) {
         self.free = NONE;

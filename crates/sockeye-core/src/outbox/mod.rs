@@ -383,6 +383,11 @@ impl<'a> Outbox<'a> {
         !matches!(self.write, Write::Nothing)
     }
 
+    /// Whether frames are being written.
+    pub(crate) const fn is_framing(&self) -> bool {
+        matches!(self.write, Write::Frames { .. })
+    }
+
     /// Whether a packet has left in part, in a POST that is over, and the rest of it is to follow.
     pub(crate) const fn is_partly_sent(&self) -> bool {
         !self.writing.is_empty() && !self.is_writing()
@@ -590,22 +595,31 @@ impl<'a> Outbox<'a> {
 
     /// A packet that is in no lane may leave.
     fn make_ready(&mut self, i: Index) {
-        let behind = !self.unreported.is_empty();
-        let Some(packet) = self.packets.get_mut(i) else {
+        let Some(packet) = self.packets.get(i) else {
             return;
         };
+        let (nsp, state) = (packet.nsp, self.ready_state(packet.report));
+        if let Some(packet) = self.packets.get_mut(i) {
+            packet.state = state;
+        }
+        self.line_up(i, nsp, state);
+    }
+
+    /// The state of a packet that becomes ready now.
+    const fn ready_state(&self, report: bool) -> SendState {
         // Behind one that is still to be reported, everything keeps its place.
-        let unreported = packet.report || behind;
-        packet.state = if unreported {
+        if report || !self.unreported.is_empty() {
             SendState::Unreported
         } else {
             SendState::Ready
-        };
-        let nsp = packet.nsp;
-        let lane = if unreported {
-            &mut self.unreported
-        } else {
-            &mut self.ready
+        }
+    }
+
+    /// Puts a packet in the state that [`Self::ready_state`] gave to the end of its lane.
+    fn line_up(&mut self, i: Index, nsp: NamespaceId, state: SendState) {
+        let lane = match state {
+            SendState::Unreported => &mut self.unreported,
+            _ => &mut self.ready,
         };
         self.packets.push_back(lane, i);
         if let Some(queue) = self.queue(nsp) {
@@ -929,17 +943,19 @@ impl<'a> Outbox<'a> {
 
     /// Removes a packet that is in no lane.
     fn remove(&mut self, i: Index) {
-        let Some(packet) = self.packets.remove(i) else {
+        let Some(packet) = self.packets.get(i) else {
             return;
         };
+        let (older, newer) = (packet.older, packet.newer);
         self.live -= packet.size as usize;
-        match self.packets.get_mut(packet.older) {
-            Some(older) => older.newer = packet.newer,
-            None => self.oldest = packet.newer,
+        self.packets.discard(i);
+        match self.packets.get_mut(older) {
+            Some(packet) => packet.newer = newer,
+            None => self.oldest = newer,
         }
-        match self.packets.get_mut(packet.newer) {
-            Some(newer) => newer.older = packet.older,
-            None => self.newest = packet.older,
+        match self.packets.get_mut(newer) {
+            Some(packet) => packet.older = older,
+            None => self.newest = older,
         }
     }
 

@@ -169,7 +169,14 @@ impl Outbox<'_> {
         }
         let area = self.tail();
         let start = area + gap;
-        self.write_body(start, prefix, &body, base64);
+        self.write_body(start, (prefix, prefix_len), &body, base64);
+        let ready = meta.ready && meta.life != Life::Answered;
+        let report = self.report && meta.class == Class::Event;
+        let state = if ready {
+            self.ready_state(report)
+        } else {
+            SendState::Waiting
+        };
         let packet = Packet {
             number: self.accepted,
             area: area as u32,
@@ -181,11 +188,11 @@ impl Outbox<'_> {
             class: meta.class,
             life: meta.life,
             base64,
-            report: self.report && meta.class == Class::Event,
+            report,
             nsp,
             ack: meta.ack,
             older: self.newest,
-            state: SendState::Waiting,
+            state,
             ..Packet::EMPTY
         };
         let Ok(i) = self.packets.insert(packet) else {
@@ -198,8 +205,8 @@ impl Outbox<'_> {
         self.newest = i;
         self.accepted += 1;
         self.live += size;
-        if meta.ready && meta.life != Life::Answered {
-            self.make_ready(i);
+        if ready {
+            self.line_up(i, nsp, state);
             return Ok(i);
         }
         let Some(queue) = self
@@ -221,8 +228,15 @@ impl Outbox<'_> {
     }
 
     /// Writes a packet whose text begins at `start`, for which there is room.
-    fn write_body(&mut self, start: usize, prefix: &Prefix<'_>, body: &Body<'_>, base64: bool) {
-        let json = start + prefix.len();
+    #[cfg_attr(feature = "alloc", inline)]
+    fn write_body(
+        &mut self,
+        start: usize,
+        (prefix, prefix_len): (&Prefix<'_>, usize),
+        body: &Body<'_>,
+        base64: bool,
+    ) {
+        let json = start + prefix_len;
         let mem = self.mem.get_mut();
         match body {
             Body::Bytes(bytes, attachments) => {
