@@ -170,8 +170,7 @@ impl<'a, T: Empty> Slab<'a, T> {
         node.filter(|node| node.prev != FREE)
     }
 
-    #[cfg_attr(feature = "alloc", inline)]
-    #[cfg_attr(not(feature = "alloc"), inline(never))]
+    #[inline]
     fn place(&mut self, i: Index) -> Option<&mut Node<T>> {
         match &mut self.nodes {
             Nodes::Fixed { nodes, .. } => nodes.get_mut(i as usize),
@@ -180,7 +179,8 @@ impl<'a, T: Empty> Slab<'a, T> {
         }
     }
 
-    #[inline]
+    #[cfg_attr(feature = "alloc", inline)]
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     fn node_mut(&mut self, i: Index) -> Option<&mut Node<T>> {
         self.place(i).filter(|node| node.prev != FREE)
     }
@@ -301,6 +301,7 @@ impl<'a, T: Empty> Slab<'a, T> {
     // ---- lanes ----
 
     /// The entry behind `i` in its lane.
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn next(&self, i: Index) -> Option<Index> {
         self.node(i)
             .map(|node| node.next)
@@ -308,6 +309,7 @@ impl<'a, T: Empty> Slab<'a, T> {
     }
 
     /// The entry in front of `i` in its lane.
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn prev(&self, i: Index) -> Option<Index> {
         self.node(i)
             .map(|node| node.prev)
@@ -374,6 +376,7 @@ impl<'a, T: Empty> Slab<'a, T> {
     }
 
     /// Takes the first entry out of `lane`.
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn pop_front(&mut self, lane: &mut Lane) -> Option<Index> {
         let i = lane.head()?;
         self.unlink(lane, i);

@@ -414,6 +414,7 @@ impl<'a> Outbox<'a> {
             .is_some_and(|packet| packet.state == SendState::Waiting)
     }
 
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     fn of_ack(&self, packet: Index, ack: AckId) -> Option<&Packet> {
         self.packets
             .get(packet)
@@ -485,6 +486,7 @@ impl<'a> Outbox<'a> {
         }
     }
 
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     fn queue(&mut self, nsp: NamespaceId) -> Option<&mut Queue> {
         self.queues
             .get_mut(nsp.index())

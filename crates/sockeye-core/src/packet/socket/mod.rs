@@ -208,11 +208,13 @@ pub(crate) struct Span {
 }
 
 impl Span {
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn of<'t>(&self, text: &'t str) -> &'t str {
         text.get(self.start as usize..self.end as usize)
             .unwrap_or("")
     }
 
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn bytes<'t>(&self, text: &'t [u8]) -> &'t [u8] {
         text.get(self.start as usize..self.end as usize)
             .unwrap_or_default()

@@ -199,7 +199,10 @@ fn the_name_of_a_broken_event_can_be_told() {
         r#"51-/n,3["b",{"_placeholder":true,"num":0}]"#,
         r#"2[7]"#,
     ] {
-        assert_eq!(event_name_of(text), Some(parse(text.as_bytes(), 10).unwrap().name));
+        assert_eq!(
+            event_name_of(text),
+            Some(parse(text.as_bytes(), 10).unwrap().name)
+        );
     }
 }
 
