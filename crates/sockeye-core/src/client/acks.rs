@@ -1,34 +1,35 @@
 //! Acknowledgements waited for: each resolves exactly once, by the answer, its deadline, or the disconnect.
 
-use core::num::NonZeroU64;
+use core::num::NonZero;
 use core::time::Duration;
 
 use super::namespaces::NamespaceId;
 use crate::error::AckError;
-use crate::memory::{Empty, Index, Lane, NONE, Slab};
+use crate::memory::{Empty, Index, Lane, NONE, Serial, Slab};
 #[cfg(feature = "alloc")]
 use crate::memory::{HashIndex, TimerHeap, hash_pair};
 use crate::time::Instant;
 
 /// An acknowledgement that is waited for: given out by an emit, named again by exactly one
-/// [`Event::Ack`](crate::Event::Ack). Never used twice in the life of a client.
+/// [`Event::Ack`](crate::Event::Ack). Never used twice in the life of a client (without `alloc`: not before 2^32 others).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct AckId {
     /// Never 0, so that `Option<AckId>` takes no more room.
-    number: NonZeroU64,
+    number: NonZero<Serial>,
     place: Index,
 }
 
 impl AckId {
     /// The number behind the id: counts up from 1.
+    #[allow(clippy::unnecessary_cast)] // Not where it has 32 bits.
     pub const fn get(self) -> u64 {
-        self.number.get()
+        self.number.get() as u64
     }
 
-    fn new(number: u64, place: Index) -> Option<Self> {
+    fn new(number: Serial, place: Index) -> Option<Self> {
         Some(Self {
-            number: NonZeroU64::new(number)?,
+            number: NonZero::new(number)?,
             place,
         })
     }
@@ -45,7 +46,7 @@ pub(super) const NO_ID: u64 = u64::MAX;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AckEntry {
-    number: u64,
+    number: Serial,
     /// The id on the wire.
     id: u64,
     pub(super) nsp: NamespaceId,
@@ -121,7 +122,7 @@ pub(crate) struct Acks<'a> {
     slab: Slab<'a, AckEntry>,
     /// So many of them the application has asked for.
     asked: usize,
-    last: u64,
+    last: Serial,
     failed: Lane,
     #[cfg(feature = "alloc")]
     by_wire: HashIndex,
@@ -155,7 +156,7 @@ impl<'a> Acks<'a> {
 
     /// Adds an entry to the lane of its namespace; there must be room.
     pub(super) fn insert(&mut self, lane: &mut Lane, entry: AckEntry) -> Option<AckId> {
-        self.last += 1;
+        self.last = self.last.wrapping_add(1).max(1);
         let entry = AckEntry {
             number: self.last,
             ..entry
@@ -174,7 +175,7 @@ impl<'a> Acks<'a> {
     pub(super) fn get(&self, id: AckId) -> Option<&AckEntry> {
         self.slab
             .get(id.place)
-            .filter(|entry| entry.number == id.get())
+            .filter(|entry| entry.number == id.number.get())
     }
 
     pub(super) fn at(&self, place: Index) -> Option<&AckEntry> {

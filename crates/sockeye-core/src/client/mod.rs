@@ -325,6 +325,7 @@ impl<'a> Client<'a> {
         self.engine.set_reading_paused(paused);
     }
 
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     fn advance_clock(&mut self, now: Instant) {
         self.quiet_until = Instant::ZERO;
         if now > self.engine.now() {

@@ -284,6 +284,7 @@ impl<'a> Namespaces<'a> {
             return None;
         }
         let i = self.slab.insert(entry).ok()?;
+        #[allow(clippy::unnecessary_cast)] // Not where an index has 32 bits.
         let id = NamespaceId {
             index: i as u16,
             generation: self.made,

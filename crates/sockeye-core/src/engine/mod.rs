@@ -562,7 +562,9 @@ impl<'a> Engine<'a> {
 
     /// The driver can write again.
     pub(crate) fn handle_writable(&mut self, link: Link) {
-        self.links[link].blocked = false;
+        if link.is_used() {
+            self.links[link].blocked = false;
+        }
     }
 
     fn link_failed(&mut self, link: Link, reason: DisconnectReason, fault: Fault) {

@@ -322,7 +322,7 @@ impl Engine<'_> {
                 && binary.is_some_and(|at| message[at + 1..].starts_with(b"0{"));
         let cause = if old {
             Cause::OldServer
-        } else if http.html {
+        } else if POLLING && http.html {
             Cause::Html(http.status)
         } else {
             Cause::NotEngineIo

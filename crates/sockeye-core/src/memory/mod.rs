@@ -5,6 +5,15 @@
 //! end to end, `slab.rs` entries with a place of their own and lanes that run through them, `table.rs` a ring,
 //! `timers.rs` and `index.rs` (with `alloc`) find entries without scanning.
 
+/// The how-manieth of its kind something is. Without a heap the upper half is left out: those that are kept at one time
+/// never lie four thousand million apart.
+#[cfg(feature = "alloc")]
+pub(crate) type Serial = u64;
+/// The how-manieth of its kind something is. Without a heap the upper half is left out: those that are kept at one time
+/// never lie four thousand million apart.
+#[cfg(not(feature = "alloc"))]
+pub(crate) type Serial = u32;
+
 mod bytes;
 #[cfg(feature = "alloc")]
 mod index;

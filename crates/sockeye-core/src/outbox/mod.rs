@@ -17,7 +17,7 @@ mod post;
 mod push;
 
 use crate::client::{AckId, NamespaceId};
-use crate::memory::{Bytes, Empty, Index, Lane, NONE, Slab, Table, records};
+use crate::memory::{Bytes, Empty, Index, Lane, NONE, Serial, Slab, Table, records};
 use crate::packet::Attachments;
 use crate::packet::socket::Prefix;
 use crate::wire::ws;
@@ -107,7 +107,7 @@ impl core::fmt::Display for UnsentCause {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Packet {
     /// The how-manieth accepted one it is.
-    number: u64,
+    number: Serial,
     /// Where its area begins, and how many bytes that has.
     area: u32,
     size: u32,
@@ -357,10 +357,12 @@ impl<'a> Outbox<'a> {
     }
 
     /// All packets accepted before this number have left, or their end is told.
+    #[allow(clippy::unnecessary_cast)] // Not where a serial has 32 bits.
     pub(crate) fn written(&self) -> u64 {
-        self.packets
-            .get(self.oldest)
-            .map_or(self.accepted, |packet| packet.number)
+        let since = self.packets.get(self.oldest).map_or(0, |packet| {
+            (self.accepted as Serial).wrapping_sub(packet.number)
+        });
+        self.accepted - since as u64
     }
 
     /// Whether something may leave.
@@ -747,10 +749,11 @@ impl<'a> Outbox<'a> {
     }
 
     /// Whether the packet that was accepted under this number is still kept.
+    #[allow(clippy::unnecessary_cast)] // Not where a serial has 32 bits.
     pub(crate) fn is_kept(&self, i: Index, number: u64) -> bool {
         self.packets
             .get(i)
-            .is_some_and(|packet| packet.number == number)
+            .is_some_and(|packet| packet.number == number as Serial)
     }
 
     // ---- the `retries` queue ----

@@ -5,7 +5,7 @@ use crate::client::{AckId, NamespaceId};
 use crate::config::POLLING;
 use crate::error::EmitError;
 use crate::memory::records::put_u32;
-use crate::memory::{Empty as _, Index};
+use crate::memory::{Empty as _, Index, Serial};
 use crate::packet::socket::Prefix;
 use crate::packet::{EmitArgs, EncodeError, encode_args_to_slice, payload};
 use crate::wire::ws;
@@ -123,6 +123,7 @@ impl Outbox<'_> {
     }
 
     /// Accepts one packet with its attachments, all or nothing: the number under which it is found.
+    #[allow(clippy::unnecessary_cast)] // Not where a serial has 32 bits.
     pub(crate) fn push(
         &mut self,
         nsp: NamespaceId,
@@ -178,7 +179,7 @@ impl Outbox<'_> {
             SendState::Waiting
         };
         let packet = Packet {
-            number: self.accepted,
+            number: self.accepted as Serial,
             area: area as u32,
             size: size as u32,
             gap: gap as u16,
