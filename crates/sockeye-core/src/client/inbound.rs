@@ -162,6 +162,7 @@ impl Client<'_> {
     }
 
     /// A message is in the engine's area.
+    #[cfg_attr(feature = "alloc", inline)]
     pub(super) fn arrived(&mut self, binary: bool) -> Option<PendingEvent> {
         if binary {
             return self.attachment();
@@ -297,6 +298,8 @@ impl Client<'_> {
         })
     }
 
+    // In line where speed counts more than flash: the packet is not copied from call to call.
+    #[cfg_attr(feature = "alloc", inline(always))]
     fn dispatch(&mut self, arrived: Arrived) -> Option<PendingEvent> {
         let parsed = &arrived.parsed;
         let found = self.find_namespace(parsed.nsp.bytes(self.text(&arrived)));
@@ -324,6 +327,7 @@ impl Client<'_> {
         }
     }
 
+    #[cfg_attr(feature = "alloc", inline(always))]
     fn event(&mut self, nsp: NamespaceId, arrived: Arrived) -> Option<PendingEvent> {
         if arrived.parsed.data.is_empty() {
             // An event without a name: the official parser lets it pass, and nobody can listen to it.
@@ -336,6 +340,7 @@ impl Client<'_> {
     }
 
     /// An event is to be told now.
+    #[cfg_attr(feature = "alloc", inline(always))]
     fn told(&mut self, nsp: NamespaceId, arrived: Arrived) -> Option<PendingEvent> {
         let Arrived { parsed, held } = arrived;
         // The comma behind the name becomes the bracket of the arguments: they are one JSON array in place.
@@ -588,6 +593,7 @@ fn args_of<'r>(rx: &'r RxBuf<'_>, text: &'r str, arrived: &Arrived) -> Args<'r> 
 }
 
 /// The event in a packet that lies in `rx`.
+#[cfg_attr(feature = "alloc", inline)]
 pub(super) fn message_in<'r>(
     rx: &'r RxBuf<'_>,
     nsp: NamespaceId,
