@@ -6,8 +6,6 @@ use bench_common::{
     Error, Job, Reading, Sequence, Stopwatch, attachment_id, namespace, report_memory,
     resident_bytes,
 };
-use futures_util::StreamExt as _;
-use futures_util::stream::FuturesUnordered;
 use sockeye::{Bin, Client, ClientBuilder, EmitError, Transport};
 use tokio::sync::Notify;
 
@@ -133,15 +131,16 @@ async fn acks(job: &Job) -> Result<(), Error> {
     let mut done = 0;
     while done < job.count {
         let batch = batch.min(job.count - done);
-        let mut answers = FuturesUnordered::new();
+        let mut answers = Vec::with_capacity(batch as usize);
         for n in done..done + batch {
             reading.id = Reading::id(n);
-            let id = reading.id;
             let answer = socket.emit_with_ack::<(u32,), _>("event", (&reading,));
-            answers.push(async move { (id, answer.await) });
+            // A task each: a set of futures in one task would be looked through again each time when tokio's budget for
+            // that task is spent.
+            answers.push((reading.id, tokio::spawn(answer)));
         }
-        while let Some((id, answer)) = answers.next().await {
-            if answer?.0 != id {
+        for (id, answer) in answers {
+            if answer.await??.0 != id {
                 return Err("the answer to another event".into());
             }
         }
