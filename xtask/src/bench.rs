@@ -14,7 +14,8 @@ use table::{json, table};
 const HELP: &str = "\
 cargo xtask bench [OPTIONS]   what an event costs in sockeye, rust_socketio and a hard-coded client
   --quick            one short round, smaller counts under valgrind, no allocation counts
-  --rows A,B         only these rows: receive, binary, binary-typed, emit, ack, idle
+  --rows A,B         only these rows: receive, binary, binary-typed, emit, ack, acks-100,
+                     acks-1000, acks-10000, namespaces-1, namespaces-100, namespaces-1000, idle
   --clients A,B      only these clients: bare, rust_socketio, core, sockeye
   --rounds N         timed rounds, interleaved; the median counts (default 5)
   --no-valgrind      no instruction and allocation counts
@@ -33,51 +34,107 @@ struct Row {
     /// Client and server share a processor: where they take turns, waking the other one on another processor costs several
     /// times what is measured, and it would depend on where the scheduler has put them.
     together: bool,
+    /// How many make one batch, so that none is counted in part.
+    batch: u32,
+    /// The peak of the heap says something.
+    peak: bool,
+    /// Held against its neighbours, and not against other clients.
+    scale: bool,
+}
+
+impl Row {
+    const fn new(name: &'static str, what: &'static str, count: u32, counted: u32) -> Self {
+        Self {
+            name,
+            what,
+            count,
+            counted,
+            together: false,
+            batch: 1,
+            peak: false,
+            scale: false,
+        }
+    }
 }
 
 const ROWS: &[Row] = &[
+    Row::new("receive", "small typed events received", 300_000, 10_000),
     Row {
-        name: "receive",
-        what: "small typed events received",
-        count: 300_000,
-        counted: 10_000,
-        together: false,
+        peak: true,
+        ..Row::new("binary", "1 KiB binary events received", 100_000, 5_000)
     },
     Row {
-        name: "binary",
-        what: "1 KiB binary events received",
-        count: 100_000,
-        counted: 5_000,
-        together: false,
+        peak: true,
+        ..Row::new(
+            "binary-typed",
+            "1 KiB binary events with a typed argument received",
+            100_000,
+            5_000,
+        )
     },
+    Row::new("emit", "small typed events emitted", 300_000, 10_000),
     Row {
-        name: "binary-typed",
-        what: "1 KiB binary events with a typed argument received",
-        count: 100_000,
-        counted: 5_000,
-        together: false,
-    },
-    Row {
-        name: "emit",
-        what: "small typed events emitted",
-        count: 300_000,
-        counted: 10_000,
-        together: false,
-    },
-    Row {
-        name: "ack",
-        what: "sequential emits with ack",
-        count: 20_000,
-        counted: 2_000,
         together: true,
+        ..Row::new("ack", "sequential emits with ack", 20_000, 2_000)
     },
     Row {
-        name: "idle",
-        what: "idle connections",
-        count: 1_000,
-        counted: 0,
-        together: false,
+        batch: 100,
+        scale: true,
+        ..Row::new(
+            "acks-100",
+            "emits with ack, 100 in flight, answered in random order",
+            50_000,
+            4_000,
+        )
     },
+    Row {
+        batch: 1_000,
+        scale: true,
+        ..Row::new(
+            "acks-1000",
+            "emits with ack, 1 000 in flight, answered in random order",
+            100_000,
+            8_000,
+        )
+    },
+    Row {
+        batch: 10_000,
+        scale: true,
+        ..Row::new(
+            "acks-10000",
+            "emits with ack, 10 000 in flight, answered in random order",
+            100_000,
+            20_000,
+        )
+    },
+    Row {
+        scale: true,
+        ..Row::new(
+            "namespaces-1",
+            "small typed events for the only namespace",
+            100_000,
+            4_000,
+        )
+    },
+    Row {
+        scale: true,
+        ..Row::new(
+            "namespaces-100",
+            "small typed events for the last of 100 namespaces",
+            100_000,
+            4_000,
+        )
+    },
+    Row {
+        scale: true,
+        ..Row::new(
+            "namespaces-1000",
+            "small typed events for the last of 1 000 namespaces",
+            100_000,
+            4_000,
+        )
+    },
+    Row::new("idle", "idle connections", 1_000, 0),
 ];
 
 struct Client {
@@ -86,6 +143,14 @@ struct Client {
     needs: &'static [tools::Tool],
     /// Rows that it cannot do.
     lacks: &'static [&'static str],
+    /// One of Sockeye's own, which have the rows of scale.
+    own: bool,
+}
+
+impl Client {
+    fn has(&self, row: &Row) -> bool {
+        (self.own || !row.scale) && !self.lacks.contains(&row.name)
+    }
 }
 
 /// The first one is the yardstick.
@@ -95,6 +160,7 @@ const CLIENTS: &[Client] = &[
         package: "bench-bare",
         needs: &[],
         lacks: &[],
+        own: false,
     },
     Client {
         name: "rust_socketio",
@@ -105,18 +171,21 @@ const CLIENTS: &[Client] = &[
             packages: &["libssl-dev", "pkg-config"],
         }],
         lacks: &["binary-typed"],
+        own: false,
     },
     Client {
         name: "core",
         package: "bench-core",
         needs: &[],
         lacks: &[],
+        own: true,
     },
     Client {
         name: "sockeye",
         package: "bench-sockeye",
         needs: &[],
         lacks: &[],
+        own: true,
     },
 ];
 
@@ -146,6 +215,8 @@ struct Figures {
     bytes: Vec<u64>,
     instructions: Option<f64>,
     allocations: Option<f64>,
+    /// The most bytes on the heap at any time.
+    peak: Option<f64>,
     /// Why there are no (more) figures.
     failure: Option<String>,
 }
@@ -350,9 +421,9 @@ fn measure(options: &Options, servers: &Servers) -> Result<Vec<Figures>, String>
     let mut figures = Vec::new();
     for &row in &options.rows {
         for &client in &options.clients {
-            if !client.lacks.contains(&row.name) {
+            if client.has(row) {
                 let count = if options.quick && row.counted > 0 {
-                    row.count / 10
+                    (row.count / 10).max(row.batch)
                 } else {
                     row.count
                 };
@@ -365,6 +436,7 @@ fn measure(options: &Options, servers: &Servers) -> Result<Vec<Figures>, String>
                     bytes: Vec::new(),
                     instructions: None,
                     allocations: None,
+                    peak: None,
                     failure: None,
                 });
             }
@@ -411,7 +483,7 @@ fn count(options: &Options, servers: &Servers, figures: &mut [Figures]) -> Resul
         }
         println!("counting: {} {}", one.row.name, one.client.name);
         let n = if options.quick {
-            one.row.counted / 4
+            (one.row.counted / 4).max(one.row.batch)
         } else {
             one.row.counted
         };
@@ -428,6 +500,10 @@ fn count(options: &Options, servers: &Servers, figures: &mut [Figures]) -> Resul
                 one.failure = Some(why);
                 continue;
             }
+        }
+        if one.row.peak {
+            let dhat = ["--tool=dhat", "--dhat-out-file=/dev/null"];
+            one.peak = Some(valgrind(one, servers, n, &dhat, "At t-gmax:")?);
         }
         if !options.quick {
             let memcheck = [
@@ -449,20 +525,29 @@ fn per_event(
     tool: &[&str],
     marker: &str,
 ) -> Result<f64, String> {
-    let total = |count| {
-        let log = client_run(&[&["valgrind"], tool].concat(), one, servers, count)?.1;
-        let number = log.lines().find_map(|line| {
-            let (_, behind) = line.split_once(marker)?;
-            behind
-                .split_ascii_whitespace()
-                .next()?
-                .replace(',', "")
-                .parse::<f64>()
-                .ok()
-        });
-        number.ok_or_else(|| format!("valgrind did not print {marker:?}:\n{log}"))
-    };
+    let total = |count| valgrind(one, servers, count, tool, marker);
     Ok((total(2 * n)? - total(n)?) / f64::from(n))
+}
+
+/// The number behind `marker` in valgrind's output, of one run.
+fn valgrind(
+    one: &Figures,
+    servers: &Servers,
+    count: u32,
+    tool: &[&str],
+    marker: &str,
+) -> Result<f64, String> {
+    let log = client_run(&[&["valgrind"], tool].concat(), one, servers, count)?.1;
+    let number = log.lines().find_map(|line| {
+        let (_, behind) = line.split_once(marker)?;
+        behind
+            .split_ascii_whitespace()
+            .next()?
+            .replace(',', "")
+            .parse::<f64>()
+            .ok()
+    });
+    number.ok_or_else(|| format!("valgrind did not print {marker:?}:\n{log}"))
 }
 
 /// Runs the client, with `wrapper` in front; its output and its error output.

@@ -1,6 +1,7 @@
 //! Builds the firmware of emulated boards: with rustup's RISC-V target where it is installed, else with Debian's
 //! compiler and library sources. Also reads what an image takes of flash and RAM.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
@@ -251,12 +252,23 @@ pub(crate) struct Sizes {
 pub(crate) fn symbols(image: &Path) -> Result<Vec<(String, u32)>, String> {
     let bytes =
         fs::read(image).map_err(|error| format!("cannot read {}: {error}", image.display()))?;
-    elf_symbols(&bytes).ok_or_else(|| format!("{} has no table of symbols", image.display()))
+    let symbols = elf_symbols(&bytes)
+        .ok_or_else(|| format!("{} has no table of symbols", image.display()))?;
+    let in_flash = symbols.into_iter().filter(|one| one.at < FLASH_END);
+    Ok(in_flash.map(|one| (one.name, one.size)).collect())
 }
 
-fn elf_symbols(elf: &[u8]) -> Option<Vec<(String, u32)>> {
+/// Where the board's RAM begins.
+const FLASH_END: u32 = 0x8020_0000;
+
+struct Symbol {
+    name: String,
+    at: u32,
+    size: u32,
+}
+
+fn elf_symbols(elf: &[u8]) -> Option<Vec<Symbol>> {
     const TABLE: u32 = 2;
-    const FLASH_END: u32 = 0x8020_0000;
     let word = |at: usize| Some(u32::from_le_bytes(elf.get(at..at + 4)?.try_into().ok()?));
     let half = |at: usize| Some(u16::from_le_bytes(elf.get(at..at + 2)?.try_into().ok()?));
     let sections = word(0x20)? as usize;
@@ -270,10 +282,14 @@ fn elf_symbols(elf: &[u8]) -> Option<Vec<(String, u32)>> {
     let mut symbols = Vec::new();
     for symbol in (at..at + len).step_by(16) {
         let (name, value, size) = (word(symbol)?, word(symbol + 4)?, word(symbol + 8)?);
-        if size > 0 && value < FLASH_END {
+        if size > 0 {
             let name = elf.get(names + name as usize..)?.split(|byte| *byte == 0);
             let name = String::from_utf8_lossy(name.into_iter().next()?).into_owned();
-            symbols.push((name, size));
+            symbols.push(Symbol {
+                name,
+                at: value,
+                size,
+            });
         }
     }
     Some(symbols)
@@ -304,11 +320,13 @@ fn elf_sizes(elf: &[u8]) -> Option<Sizes> {
     );
     let names = word(table + names * entry + 0x10)? as usize;
     let mut sizes = Sizes::default();
+    let mut writable = Vec::new();
     for section in (0..count).map(|index| table + index * entry) {
-        let (name, kind, flags, size) = (
+        let (name, kind, flags, at, size) = (
             word(section)?,
             word(section + 4)?,
             word(section + 8)?,
+            word(section + 12)?,
             word(section + 20)?,
         );
         let name = elf
@@ -322,8 +340,19 @@ fn elf_sizes(elf: &[u8]) -> Option<Sizes> {
             sizes.flash += size;
         }
         if flags & WRITE != 0 {
-            sizes.ram += size;
+            // Where statics may lie, for those that have a symbol.
+            writable.push(at..at + size);
         }
     }
+    // By the statics themselves: in the size of a section gaps count too, and one before a page's beginning would hide
+    // up to 4 KB.
+    let mut statics = BTreeMap::new();
+    for symbol in elf_symbols(elf)? {
+        if writable.iter().any(|range| range.contains(&symbol.at)) {
+            let size = statics.entry(symbol.at).or_insert(0);
+            *size = symbol.size.max(*size);
+        }
+    }
+    sizes.ram = statics.values().sum();
     Some(sizes)
 }

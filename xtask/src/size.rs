@@ -176,11 +176,15 @@ fn budget() -> Result<BTreeMap<String, u64>, String> {
 const GROUPS: &[(&str, &str)] = &[
     (
         "12sockeye_core6engine",
-        "sockeye-core, engine: sessions, HTTP, WebSocket, outbox",
+        "sockeye-core, engine: sessions, HTTP, WebSocket",
+    ),
+    (
+        "12sockeye_core6outbox",
+        "sockeye-core, outbox: packets to send",
     ),
     (
         "12sockeye_core6client",
-        "sockeye-core, client: namespaces, acks, reconnection",
+        "sockeye-core, client (with what of the engine lies in it)",
     ),
     ("12sockeye_core6packet", "sockeye-core, packets and JSON"),
     ("12sockeye_core", "sockeye-core, the rest"),

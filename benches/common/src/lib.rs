@@ -134,7 +134,7 @@ impl Job {
         }));
         let args: Vec<String> = std::env::args().skip(1).collect();
         let [row, port, count] = args.as_slice() else {
-            return Err("usage: CLIENT receive|binary|binary-typed|emit|ack|idle PORT COUNT (see benches/README.md)".into());
+            return Err("usage: CLIENT ROW PORT COUNT (see benches/README.md)".into());
         };
         Ok(Self {
             row: row.clone(),
@@ -143,11 +143,26 @@ impl Job {
         })
     }
 
+    /// The row without its size, and the size: `acks-100` is `acks` with 100.
+    #[must_use]
+    pub fn sized(&self) -> (&str, u32) {
+        self.row
+            .rsplit_once('-')
+            .and_then(|(name, size)| Some((name, size.parse().ok()?)))
+            .unwrap_or((&self.row, 0))
+    }
+
     /// `scenario=ROW&count=COUNT`: the part of the query that tells the load server what to do.
     #[must_use]
     pub fn query(&self) -> String {
         format!("scenario={}&count={}", self.row, self.count)
     }
+}
+
+/// The name of the namespace number `n` in the `namespaces` rows: all have the same length.
+#[must_use]
+pub fn namespace(n: u32) -> String {
+    format!("/n{n:03}")
 }
 
 /// Wall clock and processor time of the measured part, which starts when the namespace is joined.

@@ -1,12 +1,14 @@
 //! The same jobs on `sockeye-core` itself, driven by a loop over a blocking socket: what the protocol costs, without tasks,
 //! channels and handlers. What `sockeye` costs more than this is its driver.
 
+use std::collections::HashMap;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use bench_common::{
-    Error, Job, Reading, Sequence, Stopwatch, attachment_id, report_memory, resident_bytes,
+    Error, Job, Reading, Sequence, Stopwatch, attachment_id, namespace, report_memory,
+    resident_bytes,
 };
 use sockeye_core::packet::BinRef;
 use sockeye_core::{
@@ -16,12 +18,14 @@ use sockeye_core::{
 
 fn main() -> Result<(), Error> {
     let job = Job::from_args()?;
-    match job.row.as_str() {
+    match job.sized().0 {
         "receive" => receive(&job),
+        "namespaces" => receive(&job),
         "binary" => binary(&job, false),
         "binary-typed" => binary(&job, true),
         "emit" => emit(&job),
         "ack" => ack(&job),
+        "acks" => acks(&job),
         "idle" => idle(&job),
         other => Err(format!("the core client has no row {other:?}").into()),
     }
@@ -48,7 +52,16 @@ impl Driver {
         config.transports = Transports::WEBSOCKET;
         config.reconnection.enabled = false;
         let mut client = Client::new(config, Memory::growable(&Limits::DEFAULT));
-        let nsp = client.namespace("/", NspOptions::default())?;
+        // All of them; the last one is what the rows work on.
+        let names = match job.sized() {
+            ("namespaces", count) => (0..count).map(namespace).collect(),
+            _ => vec!["/".to_owned()],
+        };
+        let mut all = Vec::new();
+        for name in &names {
+            all.push(client.namespace(name, NspOptions::default())?);
+        }
+        let nsp = *all.last().ok_or("no namespace")?;
         let stream = TcpStream::connect(("127.0.0.1", job.port))?;
         stream.set_nodelay(true)?;
         let mut driver = Self {
@@ -58,8 +71,14 @@ impl Driver {
             origin: Instant::now(),
             timeout: None,
         };
-        driver.client.connect(driver.now(), nsp);
-        driver.run(|event| matches!(event, Event::Connected { .. }))?;
+        for nsp in &all {
+            driver.client.connect(driver.now(), *nsp);
+        }
+        let mut left = all.len();
+        driver.run(|event| {
+            left -= usize::from(matches!(event, Event::Connected { .. }));
+            left == 0
+        })?;
         Ok(driver)
     }
 
@@ -228,6 +247,48 @@ fn ack(job: &Job) -> Result<(), Error> {
             _ => false,
         })?;
         sequence.take(answer?);
+    }
+    clock.report();
+    Ok(())
+}
+
+/// Has many acknowledgements in flight, which come in random order.
+fn acks(job: &Job) -> Result<(), Error> {
+    let mut driver = Driver::join(job)?;
+    let batch = job.sized().1;
+    let clock = Stopwatch::start();
+    let mut reading = Reading::number(0);
+    let mut asked = HashMap::new();
+    let mut done = 0;
+    while done < job.count {
+        let batch = batch.min(job.count - done);
+        for n in done..done + batch {
+            reading.id = Reading::id(n);
+            let now = driver.now();
+            let id =
+                driver
+                    .client
+                    .emit(now, driver.nsp, "event", &(&reading,), EmitOptions::ACK)?;
+            asked.insert(id.ok_or("an emit without ack")?.index(), reading.id);
+        }
+        let mut failed = None;
+        driver.run(|event| {
+            if let Event::Ack { id, result } = event {
+                let answer = result
+                    .map_err(Error::from)
+                    .and_then(|args| Ok(args.parse::<(u32,)>()?.0));
+                match (answer, asked.remove(&id.index())) {
+                    (Ok(answer), Some(expected)) if answer == expected => {}
+                    (Err(error), _) => failed = Some(error),
+                    _ => failed = Some("the answer to another event".into()),
+                }
+            }
+            asked.is_empty() || failed.is_some()
+        })?;
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        done += batch;
     }
     clock.report();
     Ok(())

@@ -43,6 +43,15 @@ impl Cycle {
         Self(bytes)
     }
 
+    /// Small typed events for a namespace; for the main one its name is empty.
+    pub(crate) fn events_for(namespace: &str) -> Self {
+        let comma = if namespace.is_empty() { "" } else { "," };
+        Self::new(|out, id| {
+            let text = format!(r#"42{namespace}{comma}["event",{}]"#, reading(id));
+            push_frame(out, TEXT, text.as_bytes());
+        })
+    }
+
     /// The frames of `count` events: one large slice after the other.
     pub(crate) fn chunks(&self, count: u32) -> impl Iterator<Item = &[u8]> {
         let whole = (0..count / CYCLE).map(|_| self.0.as_slice());
@@ -67,13 +76,7 @@ impl Prebuilt {
             push_frame(out, BINARY, &attachment);
         };
         Self {
-            events: Cycle::new(|out, id| {
-                push_frame(
-                    out,
-                    TEXT,
-                    format!(r#"42["event",{}]"#, reading(id)).as_bytes(),
-                );
-            }),
+            events: Cycle::events_for(""),
             binary: Cycle::new(|out, id| {
                 push_binary(out, r#"451-["event",{"_placeholder":true,"num":0}]"#, id);
             }),

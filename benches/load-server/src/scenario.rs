@@ -9,6 +9,7 @@ use crate::handshake::Request;
 
 /// No heartbeat falls into a measurement.
 const OPEN: &str = r#"0{"sid":"bench-engine","upgrades":[],"pingInterval":600000,"pingTimeout":600000,"maxPayload":1000000}"#;
+const GO: &str = r#"42["go""#;
 const JOINED: &str = r#"40{"sid":"bench-socket"}"#;
 
 pub(crate) fn run(stream: TcpStream, request: &Request, prebuilt: &Prebuilt) -> io::Result<()> {
@@ -20,24 +21,35 @@ pub(crate) fn run(stream: TcpStream, request: &Request, prebuilt: &Prebuilt) -> 
     send(&mut out, OPEN)?;
     // Else a client with Nagle's algorithm on (rust_socketio) waits 40 ms for the delayed ACK of its first packet.
     out.set_quickack(true)?;
+    let (scenario, size) = sized(&request.scenario);
+    if scenario == "namespaces" {
+        return namespaces(peer, out, size, request.count);
+    }
     if !peer.next("40")? {
         return Ok(());
     }
     send(&mut out, JOINED)?;
-    match request.scenario.as_str() {
-        "receive" => blast(peer, out, &prebuilt.events, request.count),
-        "binary" => blast(peer, out, &prebuilt.binary, request.count),
-        "binary-typed" => blast(peer, out, &prebuilt.binary_typed, request.count),
+    match scenario {
+        "receive" => blast(peer, out, &prebuilt.events, GO, request.count),
+        "binary" => blast(peer, out, &prebuilt.binary, GO, request.count),
+        "binary-typed" => blast(peer, out, &prebuilt.binary_typed, GO, request.count),
         "emit" => count(peer, out, request.count),
-        "ack" => answer(peer, out),
+        "ack" => answer(peer, out, 1, request.count),
+        "acks" => answer(peer, out, size, request.count),
         "idle" => peer.drain(),
         other => Err(invalid(&format!("there is no scenario {other:?}"))),
     }
 }
 
 /// Waits for the event `go` (so that the client can start its clock), then sends the events as fast as the client reads.
-fn blast(mut peer: Peer, mut out: TcpStream, cycle: &Cycle, count: u32) -> io::Result<()> {
-    if !peer.next(r#"42["go""#)? {
+fn blast(
+    mut peer: Peer,
+    mut out: TcpStream,
+    cycle: &Cycle,
+    go: &str,
+    count: u32,
+) -> io::Result<()> {
+    if !peer.next(go)? {
         return Ok(());
     }
     for chunk in cycle.chunks(count) {
@@ -60,26 +72,80 @@ fn count(mut peer: Peer, mut out: TcpStream, count: u32) -> io::Result<()> {
     peer.drain()
 }
 
-/// Answers every event with the id in its argument: `427["event",{"id":1007,…}]` with `437[1007]`.
-fn answer(mut peer: Peer, mut out: TcpStream) -> io::Result<()> {
-    let mut frame = Vec::new();
-    while peer.next("42")? {
-        let packet =
-            str::from_utf8(&peer.text[2..]).map_err(|_| invalid("an event is not UTF-8"))?;
-        let (id, args) = packet.split_at(packet.find('[').unwrap_or(0));
-        let argument = args
-            .strip_prefix(r#"["event",{"id":"#)
-            .and_then(|args| args.split(',').next());
-        let (Some(argument), false) = (argument, id.is_empty()) else {
-            return Err(invalid(&format!(
-                "not an event that asks for an ack: {packet:?}"
-            )));
-        };
-        frame.clear();
-        frames::ack_frame(&mut frame, id, argument);
-        out.write_all(&frame)?;
+/// The scenario and its size: `acks-100` is `acks` with 100.
+fn sized(scenario: &str) -> (&str, u32) {
+    scenario
+        .rsplit_once('-')
+        .and_then(|(name, size)| Some((name, size.parse().ok()?)))
+        .unwrap_or((scenario, 0))
+}
+
+/// Lets the client join `count_of` namespaces, then sends events to the last one. Their names all have the same length,
+/// so that rows of this kind differ by nothing but the number.
+fn namespaces(mut peer: Peer, mut out: TcpStream, count_of: u32, count: u32) -> io::Result<()> {
+    for n in 0..count_of {
+        // In which order they join is the client's business.
+        if !peer.next("40/n")? {
+            return Err(invalid(&format!("the client joined {n} of {count_of}")));
+        }
+        let name = str::from_utf8(&peer.text[2..]).map_err(|_| invalid("a name is not UTF-8"))?;
+        let name = name.split(',').next().unwrap_or_default();
+        send(&mut out, &format!(r#"40{name},{{"sid":"bench-socket"}}"#))?;
     }
-    Ok(())
+    let last = format!("/n{:03}", count_of.saturating_sub(1));
+    blast(
+        peer,
+        out,
+        &Cycle::events_for(&last),
+        &format!(r#"42{last},["go""#),
+        count,
+    )
+}
+
+/// Answers every event with the id in its argument: `427["event",{"id":1007,…}]` with `437[1007]`. Waits for `batch`
+/// events, and answers them in an order that is random, but the same in every run.
+fn answer(mut peer: Peer, mut out: TcpStream, batch: u32, count: u32) -> io::Result<()> {
+    if batch > 1 {
+        peer.frames.expect_bulk();
+    }
+    let mut random = 0x2545_f491_u32;
+    let mut left = count;
+    while left > 0 {
+        let mut answers = Vec::new();
+        for _ in 0..batch.min(left) {
+            if !peer.next("42")? {
+                return Ok(());
+            }
+            answers.push(answer_to(&peer.text)?);
+        }
+        left -= answers.len() as u32;
+        for n in (1..answers.len()).rev() {
+            // Marsaglia's xorshift: enough of a shuffle, and no dependency.
+            random ^= random << 13;
+            random ^= random >> 17;
+            random ^= random << 5;
+            answers.swap(n, random as usize % (n + 1));
+        }
+        out.write_all(&answers.concat())?;
+    }
+    peer.drain()
+}
+
+/// The frame that answers an event.
+fn answer_to(text: &[u8]) -> io::Result<Vec<u8>> {
+    let packet = str::from_utf8(&text[2..]).map_err(|_| invalid("an event is not UTF-8"))?;
+    let (id, args) = packet.split_at(packet.find('[').unwrap_or(0));
+    let argument = args
+        .strip_prefix(r#"["event",{"id":"#)
+        .and_then(|args| args.split(',').next());
+    let (Some(argument), false) = (argument, id.is_empty()) else {
+        return Err(invalid(&format!(
+            "not an event that asks for an ack: {packet:?}"
+        )));
+    };
+    let mut frame = Vec::new();
+    frames::ack_frame(&mut frame, id, argument);
+    Ok(frame)
 }
 
 fn send(out: &mut TcpStream, text: &str) -> io::Result<()> {
@@ -98,8 +164,8 @@ struct Peer {
 impl Peer {
     /// Waits for the next message, which must begin with `expected`. False when the client has left.
     fn next(&mut self, expected: &str) -> io::Result<bool> {
-        // An exact prefix is all that counting needs; an ack needs the entire packet.
-        let limit = if expected == "42" {
+        // An exact prefix is all that counting needs; an ack needs the entire packet, and so does a name.
+        let limit = if matches!(expected, "42" | "40/n") {
             usize::MAX
         } else {
             expected.len()

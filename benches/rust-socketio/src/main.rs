@@ -20,7 +20,8 @@ async fn main() -> Result<(), Error> {
         "receive" => receive(&job, false).await,
         "binary" => receive(&job, true).await,
         "emit" => emit(&job).await,
-        "ack" => ack(&job).await,
+        // In a task of its own: a runtime that drives its root future parks twice as often.
+        "ack" => tokio::spawn(async move { ack(&job).await }).await?,
         "idle" => idle(&job).await,
         other => Err(format!("the rust_socketio client has no row {other:?}").into()),
     }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use bench_common::{
-    Error, Job, Reading, Sequence, Stopwatch, attachment_id, report_memory, resident_bytes,
+    Error, Job, Reading, Sequence, Stopwatch, attachment_id, namespace, report_memory,
+    resident_bytes,
 };
 use sockeye::{Bin, Client, ClientBuilder, EmitError, Transport};
 use tokio::sync::Notify;
@@ -11,12 +12,15 @@ use tokio::sync::Notify;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let job = Job::from_args()?;
-    match job.row.as_str() {
+    match job.sized().0 {
         "receive" => receive(&job).await,
         "binary" => binary(&job).await,
         "binary-typed" => binary_typed(&job).await,
         "emit" => emit(&job).await,
-        "ack" => ack(&job).await,
+        // In a task of its own: a runtime that drives its root future parks twice as often.
+        "ack" => tokio::spawn(async move { ack(&job).await }).await?,
+        "acks" => tokio::spawn(async move { acks(&job).await }).await?,
+        "namespaces" => namespaces(&job).await,
         "idle" => idle(&job).await,
         other => Err(format!("the sockeye client has no row {other:?}").into()),
     }
@@ -114,6 +118,58 @@ async fn ack(job: &Job) -> Result<(), Error> {
         let (answer,): (u32,) = socket.emit_with_ack("event", (&reading,)).await?;
         sequence.take(answer);
     }
+    clock.report();
+    Ok(())
+}
+
+/// Has many acknowledgements in flight, which come in random order.
+async fn acks(job: &Job) -> Result<(), Error> {
+    let socket = client(job).connect().await?;
+    let batch = job.sized().1;
+    let clock = Stopwatch::start();
+    let mut reading = Reading::number(0);
+    let mut done = 0;
+    while done < job.count {
+        let batch = batch.min(job.count - done);
+        let mut answers = Vec::with_capacity(batch as usize);
+        for n in done..done + batch {
+            reading.id = Reading::id(n);
+            let answer = socket.emit_with_ack::<(u32,), _>("event", (&reading,));
+            // A task each: a set of futures in one task would be looked through again each time when tokio's budget for
+            // that task is spent.
+            answers.push((reading.id, tokio::spawn(answer)));
+        }
+        for (id, answer) in answers {
+            if answer.await??.0 != id {
+                return Err("the answer to another event".into());
+            }
+        }
+        done += batch;
+    }
+    clock.report();
+    Ok(())
+}
+
+/// Joins many namespaces, and takes events in the last one.
+async fn namespaces(job: &Job) -> Result<(), Error> {
+    let last = job.sized().1.saturating_sub(1);
+    let first = client(job).namespace(namespace(0)).connect().await?;
+    let mut sockets = vec![first.clone()];
+    for n in 1..=last {
+        sockets.push(first.namespace(&namespace(n)).connect().await?);
+    }
+    let all = Arc::new(Notify::new());
+    let notify = Arc::clone(&all);
+    let sequence = Sequence::new(job.count);
+    let socket = &sockets[last as usize];
+    socket.on("event", move |(reading,): (Reading,)| {
+        if sequence.take(reading.id) {
+            notify.notify_one();
+        }
+    });
+    let clock = Stopwatch::start();
+    socket.emit("go", ())?;
+    all.notified().await;
     clock.report();
     Ok(())
 }

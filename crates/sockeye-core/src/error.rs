@@ -121,6 +121,7 @@ pub(crate) struct Fault {
 
 impl Fault {
     /// Without words.
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) const fn of(cause: Cause) -> Self {
         Self {
             cause,
@@ -129,6 +130,7 @@ impl Fault {
     }
 
     /// With the other side's words, or the driver's: cut, and without control characters.
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn quoting(cause: Cause, words: &[u8]) -> Self {
         let mut fault = Self::of(cause);
         fault.text.set_lossy(words);

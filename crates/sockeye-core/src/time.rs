@@ -1,5 +1,7 @@
 //! The core's own clock type. The core never reads a clock: drivers pass `Instant`s in.
 
+use core::fmt;
+use core::num::NonZeroU64;
 use core::ops::{Add, Sub};
 use core::time::Duration;
 
@@ -8,37 +10,52 @@ use core::time::Duration;
 /// Drivers convert their own clock (`std::time::Instant`, `embassy_time::Instant`, `esp_timer`) to this. An
 /// `Instant` that lies before the latest one the core has seen is read as that latest one: time never runs
 /// backwards inside the core.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Instant(u64);
+pub struct Instant(
+    /// The microseconds and one more: never zero, so that `Option<Instant>`, of which there are many, takes no more room.
+    NonZeroU64,
+);
 
 impl Instant {
     /// The origin of the clock.
-    pub const ZERO: Self = Self(0);
+    pub const ZERO: Self = Self(NonZeroU64::MIN);
 
-    /// The instant `micros` microseconds after the origin.
+    /// The instant `micros` microseconds after the origin; `u64::MAX` is taken for one less.
     pub const fn from_micros(micros: u64) -> Self {
-        Self(micros)
+        Self(NonZeroU64::MIN.saturating_add(micros))
     }
 
     /// The instant `millis` milliseconds after the origin.
     pub const fn from_millis(millis: u64) -> Self {
-        Self(millis.saturating_mul(1000))
+        Self::from_micros(millis.saturating_mul(1000))
     }
 
     /// Microseconds since the origin.
     pub const fn as_micros(self) -> u64 {
-        self.0
+        self.0.get() - 1
     }
 
     /// Whole milliseconds since the origin.
     pub const fn as_millis(self) -> u64 {
-        self.0 / 1000
+        self.as_micros() / 1000
     }
 
     /// The time from `earlier` to `self`; zero if `earlier` is later.
     pub const fn duration_since(self, earlier: Self) -> Duration {
-        Duration::from_micros(self.0.saturating_sub(earlier.0))
+        Duration::from_micros(self.0.get().saturating_sub(earlier.0.get()))
+    }
+}
+
+impl Default for Instant {
+    fn default() -> Self {
+        Self::ZERO
+    }
+}
+
+impl fmt::Debug for Instant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Instant").field(&self.as_micros()).finish()
     }
 }
 
@@ -58,7 +75,7 @@ impl Sub<Duration> for Instant {
     /// Saturates at the origin.
     #[cfg_attr(not(feature = "alloc"), inline(never))]
     fn sub(self, rhs: Duration) -> Self {
-        Self(self.0.saturating_sub(micros(rhs)))
+        Self::from_micros(self.as_micros().saturating_sub(micros(rhs)))
     }
 }
 

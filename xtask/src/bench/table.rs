@@ -12,14 +12,15 @@ impl Figures {
         Some(median as f64 / f64::from(self.count))
     }
 
-    /// All figures with their names, for one event (or connection).
-    fn values(&self) -> [(&'static str, Option<f64>); 5] {
+    /// All figures with their names, for one event (or connection); the last one for the whole run.
+    fn values(&self) -> [(&'static str, Option<f64>); 6] {
         [
             ("nanoseconds", self.each(&self.nanos)),
             ("cpu_nanoseconds", self.each(&self.cpu)),
             ("instructions", self.instructions),
             ("allocations", self.allocations),
             ("bytes", self.each(&self.bytes)),
+            ("peak_heap", self.peak),
         ]
     }
 }
@@ -41,7 +42,14 @@ pub(super) fn table(figures: &[Figures]) -> String {
             row.what
         );
         let bare = block.iter().find(|one| one.client.name == CLIENTS[0].name);
-        let titles = ["ns", "cpu ns", "instructions", "allocations", "bytes"];
+        let titles = [
+            "ns",
+            "cpu ns",
+            "instructions",
+            "allocations",
+            "bytes",
+            "peak heap",
+        ];
         let shown: Vec<usize> = (0..titles.len())
             .filter(|at| first.values()[*at].1.is_some())
             .collect();
@@ -96,7 +104,7 @@ fn grouped(number: f64) -> String {
     out
 }
 
-/// An array with one object per row and client; figures are per event, `null` where not measured.
+/// An array with one object per row and client; figures are per event (`peak_heap`: bytes of a run), `null` where not measured.
 pub(super) fn json(figures: &[Figures]) -> String {
     let objects: Vec<String> = figures
         .iter()

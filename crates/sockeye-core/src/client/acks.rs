@@ -1,27 +1,37 @@
 //! Acknowledgements waited for: each resolves exactly once, by the answer, its deadline, or the disconnect.
 
+use core::num::NonZero;
 use core::time::Duration;
 
 use super::namespaces::NamespaceId;
 use crate::error::AckError;
-use crate::memory::{Empty, Index, Lane, NONE, Slab};
+use crate::memory::{Empty, Index, Lane, NONE, Serial, Slab};
 #[cfg(feature = "alloc")]
 use crate::memory::{HashIndex, TimerHeap, hash_pair};
 use crate::time::Instant;
 
 /// An acknowledgement that is waited for: given out by an emit, named again by exactly one
-/// [`Event::Ack`](crate::Event::Ack). Never used twice in the life of a client.
+/// [`Event::Ack`](crate::Event::Ack). Never used twice in the life of a client (without `alloc`: not before 2^32 others).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct AckId {
-    number: u64,
+    /// Never 0, so that `Option<AckId>` takes no more room.
+    number: NonZero<Serial>,
     place: Index,
 }
 
 impl AckId {
     /// The number behind the id: counts up from 1.
+    #[allow(clippy::unnecessary_cast)] // Not where it has 32 bits.
     pub const fn get(self) -> u64 {
-        self.number
+        self.number.get() as u64
+    }
+
+    fn new(number: Serial, place: Index) -> Option<Self> {
+        Some(Self {
+            number: NonZero::new(number)?,
+            place,
+        })
     }
 
     /// A small number, unique among the acknowledgements that are waited for: for drivers that keep tables beside the
@@ -36,7 +46,7 @@ pub(super) const NO_ID: u64 = u64::MAX;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AckEntry {
-    number: u64,
+    number: Serial,
     /// The id on the wire.
     id: u64,
     pub(super) nsp: NamespaceId,
@@ -112,7 +122,7 @@ pub(crate) struct Acks<'a> {
     slab: Slab<'a, AckEntry>,
     /// So many of them the application has asked for.
     asked: usize,
-    last: u64,
+    last: Serial,
     failed: Lane,
     #[cfg(feature = "alloc")]
     by_wire: HashIndex,
@@ -151,7 +161,7 @@ impl<'a> Acks<'a> {
 
     /// Adds an entry to the lane of its namespace; there must be room.
     pub(super) fn insert(&mut self, lane: &mut Lane, entry: AckEntry) -> Option<AckId> {
-        self.last += 1;
+        self.last = self.last.wrapping_add(1).max(1);
         let entry = AckEntry {
             number: self.last,
             ..entry
@@ -162,10 +172,7 @@ impl<'a> Acks<'a> {
         let deadline = entry.deadline;
         self.index(place, true);
         self.set_deadline(place, deadline);
-        Some(AckId {
-            number: self.last,
-            place,
-        })
+        AckId::new(self.last, place)
     }
 
     /// The entry of an id; `None` once it has been resolved.
@@ -173,7 +180,7 @@ impl<'a> Acks<'a> {
     pub(super) fn get(&self, id: AckId) -> Option<&AckEntry> {
         self.slab
             .get(id.place)
-            .filter(|entry| entry.number == id.number)
+            .filter(|entry| entry.number == id.number.get())
     }
 
     pub(super) fn at(&self, place: Index) -> Option<&AckEntry> {
@@ -183,10 +190,7 @@ impl<'a> Acks<'a> {
     /// The id of the entry at a place.
     pub(super) fn id_at(&self, place: Index) -> Option<AckId> {
         let entry = self.slab.get(place)?;
-        Some(AckId {
-            number: entry.number,
-            place,
-        })
+        AckId::new(entry.number, place)
     }
 
     /// The place of an id.
@@ -249,6 +253,9 @@ impl<'a> Acks<'a> {
         if !self.slab.is_fixed() {
             let slab = &mut self.slab;
             let old = slab.get(place).map_or(NONE, |entry| entry.timer);
+            if old == NONE && deadline.is_none() {
+                return;
+            }
             let mut moved = |place: Index, timer: Index| {
                 if let Some(entry) = slab.get_mut(place) {
                     entry.timer = timer;
@@ -271,8 +278,9 @@ impl<'a> Acks<'a> {
         self.index(place, false);
         self.set_deadline(place, None);
         self.slab.unlink(lane, place);
-        if let Some(entry) = self.slab.remove(place) {
+        if let Some(entry) = self.slab.get(place) {
             self.asked -= usize::from(!entry.silent);
+            self.slab.discard(place);
         }
     }
 

@@ -404,18 +404,19 @@ impl<'a> Client<'a> {
             );
         }
         let config = self.engine.config();
-        let (limits, base64) = (config.limits, config.base64());
-        let writable = self.engine.is_writable() && !self.outbox.has_backlog();
+        let (most_attachments, most_acks) = (config.limits.attachments, config.limits.acks);
+        let base64 = config.base64();
         let shared = self.namespaces.active() > 1;
         let Some(entry) = self.namespaces.get_mut(nsp) else {
             return Err(EmitError::UnknownNamespace);
         };
         let joined = entry.is_joined();
-        if options.volatile && !(joined && writable) {
+        if options.volatile && !(joined && self.engine.is_writable() && !self.outbox.has_backlog())
+        {
             return Err(EmitError::NotWritable);
         }
         let attachments = body.attachments();
-        if attachments > usize::from(limits.attachments) {
+        if attachments > usize::from(most_attachments) {
             return Err(EmitError::TooManyAttachments);
         }
         let retry = entry.options.retries.is_some() && !options.volatile;
@@ -449,10 +450,7 @@ impl<'a> Client<'a> {
             return Ok(None);
         }
         // A packet in front of this one may need an entry first: without it, both would wait for ever.
-        if !self
-            .acks
-            .has_room(limits.acks, self.outbox.unasked_queues())
-        {
+        if !self.acks.has_room(most_acks, self.outbox.unasked_queues()) {
             return Err(EmitError::TooManyAcks);
         }
         let timeout = if retry {

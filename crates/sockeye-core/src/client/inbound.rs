@@ -182,6 +182,7 @@ impl Client<'_> {
     }
 
     /// A message is in the engine's area.
+    #[cfg_attr(feature = "alloc", inline)]
     pub(super) fn arrived(&mut self, binary: bool) -> Option<PendingEvent> {
         if binary {
             return self.attachment();
@@ -192,8 +193,16 @@ impl Client<'_> {
         }
         self.inbound.orphans = false;
         let limit = self.engine.config().limits.attachments;
-        let text = core::str::from_utf8(self.engine.message()).map_err(|_| PacketError::Encoding);
-        let parsed = match text.and_then(|text| parse(text, limit)) {
+        let text = self.engine.message();
+        // Most is ASCII, which is seen sooner.
+        let is_text =
+            cfg!(feature = "alloc") && text.is_ascii() || core::str::from_utf8(text).is_ok();
+        let parsed = if is_text {
+            parse(text, limit)
+        } else {
+            Err(PacketError::Encoding)
+        };
+        let parsed = match parsed {
             Ok(parsed) => parsed,
             Err(error) => return self.parse_error(error, None),
         };
@@ -309,6 +318,8 @@ impl Client<'_> {
         })
     }
 
+    // In line where speed counts more than flash: the packet is not copied from call to call.
+    #[cfg_attr(feature = "alloc", inline(always))]
     fn dispatch(&mut self, arrived: Arrived) -> Option<PendingEvent> {
         let parsed = &arrived.parsed;
         let found = self.find_namespace(parsed.nsp.bytes(self.text(&arrived)));
@@ -336,6 +347,7 @@ impl Client<'_> {
         }
     }
 
+    #[cfg_attr(feature = "alloc", inline(always))]
     fn event(&mut self, nsp: NamespaceId, arrived: Arrived) -> Option<PendingEvent> {
         if arrived.parsed.data.is_empty() {
             // An event without a name: the official parser lets it pass, and nobody can listen to it.
@@ -348,6 +360,7 @@ impl Client<'_> {
     }
 
     /// An event is to be told now.
+    #[cfg_attr(feature = "alloc", inline(always))]
     fn told(&mut self, nsp: NamespaceId, arrived: Arrived) -> Option<PendingEvent> {
         let Arrived { parsed, held } = arrived;
         // The comma behind the name becomes the bracket of the arguments: they are one JSON array in place.
@@ -415,7 +428,7 @@ impl Client<'_> {
         let entry = self.namespaces.get_mut(nsp)?;
         let (from, to) = self.inbound.held.pop(rx, &mut entry.deferred)?;
         let text = records::get(rx.held(), from + LEAD)?;
-        let parsed = parse(core::str::from_utf8(text).ok()?, limit).ok()?;
+        let parsed = parse(text, limit).ok()?;
         self.inbound.borrowed = Borrowed::Deferred(nsp);
         let held = Some((from, to));
         self.told(nsp, Arrived { parsed, held })
@@ -609,6 +622,7 @@ fn args_of<'r>(rx: &'r RxBuf<'_>, text: &'r str, arrived: &Arrived) -> Args<'r> 
 }
 
 /// The event in a packet that lies in `rx`.
+#[cfg_attr(feature = "alloc", inline)]
 pub(super) fn message_in<'r>(
     rx: &'r RxBuf<'_>,
     nsp: NamespaceId,

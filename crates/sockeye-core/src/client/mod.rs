@@ -67,6 +67,8 @@ pub struct Client<'a> {
     timers: bool,
     /// A packet of a `retries` queue has found no entry for its answer.
     starved: bool,
+    /// No deadline comes before, as was found when all was done last; zero as soon as anything but reading has happened.
+    quiet_until: Instant,
     /// A packet whose end is being told, to be released with the next output.
     unsent: Option<Index>,
 }
@@ -163,6 +165,7 @@ impl<'a> Client<'a> {
             notices: Notices::new(memory.notices),
             timers: false,
             starved: false,
+            quiet_until: Instant::ZERO,
             unsent: None,
         }
     }
@@ -292,7 +295,12 @@ impl<'a> Client<'a> {
     /// `n` bytes have been read into [`receive_buf`](Self::receive_buf). Zero changes nothing: the end of the stream
     /// is [`handle_closed`](Self::handle_closed), so that it cannot be mistaken for a full buffer.
     pub fn handle_received(&mut self, now: Instant, link: Link, n: usize) {
-        self.advance_clock(now);
+        // Most bytes come when no deadline has: then timers need no look.
+        if now < self.quiet_until {
+            self.engine.set_clock(now);
+        } else {
+            self.advance_clock(now);
+        }
         self.engine.handle_received(link, n);
     }
 
@@ -325,7 +333,9 @@ impl<'a> Client<'a> {
         self.engine.set_reading_paused(paused);
     }
 
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     fn advance_clock(&mut self, now: Instant) {
+        self.quiet_until = Instant::ZERO;
         if now > self.engine.now() {
             self.engine.advance_clock(now);
             self.timers = true;
@@ -367,6 +377,7 @@ impl<'a> Client<'a> {
 
     fn advance(&mut self) -> Next {
         self.release();
+        self.quiet_until = Instant::ZERO;
         loop {
             if self.timers {
                 self.check_timers();
@@ -387,6 +398,14 @@ impl<'a> Client<'a> {
             if let Some((packet, nsp)) = self.outbox.next_report() {
                 return Next::Event(PendingEvent::Outgoing { nsp, packet });
             }
+            #[cfg(feature = "alloc")]
+            if self.engine.next_text() {
+                if let Some(event) = self.arrived(false) {
+                    return Next::Event(event);
+                }
+                self.follow();
+                continue;
+            }
             match self.engine.step(&mut self.outbox) {
                 Action::Open(link) => return Next::Open(link),
                 Action::Transmit(link) => return Next::Transmit(link),
@@ -401,7 +420,9 @@ impl<'a> Client<'a> {
                 Action::Idle => {
                     // Notices that wait until the driver reads again are not waited for.
                     if !self.settle() && (waiting || self.notices.is_empty()) {
-                        return Next::Idle(self.wake());
+                        let wake = self.wake();
+                        self.quiet_until = wake.unwrap_or(Instant::from_micros(u64::MAX));
+                        return Next::Idle(wake);
                     }
                 }
             }

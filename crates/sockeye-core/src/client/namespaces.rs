@@ -227,14 +227,17 @@ impl<'a> Namespaces<'a> {
     }
 
     /// The entry behind a handle; `None` for a stale one.
-    #[inline]
+    // Small code, rather than fast, where flash is scarce: called in very many places.
+    #[cfg_attr(feature = "alloc", inline)]
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(super) fn get(&self, id: NamespaceId) -> Option<&Namespace> {
         self.slab
             .get(id.index as Index)
             .filter(|entry| entry.id == id)
     }
 
-    #[inline]
+    #[cfg_attr(feature = "alloc", inline)]
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(super) fn get_mut(&mut self, id: NamespaceId) -> Option<&mut Namespace> {
         self.slab
             .get_mut(id.index as Index)
@@ -308,6 +311,7 @@ impl<'a> Namespaces<'a> {
             return None;
         }
         let i = self.slab.insert(entry).ok()?;
+        #[allow(clippy::useless_conversion)] // Not where an index has 32 bits.
         let id = NamespaceId {
             index: u16::try_from(i).ok()?,
             generation: self.made,

@@ -81,6 +81,7 @@ impl<'a> Notices<'a> {
         self.queue.is_empty()
     }
 
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(super) fn push(&mut self, notice: Notice) {
         let once = match notice {
             Notice::FailedAcks => core::mem::replace(&mut self.failed_acks, true),
@@ -94,6 +95,7 @@ impl<'a> Notices<'a> {
     }
 
     /// The notice to be told now; it stays until [`Self::done`].
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(super) fn first(&self) -> Option<Notice> {
         self.queue.get(0).copied()
     }

@@ -35,6 +35,11 @@ impl Link {
         if POLLING { self } else { Self::WebSocket }
     }
 
+    /// Its place among those that are used.
+    const fn slot(self) -> usize {
+        if POLLING { self.index() } else { 0 }
+    }
+
     pub(super) const fn is_used(self) -> bool {
         POLLING || matches!(self, Self::WebSocket)
     }
@@ -100,8 +105,8 @@ impl LinkState {
 /// All links of a session.
 #[derive(Debug)]
 pub(super) struct Links {
-    states: [LinkState; 3],
-    http: [HttpDecoder; 3],
+    states: [LinkState; Link::USED.len()],
+    http: [HttpDecoder; Link::USED.len()],
     /// Links on which bytes have arrived that may make a step possible: one bit each.
     inputs: u8,
     /// Some link is to be opened or closed.
@@ -110,18 +115,18 @@ pub(super) struct Links {
 
 impl Links {
     pub(super) const CLOSED: Self = Self {
-        states: [LinkState::new(Phase::Closed); 3],
-        http: [HttpDecoder::new(); 3],
+        states: [LinkState::new(Phase::Closed); Link::USED.len()],
+        http: [HttpDecoder::new(); Link::USED.len()],
         inputs: 0,
         changed: false,
     };
 
     pub(super) const fn http(&mut self, link: Link) -> &mut HttpDecoder {
-        &mut self.http[link.index()]
+        &mut self.http[link.slot()]
     }
 
     pub(super) const fn response(&self, link: Link) -> &HttpDecoder {
-        &self.http[link.index()]
+        &self.http[link.slot()]
     }
 
     pub(super) const fn set_input(&mut self, link: Link, there: bool) {
@@ -136,8 +141,18 @@ impl Links {
         self.inputs & 1 << link.index() != 0
     }
 
-    pub(super) const fn has_inputs(&self) -> bool {
-        self.inputs != 0
+    /// The first open link on which a step may be possible, of those that may be looked at: the WebSocket before the others.
+    pub(super) fn next_input(&self, may: impl Fn(Link) -> bool) -> Option<Link> {
+        if self.inputs == 0 {
+            return None;
+        }
+        const ORDER: &[Link] = if POLLING {
+            &[Link::WebSocket, Link::Poll, Link::Post]
+        } else {
+            Link::USED
+        };
+        let ready = |link: &Link| self.has_input(*link) && self.is_open(*link) && may(*link);
+        ORDER.iter().copied().find(ready)
     }
 
     pub(super) fn is_open(&self, link: Link) -> bool {
@@ -157,7 +172,7 @@ impl Links {
         };
         self[link] = LinkState::new(phase);
         self.set_input(link, false);
-        self.http[link.index()] = HttpDecoder::new();
+        self.http[link.slot()] = HttpDecoder::new();
         self.changed = true;
     }
 
@@ -210,12 +225,12 @@ impl Index<Link> for Links {
     type Output = LinkState;
 
     fn index(&self, link: Link) -> &LinkState {
-        &self.states[link.index()]
+        &self.states[link.slot()]
     }
 }
 
 impl IndexMut<Link> for Links {
     fn index_mut(&mut self, link: Link) -> &mut LinkState {
-        &mut self.states[link.index()]
+        &mut self.states[link.slot()]
     }
 }

@@ -337,6 +337,11 @@ impl<'a> Engine<'a> {
         }
     }
 
+    /// Moves the clock, when it is known that no deadline comes before `now`.
+    pub(crate) fn set_clock(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+    }
+
     /// A deadline may have come, although the clock stands.
     pub(crate) const fn look_at_timers(&mut self) {
         self.timers = true;
@@ -442,10 +447,7 @@ impl<'a> Engine<'a> {
             }
             for &link in Link::USED {
                 let state = &self.links[link];
-                if state.phase == Phase::Open
-                    && !state.blocked
-                    && !self.transmit(outbox, link).is_empty()
-                {
+                if state.phase == Phase::Open && !state.blocked && self.has_output(outbox, link) {
                     return Action::Transmit(link);
                 }
             }
@@ -565,7 +567,9 @@ impl<'a> Engine<'a> {
 
     /// The driver can write again.
     pub(crate) fn handle_writable(&mut self, link: Link) {
-        self.links[link].blocked = false;
+        if link.is_used() {
+            self.links[link].blocked = false;
+        }
     }
 
     fn link_failed(&mut self, link: Link, reason: DisconnectReason, fault: Fault) {

@@ -18,34 +18,30 @@ const ERROR_BODY: usize = 512;
 impl Engine<'_> {
     /// Works through what has arrived until something is to be told.
     pub(super) fn receive(&mut self, outbox: &mut Outbox<'_>) -> Option<SessionEvent> {
-        if !self.links.has_inputs() {
-            return None;
-        }
-        const ORDER: &[Link] = if POLLING {
-            &[Link::WebSocket, Link::Poll, Link::Post]
-        } else {
-            Link::USED
-        };
-        for &link in ORDER {
-            // Answers to POSTs bring no events, and without them no pong could follow another. A handshake brings none.
-            let waits = self.is_reading_paused() && self.is_open() && link != Link::Post;
-            if waits && !(POLLING && link == Link::WebSocket && !self.rx.ws_is_main) {
-                continue;
+        while let Some(link) = self.next_input() {
+            if let Some(rx) = self.rx.release.take() {
+                self.rx.areas[rx].drop_message();
             }
-            while self.links.has_input(link) && self.links.is_open(link) {
-                if let Some(rx) = self.rx.release.take() {
-                    self.rx.areas[rx].drop_message();
-                }
-                let event = match link {
-                    Link::WebSocket if self.has_frames() => self.receive_frame(outbox),
-                    _ => self.receive_http(outbox, link),
-                };
-                if event.is_some() || self.is_interrupted() {
-                    return event;
-                }
+            let event = match link {
+                Link::WebSocket if self.has_frames() => self.receive_frame(outbox),
+                _ => self.receive_http(outbox, link),
+            };
+            if event.is_some() || self.is_interrupted() {
+                return event;
             }
         }
         None
+    }
+
+    /// The first link on which a step may be possible.
+    pub(super) fn next_input(&self) -> Option<Link> {
+        let paused = self.is_reading_paused() && self.is_open();
+        self.links.next_input(|link| {
+            // Answers to POSTs bring no events, and without them no pong could follow another. A handshake brings none.
+            !paused
+                || link == Link::Post
+                || (POLLING && link == Link::WebSocket && !self.rx.ws_is_main)
+        })
     }
 
     fn has_frames(&self) -> bool {
@@ -337,7 +333,7 @@ impl Engine<'_> {
                 && binary.is_some_and(|at| message[at + 1..].starts_with(b"0{"));
         let cause = if old {
             Cause::OldServer
-        } else if http.html {
+        } else if POLLING && http.html {
             Cause::Html(http.status)
         } else {
             Cause::NotEngineIo

@@ -112,23 +112,23 @@ impl<'a> Head<'a> {
     /// comma, which spoils the values.
     fn put_headers<'c>(&mut self, lines: &str, jar: impl Iterator<Item = (&'c str, &'c str)>) {
         const NAME: &str = "cookie:";
-        let is_cookie = |line: &&str| {
-            line.get(..NAME.len())
-                .is_some_and(|name| name.eq_ignore_ascii_case(NAME))
-        };
-        let mut own = lines.split_inclusive("\r\n").filter(is_cookie).peekable();
-        if own.peek().is_none() {
-            self.put(lines.as_bytes());
-        } else {
-            lines
-                .split_inclusive("\r\n")
-                .filter(|line| !is_cookie(line))
-                .for_each(|line| self.put(line.as_bytes()));
-        }
         let mut lead = "Cookie: ";
-        for line in own {
-            let value = line.get(NAME.len()..).unwrap_or("").trim_ascii();
-            self.put_all(&[core::mem::replace(&mut lead, "; "), value]);
+        // All other lines first, then the one of the cookies.
+        for cookies in [false, true] {
+            // By their last byte: to look for texts would take 4 KB of a chip's flash.
+            for line in lines.as_bytes().split_inclusive(|byte| *byte == b'\n') {
+                let value = line
+                    .split_at_checked(NAME.len())
+                    .filter(|(name, _)| name.eq_ignore_ascii_case(NAME.as_bytes()));
+                match value {
+                    None if !cookies => self.put(line),
+                    Some((_, value)) if cookies => {
+                        self.put(core::mem::replace(&mut lead, "; ").as_bytes());
+                        self.put(value.trim_ascii());
+                    }
+                    _ => (),
+                }
+            }
         }
         for (name, value) in jar {
             self.put_all(&[core::mem::replace(&mut lead, "; "), name, "=", value]);
@@ -185,6 +185,18 @@ impl Engine<'_> {
         (control.bytes(), true)
     }
 
+    /// Whether there are bytes to write on a link that is open.
+    pub(super) fn has_output(&self, outbox: &Outbox<'_>, link: Link) -> bool {
+        match link.narrow() {
+            Link::WebSocket => {
+                outbox.is_framing()
+                    || !self.websocket.control.is_empty()
+                    || !self.head.bytes(link).is_empty()
+            }
+            _ => !self.transmit(outbox, link).is_empty(),
+        }
+    }
+
     fn post_bytes<'b>(&'b self, outbox: &'b Outbox<'_>) -> &'b [u8] {
         if self.polling.lead_unwritten {
             self.polling.lead.bytes()
@@ -217,7 +229,7 @@ impl Engine<'_> {
                 outbox.post_written(if n >= left { body } else { 0 });
             }
         } else if link == Link::WebSocket {
-            if self.frame_bytes(outbox).1 {
+            if !self.websocket.control.is_empty() && self.frame_bytes(outbox).1 {
                 self.websocket.control.written(n);
             } else {
                 outbox.ws_written(n);

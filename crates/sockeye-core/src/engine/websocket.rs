@@ -117,6 +117,36 @@ impl Engine<'_> {
         }
     }
 
+    /// The way of most messages, past all that a step looks at: a small Socket.IO packet in a frame of its own, on an
+    /// open WebSocket, when nothing is to be told or done before it. Whether there is one; if not, a step may be possible
+    /// all the same.
+    #[cfg(feature = "alloc")]
+    pub(crate) fn next_text(&mut self) -> bool {
+        let State::Open {
+            transport: Transport::WebSocket,
+            ..
+        } = self.state
+        else {
+            return false;
+        };
+        if self.timers || self.is_interrupted() || self.next_input() != Some(Link::WebSocket) {
+            return false;
+        }
+        if let Some(rx) = self.rx.release.take() {
+            self.rx.areas[rx].drop_message();
+        }
+        let rx = self.rx.of(Link::WebSocket);
+        let limit = self.config.limits.receive;
+        let decoder = &mut self.websocket.decoder;
+        // What `packet` and `deliver` would make of it.
+        let taken = decoder.take_text(&mut self.rx.areas[rx], b'4', limit);
+        if taken {
+            self.rx.release = Some(rx);
+            self.session.active = true;
+        }
+        taken
+    }
+
     pub(super) fn receive_frame(&mut self, outbox: &mut Outbox<'_>) -> Option<SessionEvent> {
         let rx = self.rx.of(Link::WebSocket);
         if let State::Closing {

@@ -6,6 +6,15 @@
 //! `timers.rs` and `index.rs` (with `alloc`) find entries without scanning. `steps.rs` counts what all of that costs, in
 //! tests.
 
+/// The how-manieth of its kind something is. Without a heap the upper half is left out: those that are kept at one time
+/// never lie four thousand million apart.
+#[cfg(feature = "alloc")]
+pub(crate) type Serial = u64;
+/// The how-manieth of its kind something is. Without a heap the upper half is left out: those that are kept at one time
+/// never lie four thousand million apart.
+#[cfg(not(feature = "alloc"))]
+pub(crate) type Serial = u32;
+
 mod bytes;
 #[cfg(feature = "alloc")]
 mod index;

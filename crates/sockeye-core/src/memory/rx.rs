@@ -146,16 +146,19 @@ impl<'a> RxBuf<'a> {
     }
 
     /// The bytes not yet consumed.
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn stream(&self) -> &[u8] {
         self.mem.get().get(self.start..self.end).unwrap_or_default()
     }
 
     /// Drops `n` bytes from the front of the stream.
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn consume(&mut self, n: usize) {
         self.start += n.min(self.end - self.start);
     }
 
     /// Moves `n` bytes from the front of the stream to the end of the message.
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn take(&mut self, n: usize) {
         let n = n.min(self.end - self.start);
         if self.msg_len == 0 {
@@ -171,6 +174,7 @@ impl<'a> RxBuf<'a> {
     }
 
     /// The message assembled so far.
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn message(&self) -> &[u8] {
         self.mem
             .get()
@@ -178,6 +182,7 @@ impl<'a> RxBuf<'a> {
             .unwrap_or_default()
     }
 
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn message_mut(&mut self) -> &mut [u8] {
         self.mem
             .get_mut()
@@ -190,12 +195,14 @@ impl<'a> RxBuf<'a> {
     }
 
     /// Keeps `len` bytes of the message from `from` on.
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn trim_message(&mut self, from: usize, len: usize) {
         self.msg += from.min(self.msg_len);
         self.msg_len = len.min(self.msg_len);
     }
 
     /// Forgets the message.
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn drop_message(&mut self) {
         self.msg_len = 0;
     }
@@ -211,6 +218,7 @@ impl<'a> RxBuf<'a> {
     }
 
     /// Bytes used by held records.
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn held(&self) -> &[u8] {
         self.mem.get().get(..self.held).unwrap_or_default()
     }
@@ -287,6 +295,7 @@ impl<'a> RxBuf<'a> {
     }
 
     /// Drops the held bytes from `to` on.
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn truncate_held(&mut self, to: usize) {
         self.held = self.held.min(to);
     }

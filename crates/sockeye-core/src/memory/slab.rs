@@ -173,8 +173,7 @@ impl<'a, T: Empty> Slab<'a, T> {
         node.filter(|node| node.prev != FREE)
     }
 
-    #[cfg_attr(feature = "alloc", inline)]
-    #[cfg_attr(not(feature = "alloc"), inline(never))]
+    #[inline]
     fn place(&mut self, i: Index) -> Option<&mut Node<T>> {
         step(1);
         match &mut self.nodes {
@@ -184,7 +183,8 @@ impl<'a, T: Empty> Slab<'a, T> {
         }
     }
 
-    #[inline]
+    #[cfg_attr(feature = "alloc", inline)]
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     fn node_mut(&mut self, i: Index) -> Option<&mut Node<T>> {
         self.place(i).filter(|node| node.prev != FREE)
     }
@@ -255,6 +255,22 @@ impl<'a, T: Empty> Slab<'a, T> {
         Some(value)
     }
 
+    /// Removes an entry of plain data that is in no lane.
+    pub(crate) fn discard(&mut self, i: Index)
+    where
+        T: Copy,
+    {
+        let free = self.free;
+        let Some(node) = self.node_mut(i) else { return };
+        node.prev = FREE;
+        node.next = free;
+        self.free = i;
+        self.len -= 1;
+        if self.len == 0 {
+            self.forget_places();
+        }
+    }
+
     /// All places are free: they are given out from the first one on again, and memory after a burst goes back.
     fn forget_places(&mut self) {
         self.free = NONE;
@@ -289,6 +305,7 @@ impl<'a, T: Empty> Slab<'a, T> {
     // ---- lanes ----
 
     /// The entry behind `i` in its lane.
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn next(&self, i: Index) -> Option<Index> {
         self.node(i)
             .map(|node| node.next)
@@ -296,6 +313,7 @@ impl<'a, T: Empty> Slab<'a, T> {
     }
 
     /// The entry in front of `i` in its lane.
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn prev(&self, i: Index) -> Option<Index> {
         self.node(i)
             .map(|node| node.prev)
@@ -362,6 +380,7 @@ impl<'a, T: Empty> Slab<'a, T> {
     }
 
     /// Takes the first entry out of `lane`.
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn pop_front(&mut self, lane: &mut Lane) -> Option<Index> {
         let i = lane.head()?;
         self.unlink(lane, i);

@@ -111,6 +111,7 @@ impl<'a, T: Default> Table<'a, T> {
     }
 
     /// Removes `n` entries from index `i` on, keeping the order of the rest.
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn remove(&mut self, i: usize, n: usize) {
         let n = n.min(self.len().saturating_sub(i));
         step(1 + i.min(self.len() - i - n));

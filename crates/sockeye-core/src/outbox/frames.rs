@@ -31,13 +31,18 @@ impl Outbox<'_> {
                 break;
             }
             packet.state = SendState::Writing;
-            let nsp = packet.nsp;
+            let (nsp, text) = (packet.nsp, packet.text as usize);
+            let alone = cfg!(feature = "alloc") && packet.attachments == 0;
             end = Some(to);
             bytes += to - from;
             if let Some(queue) = self.queue(nsp) {
                 queue.ready -= 1;
             }
-            self.frame(i, rng);
+            if alone {
+                seal(self.mem.get_mut(), from, ws::TEXT, text, rng);
+            } else {
+                self.frame(i, rng);
+            }
             last = Some(i);
             next = self.packets.next(i);
         }
@@ -75,15 +80,7 @@ impl Outbox<'_> {
                 0 => (ws::TEXT, text),
                 _ => (attachment, get_u32(mem, start).unwrap_or(0) as usize),
             };
-            let header = ws::header_len(len);
-            let end = start + header + len;
-            let key = rng.mask();
-            if let Some(frame) = mem.get_mut(start..end) {
-                let (header, payload) = frame.split_at_mut(header);
-                ws::write_header(header, opcode, payload.len(), key);
-                ws::mask(payload, key);
-            }
-            start = end;
+            start = seal(mem, start, opcode, len, rng);
         }
     }
 
@@ -188,4 +185,18 @@ impl Outbox<'_> {
             }
         }
     }
+}
+
+/// Writes the header of the frame that begins at `start` with `len` bytes of payload, which are masked; where it ends.
+#[cfg_attr(feature = "alloc", inline(always))]
+fn seal(mem: &mut [u8], start: usize, opcode: u8, len: usize, rng: &mut Rng) -> usize {
+    let header = ws::header_len(len);
+    let end = start + header + len;
+    let key = rng.mask();
+    if let Some(frame) = mem.get_mut(start..end) {
+        let (header, payload) = frame.split_at_mut(header);
+        ws::write_header(header, opcode, len, key);
+        ws::mask(payload, key);
+    }
+    end
 }

@@ -21,7 +21,7 @@ mod retries;
 
 use crate::client::{AckId, NamespaceId};
 use crate::memory::steps::{moved, step};
-use crate::memory::{Bytes, Empty, Index, Lane, NONE, Slab, Table, records};
+use crate::memory::{Bytes, Empty, Index, Lane, NONE, Serial, Slab, Table, records};
 use crate::packet::Attachments;
 use crate::wire::ws;
 #[cfg(feature = "alloc")]
@@ -110,7 +110,7 @@ impl core::fmt::Display for UnsentCause {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Packet {
     /// The how-manieth accepted one it is.
-    number: u64,
+    number: Serial,
     /// Where its area begins, and how many bytes that has.
     area: u32,
     size: u32,
@@ -372,10 +372,12 @@ impl<'a> Outbox<'a> {
     }
 
     /// All packets accepted before this number have left, or their end is told.
+    #[allow(clippy::unnecessary_cast)] // Not where a serial has 32 bits.
     pub(crate) fn written(&self) -> u64 {
-        self.packets
-            .get(self.oldest)
-            .map_or(self.accepted, |packet| packet.number)
+        let since = self.packets.get(self.oldest).map_or(0, |packet| {
+            (self.accepted as Serial).wrapping_sub(packet.number)
+        });
+        self.accepted - since as u64
     }
 
     /// Whether something may leave.
@@ -396,6 +398,11 @@ impl<'a> Outbox<'a> {
     /// Whether a write is in progress.
     pub(crate) const fn is_writing(&self) -> bool {
         !matches!(self.write, Write::Nothing)
+    }
+
+    /// Whether frames are being written.
+    pub(crate) const fn is_framing(&self) -> bool {
+        matches!(self.write, Write::Frames { .. })
     }
 
     /// Whether a packet has left in part, in a POST that is over, and the rest of it is to follow.
@@ -424,6 +431,7 @@ impl<'a> Outbox<'a> {
             .is_some_and(|packet| packet.state == SendState::Waiting)
     }
 
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     fn of_ack(&self, packet: Index, ack: AckId) -> Option<&Packet> {
         self.packets
             .get(packet)
@@ -541,17 +549,19 @@ impl<'a> Outbox<'a> {
 
     /// Removes a packet that is in no lane.
     fn remove(&mut self, i: Index) {
-        let Some(packet) = self.packets.remove(i) else {
+        let Some(packet) = self.packets.get(i) else {
             return;
         };
+        let (older, newer) = (packet.older, packet.newer);
         self.live -= packet.size as usize;
-        match self.packets.get_mut(packet.older) {
-            Some(older) => older.newer = packet.newer,
-            None => self.oldest = packet.newer,
+        self.packets.discard(i);
+        match self.packets.get_mut(older) {
+            Some(packet) => packet.newer = newer,
+            None => self.oldest = newer,
         }
-        match self.packets.get_mut(packet.newer) {
-            Some(newer) => newer.older = packet.older,
-            None => self.newest = packet.older,
+        match self.packets.get_mut(newer) {
+            Some(packet) => packet.older = older,
+            None => self.newest = older,
         }
     }
 

@@ -5,7 +5,7 @@ use crate::client::{AckId, NamespaceId};
 use crate::config::POLLING;
 use crate::error::EmitError;
 use crate::memory::records::put_u32;
-use crate::memory::{Empty as _, Index};
+use crate::memory::{Empty as _, Index, Serial};
 use crate::packet::socket::Prefix;
 use crate::packet::{EmitArgs, EncodeError, encode_args_to_slice, payload};
 use crate::wire::ws;
@@ -129,6 +129,7 @@ impl Outbox<'_> {
     }
 
     /// Accepts one packet with its attachments, all or nothing: the number under which it is found.
+    #[allow(clippy::unnecessary_cast)] // Not where a serial has 32 bits.
     pub(crate) fn push(
         &mut self,
         nsp: NamespaceId,
@@ -175,9 +176,16 @@ impl Outbox<'_> {
         }
         let area = self.tail();
         let start = area + gap;
-        self.write_body(start, prefix, &body, base64);
+        self.write_body(start, (prefix, prefix_len), &body, base64);
+        let ready = meta.ready && meta.life != Life::Answered;
+        let report = self.report && meta.class == Class::Event;
+        let state = if ready {
+            self.ready_state(report)
+        } else {
+            SendState::Waiting
+        };
         let packet = Packet {
-            number: self.accepted,
+            number: self.accepted as Serial,
             area: area as u32,
             size: size as u32,
             gap: gap as u16,
@@ -187,11 +195,11 @@ impl Outbox<'_> {
             class: meta.class,
             life: meta.life,
             base64,
-            report: self.report && meta.class == Class::Event,
+            report,
             nsp,
             ack: meta.ack,
             older: self.newest,
-            state: SendState::Waiting,
+            state,
             ..Packet::EMPTY
         };
         let Ok(i) = self.packets.insert(packet) else {
@@ -204,8 +212,8 @@ impl Outbox<'_> {
         self.newest = i;
         self.accepted += 1;
         self.live += size;
-        if meta.ready && meta.life != Life::Answered {
-            self.make_ready(i);
+        if ready {
+            self.line_up(i, nsp, state);
             return Ok(i);
         }
         let Some(queue) = self
@@ -227,8 +235,15 @@ impl Outbox<'_> {
     }
 
     /// Writes a packet whose text begins at `start`, for which there is room.
-    fn write_body(&mut self, start: usize, prefix: &Prefix<'_>, body: &Body<'_>, base64: bool) {
-        let json = start + prefix.len();
+    #[cfg_attr(feature = "alloc", inline)]
+    fn write_body(
+        &mut self,
+        start: usize,
+        (prefix, prefix_len): (&Prefix<'_>, usize),
+        body: &Body<'_>,
+        base64: bool,
+    ) {
+        let json = start + prefix_len;
         let mem = self.mem.get_mut();
         match body {
             Body::Bytes(bytes, attachments) => {

@@ -2,7 +2,7 @@
 
 use super::{Class, Life, Outbox, Queue, SendState};
 use crate::client::{AckId, NamespaceId};
-use crate::memory::{Index, Lane, NONE};
+use crate::memory::{Index, Lane, NONE, Serial};
 
 impl Outbox<'_> {
     /// A namespace is known from here on.
@@ -20,6 +20,7 @@ impl Outbox<'_> {
         }
     }
 
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(super) fn queue(&mut self, nsp: NamespaceId) -> Option<&mut Queue> {
         self.queues
             .get_mut(nsp.index())
@@ -130,22 +131,31 @@ impl Outbox<'_> {
 
     /// A packet that is in no lane may leave.
     pub(super) fn make_ready(&mut self, i: Index) {
-        let behind = !self.unreported.is_empty();
-        let Some(packet) = self.packets.get_mut(i) else {
+        let Some(packet) = self.packets.get(i) else {
             return;
         };
+        let (nsp, state) = (packet.nsp, self.ready_state(packet.report));
+        if let Some(packet) = self.packets.get_mut(i) {
+            packet.state = state;
+        }
+        self.line_up(i, nsp, state);
+    }
+
+    /// The state of a packet that becomes ready now.
+    pub(super) const fn ready_state(&self, report: bool) -> SendState {
         // Behind one that is still to be reported, everything keeps its place.
-        let unreported = packet.report || behind;
-        packet.state = if unreported {
+        if report || !self.unreported.is_empty() {
             SendState::Unreported
         } else {
             SendState::Ready
-        };
-        let nsp = packet.nsp;
-        let lane = if unreported {
-            &mut self.unreported
-        } else {
-            &mut self.ready
+        }
+    }
+
+    /// Puts a packet in the state that [`Self::ready_state`] gave to the end of its lane.
+    pub(super) fn line_up(&mut self, i: Index, nsp: NamespaceId, state: SendState) {
+        let lane = match state {
+            SendState::Unreported => &mut self.unreported,
+            _ => &mut self.ready,
         };
         self.packets.push_back(lane, i);
         if let Some(queue) = self.queue(nsp) {
@@ -272,9 +282,10 @@ impl Outbox<'_> {
     }
 
     /// Whether the packet that was accepted under this number is still kept.
+    #[allow(clippy::unnecessary_cast)] // Not where a serial has 32 bits.
     pub(crate) fn is_kept(&self, i: Index, number: u64) -> bool {
         self.packets
             .get(i)
-            .is_some_and(|packet| packet.number == number)
+            .is_some_and(|packet| packet.number == number as Serial)
     }
 }

@@ -192,12 +192,12 @@ pub(crate) fn is_reserved(name: &Text<'_>) -> bool {
         "newListener",
         "removeListener",
     ];
-    // By far the most names are ruled out by their first letter; a backslash may hide any.
-    let suspect = matches!(
-        name.as_raw().as_bytes().first(),
-        Some(b'c' | b'd' | b'n' | b'r' | b'\\')
-    );
-    suspect && NAMES.iter().any(|reserved| *name == **reserved)
+    may_be_reserved(name.as_raw().as_bytes()) && NAMES.iter().any(|reserved| *name == **reserved)
+}
+
+/// By far the most names are ruled out by their first letter; a backslash may hide any.
+fn may_be_reserved(raw: &[u8]) -> bool {
+    matches!(raw.first(), Some(b'c' | b'd' | b'n' | b'r' | b'\\'))
 }
 
 /// A range of bytes in a packet's text.
@@ -208,11 +208,13 @@ pub(crate) struct Span {
 }
 
 impl Span {
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn of<'t>(&self, text: &'t str) -> &'t str {
         text.get(self.start as usize..self.end as usize)
             .unwrap_or("")
     }
 
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn bytes<'t>(&self, text: &'t [u8]) -> &'t [u8] {
         text.get(self.start as usize..self.end as usize)
             .unwrap_or_default()
@@ -241,9 +243,8 @@ pub(crate) struct Parsed {
     pub(crate) last_text: Span,
 }
 
-/// Reads and validates a packet, which is shorter than 4 GiB.
-pub(crate) fn parse(packet: &str, max_attachments: u16) -> Result<Parsed, PacketError> {
-    let text = packet.as_bytes();
+/// Reads and validates a packet, which is shorter than 4 GiB, and known to be UTF-8.
+pub(crate) fn parse(text: &[u8], max_attachments: u16) -> Result<Parsed, PacketError> {
     let kind = text
         .first()
         .copied()
@@ -305,7 +306,7 @@ pub(crate) fn parse(packet: &str, max_attachments: u16) -> Result<Parsed, Packet
     match kind {
         Kind::Event | Kind::BinaryEvent => {
             if !json.is_empty() {
-                event(&mut parsed, packet)?;
+                event(&mut parsed, text)?;
             }
         }
         Kind::Ack | Kind::BinaryAck => {
@@ -353,9 +354,9 @@ fn check(
     }
 }
 
-fn event(packet: &mut Parsed, text: &str) -> Result<(), PacketError> {
+fn event(packet: &mut Parsed, text: &[u8]) -> Result<(), PacketError> {
     let base = packet.data.start;
-    let json = &text.as_bytes()[base as usize..];
+    let json = &text[base as usize..];
     let scan = match json::scan_array(json) {
         Ok(scan) => scan,
         Err(error) => return Err(PacketError::in_payload(base, error)),
@@ -369,8 +370,10 @@ fn event(packet: &mut Parsed, text: &str) -> Result<(), PacketError> {
         Some(b'"') => {
             packet.name.start += 1;
             packet.name.end -= 1;
-            let name = Text::from_raw(packet.name.of(text));
-            if is_reserved(&name) {
+            let name = packet.name.bytes(text);
+            if may_be_reserved(name)
+                && core::str::from_utf8(name).is_ok_and(|name| is_reserved(&Text::from_raw(name)))
+            {
                 return Err(PacketError::Reserved);
             }
         }
@@ -460,7 +463,7 @@ impl<'a> Packet<'a> {
     /// # Errors
     /// What is wrong with it; at most `max_attachments` attachments may be announced.
     pub fn parse(text: &'a str, max_attachments: u16) -> Result<Self, PacketError> {
-        let parsed = parse(text, max_attachments)?;
+        let parsed = parse(text.as_bytes(), max_attachments)?;
         Ok(Self {
             kind: parsed.kind,
             nsp: if parsed.nsp.is_empty() {

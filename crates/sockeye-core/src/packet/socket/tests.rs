@@ -199,22 +199,25 @@ fn the_name_of_a_broken_event_can_be_told() {
         r#"51-/n,3["b",{"_placeholder":true,"num":0}]"#,
         r#"2[7]"#,
     ] {
-        assert_eq!(event_name_of(text), Some(parse(text, 10).unwrap().name));
+        assert_eq!(
+            event_name_of(text),
+            Some(parse(text.as_bytes(), 10).unwrap().name)
+        );
     }
 }
 
 #[test]
 fn finds_name_arguments_and_offset() {
     let text = r#"2/n,["e\"v",{"a":[1,2]},"off-1"]"#;
-    let p = parse(text, 10).unwrap();
+    let p = parse(text.as_bytes(), 10).unwrap();
     assert_eq!(p.name.of(text), r#"e\"v"#);
     assert_eq!(&text[p.comma as usize..], r#",{"a":[1,2]},"off-1"]"#);
     assert_eq!(p.last_text.of(text), "off-1");
     // Whatever its length and its escapes: it is for others to say what they can keep.
     let long = std::format!(r#"2["e",1,"{}\u003d\/"]"#, "x".repeat(300));
-    let p = parse(&long, 10).unwrap();
+    let p = parse(long.as_bytes(), 10).unwrap();
     assert_eq!(p.last_text.of(&long), &long[9..long.len() - 2]);
-    let p = parse(r#"2["only name"]"#, 10).unwrap();
+    let p = parse(br#"2["only name"]"#, 10).unwrap();
     assert_eq!((p.comma, p.last_text.is_empty()), (0, true));
 }
 

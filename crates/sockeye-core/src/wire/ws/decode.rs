@@ -158,6 +158,33 @@ impl WsDecoder {
         }
     }
 
+    /// Takes a text message that is here as a whole, in one frame of less than 64 KiB, and begins with `first`, which is
+    /// left out. Whether there is one at the front of the stream; all others are left to [`Self::step`].
+    #[cfg(feature = "alloc")]
+    #[inline]
+    pub(crate) fn take_text(&mut self, rx: &mut RxBuf<'_>, first: u8, limit: usize) -> bool {
+        if self.in_payload || self.message.is_some() || rx.message_len() > 0 {
+            return false;
+        }
+        const FINAL_TEXT: u8 = 0x80 | TEXT;
+        let stream = rx.stream();
+        let (header, len, c) = match *stream {
+            [FINAL_TEXT, len @ 1..=125, c, ..] => (2, usize::from(len), c),
+            [FINAL_TEXT, 126, a, b, c, ..] => (4, usize::from(u16::from_be_bytes([a, b])), c),
+            _ => return false,
+        };
+        if c != first || len == 0 || len > limit || stream.len() < header + len {
+            return false;
+        }
+        #[cfg(feature = "deflate")]
+        {
+            self.compressed = false;
+        }
+        rx.consume(header + 1);
+        rx.take(len - 1);
+        true
+    }
+
     /// For a connection on which permessage-deflate has been agreed on, or not.
     #[cfg(feature = "deflate")]
     #[allow(dead_code)]

@@ -63,11 +63,17 @@ pub(crate) fn read_header(frame: &[u8]) -> Option<(usize, usize, [u8; 4])> {
 #[cfg_attr(not(feature = "alloc"), inline(never))]
 pub(crate) fn mask(bytes: &mut [u8], key: [u8; 4]) {
     let mut rest = bytes;
-    // Eight at a time where machines have such words.
+    // As many at a time as machines have wide words.
     if cfg!(feature = "alloc") {
-        let wide = u64::from_ne_bytes([
-            key[0], key[1], key[2], key[3], key[0], key[1], key[2], key[3],
-        ]);
+        let word = u32::from_ne_bytes(key);
+        let wide = u64::from(word) << 32 | u64::from(word);
+        let (chunks, short) = rest.as_chunks_mut::<32>();
+        for chunk in chunks {
+            for word in chunk.as_chunks_mut::<8>().0 {
+                *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
+            }
+        }
+        rest = short;
         let (chunks, short) = rest.as_chunks_mut::<8>();
         for chunk in chunks {
             *chunk = (u64::from_ne_bytes(*chunk) ^ wide).to_ne_bytes();

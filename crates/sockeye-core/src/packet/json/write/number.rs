@@ -4,28 +4,8 @@ use super::{ArgsWriter, Fail, Sink};
 impl<S: Sink> ArgsWriter<'_, S> {
     #[inline]
     pub(super) fn number(&mut self, negative: bool, magnitude: u64) -> Result<(), Fail> {
-        let mut digits = [0; 21];
-        let mut at = digits.len();
-        let mut left = magnitude;
-        // Division of 64-bit numbers is a library call on small targets: leave it as soon as possible.
-        while left > u64::from(u32::MAX) {
-            at -= 1;
-            digits[at] = b'0' + (left % 10) as u8;
-            left /= 10;
-        }
-        let mut left = left as u32;
-        loop {
-            at -= 1;
-            digits[at] = b'0' + (left % 10) as u8;
-            left /= 10;
-            if left == 0 {
-                break;
-            }
-        }
-        if negative {
-            at -= 1;
-            digits[at] = b'-';
-        }
+        let mut digits = [0; DIGITS];
+        let at = put_digits(&mut digits, negative, magnitude);
         self.put(&digits[at..])
     }
 
@@ -33,22 +13,26 @@ impl<S: Sink> ArgsWriter<'_, S> {
     /// times 1000, rounded, and has been seen to give the value back.
     #[inline]
     pub(super) fn decimals(&mut self, negative: bool, thousands: u32) -> Result<(), Fail> {
-        self.number(negative, u64::from(thousands / 1000))?;
         let rest = thousands % 1000;
-        let digits = [
+        let mut text = [0; DIGITS + 4];
+        let Some((digits, decimals)) = text.split_first_chunk_mut::<DIGITS>() else {
+            return Ok(());
+        };
+        decimals.copy_from_slice(&[
             b'.',
             b'0' + (rest / 100) as u8,
             b'0' + (rest / 10 % 10) as u8,
             b'0' + (rest % 10) as u8,
-        ];
-        let len = if digits[3] != b'0' {
-            4
-        } else if digits[2] != b'0' {
-            3
+        ]);
+        let zeros = if decimals[3] != b'0' {
+            0
+        } else if decimals[2] != b'0' {
+            1
         } else {
             2
         };
-        self.put(&digits[..len])
+        let at = put_digits(digits, negative, u64::from(thousands / 1000));
+        self.put(&text[at..DIGITS + 4 - zeros])
     }
 
     /// Any float: the shortest digits that give the value back. What is not finite is `null`.
@@ -59,3 +43,62 @@ impl<S: Sink> ArgsWriter<'_, S> {
         self.put(zmij::Buffer::new().format_finite(value).as_bytes())
     }
 }
+
+/// Digits of the longest number, with its sign.
+const DIGITS: usize = 21;
+
+/// Writes a number to the end of `digits`; where it begins.
+#[cfg_attr(feature = "alloc", inline(always))]
+#[cfg_attr(not(feature = "alloc"), inline(never))]
+fn put_digits(digits: &mut [u8; DIGITS], negative: bool, magnitude: u64) -> usize {
+    let mut at = DIGITS;
+    let mut left = magnitude;
+    // Division of 64-bit numbers is a library call on small targets: leave it as soon as possible.
+    while left > u64::from(u32::MAX) {
+        at -= 1;
+        digits[at] = b'0' + (left % 10) as u8;
+        left /= 10;
+    }
+    let mut left = left as u32;
+    #[cfg(feature = "alloc")]
+    while left >= 10
+        && let Some(pair) = digits.get_mut(at - 2..at)
+    {
+        pair.copy_from_slice(&PAIRS[(left % 100) as usize]);
+        left /= 100;
+        at -= 2;
+        if left == 0 {
+            return signed(digits, at, negative);
+        }
+    }
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (left % 10) as u8;
+        left /= 10;
+        if left == 0 {
+            break;
+        }
+    }
+    signed(digits, at, negative)
+}
+
+#[inline(always)]
+fn signed(digits: &mut [u8; DIGITS], at: usize, negative: bool) -> usize {
+    if negative {
+        digits[at - 1] = b'-';
+        return at - 1;
+    }
+    at
+}
+
+/// `00` to `99`.
+#[cfg(feature = "alloc")]
+static PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[0; 2]; 100];
+    let mut n = 0;
+    while n < 100 {
+        pairs[n] = [b'0' + (n / 10) as u8, b'0' + (n % 10) as u8];
+        n += 1;
+    }
+    pairs
+};
