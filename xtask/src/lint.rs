@@ -2,6 +2,7 @@
 
 use crate::board;
 use crate::esp32;
+use crate::floors;
 use crate::guide;
 use crate::part::{Part, Report};
 use crate::run::{cargo, root};
@@ -28,6 +29,11 @@ pub(crate) const PARTS: &[Part] = &[
         name: "guide",
         about: "links of Markdown files, and the facts that comments cite",
         run: guide::lint,
+    },
+    Part {
+        name: "floors",
+        about: "no file of the core names what lies above it",
+        run: floors::lint,
     },
     Part {
         name: "tls",

@@ -8,6 +8,7 @@ mod certificates;
 mod count;
 mod device;
 mod esp32;
+mod floors;
 mod fuzz;
 mod guide;
 mod lint;

@@ -54,6 +54,7 @@ pub mod drive;
 mod engine;
 mod error;
 mod fmt;
+mod handle;
 mod id;
 mod limits;
 mod memory;
@@ -67,12 +68,13 @@ mod url;
 mod wire;
 
 pub use client::{
-    AckId, AckRequest, Client, Detached, DetachedOutput, EmitOptions, Event, Message,
-    NamespaceError, NamespaceId, NspOptions, Outgoing, Output, RawPacket, Refusal, Unsent,
+    AckRequest, Client, Detached, DetachedOutput, EmitOptions, Event, Message, NamespaceError,
+    NspOptions, Outgoing, Output, RawPacket, Refusal, Unsent,
 };
 pub use config::{Config, Entropy, Reconnection, Str, Timestamp, Transport, Transports, text};
 pub use engine::Link;
 pub use error::{AckError, Cause, Details, DisconnectReason, EmitError};
+pub use handle::{AckId, NamespaceId};
 pub use limits::{ID_LEN, ID_MAX, Limits, NOTE_LEN};
 #[cfg(feature = "count-steps")]
 #[doc(hidden)]

@@ -2,12 +2,13 @@
 
 mod tables;
 
-use crate::client::{AckEntry, Namespace, Notice};
+use crate::client::{AckEntry, Client, Namespace, Notice};
 use crate::config::{Config, Transport};
+use crate::engine::Engine;
 #[cfg(feature = "alloc")]
 use crate::memory::RX_CHUNK;
 use crate::memory::{Bytes, HOLD_ROOM, RxBuf, Slab, Table};
-use crate::outbox::{Packet, Queue};
+use crate::outbox::{Outbox, Packet, Queue};
 pub use tables::Tables;
 
 /// Notices that one namespace can have waiting for the driver, at most, and its share of those of the connection:
@@ -164,5 +165,19 @@ impl<'a> Memory<'a> {
                 [max, 64 << 10, 64 << 10].map(|max| RxBuf::new(Bytes::growable(max)))
             }
         }
+    }
+}
+
+impl<'a> Client<'a> {
+    /// A client that is not connected. `memory` comes from a [`Storage`], or is growable.
+    pub fn new(config: Config<'a>, mut memory: Memory<'a>) -> Self {
+        let areas = memory.take_rx(&config);
+        Self::from_parts(
+            Engine::new(config, memory.head, areas),
+            Outbox::new(memory.tx, memory.packets, memory.queues, memory.send_max),
+            memory.namespaces,
+            memory.acks,
+            memory.notices,
+        )
     }
 }

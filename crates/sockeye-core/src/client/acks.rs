@@ -1,45 +1,13 @@
 //! Acknowledgements waited for: each resolves exactly once, by the answer, its deadline, or the disconnect.
 
-use core::num::NonZero;
 use core::time::Duration;
 
-use super::namespaces::NamespaceId;
 use crate::error::AckError;
+use crate::handle::{AckId, NamespaceId};
 use crate::memory::{Empty, Index, Lane, NONE, Serial, Slab};
 #[cfg(feature = "alloc")]
 use crate::memory::{HashIndex, TimerHeap, hash_pair};
 use crate::time::Instant;
-
-/// An acknowledgement that is waited for: given out by an emit, named again by exactly one
-/// [`Event::Ack`](crate::Event::Ack). Never used twice in the life of a client (without `alloc`: not before 2^32 others).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct AckId {
-    /// Never 0, so that `Option<AckId>` takes no more room.
-    number: NonZero<Serial>,
-    place: Index,
-}
-
-impl AckId {
-    /// The number behind the id: counts up from 1.
-    #[allow(clippy::unnecessary_cast)] // Not where it has 32 bits.
-    pub const fn get(self) -> u64 {
-        self.number.get() as u64
-    }
-
-    fn new(number: Serial, place: Index) -> Option<Self> {
-        Some(Self {
-            number: NonZero::new(number)?,
-            place,
-        })
-    }
-
-    /// A small number, unique among the acknowledgements that are waited for: for drivers that keep tables beside the
-    /// core.
-    pub const fn index(self) -> usize {
-        self.place as usize
-    }
-}
 
 /// Wire id of a packet that has not been sent.
 pub(super) const NO_ID: u64 = u64::MAX;

@@ -1,11 +1,12 @@
 //! What the application can ask for.
 
 use super::Client;
-use super::acks::{AckEntry, AckId};
+use super::acks::AckEntry;
 use super::event::{AckRequest, EmitOptions};
-use super::namespaces::{Name, NamespaceId, NspOptions, NspState, Parting};
+use super::namespaces::{Name, NspOptions, NspState, Parting};
 use super::notices::Notice;
 use crate::error::{Cause, DisconnectReason, EmitError};
+use crate::handle::{AckId, NamespaceId};
 #[cfg(feature = "alloc")]
 use crate::outbox::encoded;
 use crate::outbox::{Body, Class, Life, Meta, PushError};

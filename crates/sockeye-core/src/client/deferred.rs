@@ -4,7 +4,8 @@
 //! A packet that is held lies there as `[size: u32][next: u32][namespace: u32]`, then its text and its attachments as
 //! records. Those that have been told are dead, and are swept out together: each byte moves a bounded number of times.
 
-use super::namespaces::{NamespaceId, Namespaces};
+use super::namespaces::Namespaces;
+use crate::handle::NamespaceId;
 use crate::memory::RxBuf;
 use crate::memory::records::{get_u32, put_u32};
 use crate::memory::steps::{moved, step};

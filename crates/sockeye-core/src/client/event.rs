@@ -2,11 +2,10 @@
 
 use core::time::Duration;
 
-use super::acks::AckId;
-use super::namespaces::NamespaceId;
 use crate::config::Transport;
 use crate::engine::Link;
 use crate::error::{AckError, Details, DisconnectReason};
+use crate::handle::{AckId, NamespaceId};
 use crate::memory::Index;
 use crate::outbox::{Outbox, UnsentCause};
 use crate::packet::{Args, Attachments, Text};

@@ -3,10 +3,11 @@
 use super::acks::NO_ID;
 use super::deferred::{Held, LEAD};
 use super::event::{AckRequest, Message};
-use super::namespaces::{Heard, NamespaceId, NspState};
+use super::namespaces::{Heard, NspState};
 use super::notices::Notice;
 use super::{Client, PendingEvent};
 use crate::error::{Cause, DisconnectReason, Fault};
+use crate::handle::NamespaceId;
 use crate::id::Id;
 use crate::memory::{RECORD, RxBuf, records};
 use crate::packet::socket::{Kind, Parsed, Span, event_name_of, parse};

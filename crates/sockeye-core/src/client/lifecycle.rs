@@ -2,13 +2,14 @@
 
 use core::time::Duration;
 
-use super::namespaces::{Heard, NamespaceId, NspState, Parting};
+use super::namespaces::{Heard, NspState, Parting};
 use super::notices::Notice;
 use super::{Client, PendingEvent};
 use crate::config::Transport;
 use crate::engine::Ended;
 use crate::error::{Cause, DisconnectReason, EmitError, Fault};
 use crate::fmt::say;
+use crate::handle::NamespaceId;
 use crate::outbox::{Body, Class, Life, Meta};
 use crate::packet::socket::{Kind, Prefix};
 use crate::time::{Instant, earliest};

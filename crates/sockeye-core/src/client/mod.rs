@@ -22,15 +22,14 @@ mod retries;
 use crate::config::{Config, Str, Transport};
 use crate::engine::{Action, Engine, Link, SessionEvent};
 use crate::error::{AckError, Cause, Details, DisconnectReason};
-use crate::memory::Index;
+use crate::handle::{AckId, NamespaceId};
+use crate::memory::{Index, Slab, Table};
 use crate::outbox::{Outbox, UnsentCause};
 use crate::packet::Text;
 use crate::packet::socket::Span;
-use crate::storage::Memory;
 use crate::time::Instant;
 
 pub(crate) use acks::AckEntry;
-pub use acks::AckId;
 use acks::Acks;
 use backoff::Reconnect;
 pub use commands::{NamespaceError, RawPacket};
@@ -38,7 +37,7 @@ pub use detached::{Detached, DetachedOutput};
 pub use event::{AckRequest, EmitOptions, Event, Message, Outgoing, Output, Refusal, Unsent};
 use inbound::{Arrived, Inbound};
 pub(crate) use namespaces::Namespace;
-pub use namespaces::{NamespaceId, NspOptions};
+pub use namespaces::NspOptions;
 use namespaces::{Namespaces, NspState};
 pub(crate) use notices::Notice;
 use notices::Notices;
@@ -152,17 +151,22 @@ enum Next {
 }
 
 impl<'a> Client<'a> {
-    /// A client that is not connected. `memory` comes from a [`Storage`](crate::Storage), or is growable.
-    pub fn new(config: Config<'a>, mut memory: Memory<'a>) -> Self {
-        let areas = memory.take_rx(&config);
+    /// A client that is not connected, of its floors and the tables of its own. `storage.rs` puts it together.
+    pub(crate) const fn from_parts(
+        engine: Engine<'a>,
+        outbox: Outbox<'a>,
+        namespaces: Slab<'a, Namespace>,
+        acks: Slab<'a, AckEntry>,
+        notices: Table<'a, Notice>,
+    ) -> Self {
         Self {
-            outbox: Outbox::new(memory.tx, memory.packets, memory.queues, memory.send_max),
-            engine: Engine::new(config, memory.head, areas),
-            namespaces: Namespaces::new(memory.namespaces),
-            acks: Acks::new(memory.acks),
+            outbox,
+            engine,
+            namespaces: Namespaces::new(namespaces),
+            acks: Acks::new(acks),
             inbound: Inbound::NOTHING,
             reconnect: Reconnect::NONE,
-            notices: Notices::new(memory.notices),
+            notices: Notices::new(notices),
             timers: false,
             starved: false,
             quiet_until: Instant::ZERO,

@@ -4,34 +4,12 @@ use core::time::Duration;
 
 use super::deferred::Deferred;
 use super::recovery::Recovery;
+use crate::handle::NamespaceId;
 use crate::id::Id;
 use crate::memory::{Empty, Index, Lane, NONE, Slab};
 #[cfg(feature = "alloc")]
 use crate::memory::{HashIndex, hash_bytes};
 use crate::time::Instant;
-
-/// A namespace of a client: the handle that [`Client::namespace`](crate::Client::namespace) gives out.
-///
-/// It stays valid over reconnections, until [`Client::forget`](crate::Client::forget), and never names another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct NamespaceId {
-    index: u16,
-    generation: u32,
-}
-
-impl NamespaceId {
-    /// No namespace.
-    pub(crate) const NONE: Self = Self {
-        index: u16::MAX,
-        generation: 0,
-    };
-
-    /// A small number, unique among the namespaces alive: for drivers that keep tables beside the core.
-    pub const fn index(self) -> usize {
-        self.index as usize
-    }
-}
 
 /// The options of one namespace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 
 use core::time::Duration;
 
-use super::namespaces::NamespaceId;
 use crate::error::{Cause, DisconnectReason};
+use crate::handle::NamespaceId;
 use crate::memory::Table;
 
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,11 +1,12 @@
 //! What becomes of packets that wait for an answer: acknowledgements that are resolved, fail or expire, and the
 //! `retries` queue, in which each packet is sent again until it has been answered.
 
+use super::Client;
 use super::acks::{AckEntry, Acks, NO_ID};
-use super::namespaces::{Namespace, NamespaceId};
+use super::namespaces::Namespace;
 use super::notices::Notice;
-use super::{AckId, Client};
 use crate::error::AckError;
+use crate::handle::{AckId, NamespaceId};
 use crate::memory::{Index, NONE};
 use crate::packet::socket::{Kind, Prefix};
 

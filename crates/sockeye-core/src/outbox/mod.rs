@@ -19,7 +19,7 @@ mod push;
 mod queues;
 mod retries;
 
-use crate::client::{AckId, NamespaceId};
+use crate::handle::{AckId, NamespaceId};
 use crate::memory::steps::{moved, step};
 use crate::memory::{Bytes, Empty, Index, Lane, NONE, Serial, Slab, Table, records};
 use crate::packet::Attachments;

@@ -1,9 +1,9 @@
 //! How packets get in: encoded into the area, or copied to it, all or nothing.
 
 use super::{Body, Class, Life, Meta, Outbox, Packet, PushError, SendState, Staged, UnsentCause};
-use crate::client::{AckId, NamespaceId};
 use crate::config::POLLING;
 use crate::error::EmitError;
+use crate::handle::{AckId, NamespaceId};
 use crate::memory::records::put_u32;
 use crate::memory::{Empty as _, Index, Serial};
 use crate::packet::socket::Prefix;

@@ -1,7 +1,7 @@
 //! Where packets wait: each namespace's own until it is joined, those that may leave in one lane for all.
 
 use super::{Class, Life, Outbox, Queue, SendState};
-use crate::client::{AckId, NamespaceId};
+use crate::handle::{AckId, NamespaceId};
 use crate::memory::{Index, Lane, NONE, Serial};
 
 impl Outbox<'_> {

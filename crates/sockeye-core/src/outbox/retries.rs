@@ -1,7 +1,7 @@
 //! The `retries` queue of a namespace: its packets are sent one at a time, each again and again until it is answered.
 
 use super::{Life, Outbox, SendState, UnsentCause};
-use crate::client::{AckId, NamespaceId};
+use crate::handle::{AckId, NamespaceId};
 use crate::memory::{Index, NONE};
 use crate::packet::socket::Prefix;
 
