@@ -85,7 +85,7 @@ fn configuration() -> Result<String, String> {
     let url = Url::read()?;
     constant("TLS", "bool", url.tls.to_string());
     constant("URL", "&str", format!("{:?}", url.text));
-    let (transports, links) = transports()?;
+    let (transports, links) = transports(url.tls)?;
     constant(
         "TRANSPORTS",
         "Transports",
@@ -104,7 +104,6 @@ fn configuration() -> Result<String, String> {
     if url.tls {
         write("ca.der", &authority()?);
         let server = variable("SOCKEYE_SNTP").unwrap_or_else(|| "pool.ntp.org".to_owned());
-        constant("HOST", "&core::ffi::CStr", format!("c{:?}", url.host));
         constant("SNTP", "&str", format!("{server:?}"));
         constant(
             "CA",
@@ -192,7 +191,6 @@ fn password() -> Result<String, String> {
 struct Url {
     text: String,
     tls: bool,
-    host: String,
 }
 
 impl Url {
@@ -255,14 +253,18 @@ impl Url {
         Ok(Self {
             text: text.to_owned(),
             tls,
-            host: host.to_owned(),
         })
     }
 }
 
 /// Which transports, and how many sockets they need.
-fn transports() -> Result<(&'static str, usize), String> {
+fn transports(tls: bool) -> Result<(&'static str, usize), String> {
     match variable("SOCKEYE_TRANSPORT").as_deref() {
+        // While the upgrade is under way there are three connections, each of which takes 29 KB of heap with TLS.
+        Some("upgrade") if tls => Err(
+            "SOCKEYE_TRANSPORT `upgrade` needs three TLS sessions at one time, for which a chip has no memory: choose websocket (default) or polling"
+                .to_owned(),
+        ),
         None | Some("websocket") => Ok(("WEBSOCKET", 1)),
         Some("polling") => Ok(("POLLING", 3)),
         Some("upgrade") => Ok(("POLLING_FIRST", 3)),

@@ -5,6 +5,7 @@ use crate::esp32;
 use crate::guide;
 use crate::part::{Part, Report};
 use crate::run::{cargo, root};
+use crate::secure;
 use crate::tools::works;
 
 pub(crate) const PARTS: &[Part] = &[
@@ -29,6 +30,11 @@ pub(crate) const PARTS: &[Part] = &[
         run: guide::lint,
     },
     Part {
+        name: "tls",
+        about: "clippy on the TLS connector of devices",
+        run: secure::lint,
+    },
+    Part {
         name: "firmware",
         about: "clippy on the firmware of the emulated board",
         run: board::lint,
@@ -42,7 +48,7 @@ pub(crate) const PARTS: &[Part] = &[
 
 /// The packages that are not in the workspace of the root.
 fn outer_packages() -> Vec<String> {
-    let mut manifests = Vec::new();
+    let mut manifests = vec!["crates/sockeye-mbedtls/Cargo.toml".to_owned()];
     for folder in ["fuzz", "benches", "firmware"] {
         manifests.push(format!("{folder}/Cargo.toml"));
         let inner = std::fs::read_dir(root().join(folder)).into_iter().flatten();

@@ -3,6 +3,7 @@
 
 mod bench;
 mod board;
+mod c_library;
 mod certificates;
 mod count;
 mod device;

@@ -33,7 +33,7 @@ const DEBIAN_CLIPPY: Tool = Tool {
     packages: &["rust-web-clippy"],
 };
 /// Mbed TLS is compiled where its wall clock is switched on.
-const C_TOOLS: &[Tool] = &[
+pub(crate) const C_TOOLS: &[Tool] = &[
     Tool {
         what: "clang",
         probe: &["clang", "--version"],

@@ -8,7 +8,9 @@ use crate::certificates::Certificates;
 use crate::node::Node;
 use crate::part::Report;
 use crate::qemu::Board;
-use crate::riscv::{Firmware, Target};
+use crate::riscv::{C_TOOLS, Firmware, Target};
+use crate::run::cargo;
+use crate::tools;
 
 const LIMIT: Duration = Duration::from_secs(90);
 /// How the image ends when it could not connect.
@@ -90,6 +92,23 @@ const CASES: &[Case] = &[
         ..GOOD
     },
 ];
+
+/// The connector alone, on a computer. It is no member of the workspace, because Mbed TLS is compiled along.
+const CONNECTOR: &str = "--manifest-path crates/sockeye-mbedtls/Cargo.toml --target-dir target/mbedtls --features embassy-net,sntp,tokio,log";
+
+/// The tests of the connector.
+pub(crate) fn on_a_computer(report: &mut Report) -> Result<(), String> {
+    tools::need(C_TOOLS)?;
+    report.tests(&mut cargo(&format!("test --quiet {CONNECTOR}")))
+}
+
+/// Clippy on the connector.
+pub(crate) fn lint(report: &mut Report) -> Result<(), String> {
+    tools::need(C_TOOLS)?;
+    report.check(&mut cargo(&format!(
+        "clippy --quiet {CONNECTOR} --all-targets -- -D warnings"
+    )))
+}
 
 /// Runs all cases for one instruction set.
 pub(crate) fn checks(report: &mut Report, target: Target) -> Result<(), String> {

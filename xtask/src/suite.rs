@@ -1,6 +1,7 @@
 //! The parts of `cargo xtask test`.
 
 use crate::board;
+use crate::c_library;
 use crate::device;
 use crate::esp32;
 use crate::fuzz;
@@ -8,6 +9,7 @@ use crate::part::{Part, Report};
 use crate::riscv::{Firmware, Target};
 use crate::run::cargo;
 use crate::scenarios;
+use crate::secure;
 use crate::servers;
 use crate::size;
 use crate::tools::works;
@@ -34,6 +36,16 @@ pub(crate) const PARTS: &[Part] = &[
         run: interop,
     },
     Part {
+        name: "c",
+        about: "the C library: gcc, clang, sanitizers, valgrind, no memory, the official server",
+        run: c_library::checks,
+    },
+    Part {
+        name: "esp-idf",
+        about: "the component for ESP-IDF builds and runs on the linux target, if IDF_PATH is set",
+        run: c_library::esp_idf,
+    },
+    Part {
         name: "fuzz",
         about: "every fuzz target for a few seconds, with coverage feedback",
         run: fuzz::checks,
@@ -42,6 +54,11 @@ pub(crate) const PARTS: &[Part] = &[
         name: "demo",
         about: "the demo, without a browser: boards, a server, a link that is cut",
         run: demo,
+    },
+    Part {
+        name: "tls",
+        about: "the TLS connector of devices on a computer, against rustls",
+        run: secure::on_a_computer,
     },
     Part {
         name: "board",

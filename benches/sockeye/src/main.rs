@@ -98,7 +98,7 @@ async fn emit(job: &Job) -> Result<(), Error> {
         reading.id = Reading::id(n);
         while let Err(error) = socket.emit("event", (&reading,)) {
             match error {
-                EmitError::Full => socket.ready().await,
+                EmitError::Full => socket.room().await,
                 error => return Err(error.into()),
             }
         }

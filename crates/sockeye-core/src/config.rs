@@ -94,7 +94,7 @@ impl Transports {
     }
 }
 
-/// When requests carry a time stamp in the query, against caches (A2 item 15).
+/// When requests carry a time stamp in the query, against caches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Timestamp {
@@ -124,7 +124,7 @@ impl core::fmt::Debug for Entropy {
     }
 }
 
-/// The reconnection policy of the Manager (A4).
+/// The reconnection policy of the Manager.
 ///
 /// The delay before attempt `n` (from 0) is drawn evenly from `[d·(1−f), min(d·(1+f), delay_max)]` with
 /// `d = min(delay·2ⁿ, delay_max)`, saturating. The official client applies the jitter *before* the cap, so that a
@@ -162,8 +162,10 @@ impl Default for Reconnection {
     }
 }
 
-/// How to reach the server and how to behave: the Manager and Engine.IO options (A2, A4).
-#[derive(Clone, Debug)]
+/// How to reach the server and how to behave: the Manager and Engine.IO options.
+///
+/// Its `Debug` shows no query and no headers: they carry tokens more often than not.
+#[derive(Clone)]
 pub struct Config<'a> {
     /// The `Host` header: host name and, if not the scheme's default, port. IPv6 addresses in brackets.
     pub host: Str<'a>,
@@ -210,6 +212,41 @@ pub struct Config<'a> {
     pub entropy: Entropy,
     /// Bounds.
     pub limits: Limits,
+}
+
+impl core::fmt::Debug for Config<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        /// Whether there is any, and how much.
+        struct Hidden(usize);
+        impl core::fmt::Debug for Hidden {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                write!(f, "({} bytes, not shown)", self.0)
+            }
+        }
+        let mut all = f.debug_struct("Config");
+        all.field("host", &self.host)
+            .field("path", &self.path)
+            .field("query", &Hidden(self.query.len()))
+            .field("headers", &Hidden(self.headers.len()))
+            .field("protocols", &self.protocols)
+            .field("transports", &self.transports)
+            .field("upgrade", &self.upgrade)
+            .field("remember_upgrade", &self.remember_upgrade)
+            .field("try_all_transports", &self.try_all_transports)
+            .field("force_base64", &self.base64())
+            .field("timestamp", &self.timestamp)
+            .field("timestamp_param", &self.timestamp_param)
+            .field("cookies", &self.keeps_cookies())
+            .field("connect_timeout", &self.connect_timeout)
+            .field("join_timeout", &self.join_timeout)
+            .field("request_timeout", &self.request_timeout)
+            .field("upgrade_timeout", &self.upgrade_timeout)
+            .field("close_timeout", &self.close_timeout)
+            .field("reconnection", &self.reconnection)
+            .field("entropy", &self.entropy)
+            .field("limits", &self.limits)
+            .finish()
+    }
 }
 
 impl<'a> Config<'a> {
@@ -259,5 +296,24 @@ impl<'a> Config<'a> {
         return self.cookies;
         #[cfg(not(feature = "polling"))]
         return false;
+    }
+}
+
+#[cfg(all(test, feature = "alloc"))]
+mod tests {
+    use super::*;
+    use alloc::format;
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let mut config = Config::new(text("h:1"), Entropy::Seed(1));
+        config.query = text("token=s3cret");
+        config.headers = text("Authorization: s3cret\r\n");
+        let debug = format!("{config:?}");
+        assert!(!debug.contains("s3cret"), "{debug}");
+        assert!(
+            debug.contains("query: (12 bytes, not shown)") && debug.contains("h:1"),
+            "{debug}"
+        );
     }
 }

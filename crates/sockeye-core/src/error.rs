@@ -8,7 +8,7 @@ use crate::short::Short;
 use crate::wire::http1::HttpError;
 use crate::wire::ws::WsError;
 
-/// Why a namespace was left (A6 item 72). The texts are those of the official client.
+/// Why a namespace was left. The texts are those of the official client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum DisconnectReason {
@@ -302,9 +302,11 @@ pub enum EmitError {
     UnknownNamespace,
     /// The client has ended: its driver, or the runtime under it, is gone.
     Closed,
-    /// An answer for a connection that is gone, or for an event that wanted none (A7 item 89).
+    /// An answer for a connection that is gone, or for an event that wanted none.
     Stale,
-    /// A volatile packet, and the connection is not ready to take it at once (A7 item 84).
+    /// The event has been answered before: it has one acknowledgement.
+    AlreadyAnswered,
+    /// A volatile packet, and the connection is not ready to take it at once.
     NotWritable,
     /// The `auth` payload is not a JSON object.
     Auth,
@@ -333,6 +335,9 @@ impl fmt::Display for EmitError {
             Self::UnknownNamespace => f.write_str("the namespace is not known to this client"),
             Self::Closed => f.write_str("the client has ended: nothing can be sent any more"),
             Self::Stale => f.write_str("the event to answer came over a connection that is gone"),
+            Self::AlreadyAnswered => {
+                f.write_str("the event has been answered already: it has one acknowledgement")
+            }
             Self::NotWritable => {
                 f.write_str("the connection is not ready, so that the volatile packet was dropped")
             }

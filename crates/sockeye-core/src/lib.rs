@@ -6,45 +6,27 @@
 //!
 //! It decides everything (packets, heartbeat, upgrade, namespaces, acknowledgements, retries, reconnection, recovery)
 //! and does nothing: it opens no socket, reads no clock, spawns nothing, locks nothing. A *driver* connects byte
-//! streams, moves bytes and keeps time. Ready drivers are the crates `sockeye` (tokio) and `sockeye-embedded`
-//! (`embedded-io-async`); writing one takes this loop:
+//! streams, moves bytes and keeps time. Ready drivers are the crates `sockeye` (tokio), `sockeye-embedded`
+//! (`embedded-io-async`) and `sockeye-c` (C, ESP-IDF); writing a blocking one takes an implementation of
+//! [`drive::Net`], and the loop is [`drive::run`]. One with a loop of its own does this:
 //!
 //! ```
-//! use sockeye_core::{Client, Event, Instant, Link, Output};
+//! use sockeye_core::drive::Net;
+//! use sockeye_core::{Client, Event, Output};
 //!
-//! /// What a blocking driver has to offer.
-//! trait Net {
-//!     fn now(&self) -> Instant;
-//!     fn open(&mut self, link: Link) -> bool;
-//!     fn read(&mut self, link: Link, buf: &mut [u8]) -> usize;
-//!     fn write(&mut self, link: Link, bytes: &[u8]) -> usize;
-//!     fn close(&mut self, link: Link);
-//!     /// Waits for bytes on a link, until `wake` at the latest.
-//!     fn wait(&mut self, wake: Option<Instant>) -> Option<Link>;
-//! }
-//!
-//! fn run(client: &mut Client<'_>, net: &mut impl Net, mut app: impl FnMut(Event<'_>)) {
+//! /// Gives the outputs that wait: after every input and every command.
+//! fn drain(client: &mut Client<'_>, net: &mut impl Net, mut app: impl FnMut(Event<'_>)) {
 //!     loop {
-//!         let wake = loop {
-//!             match client.poll_output() {
-//!                 Output::Open(link) if net.open(link) => client.handle_opened(net.now(), link),
-//!                 Output::Open(link) => client.handle_open_failed(net.now(), link, "refused"),
-//!                 Output::Transmit(link) => {
-//!                     let sent = net.write(link, client.transmit(link));
-//!                     client.transmitted(link, sent);
-//!                 }
-//!                 Output::Close(link) => net.close(link),
-//!                 Output::Event(event) => app(event),
-//!                 Output::Idle(wake) => break wake,
-//!             }
-//!         };
-//!         match net.wait(wake) {
-//!             Some(link) => match net.read(link, client.receive_buf(link)) {
-//!                 0 => client.handle_closed(net.now(), link, None),
-//!                 n => client.handle_received(net.now(), link, n),
+//!         match client.poll_output() {
+//!             Output::Open(link) => net.open(link),
+//!             Output::Transmit(link) => match net.write(link, client.transmit(link)) {
+//!                 Ok(sent) => client.transmitted(link, sent),
+//!                 Err(error) => client.handle_closed(net.now(), link, Some(error.as_ref())),
 //!             },
-//!             None if client.is_down() => return,
-//!             None => client.handle_timeout(net.now()),
+//!             Output::Close(link) => net.close(link),
+//!             Output::Event(event) => app(event),
+//!             // Until then, or until a link has news, there is nothing to do.
+//!             Output::Idle(_wake) => return,
 //!         }
 //!     }
 //! }
@@ -68,6 +50,7 @@ extern crate alloc;
 
 mod client;
 mod config;
+pub mod drive;
 mod engine;
 mod error;
 mod fmt;
@@ -80,6 +63,7 @@ mod rng;
 mod short;
 mod storage;
 mod time;
+mod url;
 mod wire;
 
 pub use client::{
@@ -90,9 +74,13 @@ pub use config::{Config, Entropy, Reconnection, Str, Timestamp, Transport, Trans
 pub use engine::Link;
 pub use error::{AckError, Cause, Details, DisconnectReason, EmitError};
 pub use limits::{ID_LEN, ID_MAX, Limits, NOTE_LEN};
+#[cfg(feature = "count-steps")]
+#[doc(hidden)]
+pub use memory::steps::steps;
 pub use outbox::UnsentCause;
-pub use storage::{Memory, Storage};
+pub use storage::{Memory, Storage, Tables};
 pub use time::Instant;
+pub use url::{Url, UrlError};
 
 /// The old name of [`NamespaceId`].
 #[deprecated(note = "use `NamespaceId`")]

@@ -1,13 +1,14 @@
 //! All memory of one client, put together: fixed storage that the caller sized, or memory that grows up to the limits.
 
-use core::mem::MaybeUninit;
+mod tables;
 
 use crate::client::{AckEntry, Namespace, Notice};
 use crate::config::{Config, Transport};
 #[cfg(feature = "alloc")]
 use crate::memory::RX_CHUNK;
-use crate::memory::{Bytes, HOLD_ROOM, Node, RxBuf, Slab, Table};
+use crate::memory::{Bytes, HOLD_ROOM, RxBuf, Slab, Table};
 use crate::outbox::{Packet, Queue};
+pub use tables::Tables;
 
 /// Notices that one namespace can have waiting for the driver, at most, and its share of those of the connection:
 /// between two drains a namespace is told of its end once, and the connection of its end, of the next attempt, and of
@@ -16,15 +17,28 @@ const NOTICES: usize = 8;
 
 /// Fixed storage for one client: every byte it will ever use. Put it into a `StaticCell`, or on the stack.
 ///
-/// - `RX`: bytes of the receive buffer. The largest packet that can be received has `RX` − 16 bytes with WebSocket
-///   alone; one with attachments, all of it together, `RX` − 190. When polling is allowed, two quarters (at most 1 KiB each) of it serve the
-///   POST answers and the WebSocket handshake. At least 512.
+/// - `RX`: bytes of the receive buffer, at least 512. It bounds the packets that can be received (see the table). When
+///   polling is allowed, two quarters of it (at most 1 KiB each) serve the POST answers and the WebSocket handshake.
 /// - `TX`: bytes of packets accepted and not yet written, framing (6 to 14 bytes a packet) included; at least 256.
 ///   A CONNECT packet with its `auth` payload must fit.
-/// - `ACKS`: acknowledgements waited for at one time.
+/// - `ACKS`: acknowledgements waited for at one time. A `retries` queue in which a packet waits that asked for none needs
+///   one as well, which is kept free for it.
 /// - `PACKETS`: packets accepted and not yet written; one with attachments counts once.
 /// - `NAMESPACES`: namespaces on the connection.
 /// - `HEAD`: bytes for one HTTP request head (path, query, headers, cookies, session id); at least 256.
+///
+/// The largest packet that can be received, in bytes of its text and its attachments together (here there is one
+/// attachment; a further one takes 4 bytes more):
+///
+/// | `RX` | WebSocket alone | with attachments | polling | with attachments |
+/// |--|--|--|--|--|
+/// | 512 | 506 | 336 | 218 | 48 |
+/// | 1024 | 1018 | 848 | 506 | 336 |
+/// | 2048 | 2042 | 1872 | 1018 | 761 |
+///
+/// That is `RX` − 6 with WebSocket alone, and `RX` − 176 with attachments: room is left to read on while they come. By
+/// polling an attachment comes as base64 text, a third longer. Larger packets are skipped, and told by
+/// [`Event::MessageTooLarge`](crate::Event::MessageTooLarge).
 #[derive(Debug)]
 pub struct Storage<
     const RX: usize,
@@ -37,12 +51,7 @@ pub struct Storage<
     rx: [u8; RX],
     tx: [u8; TX],
     head: [u8; HEAD],
-    // Filled when lent: so that a static storage is all zeroes, and takes nothing of the flash.
-    acks: MaybeUninit<[Node<AckEntry>; ACKS]>,
-    packets: MaybeUninit<[Node<Packet>; PACKETS]>,
-    namespaces: MaybeUninit<[Node<Namespace>; NAMESPACES]>,
-    queues: MaybeUninit<[Queue; NAMESPACES]>,
-    notices: MaybeUninit<[[Notice; NOTICES]; NAMESPACES]>,
+    tables: Tables<ACKS, PACKETS, NAMESPACES>,
 }
 
 impl<
@@ -60,40 +69,18 @@ impl<
             assert!(RX >= 512, "Storage: RX must be at least 512 bytes");
             assert!(TX >= 256, "Storage: TX must be at least 256 bytes");
             assert!(HEAD >= 256, "Storage: HEAD must be at least 256 bytes");
-            assert!(
-                PACKETS >= 2 && NAMESPACES >= 1,
-                "Storage: PACKETS >= 2 and NAMESPACES >= 1"
-            );
         }
         Self {
             rx: [0; RX],
             tx: [0; TX],
             head: [0; HEAD],
-            acks: MaybeUninit::uninit(),
-            packets: MaybeUninit::uninit(),
-            namespaces: MaybeUninit::uninit(),
-            queues: MaybeUninit::uninit(),
-            notices: MaybeUninit::uninit(),
+            tables: Tables::new(),
         }
     }
 
     /// Lends the storage to a client.
     pub fn memory(&mut self) -> Memory<'_> {
-        Memory {
-            rx: RxMemory::Fixed(&mut self.rx),
-            send_max: TX,
-            tx: Bytes::Fixed(&mut self.tx),
-            head: Bytes::Fixed(&mut self.head),
-            acks: Slab::fixed(self.acks.write([const { Node::EMPTY }; ACKS])),
-            packets: Slab::fixed(self.packets.write([const { Node::EMPTY }; PACKETS])),
-            namespaces: Slab::fixed(self.namespaces.write([const { Node::EMPTY }; NAMESPACES])),
-            queues: Table::fixed(self.queues.write([const { Queue::EMPTY }; NAMESPACES])),
-            notices: Table::fixed(
-                self.notices
-                    .write([const { [const { Notice::EMPTY }; NOTICES] }; NAMESPACES])
-                    .as_flattened_mut(),
-            ),
-        }
+        self.tables.lend(&mut self.rx, &mut self.tx, &mut self.head)
     }
 }
 

@@ -8,15 +8,12 @@
 use core::time::Duration;
 
 use embassy_futures::join::join;
-use embassy_sync::blocking_mutex::raw::NoopRawMutex;
-use sockeye_embedded::{Config, Event, Socket, Storage, Transports};
+use sockeye_embedded::net::Tokio;
+use sockeye_embedded::{Config, Event, Socket, Storage, Transports, storage};
 use static_cell::ConstStaticCell;
 
-#[path = "support/tokio_net.rs"]
-mod tokio_net;
-
 // Room for polling; a client on WebSocket alone needs only `Storage<2048, 1024>`.
-type Memory = Storage<4096, 1024, NoopRawMutex, 4, 256, 16, 2, 512, 256, 3>;
+type Memory = storage!(rx: 4096, tx: 1024, links: 3);
 static STORAGE: ConstStaticCell<Memory> = ConstStaticCell::new(Storage::new());
 
 /// Stands for the chip's generator.
@@ -88,6 +85,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         config.core.transports = Transports::POLLING_FIRST;
     }
     let (socket, mut runner) = sockeye_embedded::new(config, STORAGE.take())?;
-    join(runner.run(tokio_net::TokioNet, report), telemetry(socket)).await;
+    join(runner.run(Tokio, report), telemetry(socket)).await;
     Ok(())
 }

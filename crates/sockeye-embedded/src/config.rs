@@ -4,7 +4,7 @@ use sockeye_core::{Entropy, NspOptions, Transports, text};
 
 pub use sockeye_core::Config as CoreConfig;
 
-use crate::url::{Url, UrlError};
+use sockeye_core::{Url, UrlError};
 
 /// Where to connect and how to behave.
 #[derive(Clone, Debug)]

@@ -24,6 +24,18 @@ pub struct Target {
     pub link: Link,
 }
 
+impl Target {
+    /// A target for tests of connectors: the WebSocket of a client.
+    pub const fn new(host: &'static str, port: u16, tls: bool) -> Self {
+        Self {
+            host,
+            port,
+            tls,
+            link: Link::WebSocket,
+        }
+    }
+}
+
 /// Connects byte streams: TCP, or TLS over TCP. Ready ones are [`EmbassyNet`](crate::net::EmbassyNet) and
 /// [`EdgeNal`](crate::net::EdgeNal), without TLS; wrap one of them for TLS.
 ///
@@ -75,11 +87,25 @@ pub trait Connection {
     where
         Self: 'a;
 
-    /// The two halves.
+    /// The two halves. The runner drops this future, too, only to give the connection up.
     ///
     /// # Errors
     /// As for [`Connect::connect`].
     async fn split(&mut self) -> Result<(Self::Read<'_>, Self::Write<'_>), ConnectError>;
+
+    /// Waits until what has been written has left the device, as far as that can be told: for
+    /// [`Socket::flush`](crate::Socket::flush), and only while a task waits there. Called after `flush`; nothing can be
+    /// written before it is done. Does nothing unless implemented.
+    ///
+    /// # Errors
+    /// As writing.
+    async fn sent<'a>(writer: &mut Self::Write<'a>) -> Result<(), Self::WriteError>
+    where
+        Self: 'a,
+    {
+        let _ = writer;
+        Ok(())
+    }
 
     /// Ends the connection in order, so that what has been written still arrives. The runner does not wait for it
     /// longer than a second, and drops the connection then.
@@ -95,6 +121,8 @@ pub enum ConnectError {
     Dns,
     /// The server refused: nothing listens on the port.
     Refused,
+    /// The attempt was refused or cut off; the network stack does not say which.
+    Reset,
     /// The server did not answer.
     TimedOut,
     /// There is no route to the server: the network is down.
@@ -113,6 +141,9 @@ impl ConnectError {
         match self {
             Self::Dns => "the host name could not be looked up: check the name and the DNS server",
             Self::Refused => "connection refused: is the server running on that port?",
+            Self::Reset => {
+                "the attempt was refused or cut off: is the server running on that port, and the network steady?"
+            }
             Self::TimedOut => "the server did not answer",
             Self::NoRoute => "no route to the server: is the network up?",
             Self::NoSocket => "all sockets are in use: size the socket pool for the client's links",
@@ -135,7 +166,8 @@ impl core::error::Error for ConnectError {}
 impl From<ErrorKind> for ConnectError {
     fn from(kind: ErrorKind) -> Self {
         match kind {
-            ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset => Self::Refused,
+            ErrorKind::ConnectionRefused => Self::Refused,
+            ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted => Self::Reset,
             ErrorKind::TimedOut => Self::TimedOut,
             ErrorKind::NotConnected => Self::NoRoute,
             kind => Self::Other(words(kind)),

@@ -57,7 +57,9 @@ pub trait Handler<M: RawMutex + 'static = NoopRawMutex> {
         let _ = (socket, event);
     }
 
-    /// The `auth` payload for a CONNECT of this namespace. Asked anew every time, so that a token can be fresh.
+    /// The `auth` payload for a CONNECT of this namespace. Asked anew every time, so that a token can be fresh; and again
+    /// when the payload found no room beside what waits in the send buffer, as soon as something has been sent. What can
+    /// never be sent is told by [`on_connect_error`](Self::on_connect_error).
     fn auth(&mut self, socket: &Socket<M>) -> Auth<'_> {
         let _ = socket;
         Auth::None
@@ -93,7 +95,8 @@ impl<M: RawMutex + 'static, F: FnMut(&Socket<M>, &Event<'_>)> Handler<M> for F {
 /// The `auth` payload of a CONNECT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Auth<'h> {
-    /// None, or it has been given already by [`Socket::provide_auth`] or [`Socket::provide_auth_value`].
+    /// None, or it has been given already by [`Socket::provide_auth`] or [`Socket::provide_auth_value`]. (If what was given
+    /// was not taken, the namespace does not connect without it.)
     None,
     /// A JSON object.
     Json(&'h str),

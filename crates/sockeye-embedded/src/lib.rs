@@ -50,31 +50,38 @@
 //! ```
 //!
 //! # The parts
-//! - [`Storage`]: all memory, sized in one place, in a static.
-//! - [`Config`]: from a URL; the options of all Sockeye clients are in [`Config::core`].
+//! - [`Storage`]: all memory, sized in one place, in a static; sizes by name with [`storage!`].
+//! - [`Config`]: from a URL; the options of all Sockeye clients are in [`Config::core`]. Texts that are known at run time
+//!   only (credentials from flash) find a place in [`Texts`].
 //! - [`new`] makes of them a [`Socket`], the handle that tasks copy, and a [`Runner`], whose
 //!   [`run`](Runner::run) is the one future that does the work.
 //! - [`Handler`] gets the events, lent from the receive buffer: a type of yours, [`Handlers`], or a closure.
-//! - [`Connect`] is the network: [`net::EmbassyNet`], [`net::EdgeNal`], or your own, for instance with TLS.
+//! - [`Connect`] is the network: [`net::EmbassyNet`], [`net::EdgeNal`], or your own, for instance with TLS. With
+//!   the feature `tokio`, [`net::Tokio`] runs the same program on a computer.
 //!
 //! # TLS
-//! `https` URLs need a connector that does TLS. With `mbedtls-rs`: connect TCP ([`net::EmbassyNet::connect_tcp`]), wrap
-//! it in a session with `AuthMode::Required`, a CA and the host's name, shake hands in [`Connect::connect`], and give
-//! out the halves of the session's `split` in [`Connection::split`]. Its writes are not cancel-safe; the run loop never
-//! cancels one but to give the connection up. What a session was refused for goes into [`ConnectError::Other`].
+//! `https` URLs need a connector that does TLS: that of the crate `sockeye-mbedtls` verifies certificates against a CA and
+//! the clock, with [`net::EmbassyNet`] below it. For another library, connect TCP ([`net::EmbassyNet::connect_tcp`]), wrap
+//! it in a session that verifies the server's certificate and name, shake hands in [`Connect::connect`], and give out the
+//! halves in [`Connection::split`]. They need not be cancel-safe: the run loop never cancels a read or a write but to give
+//! the connection up. What a session was refused for goes into [`ConnectError::Other`]. The traits of `embedded-io-async`
+//! are at hand as [`embedded_io_async`].
 //!
 //! # Sleep
 //! Every call passes the time to the core. After a light sleep past the heartbeat's deadline, the first emit, read or
 //! timer finds the connection dead: what was emitted is kept, and sent when the client has connected anew. If your sleep
-//! is longer than the server's `pingInterval` + `pingTimeout` anyway, call [`Socket::disconnect`] before it.
+//! is longer than the server's `pingInterval` + `pingTimeout` anyway, call [`Socket::disconnect`] before it. Before a deep
+//! sleep, which forgets everything, await [`Socket::flush`], or call [`Socket::stop`] and wait for [`Runner::run`] to
+//! return: both mean that what was emitted has left the device.
 //!
 //! # Features
 //! - `embassy-time` (default): the clock. Without it implement [`Clock`] and use [`new_with_clock`].
 //! - `embassy-net`, `ipv6`: connections over embassy-net. - `edge-nal`: over any stack with those traits.
+//! - `tokio`: [`net::Tokio`], to try a device's program on a computer.
 //! - `log`, `defmt`: where diagnostics go; with `defmt` public types can be logged.
 //! - `alloc`: `String`, `serde_json::Value`, `Bin` as arguments.
 
-#[cfg(test)]
+#[cfg(any(test, feature = "tokio"))]
 extern crate std;
 
 mod ack;
@@ -83,12 +90,14 @@ mod config;
 mod connect;
 mod fmt;
 mod handler;
+mod link;
 pub mod net;
+mod queue;
 mod runner;
 mod shared;
 mod socket;
 mod storage;
-mod url;
+mod texts;
 mod waiters;
 
 use core::marker::PhantomData;
@@ -102,6 +111,7 @@ pub use clock::EmbassyClock;
 pub use clock::{Clock, Instant};
 pub use config::{Config, CoreConfig};
 pub use connect::{Connect, ConnectError, Connection, Target};
+pub use embedded_io_async;
 pub use handler::{Auth, Handler, HandlerError, Handlers};
 pub use runner::Runner;
 pub use socket::{Socket, Volatile};
@@ -111,48 +121,29 @@ pub use sockeye_core::{
     AckError, AckId, AckRequest, Cause, Details, DisconnectReason, EmitError, EmitOptions, Event,
     Message, NamespaceError, NamespaceId, NspOptions, Reconnection, Refusal, Transport, Transports,
 };
-pub use storage::Storage;
-pub use url::{Url, UrlError};
+pub use sockeye_core::{Str, text};
+pub use sockeye_core::{Url, UrlError};
+pub use storage::{Memory, Sizes, Storage};
+pub use texts::{NoRoom, Texts};
 
-/// The runner of a client with default sizes of links and locks, on the clock of `embassy-time`: for task signatures.
+/// The lock of a [`Storage`] unless another one is named: all handles stay on one executor.
+#[doc(hidden)]
+pub type DefaultMutex = embassy_sync::blocking_mutex::raw::NoopRawMutex;
+
+/// The runner of a client on the clock of `embassy-time`, for task signatures: `async fn client(mut runner: EmbassyRunner)`.
+/// Of the storage's sizes only `LINKS` shows in it.
 #[cfg(feature = "embassy-time")]
-pub type EmbassyRunner<
-    M = embassy_sync::blocking_mutex::raw::NoopRawMutex,
-    const LINKS: usize = 1,
-> = Runner<M, EmbassyClock, LINKS>;
+pub type EmbassyRunner<M = DefaultMutex, const LINKS: usize = 1> = Runner<M, EmbassyClock, LINKS>;
 
 /// A client in `storage`, on the clock of `embassy-time`: the handle of its first namespace, and what runs it.
 ///
 /// # Errors
 /// The namespace's name cannot be sent, or there is no room for it.
 #[cfg(feature = "embassy-time")]
-#[allow(clippy::type_complexity, reason = "the sizes")]
-pub fn new<
-    M: RawMutex + 'static,
-    const RX: usize,
-    const TX: usize,
-    const ACKS: usize,
-    const ANSWERS: usize,
-    const PACKETS: usize,
-    const NAMESPACES: usize,
-    const HEAD: usize,
-    const CHUNK: usize,
-    const LINKS: usize,
->(
+pub fn new<M: RawMutex + 'static, const LINKS: usize>(
     config: Config,
-    storage: &'static mut Storage<
-        RX,
-        TX,
-        M,
-        ACKS,
-        ANSWERS,
-        PACKETS,
-        NAMESPACES,
-        HEAD,
-        CHUNK,
-        LINKS,
-    >,
-) -> Result<(Socket<M>, Runner<M, EmbassyClock, LINKS>), NamespaceError> {
+    storage: &'static mut impl Memory<M, LINKS>,
+) -> Result<(Socket<M>, EmbassyRunner<M, LINKS>), NamespaceError> {
     new_with_clock(config, storage, EmbassyClock)
 }
 
@@ -160,33 +151,9 @@ pub fn new<
 ///
 /// # Errors
 /// As [`new`].
-#[allow(clippy::type_complexity, reason = "the sizes")]
-pub fn new_with_clock<
-    C: Clock,
-    M: RawMutex + 'static,
-    const RX: usize,
-    const TX: usize,
-    const ACKS: usize,
-    const ANSWERS: usize,
-    const PACKETS: usize,
-    const NAMESPACES: usize,
-    const HEAD: usize,
-    const CHUNK: usize,
-    const LINKS: usize,
->(
+pub fn new_with_clock<C: Clock, M: RawMutex + 'static, const LINKS: usize>(
     config: Config,
-    storage: &'static mut Storage<
-        RX,
-        TX,
-        M,
-        ACKS,
-        ANSWERS,
-        PACKETS,
-        NAMESPACES,
-        HEAD,
-        CHUNK,
-        LINKS,
-    >,
+    storage: &'static mut impl Memory<M, LINKS>,
     clock: C,
 ) -> Result<(Socket<M>, Runner<M, C, LINKS>), NamespaceError> {
     let _ = clock;
@@ -199,26 +166,23 @@ pub fn new_with_clock<
         mut options,
         auto_connect,
     } = config;
-    let Storage {
-        core: memory,
-        waiters,
-        answers,
-        reads,
-        writes,
-        shared,
-    } = storage;
-    let mut core = Client::new(core, memory.memory());
+    let parts = storage.parts();
+    let mut core = Client::new(core, parts.core);
     options.auth = true;
     let nsp = core.namespace(namespace, options)?;
     if auto_connect {
         core.connect(C::now(), nsp);
     }
-    let waiters = waiters::Waiters::new(
-        waiters.write([const { waiters::Waiter::EMPTY }; ACKS]),
-        answers,
-    );
-    let shared: &'static shared::Shared<M> =
-        shared.write(shared::Shared::new(core, waiters, C::now, nsp));
+    let waiters = waiters::Waiters::new(parts.waiters, parts.answers);
+    let auths = shared::Auths::new(parts.auths);
+    let shared: &'static shared::Shared<M> = parts.shared.write(shared::Shared::new(
+        core,
+        waiters,
+        auths,
+        parts.room,
+        C::now,
+        nsp,
+    ));
     let runner = Runner {
         shared,
         target: Target {
@@ -227,8 +191,8 @@ pub fn new_with_clock<
             tls,
             link: Link::WebSocket,
         },
-        reads: reads.each_mut().map(|chunk| &mut chunk[..]),
-        writes: writes.each_mut().map(|chunk| &mut chunk[..]),
+        reads: parts.reads,
+        writes: parts.writes,
         clock: PhantomData,
     };
     Ok((Socket { shared, nsp }, runner))

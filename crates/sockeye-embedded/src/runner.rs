@@ -2,26 +2,22 @@
 
 use core::cell::{Cell, RefCell};
 use core::fmt;
-use core::future::{Future, pending, poll_fn};
+use core::future::{Future, poll_fn};
 use core::marker::PhantomData;
 use core::task::Poll;
-use core::time::Duration;
 
 use embassy_futures::join::join_array;
 use embassy_futures::select::{Either, select, select3};
 use embassy_sync::blocking_mutex::raw::RawMutex;
-use embedded_io_async::{Error, Read, Write};
 use sockeye_core::{DetachedOutput, EmitError, Event, Instant, Link, NamespaceId, Refusal};
 
 use crate::clock::Clock;
-use crate::connect::{Connect, Connection, Target, words};
+use crate::connect::{Connect, Target};
 use crate::fmt::say;
 use crate::handler::{Auth, Handler};
-use crate::shared::Shared;
+use crate::link::Control;
+use crate::shared::{Inner, Shared};
 use crate::socket::Socket;
-
-/// How long a connection may take to end in order.
-const CLOSE: Duration = Duration::from_secs(1);
 
 /// Runs one client: see [`run`](Self::run).
 pub struct Runner<M: RawMutex + 'static, C, const LINKS: usize> {
@@ -44,6 +40,10 @@ impl<M: RawMutex, C: Clock, const LINKS: usize> Runner<M, C, LINKS> {
     /// Runs the client: connects by `connector`, moves bytes, keeps time, reconnects, and tells `handler`. Returns only
     /// after [`Socket::stop`]. Spawn it as a task of its own, or join it with the rest of the application.
     ///
+    /// One poll of it does bounded work: after a few reads it gives way to other tasks, however fast the server sends.
+    /// While the send buffer is more than half full and the connection takes bytes slowly, nothing more is received, for
+    /// at most a second at a time, so that handlers find room for their answers.
+    ///
     /// # Cancel safety
     /// Dropping the future cuts the connections. The client itself stays whole: run it again, and it reports the
     /// disconnect and connects anew.
@@ -60,6 +60,7 @@ impl<M: RawMutex, C: Clock, const LINKS: usize> Runner<M, C, LINKS> {
             handler: RefCell::new(handler),
             links: [const { Control::closed() }; 3],
             wake: Cell::new(None),
+            flush: Cell::new(false),
         };
         driver.begin();
         let (driver, connector) = (&driver, &connector);
@@ -85,40 +86,14 @@ impl<M: RawMutex, C: Clock, const LINKS: usize> Runner<M, C, LINKS> {
     }
 }
 
-/// What the core wants of a link, and what its part of the run loop is told.
-struct Control {
-    open: Cell<bool>,
-    /// Counts opens and closes, so that both in a row are noticed.
-    turn: Cell<u8>,
-    /// The core has bytes for it.
-    transmit: Cell<bool>,
-    /// A connection exists.
-    busy: Cell<bool>,
-}
-
-impl Control {
-    const fn closed() -> Self {
-        Self {
-            open: Cell::new(false),
-            turn: Cell::new(0),
-            transmit: Cell::new(false),
-            busy: Cell::new(false),
-        }
-    }
-
-    fn set_open(&self, open: bool) {
-        self.open.set(open);
-        self.turn.set(self.turn.get().wrapping_add(1));
-        self.transmit.set(false);
-    }
-}
-
 /// The parts of the run loop share this. All of them belong to one future, so that waking the runner polls them all.
-struct Driver<M: RawMutex + 'static, H> {
-    shared: &'static Shared<M>,
+pub(crate) struct Driver<M: RawMutex + 'static, H> {
+    pub(crate) shared: &'static Shared<M>,
     handler: RefCell<H>,
-    links: [Control; 3],
+    pub(crate) links: [Control; 3],
     wake: Cell<Option<Instant>>,
+    /// A task waits for written bytes to leave the device.
+    pub(crate) flush: Cell<bool>,
 }
 
 impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
@@ -127,6 +102,7 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
         let now = self.shared.now();
         self.shared.with(|inner| {
             for link in Link::ALL {
+                inner.sent(link);
                 inner
                     .core
                     .handle_open_failed(now, link, "the run loop was ended");
@@ -139,7 +115,7 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
     }
 
     /// Does what the core says, until it says nothing more.
-    fn drain(&self) {
+    pub(crate) fn drain(&self) {
         loop {
             match self.shared.with(|inner| inner.core.poll_detached()) {
                 DetachedOutput::Open(link) => self.links[link.index()].set_open(true),
@@ -155,9 +131,13 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
                     continue;
                 }
                 DetachedOutput::Idle(wake) => {
+                    if let Some(nsp) = self.shared.with(|inner| inner.auths.next()) {
+                        self.ask(nsp);
+                        continue;
+                    }
                     let later = self.wake.replace(wake) != wake;
                     self.shared.with(|inner| {
-                        inner.changed();
+                        inner.tasks.wake_all();
                         if later {
                             inner.again();
                         }
@@ -166,16 +146,21 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
                 }
             }
             // Another part of the loop has to act on it.
-            self.shared.with(crate::shared::Inner::again);
+            self.shared.with(Inner::again);
         }
+    }
+
+    /// Whether nothing should be received, because handlers' answers would find no room: the send buffer is more than half
+    /// full of what is being written. (What waits for a namespace to be joined holds nothing back.)
+    pub(crate) fn is_crowded(&self, inner: &Inner) -> bool {
+        !inner.has_room()
+            && (inner.is_writing() || self.links.iter().any(|link| link.transmit.get()))
     }
 
     /// Tells the application.
     fn tell(&self, event: &Event<'_>) {
         let shared = self.shared;
         let socket = |nsp: NamespaceId| Socket { shared, nsp };
-        // Only `drain` gets here, and it is not called by anything that a handler can call.
-        let mut handler = self.handler.borrow_mut();
         let nsp = match event {
             Event::Ack { id, result } => {
                 if shared.with(|inner| inner.waiters.resolve(*id, result)) {
@@ -183,22 +168,7 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
                 }
                 shared.first
             }
-            Event::Auth(nsp) => {
-                if let Err(error) = self.authenticate(&mut *handler, &socket(*nsp)) {
-                    let message = match error {
-                        EmitError::Auth | EmitError::Encode(_) => {
-                            "the auth payload is not a JSON object"
-                        }
-                        _ => {
-                            "the auth payload does not fit the send buffer: enlarge TX of the storage"
-                        }
-                    };
-                    shared.command(|inner, now| inner.core.refuse_auth(now, *nsp));
-                    let refusal = Refusal::from_driver(*nsp, message);
-                    handler.handle(&socket(*nsp), &Event::ConnectError(refusal));
-                }
-                return;
-            }
+            Event::Auth(nsp) => return self.ask(*nsp),
             Event::Message(message) => message.nsp,
             Event::Connected { nsp, .. } | Event::Disconnected { nsp, .. } => *nsp,
             Event::ConnectError(refusal) => refusal.nsp,
@@ -217,30 +187,51 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
             }
             _ => shared.first,
         };
-        handler.handle(&socket(nsp), event);
+        // Only `drain` gets here, and it is not called by anything that a handler can call.
+        self.handler.borrow_mut().handle(&socket(nsp), event);
     }
 
-    fn authenticate(&self, handler: &mut H, socket: &Socket<M>) -> Result<(), EmitError> {
-        match handler.auth(socket) {
-            Auth::None => socket.provide_auth(""),
-            Auth::Json(json) => socket.provide_auth(json),
-            Auth::Later => Ok(()),
+    /// Asks the application for the `auth` payload of a namespace. One that finds no room beside what waits in the send
+    /// buffer is asked for again when something has left the buffer.
+    fn ask(&self, nsp: NamespaceId) {
+        let shared = self.shared;
+        let socket = Socket { shared, nsp };
+        shared.with(|inner| inner.auths.error = None);
+        let mut handler = self.handler.borrow_mut();
+        let json = match handler.auth(&socket) {
+            // An application that has tried to give one does not want to connect without.
+            Auth::None => shared
+                .with(|inner| inner.auths.error.is_none())
+                .then_some(""),
+            Auth::Json(json) => Some(json),
+            Auth::Later => None,
+        };
+        if let Some(json) = json {
+            let _ = socket.provide_auth(json);
         }
+        // What `provide_auth` says is noted by itself.
+        let message = match shared.with(|inner| inner.auths.error.take()) {
+            None | Some(EmitError::Full) => return,
+            Some(EmitError::Auth | EmitError::Encode(_)) => "the auth payload is not a JSON object",
+            Some(_) => "the auth payload does not fit the send buffer: enlarge TX of the storage",
+        };
+        shared.command(|inner, now| inner.core.refuse_auth(now, nsp));
+        let refusal = Refusal::from_driver(nsp, message);
+        handler.handle(&socket, &Event::ConnectError(refusal));
     }
 
     /// Looks at the core whenever a handle has given a command. Ends when told to.
     fn commands(&self, links: usize) -> impl Future<Output = ()> + use<'_, M, H> {
         poll_fn(move |cx| {
-            if self.shared.with(|inner| inner.attend(cx.waker())) {
+            let (work, flush) = self.shared.with(|inner| inner.attend(cx.waker()));
+            self.flush.set(flush);
+            if work {
                 self.drain();
             }
             if links == 1 {
                 self.refuse_polling();
             }
-            let busy = self
-                .links
-                .iter()
-                .any(|link| link.open.get() || link.busy.get());
+            let busy = self.links.iter().any(Control::is_busy);
             let stop = self.shared.with(|inner| inner.stop && inner.core.is_down());
             if stop && !busy {
                 Poll::Ready(())
@@ -254,7 +245,7 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
     fn refuse_polling(&self) {
         for link in [Link::Poll, Link::Post] {
             let control = &self.links[link.index()];
-            if control.open.get() {
+            if control.is_open() {
                 control.set_open(false);
                 let now = self.shared.now();
                 let words =
@@ -289,190 +280,4 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
             }
         }
     }
-
-    /// One link, connection after connection.
-    async fn link<N: Connect, C: Clock>(
-        &self,
-        connector: &N,
-        target: Target,
-        read: &mut [u8],
-        write: &mut [u8],
-    ) {
-        let link = target.link;
-        let control = &self.links[link.index()];
-        loop {
-            let turn = poll_fn(|_| match control.open.get() {
-                true => Poll::Ready(control.turn.get()),
-                false => Poll::Pending,
-            })
-            .await;
-            // The core does not want this connection any more.
-            let given_up = || {
-                poll_fn(|_| {
-                    if control.turn.get() == turn {
-                        Poll::Pending
-                    } else {
-                        Poll::Ready(())
-                    }
-                })
-            };
-            control.busy.set(true);
-            let failure = match select(connector.connect(target), given_up()).await {
-                Either::Second(()) => None,
-                Either::First(Err(error)) => Some(error),
-                Either::First(Ok(mut connection)) => {
-                    let failure = match connection.split().await {
-                        Ok((reader, writer)) => {
-                            if control.turn.get() == turn {
-                                let now = self.shared.now();
-                                self.shared
-                                    .with(|inner| inner.core.handle_opened(now, link));
-                                self.drain();
-                            }
-                            let reading = self.read(link, turn, reader, read);
-                            let writing = self.write(link, turn, writer, write);
-                            select3(given_up(), reading, writing).await;
-                            None
-                        }
-                        Err(error) => Some(error),
-                    };
-                    // If another connection is wanted meanwhile, this one has had time enough.
-                    let wanted = poll_fn(|_| {
-                        if control.open.get() {
-                            Poll::Ready(())
-                        } else {
-                            Poll::Pending
-                        }
-                    });
-                    select3(
-                        connection.close(),
-                        C::sleep_until(self.shared.now() + CLOSE),
-                        wanted,
-                    )
-                    .await;
-                    failure
-                }
-            };
-            control.busy.set(false);
-            if let Some(error) = failure
-                && control.turn.get() == turn
-            {
-                control.set_open(false);
-                let now = self.shared.now();
-                self.shared
-                    .with(|inner| inner.core.handle_open_failed(now, link, error.as_str()));
-                self.drain();
-            }
-            self.shared.with(crate::shared::Inner::again);
-        }
-    }
-
-    /// Reads for as long as the connection lives. Never ends by itself: the core closes the link.
-    async fn read<R: Read>(&self, link: Link, turn: u8, mut reader: R, chunk: &mut [u8]) {
-        let control = &self.links[link.index()];
-        loop {
-            let result = reader.read(chunk).await;
-            let now = self.shared.now();
-            match result {
-                Ok(0) => self.closed(now, link, turn, None),
-                Ok(n) => {
-                    let mut bytes = chunk.get(..n).unwrap_or_default();
-                    while !bytes.is_empty() && control.turn.get() == turn {
-                        let n = self.shared.with(|inner| {
-                            let room = inner.core.receive_buf(link);
-                            let n = room.len().min(bytes.len());
-                            room[..n].copy_from_slice(&bytes[..n]);
-                            inner.core.handle_received(now, link, n);
-                            n
-                        });
-                        bytes = &bytes[n..];
-                        self.drain();
-                        if n == 0 {
-                            // The core promises room as long as the link is open.
-                            break;
-                        }
-                    }
-                    continue;
-                }
-                Err(error) => self.closed(now, link, turn, Some(words(error.kind()))),
-            }
-            pending::<()>().await;
-        }
-    }
-
-    /// Writes for as long as the connection lives. Never ends by itself.
-    async fn write<W: Write>(&self, link: Link, turn: u8, mut writer: W, chunk: &mut [u8]) {
-        let control = &self.links[link.index()];
-        loop {
-            poll_fn(|_| {
-                if control.transmit.get() {
-                    Poll::Ready(())
-                } else {
-                    Poll::Pending
-                }
-            })
-            .await;
-            while control.transmit.replace(false) {
-                let n = self.take(link, chunk);
-                let written = write_all(&mut writer, chunk.get(..n).unwrap_or_default()).await;
-                let now = self.shared.now();
-                if let Err(kind) = written {
-                    self.closed(now, link, turn, Some(words(kind)));
-                    pending::<()>().await;
-                }
-                self.shared
-                    .with(|inner| inner.core.handle_writable(now, link));
-                self.drain();
-            }
-            if let Err(error) = writer.flush().await {
-                self.closed(self.shared.now(), link, turn, Some(words(error.kind())));
-                pending::<()>().await;
-            }
-        }
-    }
-
-    /// Takes bytes from the core, and holds it off until they have been written.
-    fn take(&self, link: Link, chunk: &mut [u8]) -> usize {
-        let now = self.shared.now();
-        let mut n = 0;
-        self.shared.with(|inner| {
-            inner.core.handle_writable(now, link);
-            // Header and payload of a frame may lie apart: fill the chunk.
-            while n < chunk.len() {
-                let bytes = inner.core.transmit(link);
-                let len = bytes.len().min(chunk.len() - n);
-                if len == 0 {
-                    break;
-                }
-                chunk[n..n + len].copy_from_slice(&bytes[..len]);
-                inner.core.transmitted(link, len);
-                n += len;
-            }
-            inner.core.transmitted(link, 0);
-        });
-        self.drain();
-        n
-    }
-
-    fn closed(&self, now: Instant, link: Link, turn: u8, words: Option<&str>) {
-        if self.links[link.index()].turn.get() == turn {
-            self.shared
-                .with(|inner| inner.core.handle_closed(now, link, words));
-            self.drain();
-        }
-    }
-}
-
-async fn write_all<W: Write>(
-    writer: &mut W,
-    mut bytes: &[u8],
-) -> Result<(), embedded_io_async::ErrorKind> {
-    while !bytes.is_empty() {
-        match writer.write(bytes).await {
-            Ok(0) => return Err(embedded_io_async::ErrorKind::WriteZero),
-            Ok(n) => bytes = bytes.get(n..).unwrap_or_default(),
-            Err(error) => return Err(error.kind()),
-        }
-    }
-    Ok(())
 }

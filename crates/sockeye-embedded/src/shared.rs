@@ -6,14 +6,11 @@ use core::task::Waker;
 
 use embassy_sync::blocking_mutex::Mutex;
 use embassy_sync::blocking_mutex::raw::RawMutex;
-use embassy_sync::waitqueue::{MultiWakerRegistration, WakerRegistration};
-use sockeye_core::{Client, Instant, NamespaceId};
+use embassy_sync::waitqueue::WakerRegistration;
+use sockeye_core::{Client, EmitError, Instant, Link, NamespaceId};
 
+use crate::queue::WaitQueue;
 use crate::waiters::Waiters;
-
-/// Tasks that can wait for [`Socket::ready`](crate::Socket::ready) or [`Socket::flush`](crate::Socket::flush) at one
-/// time without waking each other needlessly.
-const TASKS: usize = 8;
 
 pub(crate) struct Shared<M: RawMutex> {
     cell: Mutex<M, RefCell<Inner>>,
@@ -25,11 +22,20 @@ pub(crate) struct Shared<M: RawMutex> {
 pub(crate) struct Inner {
     pub(crate) core: Client<'static>,
     pub(crate) waiters: Waiters,
+    pub(crate) tasks: WaitQueue,
+    pub(crate) auths: Auths,
+    /// Packets and bytes that the send buffer holds.
+    room: (usize, usize),
     runner: WakerRegistration,
-    tasks: MultiWakerRegistration<TASKS>,
     /// A command has been given: the runner has to look.
     work: bool,
     pub(crate) stop: bool,
+    /// Links, by bit, whose bytes have been taken from the core and not been written yet.
+    taken: u8,
+    /// Links, by bit, whose bytes may not have left the device yet.
+    unsent: u8,
+    /// A task waits for them to leave.
+    flush: bool,
 }
 
 impl<M: RawMutex> fmt::Debug for Shared<M> {
@@ -42,16 +48,23 @@ impl<M: RawMutex> Shared<M> {
     pub(crate) const fn new(
         core: Client<'static>,
         waiters: Waiters,
+        auths: Auths,
+        room: (usize, usize),
         now: fn() -> Instant,
         first: NamespaceId,
     ) -> Self {
         let inner = Inner {
             core,
             waiters,
+            tasks: WaitQueue::new(),
+            auths,
+            room,
             runner: WakerRegistration::new(),
-            tasks: MultiWakerRegistration::new(),
             work: true,
             stop: false,
+            taken: 0,
+            unsent: 0,
+            flush: false,
         };
         Self {
             cell: Mutex::new(RefCell::new(inner)),
@@ -82,11 +95,15 @@ impl<M: RawMutex> Shared<M> {
     }
 }
 
+const fn bit(link: Link) -> u8 {
+    1 << link.index()
+}
+
 impl Inner {
-    /// To be called at every poll of the runner: whether there is work.
-    pub(crate) fn attend(&mut self, waker: &Waker) -> bool {
+    /// To be called at every poll of the runner: whether there is work, and whether a task waits for bytes to leave.
+    pub(crate) fn attend(&mut self, waker: &Waker) -> (bool, bool) {
         self.runner.register(waker);
-        core::mem::take(&mut self.work)
+        (core::mem::take(&mut self.work), self.flush)
     }
 
     /// Has the runner polled again.
@@ -94,13 +111,107 @@ impl Inner {
         self.runner.wake();
     }
 
-    /// Has `waker` woken when something may have changed.
-    pub(crate) fn wait(&mut self, waker: &Waker) {
-        self.tasks.register(waker);
+    /// Bytes for `link` have been taken from the core.
+    pub(crate) const fn take(&mut self, link: Link) {
+        self.taken |= bit(link);
+        self.unsent |= bit(link);
+        self.auths.has_room();
     }
 
-    /// Something may have changed.
-    pub(crate) fn changed(&mut self) {
-        self.tasks.wake();
+    /// What was taken for `link` has been written to it.
+    pub(crate) const fn written(&mut self, link: Link) {
+        self.taken &= !bit(link);
+    }
+
+    /// What was written to `link` has left the device, or is lost with the connection.
+    pub(crate) fn sent(&mut self, link: Link) {
+        self.taken &= !bit(link);
+        self.unsent &= !bit(link);
+        self.flush &= self.unsent != 0;
+        self.tasks.wake_all();
+    }
+
+    /// Whether a task waits for what was written to `link`.
+    pub(crate) const fn is_awaited(&self, link: Link) -> bool {
+        self.flush && self.unsent & bit(link) != 0
+    }
+
+    /// Whether bytes that were taken from the core have not been written yet.
+    pub(crate) const fn is_writing(&self) -> bool {
+        self.taken != 0
+    }
+
+    /// Whether at least half of the send buffer is free.
+    pub(crate) fn has_room(&self) -> bool {
+        let (packets, bytes) = self.room;
+        self.core.send_queue_len() * 2 <= packets && self.core.send_queue_bytes() * 2 <= bytes
+    }
+
+    /// Packets for which the send buffer has places.
+    pub(crate) fn places(&self) -> usize {
+        self.room.0.saturating_sub(self.core.send_queue_len())
+    }
+
+    /// Whether everything that was emitted has left the device, or has been dropped. If not, it is to be hurried.
+    pub(crate) fn is_flushed(&mut self) -> bool {
+        if self.core.send_queue_len() == 0 && self.unsent == 0 {
+            return true;
+        }
+        if !core::mem::replace(&mut self.flush, true) {
+            self.runner.wake();
+        }
+        false
+    }
+}
+
+/// `auth` payloads that could not be sent yet.
+pub(crate) struct Auths {
+    /// By the index of the namespace: those whose payload did not fit beside what waits in the send buffer. The
+    /// application is asked again when something has left the buffer.
+    full: &'static mut [Option<NamespaceId>],
+    /// Where to look for the next of them that is to be asked: from the first one when something has left the buffer,
+    /// behind the last one when all have been asked since, or there are none.
+    begin: usize,
+    /// Whether there may be any.
+    any: bool,
+    /// Why the payload was not taken that the handler has given while it was asked.
+    pub(crate) error: Option<EmitError>,
+}
+
+impl Auths {
+    pub(crate) const fn new(full: &'static mut [Option<NamespaceId>]) -> Self {
+        Self {
+            begin: full.len(),
+            full,
+            any: false,
+            error: None,
+        }
+    }
+
+    /// What has become of a payload.
+    pub(crate) fn note(&mut self, nsp: NamespaceId, result: &Result<(), EmitError>) {
+        if let Some(full) = self.full.get_mut(nsp.index()) {
+            *full = matches!(result, Err(EmitError::Full)).then_some(nsp);
+            self.any |= full.is_some();
+        }
+        self.error = result.as_ref().err().cloned();
+    }
+
+    /// Something has left the send buffer: all may be asked again.
+    pub(crate) const fn has_room(&mut self) {
+        if self.any {
+            self.begin = 0;
+        }
+    }
+
+    /// A namespace whose application is to be asked again.
+    pub(crate) fn next(&mut self) -> Option<NamespaceId> {
+        while let Some(full) = self.full.get_mut(self.begin) {
+            self.begin += 1;
+            if full.is_some() {
+                return full.take();
+            }
+        }
+        None
     }
 }

@@ -1,9 +1,10 @@
 //! Handles: what tasks hold.
 
 use core::fmt;
-use core::future::poll_fn;
+use core::future::Future;
 use core::marker::PhantomData;
-use core::task::Poll;
+use core::pin::Pin;
+use core::task::{Context, Poll};
 
 use embassy_sync::blocking_mutex::raw::{NoopRawMutex, RawMutex};
 use serde::Serialize;
@@ -14,7 +15,8 @@ use sockeye_core::{
 };
 
 use crate::ack::{EmitWithAck, parse_owned};
-use crate::shared::Shared;
+use crate::queue::Ticket;
+use crate::shared::{Inner, Shared};
 
 /// Longest `auth` payload that [`Socket::provide_auth_value`] writes, in bytes.
 const AUTH_LEN: usize = 512;
@@ -26,9 +28,14 @@ const AUTH_LEN: usize = 512;
 /// other core included; interrupts are then off while arguments are encoded and while a packet is parsed, but not while
 /// your handlers run.
 ///
+/// # Waiting
+/// Any number of tasks may wait in [`ready`](Self::ready), [`room`](Self::room) and [`flush`](Self::flush) at one time. Eight of them are woken
+/// straight; further ones wake one another, so a future of theirs that is kept without being polled holds up those that
+/// began to wait before it.
+///
 /// # Cancel safety
 /// Methods that are not `async` do all they do at once, without waiting: they have nothing to cancel. The futures of
-/// [`ready`](Self::ready) and [`flush`](Self::flush) only watch; that of [`emit_with_ack`](Self::emit_with_ack) cancels
+/// [`ready`](Self::ready), [`room`](Self::room) and [`flush`](Self::flush) only watch; that of [`emit_with_ack`](Self::emit_with_ack) cancels
 /// the acknowledgement when it is dropped. All may be dropped at any time.
 pub struct Socket<M: RawMutex + 'static = NoopRawMutex> {
     pub(crate) shared: &'static Shared<M>,
@@ -109,7 +116,7 @@ impl<M: RawMutex> Socket<M> {
     /// not connected it waits there, and is sent after the next connect.
     ///
     /// # Errors
-    /// [`EmitError::Full`]: wait for [`flush`](Self::flush), or enlarge `TX` or `PACKETS`. Others as they say.
+    /// [`EmitError::Full`]: wait for [`room`](Self::room), or enlarge `TX` or `PACKETS`. Others as they say.
     pub fn emit<A: EmitArgs>(&self, event: &str, args: A) -> Result<(), EmitError> {
         self.emit_with(event, &args, EmitOptions::PLAIN).map(drop)
     }
@@ -198,8 +205,10 @@ impl<M: RawMutex> Socket<M> {
 
     /// Drops every packet of the namespace that has not been sent; acknowledgements that wait for them fail.
     pub fn clear_send_buffer(&self) {
-        self.shared
-            .command(|inner, _| inner.core.clear_send_buffer(self.nsp));
+        self.shared.command(|inner, _| {
+            inner.core.clear_send_buffer(self.nsp);
+            inner.auths.has_room();
+        });
     }
 
     // ---- connection ----
@@ -225,7 +234,9 @@ impl<M: RawMutex> Socket<M> {
     }
 
     /// Disconnects everything and has [`Runner::run`](crate::Runner::run) return when that is done, unless
-    /// [`connect`](Self::connect) is called meanwhile.
+    /// [`connect`](Self::connect) or [`namespace`](Self::namespace) is called meanwhile. What was emitted before on joined
+    /// namespaces is still sent, and the connection ends in order: what to do before a deep sleep. It takes
+    /// [`close_timeout`](crate::CoreConfig::close_timeout) and a second at most.
     pub fn stop(&self) {
         self.shared.command(|inner, now| {
             inner.core.disconnect_all(now);
@@ -254,6 +265,7 @@ impl<M: RawMutex> Socket<M> {
         options.auth = true;
         self.shared.command(|inner, now| {
             let nsp = inner.core.namespace(name, options)?;
+            inner.stop = false;
             inner.core.connect(now, nsp);
             Ok(Self {
                 shared: self.shared,
@@ -272,47 +284,110 @@ impl<M: RawMutex> Socket<M> {
     /// [`Auth::Later`](crate::Auth::Later). Out of turn it is ignored.
     ///
     /// # Errors
-    /// It is not a JSON object, or does not fit the send buffer.
+    /// [`EmitError::Full`]: it does not fit beside what waits in the send buffer. Nothing is to be done then:
+    /// [`Handler::auth`](crate::Handler::auth) is called again when something has been sent, and the namespace connects
+    /// with what is given then. [`EmitError::TooLarge`]: it can never fit. [`EmitError::Auth`]: it is not a JSON object.
     pub fn provide_auth(&self, json: &str) -> Result<(), EmitError> {
-        self.shared
-            .command(|inner, now| inner.core.provide_auth(now, self.nsp, json))
+        self.shared.command(|inner, now| {
+            let result = inner.core.provide_auth(now, self.nsp, json);
+            inner.auths.note(self.nsp, &result);
+            result
+        })
     }
 
     /// As [`provide_auth`](Self::provide_auth), from a struct, up to 512 bytes of JSON.
     ///
     /// # Errors
-    /// As [`provide_auth`](Self::provide_auth).
+    /// As [`provide_auth`](Self::provide_auth), and [`EmitError::Encode`].
     pub fn provide_auth_value<T: Serialize>(&self, auth: &T) -> Result<(), EmitError> {
         let mut buf = [0; AUTH_LEN];
-        let (len, _) = encode_args_to_slice(None, &(auth,), &mut buf, &mut |_| Ok(()))?;
-        // The array of one argument, without its brackets.
-        let json = buf
-            .get(1..len.saturating_sub(1))
-            .and_then(|json| core::str::from_utf8(json).ok());
-        self.provide_auth(json.unwrap_or(""))
+        match encode_args_to_slice(None, &(auth,), &mut buf, &mut |_| Ok(())) {
+            Ok((len, _)) => {
+                // The array of one argument, without its brackets.
+                let json = buf
+                    .get(1..len.saturating_sub(1))
+                    .and_then(|json| core::str::from_utf8(json).ok());
+                self.provide_auth(json.unwrap_or(""))
+            }
+            Err(error) => {
+                let result = Err(error.into());
+                self.shared
+                    .with(|inner| inner.auths.note(self.nsp, &result));
+                result
+            }
+        }
     }
 
     /// Waits until the namespace is connected; for ever, if the server refuses it and nobody connects it again.
-    pub async fn ready(&self) {
-        self.wait(|inner| inner.core.is_connected(self.nsp)).await;
+    pub fn ready(&self) -> impl Future<Output = ()> + use<M> {
+        self.wait(|inner, nsp| inner.core.is_connected(nsp))
     }
 
-    /// Waits until everything that was emitted has been written to the network, or dropped.
-    pub async fn flush(&self) {
-        self.wait(|inner| inner.core.send_queue_len() == 0).await;
+    /// Waits until the send buffer has room: until at least half of its bytes and of its places are free.
+    ///
+    /// ```
+    /// # use sockeye_embedded::{EmitError, Socket};
+    /// # async fn f(socket: Socket, chunk: u32) -> Result<(), EmitError> {
+    /// while let Err(EmitError::Full) = socket.emit("chunk", (chunk,)) {
+    ///     socket.room().await;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn room(&self) -> impl Future<Output = ()> + use<M> {
+        self.wait(|inner, _| inner.has_room())
     }
 
-    async fn wait(&self, done: impl Fn(&crate::shared::Inner) -> bool) {
-        poll_fn(|cx| {
-            self.shared.with(|inner| {
-                if done(inner) {
-                    return Poll::Ready(());
-                }
-                inner.wait(cx.waker());
-                Poll::Pending
-            })
+    /// Waits until everything that was emitted, on any namespace, has left the device, or has been dropped. Packets for a
+    /// namespace that is not joined are waited for too.
+    ///
+    /// How far that goes, [`Connection::sent`](crate::Connection::sent) says: with
+    /// [`EmbassyNet`](crate::net::EmbassyNet) until the other side's TCP has confirmed the bytes. Nothing else is written
+    /// while that is waited for.
+    pub fn flush(&self) -> impl Future<Output = ()> + use<M> {
+        self.wait(|inner, _| inner.is_flushed())
+    }
+
+    const fn wait(&self, done: fn(&mut Inner, NamespaceId) -> bool) -> Wait<M> {
+        Wait {
+            socket: *self,
+            done,
+            ticket: Ticket::NEW,
+        }
+    }
+}
+
+/// Waits until something is so.
+struct Wait<M: RawMutex + 'static> {
+    socket: Socket<M>,
+    done: fn(&mut Inner, NamespaceId) -> bool,
+    ticket: Ticket,
+}
+
+impl<M: RawMutex> Future for Wait<M> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Self {
+            socket,
+            done,
+            ticket,
+        } = &mut *self;
+        socket.shared.with(|inner| {
+            if done(inner, socket.nsp) {
+                inner.tasks.leave(ticket);
+                return Poll::Ready(());
+            }
+            inner.tasks.wait(ticket, cx.waker());
+            Poll::Pending
         })
-        .await;
+    }
+}
+
+impl<M: RawMutex> Drop for Wait<M> {
+    fn drop(&mut self) {
+        let Self { socket, ticket, .. } = self;
+        socket.shared.with(|inner| inner.tasks.leave(ticket));
     }
 }
 

@@ -40,6 +40,7 @@ impl Dice {
             // From the middle of the handshake to some events later.
             reset_after: Some(self.roll(700) as usize),
             dead: self.roll(12) == 0,
+            ..Manners::GOOD
         }
     }
 }

@@ -2,9 +2,6 @@
 
 mod support;
 
-#[path = "../examples/support/tokio_net.rs"]
-mod tokio_net;
-
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -13,12 +10,12 @@ use std::thread;
 use std::time::Duration;
 
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
+use sockeye_embedded::net::Tokio;
 use sockeye_embedded::{
     AnswerError, BinRef, Config, Event, Socket, Storage, Text, Transport, Transports,
 };
 use support::peer::{self, Frame};
 use support::{config, storage};
-use tokio_net::TokioNet;
 
 type AnyThread = CriticalSectionRawMutex;
 /// 64 KiB in (polling carries it as base64), 64 KiB out.
@@ -62,7 +59,7 @@ fn start(config: Config) -> (Socket<AnyThread>, mpsc::Receiver<String>) {
             .enable_all()
             .build()
             .expect("a runtime");
-        runtime.block_on(runner.run(TokioNet, handler));
+        runtime.block_on(runner.run(Tokio, handler));
     });
     (socket, log)
 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 use sockeye_core::packet::Value;
 use sockeye_core::packet::{Args, Attachments, BinRef, Packet, ValueRef};
 use sockeye_core::{
-    Config, EmitOptions, Link, Memory, NamespaceId, NspOptions, Storage, Transports,
+    Config, EmitOptions, Link, Memory, NamespaceId, NspOptions, RawPacket, Storage, Transports,
+    text,
 };
 
 use crate::rig::{Opening, Pieces, Rig, config};
@@ -290,6 +291,7 @@ fn play(rig: &mut Rig<'_>, mut script: Script<'_>) {
     let mut cancelled: Vec<u64> = Vec::new();
     let mut nsps: [Option<NamespaceId>; 2] = [None; 2];
     let mut ids = Vec::new();
+    let mut mark = 0;
     while !script.0.is_empty() {
         let op = script.next();
         let arg = script.next();
@@ -437,21 +439,54 @@ fn play(rig: &mut Rig<'_>, mut script: Script<'_>) {
                     rig.auth = (arg & 16 > 0).then(|| "{\"a\":1}".to_owned());
                 }
             }
-            _ => match arg % 3 {
-                0 => rig.client.handle_reading_paused(now, arg & 8 > 0),
+            _ => match arg % 8 {
+                0 => rig.pause_reading(arg & 8 > 0),
                 1 => {
                     if let Some(nsp) = nsps[which] {
                         let _ = rig.client.provide_auth(now, nsp, "{\"late\":true}");
                     }
                 }
-                _ => rig.client.report_outgoing(arg & 8 > 0),
+                2 => rig.client.report_outgoing(arg & 8 > 0),
+                3 => {
+                    if let Some(nsp) = nsps[which] {
+                        rig.client.refuse_auth(now, nsp);
+                    }
+                }
+                4 => {
+                    rig.client.set_query(text("room=1"));
+                    rig.client
+                        .set_headers(text("Cookie: own=1\r\nX-Own: 1\r\n"));
+                }
+                5 => {
+                    if let Some(nsp) = nsps[which] {
+                        let packet = RawPacket {
+                            json: b"[\"raw\",1]",
+                            attachments: Attachments::EMPTY,
+                        };
+                        let _ = rig.client.emit_raw(now, nsp, packet, EmitOptions::PLAIN);
+                    }
+                }
+                6 => {
+                    if let Some(request) = rig.wanted.pop_front() {
+                        let packet = RawPacket {
+                            json: b"[1]",
+                            attachments: Attachments::EMPTY,
+                        };
+                        let _ = rig.client.ack_raw(now, request, packet);
+                    }
+                }
+                _ => rig.serve(|server| server.kick(NAMES[which])),
             },
         }
         if op & 0x80 == 0 {
             rig.drain();
         }
         count(rig, &mut acks);
+        let (written, sent) = (rig.client.written_mark(), rig.client.send_mark());
+        assert!(mark <= written && written <= sent, "marks only grow");
+        mark = written;
     }
+    rig.pause_reading(false);
     // Everything is forgotten: what was still waited for resolves now.
     rig.meddle = None;
     for nsp in nsps.into_iter().flatten() {

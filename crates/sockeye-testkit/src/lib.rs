@@ -8,8 +8,12 @@
 //!
 //! [`fuzz`] has the fuzz targets as plain functions; the fuzz workspace calls them, and so does a smoke test.
 
+#[cfg(feature = "certificates")]
+pub mod certificates;
 pub mod fuzz;
 mod http;
+#[cfg(feature = "relay")]
+pub mod relay;
 mod rig;
 mod server;
 pub mod transcript;

@@ -37,6 +37,9 @@ pub struct Settings {
     pub mute_connects: usize,
     /// So many acknowledgements are left out.
     pub mute_acks: usize,
+    /// As the official server: a namespace is left a tick (a millisecond) after its DISCONNECT; a CONNECT before that
+    /// meets the old socket, and ends the connection.
+    pub leaves_later: bool,
 }
 
 impl Default for Settings {
@@ -49,6 +52,7 @@ impl Default for Settings {
             refused: Vec::new(),
             mute_connects: 0,
             mute_acks: 0,
+            leaves_later: false,
         }
     }
 }
@@ -89,7 +93,13 @@ struct Session {
     ping_at: Option<Instant>,
     pong_by: Option<Instant>,
     joined: Vec<String>,
+    /// Of those, the ones whose reply to CONNECT has reached the client.
+    replied: Vec<String>,
     partial: Option<Partial>,
+    /// Namespaces that are being left, and when that is done.
+    leaving: Vec<(Instant, String)>,
+    /// The namespace that the last packet has left.
+    left: Option<String>,
 }
 
 /// See the module.
@@ -106,6 +116,8 @@ pub struct Server {
     /// Requests for sessions that had ended.
     pub unknown: u32,
     session: Option<Session>,
+    /// It is known what reaches the client.
+    watched: bool,
     sessions: u32,
     sockets: u32,
 }
@@ -146,7 +158,8 @@ impl Server {
     /// The next time at which something happens by itself.
     pub fn wake(&self) -> Option<Instant> {
         let session = self.session.as_ref()?;
-        [session.ping_at, session.pong_by]
+        let leaving = session.leaving.first().map(|(at, _)| *at);
+        [session.ping_at, session.pong_by, leaving]
             .into_iter()
             .flatten()
             .min()
@@ -158,6 +171,7 @@ impl Server {
         let Some(session) = &mut self.session else {
             return Vec::new();
         };
+        session.leaving.retain(|(at, _)| now < *at);
         if session.pong_by.is_some_and(|at| now >= at) {
             return self.drop_session();
         }
@@ -209,6 +223,46 @@ impl Server {
             format!("{head}{prefix}{json}"),
             attachments.iter().map(|a| a.to_vec()).collect(),
         )
+    }
+
+    /// Throws the client out of a namespace.
+    pub fn kick(&mut self, nsp: &str) -> Vec<Act> {
+        let Some(session) = &mut self.session else {
+            return Vec::new();
+        };
+        if !session.joined.iter().any(|name| name == nsp) {
+            return Vec::new();
+        }
+        session.joined.retain(|name| name != nsp);
+        session.replied.retain(|name| name != nsp);
+        let packet = if nsp == "/" {
+            "41".to_owned()
+        } else {
+            format!("41{nsp},")
+        };
+        self.send(packet, Vec::new())
+    }
+
+    /// These bytes reach the client now.
+    pub fn delivered(&mut self, bytes: &[u8]) {
+        self.watched = true;
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        if session.replied.len() == session.joined.len() {
+            return;
+        }
+        let text = String::from_utf8_lossy(bytes);
+        for nsp in &session.joined {
+            let reply = if nsp == "/" {
+                "40{\"sid\"".to_owned()
+            } else {
+                format!("40{nsp},{{\"sid\"")
+            };
+            if !session.replied.contains(nsp) && text.contains(&reply) {
+                session.replied.push(nsp.clone());
+            }
+        }
     }
 
     /// Sends one Engine.IO packet as it is.
@@ -285,7 +339,10 @@ impl Server {
             ping_at: Some(now + Duration::from_millis(ping_interval)),
             pong_by: None,
             joined: Vec::new(),
+            replied: Vec::new(),
             partial: None,
+            leaving: Vec::new(),
+            left: None,
         });
         format!(
             "0{{\"sid\":\"{sid}\",\"upgrades\":{upgrades},\"pingInterval\":{ping_interval},\"pingTimeout\":{ping_timeout},\"maxPayload\":{max_payload}}}"
@@ -450,7 +507,16 @@ impl Server {
                 session.ping_at = Some(now + Duration::from_millis(self.settings.ping_interval));
                 Vec::new()
             }
-            Some(("4", text)) => self.socket_packet(text),
+            Some(("4", text)) => {
+                let acts = self.socket_packet(text);
+                let leaves_later = self.settings.leaves_later;
+                if let Some(session) = &mut self.session {
+                    let left = session.left.take().filter(|_| leaves_later);
+                    let at = now + Duration::from_millis(1);
+                    session.leaving.extend(left.map(|nsp| (at, nsp)));
+                }
+                acts
+            }
             _ => {
                 self.wrong(format!("packet {packet:?}"));
                 Vec::new()
@@ -527,12 +593,22 @@ impl Server {
             return Vec::new();
         };
         let joined = session.joined.contains(&nsp);
+        let early = self.watched && joined && kind != '0' && !session.replied.contains(&nsp);
+        if early {
+            self.violations.push(format!(
+                "packet {kind} for {nsp} before the reply to its CONNECT"
+            ));
+        }
         match kind {
             '0' => {
                 self.auths.push(data);
                 if joined {
                     self.wrong(format!("a second CONNECT to {nsp}"));
                     return Vec::new();
+                }
+                if session.leaving.iter().any(|(_, name)| *name == nsp) {
+                    self.wrong(format!("CONNECT to {nsp} in one tick with its DISCONNECT"));
+                    return self.drop_session();
                 }
                 if self.settings.mute_connects > 0 {
                     self.settings.mute_connects -= 1;
@@ -557,6 +633,8 @@ impl Server {
             }
             '1' => {
                 session.joined.retain(|name| *name != nsp);
+                session.replied.retain(|name| *name != nsp);
+                session.left = Some(nsp);
                 Vec::new()
             }
             '2' | '5' => {

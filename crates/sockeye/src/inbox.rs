@@ -1,4 +1,4 @@
-//! What handles and the driver share: the inbox, and one record for each namespace.
+//! What handles ask of the driver: commands and packets, in one order, and what the driver shows of the connection.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -8,36 +8,48 @@ use std::time::Duration;
 
 use atomic_waker::AtomicWaker;
 use sockeye_core::packet::{EmitArgs, EncodeError, encode_args_to_vec};
-use sockeye_core::{AckRequest, EmitError, Limits, NspOptions, Reconnection};
+use sockeye_core::{AckId, AckRequest, EmitError, Limits, NspOptions, Reconnection};
 use tokio::runtime::{Handle, RuntimeFlavor};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use crate::Transport;
-use crate::client::ack::AckError;
-use crate::client::args::Args;
-use crate::client::error::ConnectError;
-use crate::client::options::AuthSource;
-use crate::dispatch::handlers::Handlers;
+use crate::client::close::CloseError;
+use crate::client::options::{AuthSource, nsp_options};
+use crate::namespace::Namespaces;
+pub(crate) use crate::namespace::NspShared;
+pub(crate) use crate::waiters::AckSender;
+use crate::waiters::Milestone;
 
 /// A poisoned lock still guards sound data here: no user code runs under any of them.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-pub(crate) type AckSender = oneshot::Sender<Result<Args, AckError>>;
-pub(crate) type Waiter = oneshot::Sender<Result<(), ConnectError>>;
-
 /// Rare requests, in order with the packets.
 pub(crate) enum Command {
     Connect {
         nsp: usize,
-        waiter: Option<Waiter>,
+        /// Calls with tickets below this wait for what comes of it.
+        upto: u64,
+        /// It goes on trying whatever the first attempt comes to.
+        keep_trying: bool,
     },
     Disconnect {
         nsp: usize,
     },
+    /// Leaves a namespace after what was emitted before has been written.
+    Close {
+        nsp: usize,
+        done: oneshot::Sender<Result<(), CloseError>>,
+    },
+    /// The time for the close of this number is up.
+    CloseTimeout(u64),
     Forget {
         nsp: usize,
+    },
+    Options {
+        nsp: usize,
+        options: NspOptions,
     },
     Reconnect,
     /// What the `auth` function came to that was called under this number.
@@ -53,10 +65,8 @@ pub(crate) enum Command {
     Clear {
         nsp: usize,
     },
-    /// Told when everything accepted before has been written.
-    Flush(oneshot::Sender<()>),
-    /// Told when the send buffer has room again.
-    Ready(oneshot::Sender<()>),
+    /// Nobody waits for this answer any more.
+    CancelAck(AckId),
 }
 
 /// The head of one entry of the inbox.
@@ -91,56 +101,47 @@ pub(crate) struct Inbox {
     /// What its packets will take in the core, at most.
     pub(crate) size: usize,
     pub(crate) packets: usize,
+    /// Places in the core's table of acknowledgements that its packets will take.
+    pub(crate) ack_places: usize,
+    /// Packets accepted in the life of the connection, up to the last one of this inbox.
+    pub(crate) accepted: u64,
     /// The driver has ended: nothing is taken any more.
     pub(crate) closed: bool,
 }
 
-pub(crate) const IDLE: u8 = 0;
-pub(crate) const ACTIVE: u8 = 1;
-pub(crate) const JOINED: u8 = 2;
-
-/// One namespace.
-pub(crate) struct NspShared {
-    pub(crate) index: usize,
-    pub(crate) name: Box<str>,
-    pub(crate) options: NspOptions,
-    pub(crate) auth: Mutex<AuthSource>,
-    /// [`IDLE`], [`ACTIVE`] or [`JOINED`].
-    pub(crate) state: AtomicU8,
-    pub(crate) recovered: AtomicBool,
-    pub(crate) id: Mutex<Option<Box<str>>>,
-    pub(crate) handlers: Handlers,
-    /// User handles alive.
-    pub(crate) handles: AtomicUsize,
-    /// Forgotten: the record is dead, a new one takes its place.
-    pub(crate) gone: AtomicBool,
-}
-
-impl NspShared {
-    pub(crate) fn is_joined(&self) -> bool {
-        self.state.load(Ordering::Acquire) == JOINED
-    }
-}
-
+/// What all handles of a connection share with its driver.
 pub(crate) struct Shared {
     pub(crate) inbox: Mutex<Box<Inbox>>,
     pub(crate) waker: AtomicWaker,
     /// There is something in the inbox: the driver has been woken and has not come yet.
     pub(crate) mail: AtomicBool,
-    pub(crate) nsps: Mutex<Vec<Arc<NspShared>>>,
+    pub(crate) nsps: Mutex<Namespaces>,
+    /// What concerns the whole connection is told on this: a namespace in all but the name, that the server does not know.
+    pub(crate) manager: Arc<NspShared>,
     /// Bytes the core keeps for sending.
     pub(crate) queued: AtomicUsize,
     /// Messages the core keeps for sending.
     pub(crate) queued_packets: AtomicUsize,
+    /// Acknowledgements the core waits for.
+    pub(crate) waiting_acks: AtomicUsize,
+    /// Told when there is room for packets again, …
+    pub(crate) room: Notify,
+    /// … if somebody waits for it.
+    pub(crate) room_wanted: AtomicBool,
+    /// Up to which accepted packet everything has been written or dropped.
+    pub(crate) written: Milestone,
     pub(crate) limits: Limits,
     /// Attachments travel as base64.
     pub(crate) base64: bool,
+    /// `connect` waits for a server that is not there.
+    pub(crate) wait_for_server: bool,
+    pub(crate) close_timeout: Duration,
     /// User handles alive, over all namespaces.
     pub(crate) handles: AtomicUsize,
     /// 0: none, 1: polling, 2: websocket.
-    pub(crate) transport: AtomicU8,
-    /// Namespaces with outgoing listeners.
-    pub(crate) outgoing: AtomicUsize,
+    transport: AtomicU8,
+    /// How many namespaces have listeners to outgoing events.
+    outgoing: Mutex<usize>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -196,7 +197,7 @@ pub(crate) fn encode<A: EmitArgs + ?Sized, R>(
 /// The driver, woken by a handler, waits in a slot of the handler's thread that no other thread takes from: if the
 /// handler then blocked, heartbeats would stop. Another task in that slot pushes it into the queue that all share.
 fn make_stealable() {
-    if !crate::dispatch::handlers::in_handler() {
+    if !crate::dispatch::guard::in_handler() {
         return;
     }
     if let Ok(runtime) = Handle::try_current()
@@ -207,27 +208,89 @@ fn make_stealable() {
 }
 
 impl Shared {
-    fn wake(&self, inbox: MutexGuard<'_, Box<Inbox>>) {
-        drop(inbox);
+    pub(crate) fn new(
+        limits: Limits,
+        base64: bool,
+        wait_for_server: bool,
+        close_timeout: Duration,
+    ) -> Self {
+        Self {
+            inbox: Mutex::default(),
+            waker: AtomicWaker::new(),
+            mail: AtomicBool::new(false),
+            nsps: Mutex::default(),
+            manager: Arc::new(NspShared::new(
+                usize::MAX,
+                "(manager)",
+                nsp_options(),
+                AuthSource::None,
+            )),
+            queued: AtomicUsize::new(0),
+            queued_packets: AtomicUsize::new(0),
+            waiting_acks: AtomicUsize::new(0),
+            room: Notify::new(),
+            room_wanted: AtomicBool::new(false),
+            written: Milestone::default(),
+            limits,
+            base64,
+            wait_for_server,
+            close_timeout,
+            handles: AtomicUsize::new(0),
+            transport: AtomicU8::new(0),
+            outgoing: Mutex::new(0),
+        }
+    }
+
+    /// Has the driver look into the inbox.
+    pub(crate) fn wake(&self) {
         if !self.mail.swap(true, Ordering::AcqRel) {
             self.waker.wake();
             make_stealable();
         }
     }
 
-    pub(crate) fn command(&self, command: Command) {
+    /// Asks for something; `false` if the driver has ended.
+    pub(crate) fn command(&self, command: Command) -> bool {
         let mut inbox = lock(&self.inbox);
         if inbox.closed {
-            return;
+            return false;
         }
-        inbox.entries.push(Entry {
-            head: Head::Command,
-            json: 0,
-            records: 0,
-            attachments: 0,
-        });
-        inbox.commands.push_back(command);
-        self.wake(inbox);
+        inbox.push_command(command);
+        drop(inbox);
+        self.wake();
+        true
+    }
+
+    /// Asks for a namespace to be connected; `false` if the driver has ended. `ticket`: a call that waits for it.
+    pub(crate) fn connect(&self, nsp: &NspShared, ticket: Option<u64>, keep_trying: bool) -> bool {
+        let mut inbox = lock(&self.inbox);
+        if inbox.closed {
+            return false;
+        }
+        let upto = ticket.map_or(0, |ticket| ticket + 1);
+        // The same again in a row is one: calls that are dropped at once leave nothing behind.
+        let last = match inbox.entries.last().map(|entry| entry.head) {
+            Some(Head::Command) => inbox.commands.back_mut(),
+            _ => None,
+        };
+        match last {
+            Some(Command::Connect {
+                nsp: index,
+                upto: last,
+                keep_trying: keep,
+            }) if *index == nsp.index => {
+                *last = upto.max(*last);
+                *keep |= keep_trying;
+            }
+            _ => inbox.push_command(Command::Connect {
+                nsp: nsp.index,
+                upto,
+                keep_trying,
+            }),
+        }
+        drop(inbox);
+        self.wake();
+        true
     }
 
     /// Takes a packet in.
@@ -254,6 +317,10 @@ impl Shared {
         {
             return Err(EmitError::TooLarge);
         }
+        let ack_places = match head {
+            Head::Emit { ack, .. } => usize::from(ack),
+            Head::Command | Head::Ack(_) => 0,
+        };
         let mut inbox = lock(&self.inbox);
         if inbox.closed {
             return Err(EmitError::Closed);
@@ -263,8 +330,14 @@ impl Shared {
         if bytes + size > self.limits.send || packets + 1 + attachments > self.limits.packets {
             return Err(EmitError::Full);
         }
+        let acks = inbox.ack_places + self.waiting_acks.load(Ordering::Relaxed);
+        if ack_places > 0 && acks >= self.limits.acks {
+            return Err(EmitError::TooManyAcks);
+        }
+        inbox.ack_places += ack_places;
         inbox.size += size;
         inbox.packets += 1 + attachments;
+        inbox.accepted += 1;
         inbox.bytes.extend_from_slice(json);
         inbox.bytes.extend_from_slice(records);
         inbox.entries.push(Entry {
@@ -276,7 +349,8 @@ impl Shared {
         if let Some(ack) = ack {
             inbox.acks.push_back(ack);
         }
-        self.wake(inbox);
+        drop(inbox);
+        self.wake();
         Ok(())
     }
 
@@ -289,6 +363,7 @@ impl Shared {
         // Before the look inside: what comes after it wakes again.
         self.mail.store(false, Ordering::Release);
         let mut inbox = lock(&self.inbox);
+        taken.accepted = inbox.accepted;
         if !inbox.entries.is_empty() {
             std::mem::swap(&mut *inbox, taken);
             inbox.closed = taken.closed;
@@ -296,6 +371,51 @@ impl Shared {
             self.queued.fetch_add(taken.size, Ordering::Relaxed);
             self.queued_packets
                 .fetch_add(taken.packets, Ordering::Relaxed);
+            self.waiting_acks
+                .fetch_add(taken.ack_places, Ordering::Relaxed);
+        }
+    }
+
+    /// The number of the packet accepted last.
+    pub(crate) fn accepted(&self) -> u64 {
+        lock(&self.inbox).accepted
+    }
+
+    /// Whether less than half of what may be kept for sending is in use, or nothing is sent any more.
+    pub(crate) fn has_room(&self) -> bool {
+        let inbox = lock(&self.inbox);
+        inbox.closed
+            || inbox.size + self.queued.load(Ordering::Relaxed) <= self.limits.send / 2
+                && inbox.packets + self.queued_packets.load(Ordering::Relaxed)
+                    <= self.limits.packets / 2
+    }
+
+    /// Whether the driver has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        lock(&self.inbox).closed
+    }
+
+    /// Messages that wait for being sent.
+    pub(crate) fn queued_packets(&self) -> usize {
+        lock(&self.inbox).packets + self.queued_packets.load(Ordering::Relaxed)
+    }
+
+    /// Counts the namespaces with listeners to outgoing events anew after those of `nsp` may have changed.
+    pub(crate) fn sync_outgoing(&self, nsp: &NspShared) {
+        let mut count = lock(&self.outgoing);
+        let any = nsp.handlers.has_outgoing();
+        if nsp.outgoing.swap(any, Ordering::AcqRel) == any {
+            return;
+        }
+        let before = *count;
+        *count = if any {
+            before + 1
+        } else {
+            before.saturating_sub(1)
+        };
+        if (before == 0) != (*count == 0) {
+            // Under the lock, so that the last command is the last word.
+            self.command(Command::ReportOutgoing(*count > 0));
         }
     }
 
@@ -305,6 +425,27 @@ impl Shared {
             2 => Some(Transport::WebSocket),
             _ => None,
         }
+    }
+
+    pub(crate) fn set_transport(&self, transport: Option<Transport>) {
+        let number = match transport {
+            None => 0,
+            Some(Transport::Polling) => 1,
+            Some(Transport::WebSocket) => 2,
+        };
+        self.transport.store(number, Ordering::Relaxed);
+    }
+}
+
+impl Inbox {
+    fn push_command(&mut self, command: Command) {
+        self.entries.push(Entry {
+            head: Head::Command,
+            json: 0,
+            records: 0,
+            attachments: 0,
+        });
+        self.commands.push_back(command);
     }
 }
 

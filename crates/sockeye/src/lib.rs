@@ -29,21 +29,56 @@
 //!         socket.emit_with_ack("reading", (reading,)).timeout(Duration::from_secs(5)).await?;
 //!     println!("accepted: {accepted}");
 //!
-//!     let mut events = socket.events();
-//!     while let Some(event) = events.next().await {
-//!         println!("{} {}", event.name(), event.args().json());
-//!     }
+//!     socket.close().await?; // everything has been sent, and the server knows
 //!     Ok(())
 //! }
 //! ```
+//!
+//! # The network
+//! `https` and `wss` by rustls, with the system's trusted CAs or your own ([`net::Tls`]); HTTP, HTTPS and SOCKS 5
+//! proxies, from the environment or given; any other byte stream by a [`net::Connector`]. Cargo features:
+//! - `rustls` (default): TLS by rustls with ring and the system's CAs. Its parts: `rustls-ring` or `rustls-aws-lc-rs`
+//!   or `rustls-no-provider` for the cryptography, `platform-verifier` or `webpki-roots` for trust.
+//! - `native-tls`: the system's TLS library, where it is asked for.
+//! - `proxy` (default): `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` are obeyed.
+//!
+//! # Connecting
+//! [`connect`](ClientBuilder::connect) waits until the namespace is joined. When the first attempt fails, as with a
+//! server that is not running, that is its error. Two ways wait for the server instead:
+//!
+//! ```no_run
+//! # use sockeye::Client;
+//! # async fn f() -> Result<(), Box<dyn std::error::Error>> {
+//! // `connect` returns when the server is there:
+//! let socket = Client::builder("http://localhost:3000").wait_for_server(true).connect().await?;
+//! // This returns at once; what is emitted meanwhile is kept, and trouble is told:
+//! let socket = Client::builder("http://localhost:3000")
+//!     .on_connect_error(|_, error| eprintln!("{error}"))
+//!     .connect_background()?;
+//! socket.emit("kept", ("until the server is there",))?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Once joined, a lost connection is made again as the reconnection policy says, whichever way it was begun.
+//!
+//! # Ending
+//! [`Socket::close`] sends what was emitted, says goodbye and waits for both. Dropping the last handle does the same in
+//! the background, which is of no use at the end of `main`: the runtime ends, and what is unsent is lost.
+//!
+//! # Testing
+//! `testing` (a feature) is a server in memory: applications are tested without a network and without waiting.
 //!
 //! # Differences from the official JavaScript client
 //! - The server's reply to CONNECT has a timeout ([`ClientBuilder::join_timeout`]).
 //! - `reconnection_attempts(Some(0))` means none, and the jitter is applied after the cap: see [`Reconnection`].
 //! - The URL's query and [`ClientBuilder::query`] are merged.
+//! - `connect()` is awaited, and returns the first attempt's error: see above.
 //! - `disconnect` fires only for a namespace that had been joined; one on its way gets `connect_error`.
 //! - Packets that were accepted and not written when the connection broke are sent on the next one; volatile ones and
 //!   acknowledgements are not.
+//! - An async handler is awaited before the next event of its namespace ([`Socket::on_concurrent`] for others); see
+//!   [Order](Socket#order).
 //! - Volatile packets are never kept for a namespace that is not joined.
 //! - An Engine.IO `close` packet on WebSocket closes the connection, as it does on polling.
 //! - Compression (`permessage-deflate`) is not offered.
@@ -52,23 +87,37 @@ mod client;
 mod dispatch;
 mod driver;
 mod inbox;
-mod net;
+mod namespace;
+pub mod net;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod waiters;
 
-pub use client::ack::{AckError, AckFuture};
+pub use client::ack::{AckError, AckFuture, EmitWithAck};
 pub use client::args::{Args, Event};
 pub use client::builder::{Client, ClientBuilder};
+pub use client::close::CloseError;
 pub use client::error::{BoxError, ConnectError, ConnectErrorKind, Disconnected, Notice};
+pub use client::manager::Manager;
 pub use client::namespace::NamespaceBuilder;
 pub use client::responder::Responder;
-pub use client::socket::{Socket, Volatile};
-pub use client::streams::{EventStream, NoticeStream};
-pub use dispatch::handlers::{Handler, HandlerId};
+pub use client::socket::Socket;
+pub use client::streams::{EventStream, NoticeStream, StreamOptions};
+pub use client::volatile::Volatile;
+pub use client::weak::WeakSocket;
+pub use dispatch::channel::Overflow;
+pub use dispatch::handler::{Handler, Params, Returned, Returns};
+pub use dispatch::handlers::HandlerId;
 pub use sockeye_core::json;
+/// The arguments as they are read, one after another: what an own [`FromArgs`] gets.
+pub use sockeye_core::packet::Args as ArgsReader;
 pub use sockeye_core::packet::{
     ArgsError, Bin, EmitArgs, EncodeError, FromArgs, NotJson, Number, RawArgs, Value, from_value,
     read_json, to_value,
 };
-pub use sockeye_core::{Cause, DisconnectReason, EmitError, Limits, Reconnection, Transport};
+pub use sockeye_core::{
+    Cause, DisconnectReason, EmitError, Limits, Reconnection, Transport, UnsentCause,
+};
 
 /// The README's examples are compiled with the documentation tests.
 #[cfg(doctest)]

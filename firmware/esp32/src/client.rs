@@ -6,7 +6,7 @@ use core::time::Duration;
 use embassy_executor::Spawner;
 use embassy_futures::select::{Either, select};
 use embassy_net::Stack;
-use embassy_sync::blocking_mutex::raw::{CriticalSectionRawMutex, NoopRawMutex};
+use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 use embassy_sync::signal::Signal;
 use embassy_time::{Instant, Ticker, Timer};
 use esp_hal::rng::Rng;
@@ -15,17 +15,17 @@ use serde::{Deserialize, Serialize};
 use sockeye_embedded::net::{EmbassyNet, SocketBuffers};
 use sockeye_embedded::{
     AnswerError, Args, Auth, Config, Details, DisconnectReason, Event, Handler, Message, Refusal,
-    Socket, Storage,
+    Socket, storage,
 };
 use static_cell::ConstStaticCell;
 
 use crate::config::{self, LINKS};
 use crate::console::say;
 use crate::led::Led;
-use crate::wifi::{self, Back};
+use crate::wifi::{self, Network};
 
 /// Every byte of the client: messages up to 2 KiB in, 2 KiB waiting to go out, 4 acknowledgements, one namespace.
-type Memory = Storage<2048, 2048, NoopRawMutex, 4, 256, 16, 1, 512, 512, LINKS>;
+type Memory = storage!(rx: 2048, tx: 2048, namespaces: 1, chunk: 512, links: LINKS);
 /// The buffers of its TCP sockets.
 type Buffers = SocketBuffers<LINKS, 2048, 2048>;
 
@@ -53,7 +53,7 @@ pub(crate) async fn run(spawner: Spawner, stack: Stack<'static>, led: Led) {
         sockeye_embedded::new(options, MEMORY.take()).expect("there is room for one namespace");
     let connector = EmbassyNet::new(stack, BUFFERS.take());
     #[cfg(feature = "tls")]
-    let connector = match crate::tls::Connector::new(connector) {
+    let connector = match crate::tls::connector(connector) {
         Ok(connector) => connector,
         Err(error) => return say!("client", "cannot connect: {error}"),
     };
@@ -198,15 +198,23 @@ impl Handler for Board {
     }
 }
 
-/// The arguments of an event as JSON.
+/// The beginning of an event's arguments as JSON: a console is slow.
 struct Values<'a>(&'a Args<'a>);
+
+/// Bytes of them that are printed.
+const SHOWN: usize = 64;
 
 impl fmt::Display for Values<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (n, value) in self.0.iter_raw().enumerate() {
-            write!(f, "{}{value}", if n == 0 { "" } else { ", " })?;
+        let json = self.0.json();
+        let json = json.strip_prefix('[').unwrap_or(json);
+        let json = json.strip_suffix(']').unwrap_or(json);
+        let shown = &json[..json.floor_char_boundary(SHOWN)];
+        f.write_str(shown)?;
+        match json.len() - shown.len() {
+            0 => Ok(()),
+            more => write!(f, "… ({more} bytes more)"),
         }
-        Ok(())
     }
 }
 
@@ -277,13 +285,18 @@ async fn report(socket: Socket) -> ! {
     }
 }
 
-/// Connects again where the client would not by itself, or later: at once when the network is back, and after a while
-/// when the server did not want the board.
+/// Does what the client does not by itself: drops the connection when the network is gone, connects at once when it is
+/// back, and after a while when the server did not want the board.
 #[embassy_executor::task]
 async fn come_back(socket: Socket) -> ! {
     loop {
-        match select(wifi::BACK.wait(), SENT_AWAY.wait()).await {
-            Either::First(Back::SameAddress) if socket.connected() => (),
+        match select(wifi::CHANGED.wait(), SENT_AWAY.wait()).await {
+            Either::First(Network::SameAddress) if socket.connected() => (),
+            Either::First(Network::Lost) => {
+                say!("client", "disconnecting: the network is gone");
+                // The next attempt fails at once, and others follow, until the network is back.
+                socket.reconnect();
+            }
             Either::First(_) => {
                 say!("client", "connecting anew: the network is back");
                 socket.reconnect();

@@ -24,20 +24,23 @@ use crate::console::say;
 /// DHCP, DNS, SNTP, and three TCP sockets: polling with an upgrade needs as many.
 const SOCKETS: usize = 6;
 const FIRST_RETRY: Duration = Duration::from_secs(1);
-const LAST_RETRY: Duration = Duration::from_secs(30);
+/// An access point that has been away is noticed within this time.
+const LAST_RETRY: Duration = Duration::from_secs(8);
 /// How often signal strength and address are looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
 static RSSI: AtomicI32 = AtomicI32::new(0);
 /// The board has got its first address.
 pub(crate) static UP: Signal<CriticalSectionRawMutex, ()> = Signal::new();
-/// The network is back after a loss.
-pub(crate) static BACK: Signal<CriticalSectionRawMutex, Back> = Signal::new();
+/// What has happened to the network last.
+pub(crate) static CHANGED: Signal<CriticalSectionRawMutex, Network> = Signal::new();
 
-/// How the network came back.
+/// What has happened to the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Back {
-    /// As it was: connections may have survived.
+pub(crate) enum Network {
+    /// The board has no address any more: nothing can be sent.
+    Lost,
+    /// It is back as it was: connections may have survived.
     SameAddress,
     /// The board has another address, so connections made with the old one are dead.
     OtherAddress,
@@ -88,6 +91,7 @@ async fn stay_joined(mut controller: WifiController<'static>) -> ! {
     let mut delay = FIRST_RETRY;
     loop {
         let begun = Instant::now();
+        say!("Wi-Fi", "joining \"{}\"", config::SSID);
         let trouble = match controller.connect_async().await {
             Ok(joined) => {
                 say!(
@@ -108,6 +112,10 @@ async fn stay_joined(mut controller: WifiController<'static>) -> ! {
             Err(ConnectionError::WifiError(error)) => Trouble::Driver(error),
             Err(_) => Trouble::Driver(WifiError::Other),
         };
+        if trouble.was_heard() {
+            // It is there, but not ready: starting up, perhaps.
+            delay = FIRST_RETRY;
+        }
         say!(
             "Wi-Fi",
             "cannot join \"{}\": {trouble}; again in {} s",
@@ -142,6 +150,10 @@ fn look_at_signal(controller: &WifiController<'static>) -> i32 {
 async fn watch_address(stack: Stack<'static>) -> ! {
     let mut last = None;
     loop {
+        stack.wait_link_up().await;
+        if !stack.is_config_up() {
+            say!("network", "waiting for an address");
+        }
         stack.wait_config_up().await;
         let mut shown = None;
         while let Some(now) = stack.config_v4() {
@@ -155,13 +167,14 @@ async fn watch_address(stack: Stack<'static>) -> ! {
                 shown = Some(now.address);
                 match last.replace(now.address) {
                     None => UP.signal(()),
-                    Some(before) if before == now.address => BACK.signal(Back::SameAddress),
-                    Some(_) => BACK.signal(Back::OtherAddress),
+                    Some(before) if before == now.address => CHANGED.signal(Network::SameAddress),
+                    Some(_) => CHANGED.signal(Network::OtherAddress),
                 }
             }
             select(stack.wait_config_down(), Timer::after(LOOK)).await;
         }
         say!("network", "no address");
+        CHANGED.signal(Network::Lost);
     }
 }
 
@@ -179,6 +192,24 @@ impl fmt::Display for Gateway<'_> {
 enum Trouble {
     Refused(DisconnectReason),
     Driver(WifiError),
+}
+
+impl Trouble {
+    /// Whether the access point is there and the password is not in doubt: then it is worth trying again soon.
+    const fn was_heard(&self) -> bool {
+        use DisconnectReason as R;
+        matches!(
+            self,
+            Self::Refused(
+                R::AuthenticationExpired
+                    | R::AuthenticationLeave
+                    | R::AssociationLeave
+                    | R::AssociationTooMany
+                    | R::AssociationFailed
+                    | R::BeaconTimeout
+            )
+        )
+    }
 }
 
 impl fmt::Display for Trouble {
@@ -203,7 +234,7 @@ impl fmt::Display for Reason {
         f.write_str(match reason {
             R::NoAccessPointFound => " (no such network in range; the chip sees 2.4 GHz only)",
             R::NoAccessPointFoundInAuthmodeThreshold | R::NoAccessPointFoundWithCompatibleSecurity => {
-                " (the network has another kind of security: WPA2 or WPA3 with a password, open without)"
+                " (the network has another kind of security: WPA2 or WPA3 want a password, an open one wants SOCKEYE_WIFI_PASSWORD to be empty)"
             }
             R::AuthenticationFailed | R::FourWayHandshakeTimeout | R::HandshakeTimeout | R::MicFailure => {
                 " (wrong password?)"

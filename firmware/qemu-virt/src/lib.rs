@@ -8,6 +8,4 @@
 pub mod board;
 pub mod net;
 #[cfg(feature = "tls")]
-pub mod secure;
-#[cfg(feature = "tls")]
 pub mod tls;

@@ -71,7 +71,7 @@ async fn send(
     }
     let started = Instant::now();
     let answer = socket
-        .emit_with_ack::<sockeye::Args, _>(&event, args)
+        .emit_with_ack::<_, sockeye::Args>(&event, args)
         .timeout(options.connection.timeout);
     let answer = tokio::select! {
         biased;

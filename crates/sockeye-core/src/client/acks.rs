@@ -144,9 +144,14 @@ impl<'a> Acks<'a> {
         }
     }
 
-    /// Whether there is room for one more that the application asks for, of at most `limit`.
-    pub(super) const fn has_room(&self, limit: usize) -> bool {
-        self.asked < limit && self.slab.room() > 0
+    /// How many the application waits for.
+    pub(super) const fn asked(&self) -> usize {
+        self.asked
+    }
+
+    /// Whether there is room for one more that the application asks for, of at most `limit`, beside `reserved` others.
+    pub(super) const fn has_room(&self, limit: usize, reserved: usize) -> bool {
+        self.asked < limit && self.slab.room() > reserved
     }
 
     /// Whether there is room for one that nobody asks for.

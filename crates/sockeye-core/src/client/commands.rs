@@ -3,7 +3,7 @@
 use super::Client;
 use super::acks::{AckEntry, AckId};
 use super::event::{AckRequest, EmitOptions};
-use super::namespaces::{Name, NamespaceId, NspOptions, NspState};
+use super::namespaces::{Name, NamespaceId, NspOptions, NspState, Parting};
 use super::notices::Notice;
 use crate::error::{Cause, DisconnectReason, EmitError};
 #[cfg(feature = "alloc")]
@@ -83,30 +83,39 @@ impl<'a> Client<'a> {
         if !fits {
             return Err(NamespaceError::Name);
         }
-        let mut leaving = false;
-        if let Some(found) = self.namespaces.find(full.as_bytes()) {
-            leaving = self
-                .namespaces
-                .get(found)
-                .is_some_and(|entry| entry.state() == NspState::Leaving { forgotten: true });
-            if !leaving {
+        let (mut leaving, mut parting) = (false, Parting::None);
+        if let Some(found) = self.namespaces.find(full.as_bytes())
+            && let Some(entry) = self.namespaces.get(found)
+        {
+            leaving = entry.state() == NspState::Leaving { forgotten: true };
+            if !leaving && entry.state() != NspState::Parted {
                 return Ok(found);
             }
             // One that was forgotten while its CONNECT was under way comes back as a new one, in its place: the reply to
-            // that CONNECT is still to come.
+            // that CONNECT is still to come. Or the server has not worked on its DISCONNECT yet.
+            parting = entry.parting;
             self.remove_namespace(found);
+        }
+        if !self.namespaces.has_room()
+            && let Some(parted) = self.namespaces.first_parted()
+        {
+            self.namespaces.remove(parted);
         }
         let nsp = self
             .namespaces
             .add(full, options)
             .ok_or(NamespaceError::Full)?;
         self.outbox.add_namespace(nsp);
+        if let Some(entry) = self.namespaces.get_mut(nsp) {
+            entry.parting = parting;
+        }
         if leaving {
             self.namespaces
                 .set_state(nsp, NspState::Leaving { forgotten: false });
         }
-        // A bare CONNECT, and one for recovery, must always find room.
-        self.outbox.reserve_control(name.len() + 200);
+        // A bare CONNECT must always find room; one with `auth` sees to it itself.
+        self.outbox
+            .reserve_control(name.len() + super::lifecycle::CONNECT_SPARE);
         Ok(nsp)
     }
 
@@ -135,7 +144,7 @@ impl<'a> Client<'a> {
                 self.namespaces
                     .set_state(nsp, NspState::Leaving { forgotten: true });
             }
-            Some(_) => self.remove_namespace(nsp),
+            Some(_) => self.forget_left(nsp),
         }
     }
 
@@ -245,7 +254,7 @@ impl<'a> Client<'a> {
                 self.namespaces.set_state(nsp, NspState::Idle);
                 self.drop_deferred(nsp);
             }
-            NspState::Idle | NspState::Leaving { .. } => (),
+            NspState::Idle | NspState::Leaving { .. } | NspState::Parted => (),
         }
         self.close_if_unused();
     }
@@ -275,6 +284,7 @@ impl<'a> Client<'a> {
             return;
         }
         let opened = self.engine.transport().is_some();
+        self.engine.withdraw(&mut self.outbox);
         self.outbox.hold_all();
         self.engine.leave();
         self.session_over(DisconnectReason::ForcedClose, Cause::Local, opened, true);
@@ -383,6 +393,16 @@ impl<'a> Client<'a> {
         options: EmitOptions,
     ) -> Result<Option<AckId>, EmitError> {
         self.advance_clock(now);
+        let max_payload = self.engine.max_payload();
+        if max_payload > 0 && body.len() > max_payload {
+            // The server may close the connection on it. Whether it does is its business: see `Event::Unsent`.
+            crate::fmt::say!(
+                warn,
+                "an event of {} bytes is larger than the maxPayload of {} that the server announced",
+                body.len(),
+                max_payload
+            );
+        }
         let config = self.engine.config();
         let (most_attachments, most_acks) = (config.limits.attachments, config.limits.acks);
         let base64 = config.base64();
@@ -429,7 +449,8 @@ impl<'a> Client<'a> {
             }
             return Ok(None);
         }
-        if !self.acks.has_room(most_acks) {
+        // A packet in front of this one may need an entry first: without it, both would wait for ever.
+        if !self.acks.has_room(most_acks, self.outbox.unasked_queues()) {
             return Err(EmitError::TooManyAcks);
         }
         let timeout = if retry {

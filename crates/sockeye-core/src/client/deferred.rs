@@ -7,6 +7,7 @@
 use super::namespaces::{NamespaceId, Namespaces};
 use crate::memory::RxBuf;
 use crate::memory::records::{get_u32, put_u32};
+use crate::memory::steps::{moved, step};
 
 /// Bytes in front of a held packet's records.
 pub(super) const LEAD: usize = 12;
@@ -38,14 +39,23 @@ impl Deferred {
 pub(super) struct Held {
     /// Bytes of the dead.
     dead: usize,
+    /// Lists were dropped while the memory was lent out: their packets are not marked dead yet.
+    orphans: bool,
 }
 
 impl Held {
-    pub(super) const NOTHING: Self = Self { dead: 0 };
+    pub(super) const NOTHING: Self = Self {
+        dead: 0,
+        orphans: false,
+    };
 
     /// The session is over, and with it all that was held.
     pub(super) const fn clear(&mut self) {
-        self.dead = 0;
+        *self = Self::NOTHING;
+    }
+
+    pub(super) const fn has_orphans(&self) -> bool {
+        self.orphans
     }
 
     /// The packet that has been held from `from` to the end is complete, and waits for its namespace.
@@ -94,6 +104,34 @@ impl Held {
     /// Drops all packets of a list.
     pub(super) fn drop_all(&mut self, rx: &mut RxBuf<'_>, list: &mut Deferred) {
         while self.pop(rx, list).is_some() {}
+        // The memory is lent out along with an event: see `collect`.
+        self.orphans |= !list.is_empty();
+        *list = Deferred::EMPTY;
+    }
+
+    /// Marks packets in front of `end` dead that are in no list any more. Lists are in the order of the area, so that
+    /// what lies in front of a list's first packet is not in it.
+    pub(super) fn collect(&mut self, rx: &mut RxBuf<'_>, namespaces: &Namespaces<'_>, end: usize) {
+        self.orphans = false;
+        let held = rx.held_mut();
+        let mut from = 0;
+        while from < end {
+            let (Some(size), Some(next), Some(nsp)) = (
+                get_u32(held, from),
+                get_u32(held, from + 4),
+                get_u32(held, from + 8),
+            ) else {
+                break;
+            };
+            let listed = namespaces.at(nsp as usize).is_some_and(|entry| {
+                !entry.deferred.is_empty() && entry.deferred.head as usize <= from
+            });
+            if next != DEAD && !listed {
+                put_u32(held, from + 4, DEAD);
+                self.dead += size as usize;
+            }
+            from += size as usize;
+        }
     }
 
     /// Sweeps the dead out in front of `end`, where a packet may begin that is still arriving; where it begins then.
@@ -118,7 +156,9 @@ impl Held {
                 break;
             };
             let size = size as usize;
+            step(1);
             if next != DEAD {
+                moved(size);
                 held.copy_within(from..from + size, to);
                 put_u32(held, to + 4, END);
                 if let Some(list) = namespaces.deferred_at(nsp as usize) {

@@ -164,5 +164,6 @@ impl<'a> Client<'a> {
     /// Gives back the receive memory of an event. If its session has been ended meanwhile, what was received is void.
     pub fn attach(&mut self, event: Detached<'a>) {
         self.engine.give_back(event.rx, event.epoch);
+        self.returned();
     }
 }

@@ -99,15 +99,35 @@ impl Client<'_> {
         }
     }
 
+    /// Where the packets that wait for their namespaces end. Behind them may lie one that is still arriving, or one that
+    /// the last event has borrowed.
+    fn deferred_end(&self) -> usize {
+        match (self.inbound.borrowed, &self.inbound.partial) {
+            (Borrowed::End(from), _) => from,
+            (_, Some(partial)) => partial.start,
+            _ => self.engine.main_rx_ref().held_len(),
+        }
+    }
+
     fn sweep_held(&mut self) {
+        let end = self.deferred_end();
         let rx = self.engine.main_rx();
-        let end = match &self.inbound.partial {
-            Some(partial) => partial.start,
-            None => rx.held_len(),
-        };
         let end = self.inbound.held.sweep(rx, &mut self.namespaces, end);
+        if let Borrowed::End(from) = &mut self.inbound.borrowed {
+            *from = end;
+        }
         if let Some(partial) = &mut self.inbound.partial {
             partial.start = end;
+        }
+    }
+
+    /// The receive memory is back: what was dropped meanwhile can be found in it now.
+    pub(super) fn returned(&mut self) {
+        if self.inbound.held.has_orphans() {
+            let end = self.deferred_end();
+            let rx = self.engine.main_rx();
+            self.inbound.held.collect(rx, &self.namespaces, end);
+            self.sweep_held();
         }
     }
 
@@ -394,6 +414,13 @@ impl Client<'_> {
         None
     }
 
+    /// Whether events of the namespace wait.
+    pub(super) fn has_deferred(&self, nsp: NamespaceId) -> bool {
+        self.namespaces
+            .get(nsp)
+            .is_some_and(|entry| !entry.deferred.is_empty())
+    }
+
     /// The next deferred event of a namespace that has been joined meanwhile.
     pub(super) fn next_deferred(&mut self, nsp: NamespaceId) -> Option<PendingEvent> {
         let limit = self.engine.config().limits.attachments;
@@ -460,7 +487,7 @@ impl Client<'_> {
                 self.namespaces.set_state(nsp, NspState::Idle);
                 self.send_disconnect(nsp);
                 if forgotten {
-                    self.remove_namespace(nsp);
+                    self.forget_left(nsp);
                 }
             }
             // It may be that of Socket.IO 2, or come before the real one: the deadline decides.
@@ -533,6 +560,8 @@ impl Client<'_> {
             reason: DisconnectReason::IoServerDisconnect,
             cause,
         });
+        // Not even what lies ready for the next write may follow the server's word.
+        self.engine.withdraw(&mut self.outbox);
         self.outbox.hold(nsp);
         self.fail_acks(nsp);
         self.close_if_unused();

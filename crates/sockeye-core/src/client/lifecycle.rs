@@ -16,8 +16,11 @@ use crate::time::{Instant, earliest};
 /// So long a CONNECT waits for a sign that the server has worked on the DISCONNECT in front of it.
 const PARTING: Duration = Duration::from_millis(100);
 
-/// Bytes of a CONNECT packet beside name and `auth`: prefix, frame header, and what recovery adds in the usual case.
-const CONNECT_SPARE: usize = 200;
+/// Bytes of a CONNECT packet beside name, `auth` and recovery: prefix, frame header, and some to spare.
+pub(super) const CONNECT_SPARE: usize = 32;
+
+/// What an offset for recovery takes in the usual case, with both keys.
+const OFFSET_SPARE: usize = 64;
 
 impl Client<'_> {
     /// There is a session.
@@ -52,12 +55,15 @@ impl Client<'_> {
         self.outbox.connection_lost();
         if asked {
             self.tell_unsent();
-            // The application has been told already. The next session knows nothing of goodbyes in this one.
+            // The application has been told already. The next session knows nothing of what was said in this one.
             for place in 0..self.namespaces.places() {
                 let nsp = self.namespaces.at(place).map(|entry| entry.id);
                 if let Some(entry) = nsp.and_then(|nsp| self.namespaces.get_mut(nsp)) {
-                    entry.parting = Parting::None;
+                    entry.session_over();
                 }
+            }
+            while let Some(nsp) = self.namespaces.first_parted() {
+                self.namespaces.remove(nsp);
             }
             return;
         }
@@ -133,7 +139,7 @@ impl Client<'_> {
             self.notices
                 .push(Notice::Disconnected { nsp, reason, cause });
         }
-        if let NspState::Leaving { forgotten: true } = state {
+        if let NspState::Leaving { forgotten: true } | NspState::Parted = state {
             self.remove_namespace(nsp);
             return;
         }
@@ -145,9 +151,7 @@ impl Client<'_> {
         };
         self.namespaces.set_state(nsp, next);
         if let Some(entry) = self.namespaces.get_mut(nsp) {
-            entry.heard = Heard::Nothing;
-            entry.parting = Parting::None;
-            entry.deferred = super::deferred::Deferred::EMPTY;
+            entry.session_over();
         }
     }
 
@@ -158,6 +162,12 @@ impl Client<'_> {
         if let Some(entry) = self.namespaces.get_mut(nsp) {
             entry.join = join;
             entry.heard = Heard::Nothing;
+            if entry.recovery.is_on() {
+                // The next CONNECT says more than this one.
+                let recovery = entry.recovery.pid_len() + OFFSET_SPARE;
+                self.outbox
+                    .reserve_control(entry.connect_len as usize + recovery);
+            }
         }
         self.notices.push(Notice::Connected { nsp, join });
         self.outbox.release(nsp);
@@ -183,6 +193,21 @@ impl Client<'_> {
         self.drop_deferred(nsp);
         self.outbox.forget_namespace(nsp, true);
         self.namespaces.remove(nsp);
+    }
+
+    /// Forgets a namespace. If it has just been left, its place is kept until the server knows.
+    pub(super) fn forget_left(&mut self, nsp: NamespaceId) {
+        let parting = self
+            .namespaces
+            .get(nsp)
+            .is_some_and(|entry| entry.parting != Parting::None);
+        if !parting || !self.engine.is_open() {
+            self.remove_namespace(nsp);
+            return;
+        }
+        self.drop_deferred(nsp);
+        self.outbox.forget_namespace(nsp, true);
+        self.namespaces.part(nsp);
     }
 
     // ---- timers ----
@@ -245,12 +270,8 @@ impl Client<'_> {
             .namespaces
             .get(nsp)
             .is_some_and(|entry| entry.heard == Heard::Bare);
-        let others = (0..self.namespaces.places()).any(|place| {
-            self.namespaces
-                .at(place)
-                .is_some_and(super::namespaces::Namespace::is_joined)
-        });
-        if others {
+        self.drop_deferred(nsp);
+        if self.namespaces.joined() > 0 {
             // The connection works for others: only this namespace is given up, as after a refusal.
             self.namespaces
                 .set_state(nsp, NspState::Leaving { forgotten: false });
@@ -285,6 +306,12 @@ impl Client<'_> {
 
     /// Sends CONNECT for namespaces that wait for it. Whether anything changed.
     fn join(&mut self) -> bool {
+        while let Some(nsp) = self.namespaces.first_parted() {
+            if !self.has_parted(nsp) {
+                break;
+            }
+            self.namespaces.remove(nsp);
+        }
         let mut changed = false;
         let mut at = self.namespaces.next_waiting(None);
         while let Some(nsp) = at {
@@ -306,15 +333,14 @@ impl Client<'_> {
         changed
     }
 
-    /// Whether the server has had the chance to work on the last DISCONNECT of the namespace, and there is room for as
-    /// large a CONNECT as the last one.
-    fn may_join(&mut self, nsp: NamespaceId) -> bool {
+    /// Whether the server has had the chance to work on the last DISCONNECT of the namespace.
+    fn has_parted(&mut self, nsp: NamespaceId) -> bool {
         let (now, reads) = (self.engine.now(), self.engine.reads());
         let Some(entry) = self.namespaces.get_mut(nsp) else {
-            return false;
+            return true;
         };
         match entry.parting {
-            Parting::None => (),
+            Parting::None => return true,
             Parting::Unwritten { packet, number } => {
                 if !self.outbox.is_kept(packet, number) {
                     let until = now + PARTING;
@@ -326,10 +352,21 @@ impl Client<'_> {
                 if reads == then && now < until {
                     return false;
                 }
-                entry.parting = Parting::None;
             }
         }
-        let wanted = entry.room_wanted as usize;
+        entry.parting = Parting::None;
+        true
+    }
+
+    /// Whether a CONNECT may be sent, and there is room for as large a one as the last.
+    fn may_join(&mut self, nsp: NamespaceId) -> bool {
+        if !self.has_parted(nsp) {
+            return false;
+        }
+        let wanted = self
+            .namespaces
+            .get(nsp)
+            .map_or(0, |entry| entry.room_wanted as usize);
         wanted == 0 || self.make_room(wanted)
     }
 
@@ -337,7 +374,7 @@ impl Client<'_> {
     /// can ever be sent. False if more leaves anyway, so that it is only a matter of time.
     fn make_room(&mut self, bytes: usize) -> bool {
         while !self.outbox.has_control_room(bytes) {
-            if self.outbox.is_flowing() {
+            if self.outbox.is_flowing() || self.outbox.will_have_control_room(bytes) {
                 return false;
             }
             match self.outbox.make_room() {
@@ -359,11 +396,11 @@ impl Client<'_> {
         };
         let members = entry.recovery.members(auth);
         let recovery: usize = members.iter().map(|part| part.len()).sum();
-        let needed = entry.name().len() + auth.len() + recovery + 32;
+        let needed = entry.name().len() + auth.len() + recovery + CONNECT_SPARE;
         if needed > self.outbox.largest() {
             return Err(EmitError::TooLarge);
         }
-        self.outbox.reserve_control(needed.max(CONNECT_SPARE));
+        self.outbox.reserve_control(needed);
         if !self.make_room(needed) {
             self.namespaces.set_state(nsp, NspState::Waiting);
             if let Some(entry) = self.namespaces.get_mut(nsp) {
@@ -394,6 +431,7 @@ impl Client<'_> {
         self.namespaces.set_joining(nsp, deadline);
         if let Some(entry) = self.namespaces.get_mut(nsp) {
             entry.room_wanted = 0;
+            entry.connect_len = (needed - recovery) as u32;
             if entry.heard == Heard::Consent {
                 self.joined(nsp);
             }

@@ -260,6 +260,11 @@ impl<'a> Client<'a> {
         self.outbox.written()
     }
 
+    /// Acknowledgements that the application waits for: at most [`Limits::acks`](crate::Limits::acks).
+    pub const fn pending_acks(&self) -> usize {
+        self.acks.asked()
+    }
+
     /// Whether a packet for a joined namespace would be written at once.
     pub fn is_writable(&self) -> bool {
         self.engine.is_writable()
@@ -280,7 +285,8 @@ impl<'a> Client<'a> {
         self.follow();
     }
 
-    /// Room for the next read on `link`: never empty while the link is open and the output is drained.
+    /// Room for the next read on `link`: never empty while the link is open and the output is drained, unless the driver
+    /// has [paused](Self::handle_reading_paused) reading.
     pub fn receive_buf(&mut self, link: Link) -> &mut [u8] {
         self.release();
         self.engine.receive_buf(link)
@@ -318,8 +324,10 @@ impl<'a> Client<'a> {
         self.timers = true;
     }
 
-    /// The driver stops reading because the application is slow (`true`), or goes on (`false`). While it does not
-    /// read it cannot see pings, so pongs go out unasked when pings are overdue, and the heartbeat deadline rests.
+    /// The driver stops reading because the application is slow (`true`), or goes on (`false`). What has been read and
+    /// not worked through waits as well: no [`Event::Message`] is told meanwhile, so that a driver's bound holds within
+    /// one drain. While it does not read it cannot see pings, so pongs go out unasked when pings are overdue, and the
+    /// heartbeat deadline rests.
     pub fn handle_reading_paused(&mut self, now: Instant, paused: bool) {
         self.advance_clock(now);
         self.engine.set_reading_paused(paused);
@@ -386,6 +394,7 @@ impl<'a> Client<'a> {
                     return Next::Event(event);
                 }
             }
+            let waiting = !self.notices.is_empty();
             if let Some((packet, nsp)) = self.outbox.next_report() {
                 return Next::Event(PendingEvent::Outgoing { nsp, packet });
             }
@@ -409,7 +418,8 @@ impl<'a> Client<'a> {
                 }
                 Action::Ended => self.follow(),
                 Action::Idle => {
-                    if !self.settle() && self.notices.is_empty() {
+                    // Notices that wait until the driver reads again are not waited for.
+                    if !self.settle() && (waiting || self.notices.is_empty()) {
                         let wake = self.wake();
                         self.quiet_until = wake.unwrap_or(Instant::from_micros(u64::MAX));
                         return Next::Idle(wake);
@@ -480,6 +490,12 @@ impl<'a> Client<'a> {
                     .get(nsp)
                     .filter(|entry| entry.state() == NspState::Asked)
                     .map(|_| PendingEvent::Auth(nsp)),
+                // Its events are told when the driver reads again, and the join behind them.
+                Notice::Connected { nsp, .. }
+                    if self.engine.is_reading_paused() && self.has_deferred(nsp) =>
+                {
+                    return None;
+                }
                 Notice::Connected { nsp, join } => match self.next_of_join(nsp, join) {
                     Some(event @ PendingEvent::Message { .. }) => return Some(event),
                     other => other,

@@ -69,6 +69,9 @@ pub(crate) enum NspState {
         forgotten: bool,
     },
     Joined,
+    /// It has been left and forgotten, but its DISCONNECT packet may still have to arrive: a new namespace of the same
+    /// name has to wait for that. No handle leads here.
+    Parted,
 }
 
 /// What the server has said about a namespace that is not joined yet.
@@ -108,6 +111,8 @@ pub(crate) struct Namespace {
     deadline: Option<Instant>,
     pub(super) heard: Heard,
     pub(super) parting: Parting,
+    /// Bytes of the last CONNECT packet, without what recovery adds.
+    pub(super) connect_len: u32,
     /// Bytes of a CONNECT packet for which there was no room.
     pub(super) room_wanted: u32,
     /// Which join this is, counted over the client: answers to events of older ones are stale.
@@ -117,8 +122,7 @@ pub(crate) struct Namespace {
     pub(super) sid: Id,
     pub(super) recovered: bool,
     pub(super) recovery: Recovery,
-    /// How often the head of the `retries` queue has been sent, and who waits for its answer.
-    pub(super) tries: u32,
+    /// Who waits for the answer to the packet of the `retries` queue that is under way.
     pub(super) retry_ack: Index,
     /// Acknowledgements that are waited for.
     pub(super) acks: Lane,
@@ -142,13 +146,13 @@ impl Empty for Namespace {
         deadline: None,
         heard: Heard::Nothing,
         parting: Parting::None,
+        connect_len: 0,
         room_wanted: 0,
         join: 0,
         next_id: 0,
         sid: Id::EMPTY,
         recovered: false,
         recovery: Recovery::EMPTY,
-        tries: 0,
         retry_ack: NONE,
         acks: Lane::EMPTY,
         deferred: Deferred::EMPTY,
@@ -171,9 +175,19 @@ impl Namespace {
         self.state == NspState::Joined
     }
 
+    /// Whatever was said in a session is void with it.
+    pub(super) const fn session_over(&mut self) {
+        self.heard = Heard::Nothing;
+        self.parting = Parting::None;
+        self.deferred = Deferred::EMPTY;
+    }
+
     /// Whether the namespace (re)connects with the connection.
     pub(super) const fn is_active(&self) -> bool {
-        !matches!(self.state, NspState::Idle | NspState::Leaving { .. })
+        !matches!(
+            self.state,
+            NspState::Idle | NspState::Leaving { .. } | NspState::Parted
+        )
     }
 }
 
@@ -187,11 +201,13 @@ pub(crate) struct Namespaces<'a> {
     /// So many have been made.
     made: u32,
     active: usize,
+    joined: usize,
     /// Counts joins.
     joins: u32,
     waiting: Lane,
     /// In the order of their deadlines.
     joining: Lane,
+    parted: Lane,
 }
 
 impl<'a> Namespaces<'a> {
@@ -202,9 +218,11 @@ impl<'a> Namespaces<'a> {
             by_name: HashIndex::new(),
             made: 0,
             active: 0,
+            joined: 0,
             joins: 0,
             waiting: Lane::EMPTY,
             joining: Lane::EMPTY,
+            parted: Lane::EMPTY,
         }
     }
 
@@ -241,6 +259,11 @@ impl<'a> Namespaces<'a> {
         self.active
     }
 
+    /// How many are joined.
+    pub(super) const fn joined(&self) -> usize {
+        self.joined
+    }
+
     /// The number of the next join.
     pub(super) const fn next_join(&mut self) -> u32 {
         self.joins = self.joins.wrapping_add(1);
@@ -272,6 +295,10 @@ impl<'a> Namespaces<'a> {
         (0..self.slab.places() as Index).find(|i| is(*i))
     }
 
+    pub(super) const fn has_room(&self) -> bool {
+        self.slab.room() > 0
+    }
+
     /// Adds a namespace; `None` if there is no room.
     pub(super) fn add(&mut self, name: Name, options: NspOptions) -> Option<NamespaceId> {
         self.made = self.made.wrapping_add(1);
@@ -284,9 +311,9 @@ impl<'a> Namespaces<'a> {
             return None;
         }
         let i = self.slab.insert(entry).ok()?;
-        #[allow(clippy::unnecessary_cast)] // Not where an index has 32 bits.
+        #[allow(clippy::useless_conversion)] // Not where an index has 32 bits.
         let id = NamespaceId {
-            index: i as u16,
+            index: u16::try_from(i).ok()?,
             generation: self.made,
         };
         self.slab.get_mut(i)?.id = id;
@@ -316,32 +343,51 @@ impl<'a> Namespaces<'a> {
         }
     }
 
+    /// Forgets a namespace, but keeps its place until the server has worked on its DISCONNECT: see [`NspState::Parted`].
+    pub(super) fn part(&mut self, id: NamespaceId) {
+        self.set_state(id, NspState::Parted);
+        self.made = self.made.wrapping_add(1);
+        let generation = self.made;
+        if let Some(entry) = self.get_mut(id) {
+            // Handles of it are stale from here on.
+            entry.id.generation = generation;
+        }
+    }
+
+    /// The first of those that have been forgotten, and keep their place.
+    pub(super) fn first_parted(&self) -> Option<NamespaceId> {
+        let entry = self.slab.get(self.parted.head()?)?;
+        Some(entry.id)
+    }
+
     /// Changes the state. The deadline of [`NspState::Joining`] is set by [`Self::set_joining`].
     pub(super) fn set_state(&mut self, id: NamespaceId, state: NspState) {
         let i = id.index as Index;
         let Some(entry) = self.get_mut(id) else {
             return;
         };
+        let was = entry.is_active();
         let old = core::mem::replace(&mut entry.state, state);
         entry.deadline = None;
-        let (was, is) = (
-            !matches!(old, NspState::Idle | NspState::Leaving { .. }),
-            entry.is_active(),
-        );
+        let is = entry.is_active();
         if was != is {
             self.active = if is { self.active + 1 } else { self.active - 1 };
         }
         if old == state {
             return;
         }
+        self.joined -= usize::from(old == NspState::Joined);
+        self.joined += usize::from(state == NspState::Joined);
         match old {
             NspState::Waiting => self.slab.unlink(&mut self.waiting, i),
             NspState::Joining => self.slab.unlink(&mut self.joining, i),
+            NspState::Parted => self.slab.unlink(&mut self.parted, i),
             _ => (),
         }
         match state {
             NspState::Waiting => self.slab.push_back(&mut self.waiting, i),
             NspState::Joining => self.slab.push_back(&mut self.joining, i),
+            NspState::Parted => self.slab.push_back(&mut self.parted, i),
             _ => (),
         }
     }

@@ -23,6 +23,10 @@ impl Recovery {
         !self.pid.is_empty()
     }
 
+    pub(super) fn pid_len(&self) -> usize {
+        self.pid.as_str().len()
+    }
+
     pub(super) fn clear(&mut self) {
         self.pid.clear();
         self.offset.clear();

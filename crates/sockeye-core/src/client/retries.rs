@@ -58,7 +58,8 @@ impl Client<'_> {
             return;
         };
         let in_flight = core::mem::replace(&mut entry.retry_ack, NONE);
-        let exhausted = entry.tries > entry.options.retries.unwrap_or(0);
+        let retries = entry.options.retries.unwrap_or(0);
+        let exhausted = self.outbox.is_exhausted(nsp, retries);
         let mut at = entry.acks.head();
         while let Some(place) = at {
             at = self.acks.next(place);
@@ -106,18 +107,18 @@ impl Client<'_> {
             .filter(|entry| entry.retry_ack == place)
         {
             entry.retry_ack = NONE;
-            entry.tries = 0;
             self.outbox.finish_retry(nsp);
         }
     }
 
     /// The head of the queue, which was in flight, has had all its tries.
     fn give_up_retry(&mut self, nsp: NamespaceId, place: Index, error: AckError) {
-        if let Some(entry) = self.namespaces.get_mut(nsp) {
-            entry.tries = 0;
-            if entry.retry_ack == place {
-                entry.retry_ack = NONE;
-            }
+        if let Some(entry) = self
+            .namespaces
+            .get_mut(nsp)
+            .filter(|entry| entry.retry_ack == place)
+        {
+            entry.retry_ack = NONE;
         }
         let silent = self.acks.at(place).is_none_or(|entry| entry.silent);
         if self.outbox.give_up_retry(nsp, silent) {
@@ -157,7 +158,6 @@ impl Client<'_> {
         };
         let id = entry.next_id;
         entry.next_id += 1;
-        entry.tries = entry.tries.saturating_add(1);
         entry.retry_ack = place;
         let own = self.acks.at(place).and_then(|entry| entry.timeout);
         let timeout = own.or(entry.options.ack_timeout);
@@ -200,16 +200,8 @@ impl Client<'_> {
         let nsp = entry.nsp;
         if !entry.retry || !entry.has_id() {
             // A packet that is still unsent is not sent any more.
-            let head = self.outbox.retry_head(nsp).map(|(head, ..)| head);
             if !self.outbox.cancel(entry.packet, id) {
                 self.outbox.forget_ack(entry.packet, id);
-            } else if let Some(namespace) = self
-                .namespaces
-                .get_mut(nsp)
-                .filter(|_| entry.retry && head == Some(entry.packet))
-            {
-                // Tries are counted for the head of the queue.
-                namespace.tries = 0;
             }
             self.fail_ack(nsp, place, AckError::Timeout);
             return;
@@ -226,7 +218,8 @@ impl Client<'_> {
                 .set_deadline(place, timeout.map(|timeout| now + timeout));
             return;
         }
-        let exhausted = namespace.tries > namespace.options.retries.unwrap_or(0);
+        let retries = namespace.options.retries.unwrap_or(0);
+        let exhausted = self.outbox.is_exhausted(nsp, retries);
         if !ours {
             // Without a packet (the send buffer has been cleared) there is nothing to try again.
             self.fail_ack(nsp, place, AckError::Timeout);
@@ -256,15 +249,19 @@ impl Client<'_> {
         }
         if entry.retry && entry.has_id() {
             self.outbox.forget_ack(entry.packet, id);
-            self.acks.silence(place);
-            return;
-        }
-        let tried = entry.retry
-            && self
+            let under_way = self
                 .namespaces
                 .get(nsp)
-                .is_some_and(|entry| entry.tries > 0)
-            && self.outbox.retry_head(nsp).map(|(head, ..)| head) == Some(entry.packet);
+                .is_some_and(|entry| entry.retry_ack == place)
+                && self.outbox.retry_under_way(nsp).is_some();
+            if under_way {
+                self.acks.silence(place);
+            } else {
+                self.remove_ack(nsp, place);
+            }
+            return;
+        }
+        let tried = entry.retry && self.outbox.was_tried(entry.packet);
         if tried || !self.outbox.cancel(entry.packet, id) {
             self.outbox.forget_ack(entry.packet, id);
         }
@@ -275,9 +272,6 @@ impl Client<'_> {
     pub fn clear_send_buffer(&mut self, nsp: NamespaceId) {
         self.drop_unsent(nsp, false);
         self.outbox.drop_packets(nsp, false);
-        if let Some(entry) = self.namespaces.get_mut(nsp) {
-            entry.tries = 0;
-        }
     }
 
     /// Fails the acknowledgements of a namespace whose packets have not been sent, or all of them.

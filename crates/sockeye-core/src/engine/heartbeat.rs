@@ -91,6 +91,11 @@ impl Heartbeat {
         true
     }
 
+    /// Whether the driver does not read.
+    pub(super) const fn is_paused(&self) -> bool {
+        self.unread.paused
+    }
+
     /// Sends a pong unasked if it is time.
     pub(super) fn check(&mut self, now: Instant) {
         if self.unread.pong_at.is_some_and(|at| now >= at) {
@@ -108,6 +113,11 @@ impl Heartbeat {
     pub(super) fn wake(&self) -> Option<Instant> {
         let deadline = self.deadline.filter(|_| !self.unread.paused);
         earliest(deadline, self.unread.pong_at)
+    }
+
+    /// A pong that was on its way has been taken back.
+    pub(super) const fn owe_pong(&mut self) {
+        self.pong_due = true;
     }
 
     pub(super) const fn is_pong_due(&self) -> bool {

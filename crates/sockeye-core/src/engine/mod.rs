@@ -368,6 +368,11 @@ impl<'a> Engine<'a> {
         self.timers |= self.heartbeat.set_paused(self.now, paused);
     }
 
+    /// Whether the driver does not read.
+    pub(crate) const fn is_reading_paused(&self) -> bool {
+        self.heartbeat.is_paused()
+    }
+
     fn check_timers(&mut self) {
         self.timers = false;
         let due = |at: Option<Instant>| at.is_some_and(|at| self.now >= at);

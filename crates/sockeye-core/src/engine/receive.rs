@@ -18,7 +18,7 @@ const ERROR_BODY: usize = 512;
 impl Engine<'_> {
     /// Works through what has arrived until something is to be told.
     pub(super) fn receive(&mut self, outbox: &mut Outbox<'_>) -> Option<SessionEvent> {
-        while let Some(link) = self.links.next_input() {
+        while let Some(link) = self.next_input() {
             if let Some(rx) = self.rx.release.take() {
                 self.rx.areas[rx].drop_message();
             }
@@ -31,6 +31,26 @@ impl Engine<'_> {
             }
         }
         None
+    }
+
+    /// The first open link on which a step may be possible: the WebSocket before the others.
+    pub(super) fn next_input(&self) -> Option<Link> {
+        if !self.links.has_inputs() {
+            return None;
+        }
+        const ORDER: &[Link] = if POLLING {
+            &[Link::WebSocket, Link::Poll, Link::Post]
+        } else {
+            Link::USED
+        };
+        let paused = self.is_reading_paused() && self.is_open();
+        ORDER.iter().copied().find(|&link| {
+            // Answers to POSTs bring no events, and without them no pong could follow another. A handshake brings none.
+            let waits = paused
+                && link != Link::Post
+                && !(POLLING && link == Link::WebSocket && !self.rx.ws_is_main);
+            self.links.has_input(link) && self.links.is_open(link) && !waits
+        })
     }
 
     fn has_frames(&self) -> bool {

@@ -16,6 +16,8 @@ pub(super) struct Head<'a> {
     owner: Option<Link>,
     len: usize,
     pos: usize,
+    /// Bytes of the outbox's at the end: the beginning of a body.
+    body: usize,
     overflow: bool,
 }
 
@@ -26,6 +28,7 @@ impl<'a> Head<'a> {
             owner: None,
             len: 0,
             pos: 0,
+            body: 0,
             overflow: false,
         }
     }
@@ -34,6 +37,7 @@ impl<'a> Head<'a> {
         self.owner = None;
         self.len = 0;
         self.pos = 0;
+        self.body = 0;
     }
 
     pub(super) fn release_if(&mut self, link: Link) {
@@ -75,6 +79,15 @@ impl<'a> Head<'a> {
         }
         self.mem.get_mut()[self.len..end].copy_from_slice(bytes);
         self.len = end;
+    }
+
+    /// Adds the beginning of a body, if there is room for all of it: whether there was.
+    fn put_body(&mut self, bytes: &[u8]) -> bool {
+        let fits = !self.overflow && self.mem.grow(self.len + bytes.len());
+        if fits {
+            self.put(bytes);
+        }
+        fits
     }
 
     fn put_all(&mut self, parts: &[&str]) {
@@ -205,11 +218,15 @@ impl Engine<'_> {
         let left = self.head.bytes(link).len();
         if left > 0 {
             self.head.pos += n.min(left);
+            let body = self.head.body;
             if n >= left {
                 self.head.release();
                 if link == Link::Poll {
                     self.links[link].job = Job::Waiting;
                 }
+            }
+            if body > 0 && (n >= left || left - n < body) {
+                outbox.post_written(if n >= left { body } else { 0 });
             }
         } else if link == Link::WebSocket {
             if !self.websocket.control.is_empty() && self.frame_bytes(outbox).1 {
@@ -230,6 +247,24 @@ impl Engine<'_> {
             self.links[link].job = Job::Waiting;
             outbox.post_is_written();
         }
+    }
+
+    /// Takes back packets that are about to be written and have not begun to leave: they may have to wait.
+    pub(crate) fn withdraw(&mut self, outbox: &mut Outbox<'_>) {
+        if POLLING && self.links[Link::Post].job == Job::Sending {
+            if !self.head.is_of(Link::Post) || self.head.pos > 0 {
+                // The request has begun.
+                return;
+            }
+            self.head.release();
+            self.links[Link::Post].job = Job::Idle;
+            self.links[Link::Post].deadline = None;
+            if core::mem::take(&mut self.polling.lead_unwritten) && self.polling.lead == Lead::Pong
+            {
+                self.heartbeat.owe_pong();
+            }
+        }
+        outbox.withdraw();
     }
 
     /// Starts what can be started; whether anything changed.
@@ -410,7 +445,16 @@ impl Engine<'_> {
             .put_all(&["Content-Type: text/plain;charset=UTF-8\r\nContent-Length: "]);
         self.head.put_number(len as u64);
         self.head.put(b"\r\n");
-        self.end_request(Link::Post)
+        let begun = self.end_request(Link::Post);
+        if self.head.is_of(Link::Post) {
+            // Head and body in one write: there are servers that take what one read brings for all of it.
+            self.polling.lead_unwritten &= !self.head.put_body(lead.bytes());
+            let piece = outbox.post_piece();
+            if !self.polling.lead_unwritten && self.head.put_body(piece) {
+                self.head.body = piece.len();
+            }
+        }
+        begun
     }
 
     fn work_handshake(&mut self) -> bool {

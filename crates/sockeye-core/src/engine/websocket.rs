@@ -129,8 +129,7 @@ impl Engine<'_> {
         else {
             return false;
         };
-        if self.timers || self.is_interrupted() || self.links.next_input() != Some(Link::WebSocket)
-        {
+        if self.timers || self.is_interrupted() || self.next_input() != Some(Link::WebSocket) {
             return false;
         }
         if let Some(rx) = self.rx.release.take() {

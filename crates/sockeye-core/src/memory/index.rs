@@ -3,6 +3,7 @@
 use hashbrown::HashTable;
 
 use super::Index;
+use super::steps::step;
 
 /// Places by the hash of their entries' keys.
 #[derive(Debug, Default)]
@@ -15,6 +16,7 @@ impl HashIndex {
 
     /// The place under `hash` whose entry `is` the one looked for.
     pub(crate) fn find(&self, hash: u64, mut is: impl FnMut(Index) -> bool) -> Option<Index> {
+        step(1);
         self.0.find(hash, |i| is(*i)).copied()
     }
 

@@ -3,7 +3,8 @@
 //!
 //! `bytes.rs` is an area of bytes, `rx.rs` one that is received into, `records.rs` the format of byte strings that lie
 //! end to end, `slab.rs` entries with a place of their own and lanes that run through them, `table.rs` a ring,
-//! `timers.rs` and `index.rs` (with `alloc`) find entries without scanning.
+//! `timers.rs` and `index.rs` (with `alloc`) find entries without scanning. `steps.rs` counts what all of that costs, in
+//! tests.
 
 /// The how-manieth of its kind something is. Without a heap the upper half is left out: those that are kept at one time
 /// never lie four thousand million apart.
@@ -20,6 +21,7 @@ mod index;
 pub(crate) mod records;
 mod rx;
 mod slab;
+pub(crate) mod steps;
 mod table;
 #[cfg(feature = "alloc")]
 mod timers;

@@ -2,6 +2,7 @@
 
 use super::Bytes;
 use super::records::{RECORD, put_u32};
+use super::steps::moved;
 
 /// Growable receive areas grow to this size when reads fill them; only a larger packet makes them larger.
 pub(crate) const RX_CHUNK: usize = 64 << 10;
@@ -114,6 +115,7 @@ impl<'a> RxBuf<'a> {
     }
 
     fn compact(&mut self) {
+        moved(self.end.saturating_sub(self.held));
         let to = self.held + RECORD;
         if self.msg_len > 0 {
             if self.msg > to {
@@ -162,6 +164,7 @@ impl<'a> RxBuf<'a> {
         if self.msg_len == 0 {
             self.msg = self.start;
         } else if self.msg + self.msg_len != self.start {
+            moved(n);
             self.mem
                 .get_mut()
                 .copy_within(self.start..self.start + n, self.msg + self.msg_len);
@@ -240,6 +243,7 @@ impl<'a> RxBuf<'a> {
             return false;
         }
         let (from, n, at) = (self.msg, self.msg_len, self.held + lead);
+        moved(n);
         let mem = self.mem.get_mut();
         mem.copy_within(from..from + n, at + RECORD);
         put_u32(mem, at, n as u32);
@@ -280,6 +284,7 @@ impl<'a> RxBuf<'a> {
         if self.end + shift > self.mem.len() && !self.mem.grow(self.end + shift) {
             return false;
         }
+        moved(self.end - first);
         self.mem
             .get_mut()
             .copy_within(first..self.end, first + shift);
@@ -303,6 +308,7 @@ impl<'a> RxBuf<'a> {
     /// Drops the held bytes `from..to`.
     pub(crate) fn close_gap(&mut self, from: usize, to: usize) {
         if from < to && to <= self.held {
+            moved(self.held - to);
             self.mem.get_mut().copy_within(to..self.held, from);
             self.held -= to - from;
         }

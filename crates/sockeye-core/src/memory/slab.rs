@@ -4,6 +4,8 @@
 #[cfg(feature = "alloc")]
 use alloc::vec::Vec;
 
+use super::steps::step;
+
 /// The place of an entry.
 #[cfg(feature = "alloc")]
 pub(crate) type Index = u32;
@@ -162,6 +164,7 @@ impl<'a, T: Empty> Slab<'a, T> {
     #[cfg_attr(feature = "alloc", inline)]
     #[cfg_attr(not(feature = "alloc"), inline(never))]
     fn node(&self, i: Index) -> Option<&Node<T>> {
+        step(1);
         let node = match &self.nodes {
             Nodes::Fixed { nodes, .. } => nodes.get(i as usize),
             #[cfg(feature = "alloc")]
@@ -172,6 +175,7 @@ impl<'a, T: Empty> Slab<'a, T> {
 
     #[inline]
     fn place(&mut self, i: Index) -> Option<&mut Node<T>> {
+        step(1);
         match &mut self.nodes {
             Nodes::Fixed { nodes, .. } => nodes.get_mut(i as usize),
             #[cfg(feature = "alloc")]

@@ -1,5 +1,7 @@
 //! A double-ended table of fixed or growing size.
 
+use super::steps::step;
+
 /// A double-ended table of small entries: a ring over a borrowed slice, or a `VecDeque` with a cap.
 #[derive(Debug)]
 pub(crate) enum Table<'a, T> {
@@ -48,6 +50,7 @@ impl<'a, T: Default> Table<'a, T> {
     #[cfg_attr(feature = "alloc", inline)]
     #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn get(&self, i: usize) -> Option<&T> {
+        step(1);
         match self {
             Self::Fixed { buf, head, len } => {
                 if i >= *len {
@@ -63,6 +66,7 @@ impl<'a, T: Default> Table<'a, T> {
     #[cfg_attr(feature = "alloc", inline)]
     #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn get_mut(&mut self, i: usize) -> Option<&mut T> {
+        step(1);
         match self {
             Self::Fixed { buf, head, len } => {
                 if i >= *len {
@@ -78,6 +82,7 @@ impl<'a, T: Default> Table<'a, T> {
 
     /// Appends; hands the entry back if the table is full.
     pub(crate) fn push(&mut self, entry: T) -> Result<(), T> {
+        step(1);
         match self {
             Self::Fixed { buf, head, len } => {
                 if *len == buf.len() {
@@ -109,6 +114,7 @@ impl<'a, T: Default> Table<'a, T> {
     #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn remove(&mut self, i: usize, n: usize) {
         let n = n.min(self.len().saturating_sub(i));
+        step(1 + i.min(self.len() - i - n));
         match self {
             Self::Fixed { buf, head, len } => {
                 let cap = buf.len();

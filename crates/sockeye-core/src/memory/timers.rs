@@ -4,6 +4,7 @@
 use alloc::vec::Vec;
 
 use super::Index;
+use super::steps::step;
 use crate::time::Instant;
 
 /// Not in the heap.
@@ -48,6 +49,7 @@ impl TimerHeap {
     }
 
     fn swap(&mut self, a: usize, b: usize, moved: &mut impl FnMut(Index, Index)) {
+        step(1);
         self.0.swap(a, b);
         moved(self.0[a].1, a as Index);
         moved(self.0[b].1, b as Index);

@@ -178,8 +178,9 @@ impl Outbox<'_> {
         }
         if let Some(packet) = self.packets.get_mut(i) {
             packet.first = 0;
+            packet.tries = packet.tries.saturating_add(1);
             packet.state = SendState::Sent;
-            if core::mem::take(&mut packet.again) {
+            if packet.again {
                 self.wait_first(i);
             }
         }

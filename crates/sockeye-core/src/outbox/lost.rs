@@ -4,7 +4,7 @@ use super::{Life, Outbox, SendState, UnsentCause, Write};
 use crate::memory::{Index, NONE};
 
 /// So often a packet may be interrupted by the end of a connection; then it is given up.
-const INTERRUPTIONS: u8 = 2;
+pub(super) const INTERRUPTIONS: u32 = 2;
 
 impl Outbox<'_> {
     /// The connection is gone, and with it whatever means nothing on another one. Packets that were wholly written have
@@ -36,6 +36,40 @@ impl Outbox<'_> {
             if let Some(queue) = self.queues.get_mut(n) {
                 queue.in_flight = NONE;
             }
+        }
+    }
+
+    /// Takes back what has been put together for a write and has not begun to leave. A POST must not have begun at all.
+    pub(crate) fn withdraw(&mut self) {
+        let begun = match self.write {
+            Write::Frames { skip, pos } => skip > 0 || pos > 0,
+            Write::Post(post) if post.is_unwritten() => self
+                .writing
+                .head()
+                .and_then(|i| self.packets.get(i))
+                .is_some_and(|packet| packet.first > 0),
+            _ => return,
+        };
+        while let Some(i) = self.writing.tail() {
+            if begun && self.writing.head() == Some(i) {
+                break;
+            }
+            if let Write::Frames { .. } = self.write {
+                self.unframe(i, 0);
+            }
+            self.packets.unlink(&mut self.writing, i);
+            self.packets.push_front(&mut self.ready, i);
+            let Some(packet) = self.packets.get_mut(i) else {
+                break;
+            };
+            packet.state = SendState::Ready;
+            let nsp = packet.nsp;
+            if let Some(queue) = self.queue(nsp) {
+                queue.ready += 1;
+            }
+        }
+        if self.writing.is_empty() || matches!(self.write, Write::Post(_)) {
+            self.write = Write::Nothing;
         }
     }
 
@@ -75,11 +109,10 @@ impl Outbox<'_> {
         let Some(packet) = self.packets.get_mut(i) else {
             return;
         };
-        packet.again = false;
         packet.first = 0;
         match packet.life {
             Life::Connection => self.remove(i),
-            Life::Written if packet.begun >= INTERRUPTIONS => {
+            Life::Written if packet.tries >= INTERRUPTIONS => {
                 self.give_up(i, UnsentCause::Interrupted);
             }
             Life::Written | Life::Answered => self.wait_first(i),
@@ -112,7 +145,7 @@ impl Outbox<'_> {
     /// The connection broke while the packet was being written.
     pub(super) fn was_begun(&mut self, i: Option<Index>) {
         if let Some(packet) = i.and_then(|i| self.packets.get_mut(i)) {
-            packet.begun = packet.begun.saturating_add(1);
+            packet.tries = packet.tries.saturating_add(1);
         }
     }
 }

@@ -6,8 +6,9 @@
 //! so that neighbouring packets become one contiguous write. Until then the gap in front of an attachment keeps its
 //! length.
 //!
-//! `mod.rs` has the packets and what becomes of them, `push.rs` how they get in, `frames.rs` and `post.rs` how they get
-//! out, `lost.rs` what the end of a connection means for them, `encode.rs` (with `alloc`) the memory for encoding.
+//! `mod.rs` has the packets, `queues.rs` and `retries.rs` where they wait, `push.rs` how they get in, `frames.rs` and
+//! `post.rs` how they get out, `lost.rs` what the end of a connection means for them, `encode.rs` (with `alloc`) the
+//! memory for encoding.
 
 #[cfg(feature = "alloc")]
 mod encode;
@@ -15,11 +16,13 @@ mod frames;
 mod lost;
 mod post;
 mod push;
+mod queues;
+mod retries;
 
 use crate::client::{AckId, NamespaceId};
+use crate::memory::steps::{moved, step};
 use crate::memory::{Bytes, Empty, Index, Lane, NONE, Serial, Slab, Table, records};
 use crate::packet::Attachments;
-use crate::packet::socket::Prefix;
 use crate::wire::ws;
 #[cfg(feature = "alloc")]
 pub(crate) use encode::encoded;
@@ -119,8 +122,8 @@ pub(crate) struct Packet {
     attachments: u16,
     /// The first part that has not left yet: POSTs may carry a packet in portions.
     first: u16,
-    /// How often the connection has broken while it was being written.
-    begun: u8,
+    /// How often it has been written before, whole or in part.
+    tries: u32,
     state: SendState,
     class: Class,
     life: Life,
@@ -149,7 +152,7 @@ impl Empty for Packet {
         text: 0,
         attachments: 0,
         first: 0,
-        begun: 0,
+        tries: 0,
         state: SendState::Waiting,
         class: Class::Event,
         life: Life::Written,
@@ -252,6 +255,15 @@ pub(crate) enum Body<'b> {
 impl Body<'_> {
     pub(crate) const EMPTY: Self = Self::Parts(&[]);
 
+    /// Bytes of JSON and attachments.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Bytes(json, attachments) => json.len() + attachments.as_records().len(),
+            Self::Staged(staged) => staged.json_len + staged.rest,
+            Self::Parts(parts) => parts.iter().map(|part| part.len()).sum(),
+        }
+    }
+
     pub(crate) const fn attachments(&self) -> usize {
         match self {
             Self::Bytes(_, attachments) => attachments.len(),
@@ -300,6 +312,8 @@ pub(crate) struct Outbox<'a> {
     unreported: Lane,
     writing: Lane,
     given_up: Lane,
+    /// Packets and bytes of those.
+    doomed: (usize, usize),
     write: Write,
     scratch: post::Scratch,
     /// Events are reported before they leave.
@@ -331,6 +345,7 @@ impl<'a> Outbox<'a> {
             unreported: Lane::EMPTY,
             writing: Lane::EMPTY,
             given_up: Lane::EMPTY,
+            doomed: (0, 0),
             write: Write::Nothing,
             scratch: post::SCRATCH,
             report: false,
@@ -471,425 +486,6 @@ impl<'a> Outbox<'a> {
             .map(|part| self.bytes_of(part))
     }
 
-    // ---- namespaces ----
-
-    /// A namespace is known from here on.
-    pub(crate) fn add_namespace(&mut self, nsp: NamespaceId) {
-        while self.queues.len() <= nsp.index() {
-            if self.queues.push(Queue::EMPTY).is_err() {
-                return;
-            }
-        }
-        if let Some(queue) = self.queues.get_mut(nsp.index()) {
-            *queue = Queue {
-                owner: nsp,
-                ..Queue::EMPTY
-            };
-        }
-    }
-
-    #[cfg_attr(not(feature = "alloc"), inline(never))]
-    fn queue(&mut self, nsp: NamespaceId) -> Option<&mut Queue> {
-        self.queues
-            .get_mut(nsp.index())
-            .filter(|queue| queue.owner == nsp)
-    }
-
-    /// The namespace has been joined: its packets may leave, except those of the `retries` queue.
-    pub(crate) fn release(&mut self, nsp: NamespaceId) {
-        let Some(queue) = self.queue(nsp) else { return };
-        let mut waiting = core::mem::take(&mut queue.waiting);
-        while let Some(i) = self.packets.pop_front(&mut waiting) {
-            self.account_held(i, false);
-            self.make_ready(i);
-        }
-    }
-
-    /// The namespace is not joined any more: what has not begun to leave waits for the next time. Answers and other
-    /// packets that mean nothing then are dropped.
-    pub(crate) fn hold(&mut self, nsp: NamespaceId) {
-        let mut left = self.queue(nsp).map_or(0, |queue| queue.ready);
-        for unreported in [true, false] {
-            let mut at = self.ready_lane(unreported).tail();
-            // From the back, so that each can go to the front of those that wait.
-            while let Some(i) = at.filter(|_| left > 0) {
-                at = self.packets.prev(i);
-                let Some(packet) = self.packets.get(i).filter(|packet| packet.nsp == nsp) else {
-                    continue;
-                };
-                left -= 1;
-                let (class, life) = (packet.class, packet.life);
-                if class == Class::Control {
-                    continue;
-                }
-                self.take_from_ready(i);
-                if life == Life::Connection {
-                    self.remove(i);
-                } else {
-                    self.wait_first(i);
-                }
-            }
-        }
-    }
-
-    /// Nothing of the namespace's packets is kept any longer than this connection; `ready` ones may still leave.
-    pub(crate) fn forget_namespace(&mut self, nsp: NamespaceId, keep_ready: bool) {
-        self.drop_packets(nsp, keep_ready);
-        if let Some(queue) = self.queue(nsp) {
-            *queue = Queue::EMPTY;
-        }
-    }
-
-    /// Drops every packet of the namespace that has not begun to leave, except those that mean something only now.
-    pub(crate) fn drop_packets(&mut self, nsp: NamespaceId, keep_ready: bool) {
-        for retries in [false, true] {
-            loop {
-                let Some(queue) = self.queue(nsp) else { return };
-                let lane = if retries {
-                    &mut queue.retries
-                } else {
-                    &mut queue.waiting
-                };
-                let mut rest = core::mem::take(lane);
-                let Some(i) = self.packets.pop_front(&mut rest) else {
-                    break;
-                };
-                if let Some(queue) = self.queue(nsp) {
-                    let lane = if retries {
-                        &mut queue.retries
-                    } else {
-                        &mut queue.waiting
-                    };
-                    *lane = rest;
-                }
-                self.account_held(i, false);
-                self.remove(i);
-            }
-        }
-        if !keep_ready {
-            for unreported in [true, false] {
-                let mut at = self.ready_lane(unreported).head();
-                while let Some(i) = at {
-                    at = self.packets.next(i);
-                    let ours = self
-                        .packets
-                        .get(i)
-                        .is_some_and(|packet| packet.nsp == nsp && packet.life != Life::Connection);
-                    if ours {
-                        self.take_from_ready(i);
-                        self.remove(i);
-                    }
-                }
-            }
-        }
-        // What has begun is finished, but not sent again.
-        let under_way = self.queue(nsp).map_or(NONE, |queue| queue.in_flight);
-        self.settle_retry(under_way);
-    }
-
-    // ---- single packets ----
-
-    const fn ready_lane(&self, unreported: bool) -> Lane {
-        if unreported {
-            self.unreported
-        } else {
-            self.ready
-        }
-    }
-
-    /// A packet that is in no lane may leave.
-    fn make_ready(&mut self, i: Index) {
-        let Some(packet) = self.packets.get(i) else {
-            return;
-        };
-        let (nsp, state) = (packet.nsp, self.ready_state(packet.report));
-        if let Some(packet) = self.packets.get_mut(i) {
-            packet.state = state;
-        }
-        self.line_up(i, nsp, state);
-    }
-
-    /// The state of a packet that becomes ready now.
-    const fn ready_state(&self, report: bool) -> SendState {
-        // Behind one that is still to be reported, everything keeps its place.
-        if report || !self.unreported.is_empty() {
-            SendState::Unreported
-        } else {
-            SendState::Ready
-        }
-    }
-
-    /// Puts a packet in the state that [`Self::ready_state`] gave to the end of its lane.
-    fn line_up(&mut self, i: Index, nsp: NamespaceId, state: SendState) {
-        let lane = match state {
-            SendState::Unreported => &mut self.unreported,
-            _ => &mut self.ready,
-        };
-        self.packets.push_back(lane, i);
-        if let Some(queue) = self.queue(nsp) {
-            queue.ready += 1;
-        }
-    }
-
-    /// Takes a packet out of the ready ones.
-    fn take_from_ready(&mut self, i: Index) {
-        let Some(packet) = self.packets.get(i) else {
-            return;
-        };
-        let nsp = packet.nsp;
-        match packet.state {
-            SendState::Unreported => self.packets.unlink(&mut self.unreported, i),
-            SendState::Ready => self.packets.unlink(&mut self.ready, i),
-            _ => return,
-        }
-        if let Some(queue) = self.queue(nsp) {
-            queue.ready -= 1;
-        }
-    }
-
-    /// Counts a packet among those of its namespace that wait (or not any more).
-    fn account_held(&mut self, i: Index, held: bool) {
-        let Some(packet) = self.packets.get(i) else {
-            return;
-        };
-        let (nsp, size) = (packet.nsp, packet.size as usize);
-        if let Some(queue) = self.queue(nsp) {
-            if held {
-                queue.held += 1;
-                queue.held_bytes += size;
-            } else {
-                queue.held -= 1;
-                queue.held_bytes -= size;
-            }
-        }
-    }
-
-    /// A packet that is in no lane waits in front of the others of its namespace; without one it goes.
-    fn wait_first(&mut self, i: Index) {
-        let Some(packet) = self.packets.get_mut(i) else {
-            return;
-        };
-        packet.state = SendState::Waiting;
-        let (nsp, retry) = (packet.nsp, packet.life == Life::Answered);
-        let Some(queue) = self
-            .queues
-            .get_mut(nsp.index())
-            .filter(|queue| queue.owner == nsp)
-        else {
-            self.remove(i);
-            return;
-        };
-        if retry {
-            if queue.in_flight == i {
-                queue.in_flight = NONE;
-            }
-            self.packets.push_front(&mut queue.retries, i);
-        } else {
-            self.packets.push_front(&mut queue.waiting, i);
-        }
-        self.account_held(i, true);
-    }
-
-    /// Removes the packet of an acknowledgement if nothing of it has left: whether it did.
-    pub(crate) fn cancel(&mut self, i: Index, ack: AckId) -> bool {
-        let Some(packet) = self.of_ack(i, ack) else {
-            return false;
-        };
-        let (nsp, retry) = (packet.nsp, packet.life == Life::Answered);
-        match packet.state {
-            SendState::Waiting => {
-                self.account_held(i, false);
-                let Some(queue) = self
-                    .queues
-                    .get_mut(nsp.index())
-                    .filter(|queue| queue.owner == nsp)
-                else {
-                    return false;
-                };
-                let lane = if retry {
-                    &mut queue.retries
-                } else {
-                    &mut queue.waiting
-                };
-                self.packets.unlink(lane, i);
-            }
-            SendState::Unreported | SendState::Ready => {
-                self.take_from_ready(i);
-                if let Some(queue) = self.queue(nsp).filter(|queue| queue.in_flight == i) {
-                    queue.in_flight = NONE;
-                }
-            }
-            SendState::Writing | SendState::Sent | SendState::GivenUp => return false,
-        }
-        self.remove(i);
-        true
-    }
-
-    /// Nobody waits for the packet's answer any more.
-    pub(crate) fn forget_ack(&mut self, i: Index, ack: AckId) {
-        if let Some(packet) = self
-            .packets
-            .get_mut(i)
-            .filter(|packet| packet.ack == Some(ack))
-        {
-            packet.ack = None;
-        }
-    }
-
-    /// The end of the packet has been told: it may leave on this connection, but not on another one.
-    pub(crate) fn abandon(&mut self, i: Index, ack: AckId) {
-        if let Some(packet) = self
-            .packets
-            .get_mut(i)
-            .filter(|packet| packet.ack == Some(ack))
-        {
-            packet.ack = None;
-            packet.life = Life::Connection;
-        }
-    }
-
-    /// Whether the packet that was accepted under this number is still kept.
-    #[allow(clippy::unnecessary_cast)] // Not where a serial has 32 bits.
-    pub(crate) fn is_kept(&self, i: Index, number: u64) -> bool {
-        self.packets
-            .get(i)
-            .is_some_and(|packet| packet.number == number as Serial)
-    }
-
-    // ---- the `retries` queue ----
-
-    /// The next packet of the queue, if none is under way; who waits for its answer; how many attachments it has.
-    pub(crate) fn retry_head(&self, nsp: NamespaceId) -> Option<(Index, Option<AckId>, usize)> {
-        let queue = self.queues.get(nsp.index())?;
-        if queue.owner != nsp || queue.in_flight != NONE {
-            return None;
-        }
-        let i = queue.retries.head()?;
-        let packet = self.packets.get(i)?;
-        Some((i, packet.ack, packet.attachments as usize))
-    }
-
-    /// The packet of the queue that is under way.
-    pub(crate) fn retry_under_way(&self, nsp: NamespaceId) -> Option<Index> {
-        let queue = self.queues.get(nsp.index())?;
-        (queue.owner == nsp && queue.in_flight != NONE).then_some(queue.in_flight)
-    }
-
-    /// Sends the head of the queue (again) under a new ack id.
-    pub(crate) fn send_retry(&mut self, nsp: NamespaceId, prefix: &Prefix<'_>) {
-        let Some(queue) = self
-            .queues
-            .get_mut(nsp.index())
-            .filter(|queue| queue.owner == nsp)
-        else {
-            return;
-        };
-        let Some(i) = self.packets.pop_front(&mut queue.retries) else {
-            return;
-        };
-        queue.in_flight = i;
-        self.account_held(i, false);
-        if let Some(packet) = self.packets.get_mut(i) {
-            let json = packet.start() + packet.prefix as usize;
-            let len = prefix.len();
-            let start = json - len;
-            packet.gap = (start - packet.area as usize) as u16;
-            packet.text = packet.text + len as u32 - u32::from(packet.prefix);
-            packet.prefix = len as u16;
-            if let Some(out) = self.mem.get_mut().get_mut(start..json) {
-                prefix.write(out);
-            }
-        }
-        self.make_ready(i);
-    }
-
-    /// Whether the packet of the queue that is under way has been written whole.
-    pub(crate) fn is_retry_sent(&self, nsp: NamespaceId) -> bool {
-        self.retry_under_way(nsp)
-            .and_then(|i| self.packets.get(i))
-            .is_some_and(|packet| packet.state == SendState::Sent)
-    }
-
-    /// The packet under way goes back to the head of its queue, for another try; if it is being written, as soon as it
-    /// has been.
-    pub(crate) fn requeue_retry(&mut self, nsp: NamespaceId) {
-        let Some(i) = self.retry_under_way(nsp) else {
-            return;
-        };
-        match self.packets.get(i).map(|packet| packet.state) {
-            Some(SendState::Sent) => self.wait_first(i),
-            Some(SendState::Unreported | SendState::Ready) => {
-                self.take_from_ready(i);
-                self.wait_first(i);
-            }
-            Some(SendState::Writing) => {
-                if let Some(packet) = self.packets.get_mut(i) {
-                    packet.again = true;
-                }
-            }
-            _ => (),
-        }
-    }
-
-    /// The packet under way needs no answer any more: it leaves once written, and the queue moves on.
-    pub(crate) fn finish_retry(&mut self, nsp: NamespaceId) {
-        if let Some(i) = self.retry_under_way(nsp) {
-            self.settle_retry(i);
-        }
-    }
-
-    /// The head of the queue has had all its tries. `tell`: nobody waits for its answer, so that its end is told by
-    /// itself; whether it will be.
-    pub(crate) fn give_up_retry(&mut self, nsp: NamespaceId, tell: bool) -> bool {
-        if let Some(i) = self.retry_under_way(nsp) {
-            // It is being written: it leaves, and is forgotten.
-            self.settle_retry(i);
-            return false;
-        }
-        let Some(queue) = self
-            .queues
-            .get_mut(nsp.index())
-            .filter(|queue| queue.owner == nsp)
-        else {
-            return false;
-        };
-        let Some(i) = self.packets.pop_front(&mut queue.retries) else {
-            return false;
-        };
-        self.account_held(i, false);
-        if tell {
-            self.give_up(i, UnsentCause::Unanswered);
-        } else {
-            self.remove(i);
-        }
-        tell
-    }
-
-    fn settle_retry(&mut self, i: Index) {
-        let Some(packet) = self.packets.get_mut(i) else {
-            return;
-        };
-        if packet.life != Life::Answered {
-            return;
-        }
-        packet.ack = None;
-        let (nsp, state) = (packet.nsp, packet.state);
-        if state == SendState::Writing {
-            packet.life = Life::Connection;
-        }
-        if let Some(queue) = self.queue(nsp).filter(|queue| queue.in_flight == i) {
-            queue.in_flight = NONE;
-        }
-        match state {
-            SendState::Sent => self.remove(i),
-            SendState::Unreported | SendState::Ready => {
-                self.take_from_ready(i);
-                self.remove(i);
-            }
-            SendState::Waiting | SendState::Writing | SendState::GivenUp => (),
-        }
-    }
-
     // ---- reports ----
 
     /// Whether events are reported before they leave.
@@ -925,7 +521,10 @@ impl<'a> Outbox<'a> {
             .get(i)
             .is_some_and(|packet| packet.state == SendState::GivenUp)
         {
+            let size = self.packets.get(i).map_or(0, |packet| packet.size as usize);
             self.packets.unlink(&mut self.given_up, i);
+            self.doomed.0 -= 1;
+            self.doomed.1 -= size;
             self.remove(i);
         }
     }
@@ -941,6 +540,8 @@ impl<'a> Outbox<'a> {
         }
         packet.state = SendState::GivenUp;
         packet.cause = cause;
+        self.doomed.0 += 1;
+        self.doomed.1 += packet.size as usize;
         self.packets.push_back(&mut self.given_up, i);
     }
 
@@ -992,6 +593,7 @@ impl<'a> Outbox<'a> {
             packet.area = to as u32;
             at = packet.newer;
             if from != to {
+                moved(end - from);
                 self.mem.get_mut().copy_within(from..end, to);
             }
             to += end - from;
@@ -1023,6 +625,7 @@ impl Iterator for Parts<'_> {
     type Item = core::ops::Range<usize>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        step(1);
         let len = self.next?;
         let part = self.at..self.at + len;
         self.next = None;

@@ -82,6 +82,13 @@ pub(crate) enum PostError {
     Other,
 }
 
+impl Post {
+    /// Whether nothing of it has been written.
+    pub(super) fn is_unwritten(&self) -> bool {
+        self.fate == Fate::Unwritten
+    }
+}
+
 impl Outbox<'_> {
     /// Chooses the packets of one POST: at most 16 with their attachments, together at most `max_payload` bytes (0: any),
     /// but at least one. A packet that was interrupted before goes alone, so that it takes no other with it.
@@ -93,7 +100,7 @@ impl Outbox<'_> {
         let mut chosen = false;
         let mut next = self.writing.head().or(self.ready.head());
         while let Some((i, packet)) = next.and_then(|i| Some((i, *self.packets.get(i)?))) {
-            if chosen && packet.begun > 0 {
+            if chosen && packet.tries > 0 {
                 break;
             }
             let mut took = packet.first;
@@ -117,7 +124,7 @@ impl Outbox<'_> {
             if self.writing.tail() != Some(i) {
                 self.start_writing(i);
             }
-            if full || packet.begun > 0 {
+            if full || packet.tries > 0 {
                 break;
             }
             next = self.ready.head();
@@ -156,6 +163,7 @@ impl Outbox<'_> {
             post.cursor = first.unwrap_or(NONE);
             post.part = part;
             post.at = 0;
+            post.fate = Fate::Unwritten;
             post.led = post.leading;
             (post.from, post.to) = (0, 0);
             self.next_piece();

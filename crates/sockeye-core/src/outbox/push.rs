@@ -98,6 +98,12 @@ impl Outbox<'_> {
         self.live + bytes <= self.max && self.packets.room() > 0
     }
 
+    /// Whether one finds room as soon as those that were given up have been told.
+    pub(crate) const fn will_have_control_room(&self, bytes: usize) -> bool {
+        let (packets, doomed) = self.doomed;
+        self.live - doomed + bytes <= self.max && self.packets.room() + packets > 0
+    }
+
     /// Bytes and packets that others of a higher class may still need.
     fn reserved(&self, class: Class) -> (usize, usize) {
         let answers = (self.max / 16).min(1024);

@@ -29,7 +29,7 @@ pub use json::write::{ArgsWriter, Fail, Sink};
 pub use value::__private;
 
 /// Whether an event name is reserved by Socket.IO (`connect`, `connect_error`, `disconnect`, `disconnecting`,
-/// `newListener`, `removeListener`): such events are neither sent nor received (A7 item 78).
+/// `newListener`, `removeListener`): such events are neither sent nor received.
 pub fn is_reserved_event(name: &str) -> bool {
     // A name with a backslash is not reserved; the text type would read it as an escape.
     !name.contains('\\') && socket::is_reserved(&Text::from_raw(name))

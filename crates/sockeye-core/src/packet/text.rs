@@ -29,6 +29,13 @@ impl<'a> Text<'a> {
         Self { raw }
     }
 
+    /// The string that a JSON value is, quotes included; `None` for a value of another type. The value is trusted to be
+    /// valid, as the raw arguments of a packet are: of anything else it makes nonsense, never a panic.
+    pub fn from_json(value: &'a str) -> Option<Self> {
+        let inner = value.trim_ascii().strip_prefix('"')?.strip_suffix('"')?;
+        Some(Self::from_raw(inner))
+    }
+
     /// The text between the quotes, still escaped.
     #[inline]
     pub const fn as_raw(&self) -> &'a str {

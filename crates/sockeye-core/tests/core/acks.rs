@@ -1,4 +1,4 @@
-//! Acknowledgements (A7).
+//! Acknowledgements.
 
 use std::time::Duration;
 
@@ -60,7 +60,7 @@ fn ids_go_on_over_reconnections() {
             rig.take_log();
             rig.emit(nsp, "a", &(), EmitOptions::ACK).unwrap();
             rig.expect("ws> 421[\"a\"]");
-            // Leading zeros are tolerated (item 91).
+            // Leading zeros are tolerated (fact 91).
             rig.ws("43001[1]");
             rig.expect("ws< 43001[1]\nack #2 [1]");
         },
@@ -135,7 +135,7 @@ fn the_namespace_may_have_a_default_timeout() {
 
 #[test]
 fn a_timeout_takes_the_packet_along() {
-    // Unsent packets are dropped (item 81), whether the namespace or the link is not ready.
+    // Unsent packets are dropped (fact 81), whether the namespace or the link is not ready.
     both(
         || config(Transports::WEBSOCKET),
         |rig| {

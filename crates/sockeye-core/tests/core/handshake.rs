@@ -1,4 +1,4 @@
-//! The first requests, byte by byte, and what the server may answer (A2, A3).
+//! The first requests, byte by byte, and what the server may answer.
 
 use sockeye_core::{EmitOptions, Entropy, Link, NspOptions, Timestamp, Transports, text};
 use sockeye_testkit::{Opening, config};
@@ -221,7 +221,7 @@ fn packets_after_open_in_one_payload() {
 
 #[test]
 fn odd_fields_in_the_handshake() {
-    // Missing, null, of other types, unknown: only `sid` counts (A3 item 27).
+    // Missing, null, of other types, unknown: only `sid` counts (fact 27 of docs/protocol.md).
     for handshake in [
         "0{\"sid\":\"E1\"}",
         "0{\"upgrades\":null,\"pingInterval\":\"x\",\"pingTimeout\":null,\"maxPayload\":[],\"sid\":\"E1\",\"z\":{\"sid\":\"no\"}}",

@@ -1,4 +1,4 @@
-//! Ping, pong, deadlines, sleep; the ends of sessions (A3 items 28–32, 38–41).
+//! Ping, pong, deadlines, sleep; the ends of sessions (facts 28–32, 38–41 of docs/protocol.md).
 
 use sockeye_core::{EmitOptions, Link, Transports};
 use sockeye_testkit::config;
@@ -101,7 +101,7 @@ fn emit_after_a_sleep_past_the_deadline() {
                     rig.joined_ws()
                 };
                 rig.sleep(100_000);
-                // The first thing after the wake is a command: it must not go to a dead link (item 32).
+                // The first thing after the wake is a command: it must not go to a dead link (fact 32).
                 rig.emit(nsp, "late", &(1,), EmitOptions::ACK).unwrap();
                 let volatile = rig.emit(nsp, "v", &(), EmitOptions::VOLATILE);
                 assert_eq!(volatile, Err(sockeye_core::EmitError::NotWritable));

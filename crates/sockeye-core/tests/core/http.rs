@@ -1,4 +1,4 @@
-//! HTTP as servers and proxies speak it: bodies, connections, cookies, refusals (A3 item 45).
+//! HTTP as servers and proxies speak it: bodies, connections, cookies, refusals (fact 45 of docs/protocol.md).
 
 use sockeye_core::{EmitOptions, Link, Transports};
 use sockeye_testkit::{Pieces, config, response};

@@ -1,8 +1,11 @@
 //! Scenarios, point by point: each runs over fixed and over growable memory, and must read the same.
 
+mod accounting;
 mod acks;
+mod drive;
 mod handshake;
 mod heartbeat;
+mod held;
 mod http;
 mod limits;
 mod namespaces;
@@ -11,8 +14,16 @@ mod polling;
 mod properties;
 mod reconnect;
 mod recovery;
+mod rejoin;
 mod retries;
+mod room;
+mod servers;
+mod split;
+#[cfg(feature = "alloc")]
+mod steps;
+mod storage;
 mod transcripts;
+mod undeliverable;
 mod upgrade;
 mod websocket;
 

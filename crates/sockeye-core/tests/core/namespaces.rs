@@ -1,4 +1,4 @@
-//! Joining and leaving namespaces, buffers before the join (A6).
+//! Joining and leaving namespaces, buffers before the join.
 
 use std::time::Duration;
 

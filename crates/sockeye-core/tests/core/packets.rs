@@ -1,4 +1,4 @@
-//! What a packet must be, and what is let pass (A8 items 90–97).
+//! What a packet must be, and what is let pass (facts 90–97 of docs/protocol.md).
 
 use sockeye_core::packet::BinRef;
 use sockeye_core::{EmitError, EmitOptions, Link, Transports};
@@ -43,7 +43,7 @@ fn without_fields(events: &str) -> String {
 }
 
 #[test]
-fn everything_of_item_93_is_a_parse_error_and_then_a_reconnection() {
+fn every_packet_that_cannot_be_read_is_a_parse_error_and_then_a_reconnection() {
     let long = format!("42[1,{}1{}]", "[".repeat(600), "]".repeat(600));
     let cases: &[(&[&str], &str)] = &[
         (&["4"], "Type"),

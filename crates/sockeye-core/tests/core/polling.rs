@@ -1,4 +1,4 @@
-//! GET and POST: order, batches, binary (A3 items 33–36).
+//! GET and POST: order, batches, binary (facts 33–36 of docs/protocol.md).
 
 use sockeye_core::packet::BinRef;
 use sockeye_core::{EmitError, EmitOptions, Link, Transports};

@@ -1,4 +1,4 @@
-//! Trying again: when, how often, and when not (A4).
+//! Trying again: when, how often, and when not.
 
 use std::time::Duration;
 
@@ -278,7 +278,7 @@ fn another_namespace_joins_the_wait() {
             rig.joined_ws();
             rig.cut(Link::WebSocket);
             rig.take_log();
-            // It does not cut the wait short (item 60).
+            // It does not cut the wait short (fact 60).
             rig.pass(500);
             rig.connect("/chat");
             rig.expect("");

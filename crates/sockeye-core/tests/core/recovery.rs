@@ -1,4 +1,4 @@
-//! Connection state recovery (A9).
+//! Connection state recovery.
 
 use sockeye_core::{EmitOptions, Link, NspOptions, Transports};
 use sockeye_testkit::{Rig, config};
@@ -77,7 +77,7 @@ fn what_counts_as_an_offset() {
         ("42[\"a\",\"off1\"]", "\"off1\""),
         ("42[\"a\",{},\"off1\"]", "\"off1\""),
         ("42[\"a\",\"off1\" ]", "\"off1\""),
-        // An event that wants an answer has none (item 99), nor has one whose last argument is no text.
+        // An event that wants an answer has none (fact 99), nor has one whose last argument is no text.
         ("420[\"a\",\"off1\"]", ""),
         ("42[\"a\",\"off1\",1]", ""),
         ("42[\"off1\"]", ""),

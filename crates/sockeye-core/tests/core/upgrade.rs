@@ -1,4 +1,4 @@
-//! From polling to WebSocket (A3 items 42 and 43).
+//! From polling to WebSocket (facts 42 and 43 of docs/protocol.md).
 
 use std::time::Duration;
 

@@ -6,9 +6,13 @@ use core::fmt;
 use embassy_net::Stack;
 use embassy_net::dns::DnsQueryType;
 use embassy_net::tcp::{ConnectError as TcpError, Error, TcpReader, TcpSocket, TcpWriter};
+use embassy_time::{Duration, with_timeout};
 use embedded_io_async::{ErrorType, Write};
 
 use crate::connect::{Connect, ConnectError, Connection, Target};
+
+/// How long a connection waits for the RST of the one before it to be sent.
+const RESET: Duration = Duration::from_millis(100);
 
 /// Memory for `LINKS` TCP sockets: put it into a `ConstStaticCell`. `RX` is TCP's receive window (what the server may send
 /// ahead), `TX` what may be under way to it; from about 512 bytes on they matter for speed only.
@@ -81,9 +85,12 @@ impl<'d, const LINKS: usize> EmbassyNet<'d, LINKS> {
         let mut socket = EmbassySocket {
             socket: socket.ok_or(ConnectError::NoSocket)?,
         };
-        if !self.stack.is_config_up() {
+        if !self.stack.is_link_up() || !self.stack.is_config_up() {
             return Err(ConnectError::NoRoute);
         }
+        // The connection before this one may have been aborted a moment ago: its RST is sent by the stack later, and not
+        // at all if the socket is in use again by then. A server that is out of reach is not waited for.
+        let _ = with_timeout(RESET, socket.socket.flush()).await;
         let addresses = self.stack.dns_query(host, DnsQueryType::A).await;
         #[cfg(feature = "ipv6")]
         let addresses = match addresses {
@@ -99,7 +106,9 @@ impl<'d, const LINKS: usize> EmbassyNet<'d, LINKS> {
             .connect((address, port))
             .await
             .map_err(|error| match error {
-                TcpError::ConnectionReset => ConnectError::Refused,
+                TcpError::ConnectionReset if !self.stack.is_config_up() => ConnectError::NoRoute,
+                // Also what the stack says when it has given up by itself.
+                TcpError::ConnectionReset => ConnectError::Reset,
                 TcpError::TimedOut => ConnectError::TimedOut,
                 TcpError::NoRoute => ConnectError::NoRoute,
                 TcpError::InvalidState => ConnectError::NoSocket,
@@ -164,9 +173,21 @@ impl Connection for EmbassySocket<'_, '_> {
         Ok((reader, Writer(writer)))
     }
 
+    /// The other side's TCP has confirmed everything.
+    async fn sent<'a>(writer: &mut Self::Write<'a>) -> Result<(), Error>
+    where
+        Self: 'a,
+    {
+        writer.0.flush().await
+    }
+
     async fn close(&mut self) {
         self.socket.close();
         let _ = self.socket.flush().await;
+        // The socket is made fit for the next connection by a reset, which must not overtake the server's reading: its
+        // own end of the connection says that it has read everything.
+        let mut rest = [0; 32];
+        while let Ok(1..) = self.socket.read(&mut rest).await {}
     }
 }
 

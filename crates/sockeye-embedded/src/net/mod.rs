@@ -4,8 +4,12 @@
 mod edge;
 #[cfg(feature = "embassy-net")]
 mod embassy;
+#[cfg(feature = "tokio")]
+mod tokio;
 
 #[cfg(feature = "edge-nal")]
 pub use edge::{EdgeNal, EdgeSocket};
 #[cfg(feature = "embassy-net")]
 pub use embassy::{EmbassyNet, EmbassySocket, SocketBuffers, Writer};
+#[cfg(feature = "tokio")]
+pub use tokio::{Tokio, TokioReader, TokioSocket, TokioWriter};

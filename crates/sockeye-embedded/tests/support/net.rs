@@ -26,6 +26,8 @@ pub(crate) struct Manners {
     pub(crate) reset_after: Option<usize>,
     /// Connecting never ends.
     pub(crate) dead: bool,
+    /// A connection is made, but its halves never come: a TLS handshake that stands still.
+    pub(crate) hang_split: bool,
 }
 
 impl Manners {
@@ -36,6 +38,7 @@ impl Manners {
         window: usize::MAX,
         reset_after: None,
         dead: false,
+        hang_split: false,
     };
     /// Byte by byte, and never at once.
     pub(crate) const DRIPPING: Self = Self {
@@ -60,6 +63,12 @@ pub(crate) struct Wire {
     pub(crate) closed: Cell<bool>,
     delivered: Cell<usize>,
     window: Cell<usize>,
+    /// The server sends this for ever, faster than the client reads.
+    pub(crate) endless: RefCell<Vec<u8>>,
+    /// Reads that gave bytes.
+    pub(crate) reads: Cell<usize>,
+    /// Written bytes lie in the stack of the client's device until [`Wire::confirm`].
+    pub(crate) unconfirmed: Cell<bool>,
     /// Reads or writes that were begun, minus those that ended by themselves: more than one was cancelled if this
     /// exceeds one on a live connection.
     pub(crate) reads_cut: Cell<usize>,
@@ -103,6 +112,17 @@ impl Wire {
     pub(crate) fn reset(&self) {
         self.broken.set(true);
         self.wake();
+    }
+
+    /// The server's TCP has confirmed what was written.
+    pub(crate) fn confirm(&self) {
+        self.unconfirmed.set(false);
+        self.wake();
+    }
+
+    /// The server takes so many bytes, and no more.
+    pub(crate) fn take_only(&self, bytes: usize) {
+        self.window.set(bytes);
     }
 
     /// The server takes so many bytes more.
@@ -347,7 +367,28 @@ impl Connection for Client {
     type Write<'a> = WriteHalf<'a>;
 
     async fn split(&mut self) -> Result<(ReadHalf<'_>, WriteHalf<'_>), ConnectError> {
+        if self.manners.hang_split {
+            std::future::pending::<()>().await;
+        }
         Ok(self.halves())
+    }
+
+    async fn sent<'a>(writer: &mut WriteHalf<'a>) -> Result<(), ErrorKind>
+    where
+        Self: 'a,
+    {
+        let wire = &writer.0.wire;
+        poll_fn(|cx| {
+            if wire.broken.get() {
+                return Poll::Ready(Err(ErrorKind::ConnectionReset));
+            }
+            if wire.unconfirmed.get() {
+                wire.wait(cx.waker());
+                return Poll::Pending;
+            }
+            Poll::Ready(Ok(()))
+        })
+        .await
     }
 
     async fn close(&mut self) {
@@ -380,6 +421,9 @@ impl Read for ReadHalf<'_> {
             }
             let mut bytes = wire.to_client.borrow_mut();
             if bytes.is_empty() {
+                bytes.extend(wire.endless.borrow().iter());
+            }
+            if bytes.is_empty() {
                 if wire.ended.get() {
                     return Poll::Ready(Ok(0));
                 }
@@ -391,6 +435,7 @@ impl Read for ReadHalf<'_> {
                 *to = from;
             }
             wire.delivered.set(wire.delivered.get() + n);
+            wire.reads.set(wire.reads.get() + 1);
             Poll::Ready(Ok(n))
         })
         .await;

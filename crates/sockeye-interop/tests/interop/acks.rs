@@ -44,7 +44,7 @@ async fn two_hundred_in_flight(kind: Kind) {
         let mut questions = JoinSet::new();
         for i in 0..200_u64 {
             // The answers come in another order than the questions went.
-            let answer = socket.emit_with_ack::<(u64,), _>("later", ((200 - i) % 50, i));
+            let answer = socket.emit_with_ack::<_, (u64,)>("later", ((200 - i) % 50, i));
             questions.spawn(async move { (i, answer.await) });
         }
         let all = within("200 answers", questions.join_all()).await;
@@ -120,14 +120,14 @@ async fn a_missing_answer_times_out(kind: Kind) {
     let server = Server::start(kind).await;
     let socket = connect(&server.url("/")).await;
     let short = Duration::from_millis(100);
-    let missing = socket.emit_with_ack::<(), _>("silence", ()).timeout(short);
+    let missing = socket.emit_with_ack::<_, ()>("silence", ()).timeout(short);
     let error = within("the timeout", missing).await.unwrap_err();
     assert!(matches!(error, AckError::Timeout), "{error:?}");
     // A late answer belongs to nobody: the next question gets its own.
     let late = within(
         "the timeout",
         socket
-            .emit_with_ack::<(u32,), _>("later", (300, 1))
+            .emit_with_ack::<_, (u32,)>("later", (300, 1))
             .timeout(short),
     )
     .await;
@@ -144,7 +144,7 @@ async fn a_broken_link_fails_what_was_asked(kind: Kind) {
     let server = Server::start(kind).await;
     let link = Link::to(server.port).await;
     let socket = connect(&link.url("/")).await;
-    let question = tokio::spawn(socket.emit_with_ack::<(), _>("silence", ()));
+    let question = tokio::spawn(socket.emit_with_ack::<_, ()>("silence", ()).send());
     // Its packet is on its way for sure: this one was sent after it.
     let (n,): (u32,) = within("an answer", socket.emit_with_ack("ack", (1,)))
         .await
@@ -168,7 +168,7 @@ async fn retries_until_the_server_answers(kind: Kind) {
         .ack_timeout(Duration::from_millis(500));
     let socket = crate::client::joined(builder).await;
     link.break_down();
-    let question = tokio::spawn(socket.emit_with_ack::<(u32,), _>("ack", (5,)));
+    let question = tokio::spawn(socket.emit_with_ack::<_, (u32,)>("ack", (5,)).send());
     eventually("the disconnection", || !socket.connected()).await;
     link.lead_to(server.port);
     let (answer,) = within("the answer", question)
@@ -190,7 +190,7 @@ async fn every_answer_comes_over_a_link_that_is_cut(kind: Kind) {
         let socket = crate::client::joined(builder).await;
         let mut answers = JoinSet::new();
         for i in 0..100_u32 {
-            let answer = socket.emit_with_ack::<(u32,), _>("ack", (i,));
+            let answer = socket.emit_with_ack::<_, (u32,)>("ack", (i,));
             answers.spawn(async move { (i, answer.await) });
         }
         let mut came = 0;

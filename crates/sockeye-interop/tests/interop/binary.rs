@@ -174,7 +174,7 @@ async fn a_message_too_large_for_the_server_is_not_sent_for_ever(kind: Kind) {
         socket.emit("count", ("x".repeat(300_000),)).unwrap();
         let answered = async {
             while socket
-                .emit_with_ack::<(u32,), _>("ack", (1,))
+                .emit_with_ack::<_, (u32,)>("ack", (1,))
                 .await
                 .is_err()
             {}

@@ -13,7 +13,7 @@ use crate::wait::{Seen, eventually, within};
 fn reasons(socket: &sockeye::Socket) -> Seen<DisconnectReason> {
     let reasons = Seen::new();
     let seen = reasons.clone();
-    socket.on_disconnect(move |disconnected: Disconnected| seen.push(disconnected.reason));
+    socket.on_disconnect(move |_, disconnected: Disconnected| seen.push(disconnected.reason));
     reasons
 }
 
@@ -33,7 +33,9 @@ async fn the_server_restarts(kind: Kind) {
         let reasons = reasons(&socket);
         let reconnected = Seen::new();
         let seen = reconnected.clone();
-        socket.on_reconnect(move |attempts: u32| seen.push(attempts));
+        socket
+            .manager()
+            .on_reconnect(move |attempts: u32| seen.push(attempts));
         let echoed = Seen::new();
         let seen = echoed.clone();
         socket.on("echo", move |(n,): (u32,)| seen.push(n));
@@ -203,7 +205,7 @@ async fn the_first_connection_is_tried_again(kind: Kind) {
     let echoed = Seen::new();
     let heard = echoed.clone();
     let socket = builder(&link.url("/"))
-        .on_connect_error(move |error: sockeye::ConnectError| seen.push(error.to_string()))
+        .on_connect_error(move |_, error: sockeye::ConnectError| seen.push(error.to_string()))
         .on("echo", move |(n,): (u32,)| heard.push(n))
         .connect_background()
         .unwrap();
@@ -221,8 +223,12 @@ async fn gives_up_after_the_last_attempt(kind: Kind) {
     let socket = joined(builder(&link.url("/")).reconnection_attempts(Some(3))).await;
     let events = Seen::new();
     let (attempts, failed) = (events.clone(), events.clone());
-    socket.on_reconnect_attempt(move |n: u32| attempts.push(format!("attempt {n}")));
-    socket.on_reconnect_failed(move || failed.push("failed".to_owned()));
+    socket
+        .manager()
+        .on_reconnect_attempt(move |n: u32| attempts.push(format!("attempt {n}")));
+    socket
+        .manager()
+        .on_reconnect_failed(move || failed.push("failed".to_owned()));
     link.break_down();
     assert_eq!(
         events.wait_for(4).await,
@@ -279,7 +285,7 @@ async fn a_new_connection_on_demand(kind: Kind) {
     let mut server = Server::start(kind).await;
     let socket = connect(&server.url("/")).await;
     let id = socket.id();
-    socket.reconnect();
+    socket.manager().reconnect();
     eventually("a new session", || {
         socket.id().is_some() && socket.id() != id
     })

@@ -11,8 +11,8 @@ pub(crate) const POLL: Duration = Duration::from_millis(5);
 const BOUND: Duration = Duration::from_secs(20);
 
 /// The future's output, or a panic that names what did not happen.
-pub(crate) async fn within<F: Future>(what: &str, future: F) -> F::Output {
-    let Ok(output) = tokio::time::timeout(BOUND, future).await else {
+pub(crate) async fn within<F: IntoFuture>(what: &str, future: F) -> F::Output {
+    let Ok(output) = tokio::time::timeout(BOUND, future.into_future()).await else {
         panic!("not within {} s: {what}", BOUND.as_secs());
     };
     output

@@ -4,6 +4,7 @@ use sockeye_core::{Link, NamespaceId};
 
 use super::{Pieces, Rig, word};
 use crate::http::{Request, accept_key, response};
+use crate::server::Act;
 use crate::words;
 use crate::ws::frame;
 
@@ -48,6 +49,10 @@ impl Rig<'_> {
     /// Gives bytes to the client, in the pieces asked for; what the link cannot take any more is lost.
     pub fn feed(&mut self, link: Link, mut bytes: &[u8]) {
         self.drain();
+        if self.is_paused() {
+            self.travel(link, Act::Bytes(link, bytes.to_vec()));
+            return;
+        }
         let epoch = self.conns[link.index()].epoch;
         while !bytes.is_empty()
             && self.conns[link.index()].open

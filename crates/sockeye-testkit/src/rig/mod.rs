@@ -111,6 +111,8 @@ pub struct Rig<'a> {
     travelling: Vec<(Instant, u64, Link, u32, Act)>,
     order: u64,
     depth: u32,
+    /// The driver does not read: what comes waits on its way.
+    paused: bool,
 }
 
 /// What the client wants done.
@@ -165,6 +167,7 @@ impl<'a> Rig<'a> {
             travelling: Vec::new(),
             order: 0,
             depth: 0,
+            paused: false,
         }
     }
 
@@ -267,7 +270,13 @@ impl<'a> Rig<'a> {
     pub fn run_until(&mut self, end: Instant) {
         let mut stuck = 0;
         loop {
-            let travel = self.travelling.iter().map(|(at, ..)| *at).min();
+            let paused = self.paused;
+            let arrives = |act: &Act| !paused || matches!(act, Act::Opened);
+            let travelling = self.travelling.iter();
+            let travel = travelling
+                .filter(|(.., act)| arrives(act))
+                .map(|(at, ..)| *at)
+                .min();
             let tick = self.server.as_ref().and_then(Server::wake);
             let next = [self.wake, travel, tick]
                 .into_iter()
@@ -299,7 +308,10 @@ impl<'a> Rig<'a> {
 
     fn arrivals(&mut self) {
         while let Some(i) = (0..self.travelling.len())
-            .filter(|i| self.travelling[*i].0 <= self.now)
+            .filter(|i| {
+                let (at, .., act) = &self.travelling[*i];
+                *at <= self.now && (!self.paused || matches!(act, Act::Opened))
+            })
             .min_by_key(|i| (self.travelling[*i].0, self.travelling[*i].1))
         {
             let (_, _, link, epoch, act) = self.travelling.remove(i);
@@ -308,7 +320,12 @@ impl<'a> Rig<'a> {
             }
             match act {
                 Act::Opened => self.opened(link),
-                Act::Bytes(_, bytes) => self.feed(link, &bytes),
+                Act::Bytes(_, bytes) => {
+                    if let Some(server) = &mut self.server {
+                        server.delivered(&bytes);
+                    }
+                    self.feed(link, &bytes);
+                }
                 Act::Close(_) => self.cut(link),
             }
         }
@@ -330,7 +347,21 @@ impl<'a> Rig<'a> {
         }
     }
 
-    fn travel(&mut self, link: Link, act: Act) {
+    /// The driver stops reading, or goes on: what has come meanwhile is read then.
+    pub fn pause_reading(&mut self, paused: bool) {
+        self.paused = paused;
+        self.client.handle_reading_paused(self.now, paused);
+        self.drain();
+        if !paused {
+            self.arrivals();
+        }
+    }
+
+    pub(crate) const fn is_paused(&self) -> bool {
+        self.paused
+    }
+
+    pub(crate) fn travel(&mut self, link: Link, act: Act) {
         self.order += 1;
         let epoch = self.conns[link.index()].epoch;
         self.travelling

@@ -1,7 +1,7 @@
-//! Acknowledgements as futures.
+//! An emit with acknowledgement as a request, and its answer as a future.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, IntoFuture};
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -9,11 +9,10 @@ use std::time::Duration;
 
 use sockeye_core::packet::{ArgsError, FromArgs};
 use sockeye_core::{AckError as Missing, EmitError};
-use tokio::sync::oneshot;
 
 use crate::Socket;
-use crate::client::args::Args;
 use crate::inbox::Head;
+use crate::waiters::{AckReceiver, ack_channel};
 
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,114 +58,173 @@ impl From<Missing> for AckError {
     }
 }
 
-enum State {
-    /// The encoded packet, not handed over yet.
-    Unsent {
-        json: Vec<u8>,
-        records: Vec<u8>,
-        attachments: usize,
-        timeout: Option<Duration>,
-        volatile: bool,
-    },
-    Waiting(oneshot::Receiver<Result<Args, AckError>>),
-    Failed(Option<EmitError>),
-}
-
-/// The answer to an event, decoded as the tuple `T`. The event is sent when the future is first polled; dropping the
-/// future afterwards does not take it back.
-#[must_use = "the event is sent when the future is awaited"]
-pub struct AckFuture<T> {
+/// An event that wants an answer, as a request: what [`Socket::emit_with_ack`] makes.
+///
+/// Nothing is sent before it is awaited or [`send`](Self::send) is called.
+///
+/// ```
+/// # use sockeye::{AckError, Socket};
+/// # use std::time::Duration;
+/// # async fn f(socket: &Socket) -> Result<(), AckError> {
+/// // Sent when it is awaited, as a request of `reqwest` is:
+/// let (saved,): (bool,) = socket.emit_with_ack("save", ("roof", 21.5)).await?;
+/// // Sent now, its answer awaited later:
+/// let answer = socket.emit_with_ack("save", ("cellar", 12.0)).timeout(Duration::from_secs(5)).send();
+/// // … other work …
+/// let (saved,): (bool,) = answer.await?;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "nothing is sent before it is awaited or `send` is called"]
+pub struct EmitWithAck<Answer> {
     socket: Socket,
-    state: State,
-    answer: PhantomData<fn() -> T>,
+    packet: Result<Encoded, EmitError>,
+    timeout: Option<Duration>,
+    volatile: bool,
+    answer: PhantomData<fn() -> Answer>,
 }
 
-impl<T> AckFuture<T> {
-    pub(crate) fn new(
-        socket: Socket,
-        packet: Result<(Vec<u8>, Vec<u8>, usize), EmitError>,
-        timeout: Option<Duration>,
-        volatile: bool,
-    ) -> Self {
-        let state = match packet {
-            Ok((json, records, attachments)) => State::Unsent {
-                json,
-                records,
-                attachments,
-                timeout,
-                volatile,
-            },
-            Err(error) => State::Failed(Some(error)),
-        };
+/// A packet that is ready for the inbox.
+pub(crate) struct Encoded {
+    pub(crate) json: Vec<u8>,
+    pub(crate) records: Vec<u8>,
+    pub(crate) attachments: usize,
+}
+
+impl<Answer> EmitWithAck<Answer> {
+    pub(crate) fn new(socket: Socket, packet: Result<Encoded, EmitError>) -> Self {
         Self {
             socket,
-            state,
+            packet,
+            timeout: None,
+            volatile: false,
             answer: PhantomData,
         }
     }
 
     /// How long to wait for the answer, instead of the socket's `ack_timeout`. It runs from the emit on, also while
     /// the packet waits for a connection; with `retries`, from each try.
-    pub fn timeout(mut self, patience: Duration) -> Self {
-        if let State::Unsent { timeout, .. } = &mut self.state {
-            *timeout = Some(patience);
-        }
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
         self
     }
-}
 
-impl<T: for<'a> FromArgs<'a>> Future for AckFuture<T> {
-    type Output = Result<T, AckError>;
+    /// The packet is dropped if it cannot be written at once; the answer is [`AckError::Dropped`] then. See
+    /// [`Socket::volatile`].
+    pub const fn volatile(mut self) -> Self {
+        self.volatile = true;
+        self
+    }
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        loop {
-            match &mut this.state {
-                State::Unsent {
-                    json,
-                    records,
-                    attachments,
-                    timeout,
-                    volatile,
-                } => {
-                    let (sender, receiver) = oneshot::channel();
-                    let nsp = this.socket.nsp().index as u32;
-                    let head = Head::Emit {
-                        nsp,
-                        ack: true,
-                        volatile: *volatile,
-                        timeout: *timeout,
-                    };
-                    let sent = this.socket.shared().packet(
-                        this.socket.nsp(),
-                        head,
-                        json,
-                        records,
-                        *attachments,
-                        Some(sender),
-                    );
-                    this.state = match sent {
-                        Ok(()) => State::Waiting(receiver),
-                        Err(error) => State::Failed(Some(error)),
-                    };
-                }
-                State::Waiting(receiver) => {
-                    return Pin::new(receiver).poll(cx).map(|answer| match answer {
-                        Ok(Ok(args)) => args.parse().map_err(AckError::Answer),
-                        Ok(Err(error)) => Err(error),
-                        Err(_) => Err(AckError::Dropped),
-                    });
-                }
-                State::Failed(error) => {
-                    let error = error.take().map_or(AckError::Dropped, AckError::NotSent);
-                    return Poll::Ready(Err(error));
-                }
-            }
+    /// Sends the event now, and gives the future of its answer.
+    pub fn send(self) -> AckFuture<Answer> {
+        let Self {
+            socket,
+            packet,
+            timeout,
+            volatile,
+            ..
+        } = self;
+        let sent = packet.and_then(|packet| {
+            let (sender, receiver) = ack_channel();
+            let head = Head::Emit {
+                nsp: socket.nsp().index as u32,
+                ack: true,
+                volatile,
+                timeout,
+            };
+            let Encoded {
+                json,
+                records,
+                attachments,
+            } = packet;
+            socket.shared().packet(
+                socket.nsp(),
+                head,
+                &json,
+                &records,
+                attachments,
+                Some(sender),
+            )?;
+            Ok(receiver)
+        });
+        let state = match sent {
+            Ok(receiver) => State::Waiting(receiver),
+            // What a volatile packet meets that finds no room is its lot.
+            Err(EmitError::Full) if volatile => State::Failed(AckError::Dropped),
+            Err(error) => State::Failed(AckError::NotSent(error)),
+        };
+        AckFuture {
+            socket,
+            state,
+            answer: PhantomData,
         }
     }
 }
 
-impl<T> fmt::Debug for AckFuture<T> {
+impl<Answer: for<'a> FromArgs<'a>> IntoFuture for EmitWithAck<Answer> {
+    type Output = Result<Answer, AckError>;
+    type IntoFuture = AckFuture<Answer>;
+
+    fn into_future(self) -> AckFuture<Answer> {
+        self.send()
+    }
+}
+
+impl<Answer> fmt::Debug for EmitWithAck<Answer> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EmitWithAck")
+            .field("timeout", &self.timeout)
+            .field("volatile", &self.volatile)
+            .finish_non_exhaustive()
+    }
+}
+
+enum State {
+    Waiting(AckReceiver),
+    Failed(AckError),
+    Done,
+}
+
+/// The answer to an event that has been sent, decoded as the tuple `Answer`: what [`EmitWithAck::send`] gives.
+///
+/// # Dropping it
+/// Dropping it gives the answer up, and takes the event back if the client has not begun to send it; what has been
+/// begun goes out all the same, and its answer is for nobody. (With [`retries`](crate::ClientBuilder::retries), an event
+/// that has been begun is sent again until it is acknowledged.) Nothing is kept of it.
+#[must_use = "the answer is not waited for: dropping this takes back the event if it is still unsent"]
+pub struct AckFuture<Answer> {
+    socket: Socket,
+    state: State,
+    answer: PhantomData<fn() -> Answer>,
+}
+
+impl<Answer: for<'a> FromArgs<'a>> Future for AckFuture<Answer> {
+    type Output = Result<Answer, AckError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer = match &mut self.state {
+            State::Waiting(receiver) => match receiver.poll(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(answer) => answer,
+            },
+            State::Failed(error) => Err(error.clone()),
+            State::Done => Err(AckError::Dropped),
+        };
+        self.state = State::Done;
+        Poll::Ready(answer.and_then(|args| args.parse().map_err(AckError::Answer)))
+    }
+}
+
+impl<Answer> Drop for AckFuture<Answer> {
+    fn drop(&mut self) {
+        if let State::Waiting(receiver) = &self.state {
+            receiver.give_up(self.socket.shared());
+        }
+    }
+}
+
+impl<Answer> fmt::Debug for AckFuture<Answer> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AckFuture").finish_non_exhaustive()
     }

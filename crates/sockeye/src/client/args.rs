@@ -3,6 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
+use serde::Deserialize;
 use serde_json::Value;
 use sockeye_core::packet::{Args as ArgsRef, ArgsError, Attachments, EmitArgs, FromArgs};
 
@@ -30,6 +31,11 @@ impl Args {
         }
     }
 
+    /// Bytes of text and attachments.
+    pub(crate) fn size(&self) -> usize {
+        self.json.len() + self.records.len()
+    }
+
     pub(crate) fn view(&self) -> ArgsRef<'_> {
         let attachments = match self.count {
             0 => Attachments::EMPTY,
@@ -45,6 +51,21 @@ impl Args {
     /// Which argument does not fit, and why.
     pub fn parse<'a, T: FromArgs<'a>>(&'a self) -> Result<T, ArgsError> {
         self.view().parse()
+    }
+
+    /// Decodes one argument, counted from 0: `args.get::<String>(0)?`. One that the peer did not send reads as `null`, so
+    /// that an `Option` takes it. The type may borrow from `self`.
+    ///
+    /// # Errors
+    /// The argument is missing, or of another type: what was expected, and what was found.
+    pub fn get<'a, T: Deserialize<'a>>(&'a self, index: usize) -> Result<T, ArgsError> {
+        let mut args = self.view();
+        for _ in 0..index {
+            if args.next_raw().is_none() {
+                break;
+            }
+        }
+        args.next()
     }
 
     /// The JSON array of the arguments; binary as `{"_placeholder":true,"num":n}`.

@@ -3,24 +3,22 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize};
 use std::time::Duration;
 
-use atomic_waker::AtomicWaker;
 use serde::Serialize;
-use sockeye_core::{Config, Entropy, Limits, NspOptions, Reconnection, Timestamp, Transports};
+use sockeye_core::{Config, Entropy, Limits, Reconnection, Timestamp, Transports};
 
 use crate::client::args::Event;
 use crate::client::error::{BoxError, ConnectError, Disconnected};
+use crate::client::namespace::{Setup, Wanted};
 use crate::client::options::{
     AuthSource, PairsFn, check_namespace, check_query, encode_headers, encode_query, is_token,
-    nsp_options,
 };
 use crate::client::url::Address;
-use crate::dispatch::handlers::Handler;
+use crate::dispatch::handler::{Handler, Params, Returns, event_fn};
 use crate::driver::{self, Target};
-use crate::inbox::{Inbox, Shared};
+use crate::inbox::Shared;
+use crate::net::options::NetworkOptions;
 use crate::{Socket, Transport};
 
 /// Makes clients.
@@ -48,12 +46,15 @@ pub struct ClientBuilder {
     timestamp_requests: Option<bool>,
     bad_protocol: Option<String>,
     auth: Result<AuthSource, ConnectError>,
-    options: NspOptions,
+    ack_timeout: Option<Duration>,
+    retries: Option<u32>,
+    wait_for_server: bool,
+    close_timeout: Duration,
     config: Config<'static>,
     query_with: Option<PairsFn>,
     headers_with: Option<PairsFn>,
-    #[allow(clippy::type_complexity)]
-    setup: Vec<Box<dyn FnOnce(&Socket) + Send>>,
+    setup: Vec<Setup>,
+    pub(crate) network: NetworkOptions,
 }
 
 impl fmt::Debug for ClientBuilder {
@@ -82,11 +83,15 @@ impl ClientBuilder {
             timestamp_requests: None,
             bad_protocol: None,
             auth: Ok(AuthSource::None),
-            options: nsp_options(),
+            ack_timeout: None,
+            retries: None,
+            wait_for_server: false,
+            close_timeout: Duration::from_secs(5),
             config: Config::new(sockeye_core::text(""), Entropy::Fn(entropy)),
             query_with: None,
             headers_with: None,
             setup: Vec::new(),
+            network: NetworkOptions::default(),
         }
     }
 
@@ -264,6 +269,21 @@ impl ClientBuilder {
         self
     }
 
+    /// Whether [`connect`](Self::connect) waits for a server that cannot be reached, trying again as the reconnection
+    /// policy says (by default for ever). Default false: the first attempt's failure is its error. What no further
+    /// attempt can mend, as a refusal or an answer that no Socket.IO server gives, is an error in any case.
+    pub const fn wait_for_server(mut self, on: bool) -> Self {
+        self.wait_for_server = on;
+        self
+    }
+
+    /// How long [`Socket::close`] waits at most until what was emitted has been sent and the goodbye is done.
+    /// Default 5 s.
+    pub const fn close_timeout(mut self, timeout: Duration) -> Self {
+        self.close_timeout = timeout;
+        self
+    }
+
     /// Bounds of memory and counts.
     pub const fn limits(mut self, limits: Limits) -> Self {
         self.config.limits = limits;
@@ -278,7 +298,11 @@ impl ClientBuilder {
         self
     }
 
-    /// Computes the `auth` payload anew for every CONNECT: fresh tokens after every reconnection.
+    /// Computes the `auth` payload anew for every CONNECT: fresh tokens after every reconnection. A failure (an error, a
+    /// panic, something that is not an object) counts as a failed attempt: it is told by
+    /// [`Socket::on_connect_error`], and the function is called again after a delay, as the reconnection policy says.
+    /// For the first attempt of [`connect`](Self::connect) it is the error, unless
+    /// [`wait_for_server`](Self::wait_for_server) is set.
     pub fn auth_with<F, T>(mut self, auth: impl Fn() -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Result<T, BoxError>> + Send + 'static,
@@ -290,24 +314,27 @@ impl ClientBuilder {
 
     /// Timeout of acknowledgements that have none of their own. Default none.
     pub const fn ack_timeout(mut self, timeout: Duration) -> Self {
-        self.options.ack_timeout = Some(timeout);
+        self.ack_timeout = Some(timeout);
         self
     }
 
     /// At-least-once delivery: every packet waits for its acknowledgement before the next one is sent, and is sent up
     /// to `retries` times more. Needs [`ack_timeout`](Self::ack_timeout), and a server that acknowledges every event.
     pub const fn retries(mut self, retries: u32) -> Self {
-        self.options.retries = Some(retries);
+        self.retries = Some(retries);
         self
     }
 
     /// Registers a handler before connecting, so that no event is missed: see [`Socket::on`].
-    pub fn on<M>(mut self, event: &str, handler: impl Handler<M>) -> Self {
-        let (event, handler) = (event.to_owned(), handler.into_fn());
-        self.setup.push(Box::new(move |socket| {
+    pub fn on<P, R, M>(self, event: &str, handler: impl Handler<P, Output = R>) -> Self
+    where
+        P: Params,
+        R: Returns<M>,
+    {
+        let (event, handler) = (event.to_owned(), event_fn(handler));
+        self.setup(move |socket| {
             socket.nsp().handlers.on(&event, handler, false);
-        }));
-        self
+        })
     }
 
     /// As [`Socket::on_any`], before connecting.
@@ -318,21 +345,30 @@ impl ClientBuilder {
     }
 
     /// As [`Socket::on_connect`], before connecting.
-    pub fn on_connect(self, handler: impl Fn(Socket) + Send + Sync + 'static) -> Self {
+    pub fn on_connect<R: Returns<M>, M>(
+        self,
+        handler: impl Fn(Socket) -> R + Send + Sync + 'static,
+    ) -> Self {
         self.setup(move |socket| {
             socket.on_connect(handler);
         })
     }
 
     /// As [`Socket::on_disconnect`], before connecting.
-    pub fn on_disconnect(self, handler: impl Fn(Disconnected) + Send + Sync + 'static) -> Self {
+    pub fn on_disconnect<R: Returns<M>, M>(
+        self,
+        handler: impl Fn(Socket, Disconnected) -> R + Send + Sync + 'static,
+    ) -> Self {
         self.setup(move |socket| {
             socket.on_disconnect(handler);
         })
     }
 
     /// As [`Socket::on_connect_error`], before connecting.
-    pub fn on_connect_error(self, handler: impl Fn(ConnectError) + Send + Sync + 'static) -> Self {
+    pub fn on_connect_error<R: Returns<M>, M>(
+        self,
+        handler: impl Fn(Socket, ConnectError) -> R + Send + Sync + 'static,
+    ) -> Self {
         self.setup(move |socket| {
             socket.on_connect_error(handler);
         })
@@ -346,22 +382,24 @@ impl ClientBuilder {
 
     // ---- go ----
 
-    /// Connects, and waits until the namespace is joined. While the server cannot be reached it is tried again, as the
-    /// reconnection policy says (by default for ever: wrap it in `tokio::time::timeout` for a limit).
+    /// Connects, and waits until the namespace is joined. When the first attempt fails, that is the error; to wait for
+    /// a server that is not there yet, set [`wait_for_server`](Self::wait_for_server) or use
+    /// [`connect_background`](Self::connect_background). Once joined, a lost connection is made again as the
+    /// reconnection policy says.
     ///
-    /// Must be called within a tokio runtime.
+    /// Must be called within a tokio runtime. Dropping the future gives the attempt up.
     ///
     /// # Errors
-    /// A bad URL or option, the server's refusal (with its message and data), an answer that no Socket.IO server gives,
-    /// or attempts used up.
+    /// A bad URL or option, a server that cannot be reached, the server's refusal (with its message and data), or an
+    /// answer that no Socket.IO server gives.
     pub async fn connect(self) -> Result<Socket, ConnectError> {
         let socket = self.open()?;
         socket.connect().await?;
         Ok(socket)
     }
 
-    /// Connects in the background: emits are kept until the namespace is joined, trouble arrives by
-    /// [`Socket::on_connect_error`].
+    /// Connects in the background: emits are kept until the namespace is joined, and it is tried until it is, as the
+    /// reconnection policy says. Trouble is told by [`Socket::on_connect_error`].
     ///
     /// # Errors
     /// A bad URL or option.
@@ -431,36 +469,39 @@ impl ClientBuilder {
             [Transport::WebSocket, ..] => Transports::WEBSOCKET_FIRST,
         };
         let mut config = self.config;
-        config.host = address.authority().into();
+        config.host = self.network.authority(&address)?.into();
+        let network = Arc::new(self.network.build(&address)?);
         config.path = path.into();
         config.query =
             encode_query(address.query.iter().chain(&self.query).map(|(k, v)| (k, v))).into();
-        config.headers = encode_headers(self.headers.iter().map(|(k, v)| (k, v)))?.into();
+        let headers = encode_headers(self.headers.iter().map(|(k, v)| (k, v)))?;
+        config.headers = network.complete(headers).into();
         config.transports = transports;
         config.timestamp = match self.timestamp_requests {
             None => Timestamp::Polling,
             Some(true) => Timestamp::Always,
             Some(false) => Timestamp::Never,
         };
-        let shared = Arc::new(Shared {
-            inbox: Mutex::new(Box::<Inbox>::default()),
-            waker: AtomicWaker::new(),
-            mail: AtomicBool::new(false),
-            nsps: Mutex::default(),
-            queued: AtomicUsize::new(0),
-            queued_packets: AtomicUsize::new(0),
-            limits: config.limits,
-            base64: config.force_base64,
-            handles: AtomicUsize::new(0),
-            transport: AtomicU8::new(0),
-            outgoing: AtomicUsize::new(0),
-        });
-        let socket = Socket::new(Arc::clone(&shared), &name, self.options, auth);
+        let shared = Arc::new(Shared::new(
+            config.limits,
+            config.force_base64,
+            self.wait_for_server,
+            self.close_timeout,
+        ));
+        let wanted = Wanted {
+            auth: Some(auth),
+            ack_timeout: self.ack_timeout,
+            retries: self.retries,
+        };
+        let socket = Socket::new(Arc::clone(&shared), &name, wanted)?;
         for setup in self.setup {
             setup(&socket);
         }
+        if let Some(error) = socket.nsp().handlers.take_refused() {
+            return Err(error);
+        }
         let target = Target {
-            address,
+            network,
             query: self.query_with,
             headers: self.headers_with,
         };

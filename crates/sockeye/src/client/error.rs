@@ -3,9 +3,11 @@
 use std::fmt;
 
 use serde_json::Value;
-use sockeye_core::{Cause, DisconnectReason};
+use sockeye_core::packet::ArgsError;
+use sockeye_core::{Cause, DisconnectReason, UnsentCause};
 
 use crate::Transport;
+use crate::net::DialErrorKind;
 
 /// Any error of user code that computes `auth`, query or headers.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -34,6 +36,7 @@ pub struct ConnectError {
     pub(crate) data: Option<Value>,
     pub(crate) active: bool,
     pub(crate) cause: Option<Cause>,
+    pub(crate) dial: Option<DialErrorKind>,
 }
 
 impl ConnectError {
@@ -44,6 +47,7 @@ impl ConnectError {
             data: None,
             active: false,
             cause: None,
+            dial: None,
         }
     }
 
@@ -81,6 +85,11 @@ impl ConnectError {
     /// What exactly went wrong on the way to the server, if it did.
     pub const fn cause(&self) -> Option<Cause> {
         self.cause
+    }
+
+    /// Why there was no byte stream, if it failed at that: the name, the network, a proxy, TLS, a certificate.
+    pub const fn dial(&self) -> Option<DialErrorKind> {
+        self.dial
     }
 }
 
@@ -157,6 +166,39 @@ pub enum Notice {
     UpgradeFailed(String),
     /// The server's ping has been answered.
     Ping,
+    /// The arguments of an event do not fit a handler or a typed stream, which did not get it.
+    Mismatch {
+        /// The name of the event.
+        event: String,
+        /// Which argument, and why. It quotes what was found.
+        error: ArgsError,
+    },
+    /// A handler returned an error, or its acknowledgement could not be sent, or it was registered for a name that no
+    /// event can have.
+    HandlerFailed {
+        /// The name of the event, or of what happened to the connection (`connect`, `disconnect`, `connect_error`).
+        event: String,
+        /// The error, for people.
+        error: String,
+    },
+    /// A stream was full and began to drop events, as its [`Overflow`](crate::Overflow) policy says. Told once until
+    /// the stream is read again; [`EventStream::dropped`](crate::EventStream::dropped) goes on counting.
+    EventsDropped {
+        /// The event of a typed stream; `None` for one of all events.
+        event: Option<String>,
+        /// Events that the stream has dropped so far.
+        total: u64,
+    },
+    /// A packet that `emit` had accepted will not be sent. Told only where no acknowledgement tells it: that fails with
+    /// [`AckError::Disconnected`](crate::AckError::Disconnected) or [`AckError::Dropped`](crate::AckError::Dropped).
+    Unsent {
+        /// The name of the event.
+        event: String,
+        /// Bytes of the packet on the wire, attachments included and framing not.
+        bytes: usize,
+        /// Why.
+        cause: UnsentCause,
+    },
     /// A message from the server was larger than [`Limits::receive`](crate::Limits::receive) and was skipped.
     TooLarge {
         /// Bytes of it.

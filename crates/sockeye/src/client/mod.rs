@@ -3,10 +3,16 @@
 pub(crate) mod ack;
 pub(crate) mod args;
 pub(crate) mod builder;
+pub(crate) mod close;
 pub(crate) mod error;
+pub(crate) mod listen;
+pub(crate) mod manager;
 pub(crate) mod namespace;
+mod network;
 pub(crate) mod options;
 pub(crate) mod responder;
 pub(crate) mod socket;
 pub(crate) mod streams;
 pub(crate) mod url;
+pub(crate) mod volatile;
+pub(crate) mod weak;

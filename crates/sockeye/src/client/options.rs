@@ -73,13 +73,16 @@ impl fmt::Debug for AuthSource {
 
 fn auth_json(auth: &impl Serialize) -> Result<String, BoxError> {
     let json = serde_json::to_string(auth)?;
-    match json.as_bytes().first() {
-        Some(b'{') => Ok(json),
-        Some(b'n') => Ok(String::new()),
-        _ => Err(
-            format!("auth must be a JSON object such as {{\"token\":\"…\"}}, not {json}").into(),
-        ),
-    }
+    // Never the payload itself: it is a secret more often than not.
+    let what = match json.as_bytes().first() {
+        Some(b'{') => return Ok(json),
+        Some(b'n') => return Ok(String::new()),
+        Some(b'[') => "an array",
+        Some(b'"') => "a string",
+        Some(b't' | b'f') => "a boolean",
+        _ => "a number",
+    };
+    Err(format!("auth must be a JSON object such as {{\"token\":\"…\"}}, not {what}").into())
 }
 
 /// The default options of a namespace: `auth` is always asked for, so that it may change at any time.
@@ -143,28 +146,15 @@ pub(crate) fn encode_headers<K: AsRef<str>, V: AsRef<str>>(
                 "bad value of header {name}: no line breaks or control characters"
             )));
         }
-        const OURS: [&str; 9] = [
-            "host",
-            "connection",
-            "upgrade",
-            "content-length",
-            "transfer-encoding",
-            "sec-websocket-key",
-            "sec-websocket-version",
-            "sec-websocket-extensions",
-            "sec-websocket-protocol",
-        ];
-        if OURS.iter().any(|ours| name.eq_ignore_ascii_case(ours)) {
-            return Err(ConnectError::config(format!(
-                "the header {name} is set by the client itself"
-            )));
+        if let Some(objection) = crate::net::headers::objection(name) {
+            return Err(ConnectError::config(objection));
         }
         out.push_str(&format!("{name}: {}\r\n", value.trim()));
     }
     Ok(out)
 }
 
-/// Query keys that belong to Engine.IO (A2 item 8).
+/// Query keys that belong to Engine.IO.
 pub(crate) fn check_query(key: &str) -> Result<(), ConnectError> {
     if ["EIO", "transport", "sid", "j", "b64"].contains(&key) {
         return Err(ConnectError::config(format!(

@@ -1,6 +1,7 @@
 //! Answering events.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 use sockeye_core::packet::EmitArgs;
@@ -17,20 +18,34 @@ pub struct Responder {
     pub(crate) shared: Weak<Shared>,
     pub(crate) nsp: Arc<NspShared>,
     pub(crate) request: Option<AckRequest>,
+    /// Whether the event has been answered: shared by all clones that answer the same event.
+    pub(crate) answered: Arc<AtomicBool>,
 }
 
 impl Responder {
+    /// Turns to the next event. As long as nobody keeps a clone, this allocates nothing.
+    pub(crate) fn begin(&mut self, request: Option<AckRequest>) {
+        self.request = request;
+        if request.is_some() {
+            match Arc::get_mut(&mut self.answered) {
+                Some(answered) => *answered.get_mut() = false,
+                None => self.answered = Arc::default(),
+            }
+        }
+    }
+
     /// Whether the server asked for an answer.
     pub const fn is_requested(&self) -> bool {
         self.request.is_some()
     }
 
     /// Answers the event, now or later. `args` is a tuple; binary may stand at any depth. If the server did not ask,
-    /// nothing is sent. It takes one answer: a second one (from a clone) is the server's to ignore.
+    /// nothing is sent.
     ///
     /// # Errors
-    /// As [`Socket::emit`]. An answer after the connection was lost is dropped without a word: it would mean nothing
-    /// on another one.
+    /// [`EmitError::AlreadyAnswered`] if a clone, or another handler of the same event, has answered: an event has one
+    /// acknowledgement. Others as [`Socket::emit`]; the event is not answered then, and a clone may try again. An answer
+    /// after the connection was lost is dropped without a word: it would mean nothing on another one.
     pub fn ack<A: EmitArgs>(self, args: A) -> Result<(), EmitError> {
         let Some(request) = self.request else {
             return Ok(());
@@ -38,14 +53,26 @@ impl Responder {
         let Some(shared) = self.shared.upgrade() else {
             return Err(EmitError::Stale);
         };
-        encode(
+        if self.answered.swap(true, Ordering::AcqRel) {
+            return Err(EmitError::AlreadyAnswered);
+        }
+        let sent = encode(
             None,
             &args,
             shared.limits.attachments,
             |json, records, count| {
                 shared.packet(&self.nsp, Head::Ack(request), json, records, count, None)
             },
-        )
+        );
+        if sent.is_err() {
+            self.answered.store(false, Ordering::Release);
+        }
+        sent
+    }
+
+    /// Whether the event has been answered, by this or by another [`Responder`] of the same event.
+    pub fn is_answered(&self) -> bool {
+        self.request.is_some() && self.answered.load(Ordering::Acquire)
     }
 
     /// The ack id on the wire, if the server asked for an answer.

@@ -1,30 +1,47 @@
 //! The socket: what applications hold.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, Weak};
-use std::time::Duration;
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 
 use serde::Serialize;
+use sockeye_core::EmitError;
 use sockeye_core::packet::EmitArgs;
-use sockeye_core::{EmitError, NspOptions, Reconnection};
-use tokio::sync::oneshot;
 
 use crate::Transport;
-use crate::client::ack::AckFuture;
-use crate::client::args::Event;
-use crate::client::error::{ConnectError, Disconnected, Notice};
-use crate::client::namespace::NamespaceBuilder;
-use crate::client::options::{AuthSource, encode_headers, encode_query};
-use crate::client::streams::{EventStream, NoticeStream};
-use crate::dispatch::handlers::{Handler, HandlerId, Handlers};
-use crate::inbox::{ACTIVE, Command, Head, IDLE, NspShared, Shared, encode, lock};
+use crate::client::ack::{EmitWithAck, Encoded};
+use crate::client::error::ConnectError;
+use crate::client::manager::Manager;
+use crate::client::namespace::{NamespaceBuilder, Wanted};
+use crate::client::options::{AuthSource, nsp_options};
+use crate::client::volatile::Volatile;
+use crate::dispatch::guard::told_id;
+use crate::inbox::{Command, Head, NspShared, Shared, encode, lock};
+use crate::namespace::Status;
+use crate::waiters::ConnectCall;
 
 /// A namespace on a connection to a Socket.IO server: a cheap clone of a handle.
 ///
-/// Dropping the last handle of a namespace leaves it; dropping the last handle of all closes the connection cleanly
-/// and ends its tasks. Handlers should not capture a `Socket` of their own connection (it would keep it alive for
-/// ever): they get one from [`Responder::socket`](crate::Responder::socket).
+/// # Order
+/// The events, answers and notices of a namespace reach the program in the order in which they arrived. An answer (of
+/// [`emit_with_ack`](Self::emit_with_ack), or of [`connect`](Self::connect)) resolves after the handlers of all earlier
+/// events have been called, and awaited if they are async; notices (`on_connect`, `on_disconnect`, …) wait in the same
+/// way. Two things may be overtaken, since a program could otherwise wait for itself:
+/// - While an async handler is pending, answers pass: a handler may await one. (A sync handler must not block its thread
+///   for one.)
+/// - While a stream with [`Overflow::Wait`](crate::Overflow::Wait) is full, answers and notices pass: a stream that
+///   nobody reads does not keep `disconnect` from being told.
+///
+/// Namespaces do not wait for each other.
+///
+/// # Ending it
+/// [`close`](Self::close) sends what was emitted, leaves cleanly and waits for that: so a program should end. Dropping
+/// the last handle of a namespace leaves it in the background; dropping the last handle of all closes the connection
+/// in the background, and ends its tasks. Nothing waits for that: what is unsent when `main` returns is lost.
+///
+/// Handlers should not capture a `Socket` of their own connection (it would keep it alive for
+/// ever): they get one from [`Responder::socket`](crate::Responder::socket), or capture a [`WeakSocket`](crate::WeakSocket).
 pub struct Socket {
     shared: Arc<Shared>,
     nsp: Arc<NspShared>,
@@ -79,43 +96,69 @@ impl Socket {
         })
     }
 
+    /// A handle of the namespace of this name, which is made if there is none.
+    ///
+    /// # Errors
+    /// There is one, with other options that cannot be changed; there are too many.
     pub(crate) fn new(
         shared: Arc<Shared>,
         name: &str,
-        options: NspOptions,
-        auth: AuthSource,
-    ) -> Self {
+        wanted: Wanted,
+    ) -> Result<Self, ConnectError> {
         let mut nsps = lock(&shared.nsps);
-        let existing = nsps
-            .iter()
-            .find(|nsp| *nsp.name == *name && !nsp.gone.load(Ordering::Acquire))
-            .cloned();
-        let nsp = existing.unwrap_or_else(|| {
-            // The place of a namespace that has been left for good is taken again.
-            let index = nsps
-                .iter()
-                .position(|nsp| nsp.gone.load(Ordering::Acquire))
-                .unwrap_or(nsps.len());
-            let nsp = Arc::new(NspShared {
-                index,
-                name: name.into(),
-                options,
-                auth: Mutex::new(auth),
-                state: AtomicU8::new(IDLE),
-                recovered: AtomicBool::new(false),
-                id: Mutex::new(None),
-                handlers: Handlers::new(),
-                handles: AtomicUsize::new(0),
-                gone: AtomicBool::new(false),
-            });
-            match nsps.get_mut(index) {
-                Some(place) => *place = Arc::clone(&nsp),
-                None => nsps.push(Arc::clone(&nsp)),
+        let nsp = match nsps.find(name) {
+            Some(nsp) => {
+                // Counted under the lock: it is not forgotten any more.
+                nsp.handles.fetch_add(1, Ordering::AcqRel);
+                nsp
             }
-            nsp
-        });
+            None => {
+                // Refused here, and not where its packets would have been accepted already.
+                let most = usize::from(shared.limits.namespaces);
+                if nsps.is_full(most) {
+                    return Err(ConnectError::config(format!(
+                        "too many namespaces on one connection: {most} at most, raise `Limits::namespaces`"
+                    )));
+                }
+                let mut options = nsp_options();
+                options.ack_timeout = wanted.ack_timeout;
+                options.retries = wanted.retries;
+                let auth = wanted.auth.unwrap_or(AuthSource::None);
+                let nsp = nsps.add(name, options, auth);
+                nsp.handles.fetch_add(1, Ordering::AcqRel);
+                drop(nsps);
+                shared.handles.fetch_add(1, Ordering::AcqRel);
+                return Ok(Self { shared, nsp });
+            }
+        };
         drop(nsps);
-        Self::counted(shared, nsp)
+        shared.handles.fetch_add(1, Ordering::AcqRel);
+        let socket = Self { shared, nsp };
+        socket.apply(wanted)?;
+        Ok(socket)
+    }
+
+    /// Applies options to a namespace that exists.
+    fn apply(&self, wanted: Wanted) -> Result<(), ConnectError> {
+        let mut options = lock(&self.nsp.options);
+        if wanted.retries.is_some() && wanted.retries != options.retries {
+            return Err(ConnectError::config(format!(
+                "the namespace {} exists already, and its `retries` cannot be changed: give them when it is made first",
+                self.nsp.name
+            )));
+        }
+        if wanted.ack_timeout.is_some() && wanted.ack_timeout != options.ack_timeout {
+            options.ack_timeout = wanted.ack_timeout;
+            self.shared.command(Command::Options {
+                nsp: self.nsp.index,
+                options: *options,
+            });
+        }
+        drop(options);
+        if let Some(auth) = wanted.auth {
+            *lock(&self.nsp.auth) = auth;
+        }
+        Ok(())
     }
 
     pub(crate) const fn shared(&self) -> &Arc<Shared> {
@@ -129,9 +172,16 @@ impl Socket {
     // ---- state ----
 
     /// The id the server gave to this socket: present while the namespace is joined, new at every join unless the
-    /// session was recovered.
+    /// session was recovered. Inside an [`on_connect`](Self::on_connect) handler it is the id of the join that the
+    /// handler is told about, even if the namespace has been left again meanwhile.
     pub fn id(&self) -> Option<String> {
-        lock(&self.nsp.id).as_deref().map(str::to_owned)
+        if let Some(id) = told_id(Arc::as_ptr(&self.nsp) as usize) {
+            return Some(id);
+        }
+        match self.nsp.status() {
+            Status::Joined { id } => Some(id.into()),
+            Status::Idle | Status::Active => None,
+        }
     }
 
     /// Whether the namespace is joined.
@@ -141,7 +191,7 @@ impl Socket {
 
     /// Whether the namespace is joined, or will be by itself: on the way, or waiting for a reconnection.
     pub fn active(&self) -> bool {
-        self.nsp.state.load(Ordering::Acquire) >= ACTIVE
+        self.nsp.is_active()
     }
 
     /// Whether the server recovered the old session at the last join (connection state recovery, server 4.6 and later).
@@ -157,6 +207,12 @@ impl Socket {
     /// The transport packets travel on; `None` while there is no connection.
     pub fn transport(&self) -> Option<Transport> {
         self.shared.transport()
+    }
+
+    /// The connection itself, which all its namespaces share: its query, headers and reconnection policy, and what
+    /// happens to it (`socket.io` in the official client).
+    pub fn manager(&self) -> Manager {
+        Manager::new(Arc::clone(&self.shared))
     }
 
     // ---- sending ----
@@ -177,7 +233,7 @@ impl Socket {
     /// It never waits. While the namespace is not joined the packet is kept, and sent in order after the next join.
     ///
     /// # Errors
-    /// [`EmitError::Full`] when the send buffer is at its limit: await [`ready`](Self::ready) and try again. The other
+    /// [`EmitError::Full`] when the send buffer is at its limit: await [`room`](Self::room) and try again. The other
     /// variants tell what is wrong with the packet; nothing of it is sent.
     pub fn emit<A: EmitArgs>(&self, event: &str, args: A) -> Result<(), EmitError> {
         self.send_packet(event, &args, false)
@@ -191,7 +247,7 @@ impl Socket {
         self.emit("message", args)
     }
 
-    fn send_packet<A: EmitArgs>(
+    pub(crate) fn send_packet<A: EmitArgs>(
         &self,
         event: &str,
         args: &A,
@@ -215,31 +271,38 @@ impl Socket {
         )
     }
 
-    /// Emits an event and gives a future of the server's answer, decoded as the tuple `T`:
-    /// `let (ok,): (bool,) = socket.emit_with_ack("save", (1,)).timeout(Duration::from_secs(5)).await?;`
+    /// An event that wants the server's answer, as a request: it is sent when it is awaited, or by
+    /// [`send`](EmitWithAck::send). The answer is decoded as the tuple `Answer`, which the place it goes to tells:
     ///
-    /// The event is sent when the future is first polled. Without a timeout here or
-    /// [`ack_timeout`](crate::ClientBuilder::ack_timeout) it waits until the answer or the disconnect.
-    pub fn emit_with_ack<T, A: EmitArgs>(&self, event: &str, args: A) -> AckFuture<T> {
-        self.ask(event, &args, None, false)
-    }
-
-    fn ask<T, A: EmitArgs>(
-        &self,
-        event: &str,
-        args: &A,
-        timeout: Option<Duration>,
-        volatile: bool,
-    ) -> AckFuture<T> {
+    /// ```
+    /// # use sockeye::{AckError, Socket};
+    /// # use std::time::Duration;
+    /// # async fn f(socket: &Socket) -> Result<(), AckError> {
+    /// let (ok,): (bool,) = socket.emit_with_ack("save", (1,)).timeout(Duration::from_secs(5)).await?;
+    /// // Or where nothing else tells it; `()` if the answer does not matter:
+    /// socket.emit_with_ack::<_, ()>("save", (2,)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Without a timeout here or [`ack_timeout`](crate::ClientBuilder::ack_timeout) it waits until the answer or the
+    /// disconnect. Dropping the future gives the answer up; see [`AckFuture`](crate::AckFuture) for what that means.
+    pub fn emit_with_ack<A: EmitArgs, Answer>(&self, event: &str, args: A) -> EmitWithAck<Answer> {
         let packet = check_event(event).and_then(|()| {
             encode(
                 Some(event),
-                args,
+                &args,
                 self.shared.limits.attachments,
-                |json, records, count| Ok((json.to_vec(), records.to_vec(), count)),
+                |json, records, attachments| {
+                    Ok(Encoded {
+                        json: json.to_vec(),
+                        records: records.to_vec(),
+                        attachments,
+                    })
+                },
             )
         });
-        AckFuture::new(self.clone(), packet, timeout, volatile)
+        EmitWithAck::new(self.clone(), packet)
     }
 
     /// Emits volatile packets: dropped if the connection cannot take them at once (not joined, upgrading, or the link
@@ -254,23 +317,33 @@ impl Socket {
     /// # use sockeye::{EmitError, Socket};
     /// # async fn f(socket: &Socket, chunk: &[u8]) -> Result<(), EmitError> {
     /// while let Err(EmitError::Full) = socket.emit("chunk", (chunk,)) {
-    ///     socket.ready().await;
+    ///     socket.room().await;
     /// }
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn ready(&self) {
-        let (sender, receiver) = oneshot::channel();
-        self.shared.command(Command::Ready(sender));
-        let _ = receiver.await;
+    pub async fn room(&self) {
+        loop {
+            let mut room = pin!(self.shared.room.notified());
+            // From here on a notification is not missed.
+            room.as_mut().enable();
+            if self.shared.has_room() {
+                return;
+            }
+            // The driver looks after this, and so does not miss it.
+            self.shared.room_wanted.store(true, Ordering::Release);
+            self.shared.wake();
+            room.await;
+        }
     }
 
     /// Waits until everything that was emitted before, on any namespace of the connection, has been written to the
-    /// network. Packets for a namespace that is not joined are waited for too.
+    /// network, or dropped. What is emitted later is not waited for. Packets for a namespace that is not joined are
+    /// waited for too.
     pub async fn flush(&self) {
-        let (sender, receiver) = oneshot::channel();
-        self.shared.command(Command::Flush(sender));
-        let _ = receiver.await;
+        let target = self.shared.accepted();
+        let shared = &self.shared;
+        shared.written.wait(target, || shared.wake()).await;
     }
 
     /// Drops what was emitted on this namespace and has not been sent (after a long time offline, say).
@@ -283,53 +356,77 @@ impl Socket {
 
     // ---- connection ----
 
-    /// Connects the namespace (again), and waits until it is joined. Transport failures are retried as the
+    /// Connects the namespace (again), and waits until it is joined.
+    ///
+    /// When the first attempt fails, its error is returned, and that is the end of it, unless the namespace is being
+    /// connected in the background anyway ([`ConnectError::active`] tells which). To wait for a server that is not
+    /// there yet, set [`wait_for_server`](crate::ClientBuilder::wait_for_server) or use
+    /// [`connect_background`](Self::connect_background). Once joined, a lost connection is made again as the
     /// reconnection policy says.
     ///
+    /// Dropping the future does not take the attempt back.
+    ///
     /// # Errors
-    /// The server refused, or answered as no Socket.IO server does, or the attempts are used up.
+    /// The server cannot be reached or refused, or answered as no Socket.IO server does; with `wait_for_server`, the
+    /// attempts are used up. A handler was registered for a name that no event can have (see [`on`](Self::on)): told
+    /// once, and nothing is tried.
     pub async fn connect(&self) -> Result<(), ConnectError> {
-        let (sender, receiver) = oneshot::channel();
-        self.begin_connect(Some(sender));
-        receiver
-            .await
-            .unwrap_or_else(|_| Err(ConnectError::closed()))
+        if let Some(error) = self.nsp.handlers.take_refused() {
+            return Err(error);
+        }
+        let call = ConnectCall {
+            nsp: &self.nsp,
+            ticket: self.nsp.connects.begin(),
+        };
+        self.nsp.activate();
+        let keep_trying = self.shared.wait_for_server;
+        if !self
+            .shared
+            .connect(&self.nsp, Some(call.ticket), keep_trying)
+        {
+            self.nsp.set_status(Status::Idle);
+            return Err(ConnectError::closed());
+        }
+        call.await
     }
 
-    /// Connects the namespace (again) in the background.
+    /// Connects the namespace (again) in the background. It is tried until it is joined, as the reconnection policy
+    /// says: trouble is told by [`on_connect_error`](Self::on_connect_error).
     pub fn connect_background(&self) {
-        self.begin_connect(None);
+        self.nsp.activate();
+        if !self.shared.connect(&self.nsp, None, true) {
+            self.nsp.set_status(Status::Idle);
+        }
     }
 
-    fn begin_connect(&self, waiter: Option<crate::inbox::Waiter>) {
-        let _ = self
-            .nsp
-            .state
-            .compare_exchange(IDLE, ACTIVE, Ordering::AcqRel, Ordering::Acquire);
-        self.shared.command(Command::Connect {
-            nsp: self.nsp.index,
-            waiter,
-        });
+    /// Waits until the namespace is joined, whoever connects it: at once if it is, for ever if nobody does. `false`: the
+    /// connection's runtime has ended, so that it will never be.
+    pub async fn ready(&self) -> bool {
+        loop {
+            let mut joined = pin!(self.nsp.joined.notified());
+            joined.as_mut().enable();
+            if self.connected() {
+                return true;
+            }
+            if self.shared.has_ended() {
+                return false;
+            }
+            joined.await;
+        }
     }
 
     /// Leaves the namespace, after what was emitted before has been sent; there is no reconnection until
     /// [`connect`](Self::connect). Works at any moment, also while a reconnection is being waited for. The connection
-    /// is closed with its last namespace.
+    /// is closed with its last namespace. It does not wait: [`close`](Self::close) does.
     pub fn disconnect(&self) {
-        self.nsp.state.store(IDLE, Ordering::Release);
-        *lock(&self.nsp.id) = None;
+        self.nsp.set_status(Status::Idle);
         self.shared.command(Command::Disconnect {
             nsp: self.nsp.index,
         });
     }
 
-    /// Drops the connection of all namespaces and makes a new one at once (reason `forced close`). A running wait for
-    /// reconnection ends now.
-    pub fn reconnect(&self) {
-        self.shared.command(Command::Reconnect);
-    }
-
-    /// Another namespace on the same connection. Ask for the same name again to get the same socket.
+    /// Another namespace on the same connection. Ask for the same name again to get the same socket: the options given
+    /// then are applied to it, or refused with an error if they cannot be.
     ///
     /// ```
     /// # use sockeye::{ConnectError, Socket};
@@ -339,14 +436,7 @@ impl Socket {
     /// # }
     /// ```
     pub fn namespace(&self, name: &str) -> NamespaceBuilder {
-        NamespaceBuilder {
-            shared: Arc::clone(&self.shared),
-            _keep: self.clone(),
-            name: name.to_owned(),
-            options: crate::client::options::nsp_options(),
-            auth: AuthSource::None,
-            error: None,
-        }
+        NamespaceBuilder::new(self.clone(), name)
     }
 
     /// Changes the `auth` payload: it counts from the next CONNECT on.
@@ -354,213 +444,10 @@ impl Socket {
         *lock(&self.nsp.auth) = AuthSource::value(&auth)?;
         Ok(())
     }
-
-    /// Changes the query; it counts from the next connection on.
-    pub fn set_query<K: AsRef<str>, V: AsRef<str>>(&self, query: impl IntoIterator<Item = (K, V)>) {
-        self.shared.command(Command::Query(encode_query(query)));
-    }
-
-    /// Changes the extra headers; they count from the next connection on.
-    ///
-    /// # Errors
-    /// A name or value that HTTP does not allow.
-    pub fn set_headers<K: AsRef<str>, V: AsRef<str>>(
-        &self,
-        headers: impl IntoIterator<Item = (K, V)>,
-    ) -> Result<(), ConnectError> {
-        self.shared
-            .command(Command::Headers(encode_headers(headers)?));
-        Ok(())
-    }
-
-    /// Changes the reconnection policy. Disabling it ends a running wait when its time comes.
-    pub fn set_reconnection(&self, policy: Reconnection) {
-        self.shared.command(Command::Reconnection(policy));
-    }
-
-    // ---- listening ----
-
-    /// Handles an event: see [`Handler`] for the functions it takes. Handlers of one connection run one after another,
-    /// in the order of the events and of their registration, and an async one is awaited before the next event. A slow
-    /// one delays later events, never heartbeats; spawn a task for what may overlap. When more than 4 MiB (or 65 536) of
-    /// events wait, the server is not read until they are fewer, and acknowledgements wait as well: a handler that
-    /// awaits one should give it a timeout, or do so in a task of its own. Handlers stay over reconnections. Arguments that do not fit are logged, and the handler is not called.
-    pub fn on<M>(&self, event: &str, handler: impl Handler<M>) -> HandlerId {
-        self.nsp.handlers.on(event, handler.into_fn(), false)
-    }
-
-    /// As [`on`](Self::on), for the next event only.
-    pub fn once<M>(&self, event: &str, handler: impl Handler<M>) -> HandlerId {
-        self.nsp.handlers.on(event, handler.into_fn(), true)
-    }
-
-    /// Removes a handler of any kind; whether it was there. It is not called again.
-    pub fn off(&self, handler: HandlerId) -> bool {
-        let removed = self.nsp.handlers.off(handler);
-        self.sync_outgoing();
-        removed
-    }
-
-    /// Removes all handlers of an event.
-    pub fn off_event(&self, event: &str) {
-        self.nsp.handlers.off_event(event);
-    }
-
-    /// Removes all handlers and ends all streams of this namespace.
-    pub fn off_all(&self) {
-        self.nsp.handlers.clear();
-        self.sync_outgoing();
-    }
-
-    /// Whether the event has a handler.
-    pub fn has_handlers(&self, event: &str) -> bool {
-        self.nsp.handlers.has(event)
-    }
-
-    /// Sees every event from the server, before its own handlers.
-    pub fn on_any(&self, handler: impl Fn(&Event) + Send + Sync + 'static) -> HandlerId {
-        self.nsp.handlers.on_any(false, false, Box::new(handler))
-    }
-
-    /// As [`on_any`](Self::on_any), before those registered so far.
-    pub fn prepend_any(&self, handler: impl Fn(&Event) + Send + Sync + 'static) -> HandlerId {
-        self.nsp.handlers.on_any(false, true, Box::new(handler))
-    }
-
-    /// Sees every event to the server when it is actually sent (not acknowledgements).
-    pub fn on_any_outgoing(&self, handler: impl Fn(&Event) + Send + Sync + 'static) -> HandlerId {
-        let id = self.nsp.handlers.on_any(true, false, Box::new(handler));
-        self.sync_outgoing();
-        id
-    }
-
-    /// Removes all handlers of [`on_any`](Self::on_any).
-    pub fn off_any(&self) {
-        self.nsp.handlers.off_any(false);
-    }
-
-    /// Removes all handlers of [`on_any_outgoing`](Self::on_any_outgoing).
-    pub fn off_any_outgoing(&self) {
-        self.nsp.handlers.off_any(true);
-        self.sync_outgoing();
-    }
-
-    fn sync_outgoing(&self) {
-        let any = lock(&self.shared.nsps)
-            .iter()
-            .any(|nsp| nsp.handlers.has_outgoing());
-        if any
-            != (self
-                .shared
-                .outgoing
-                .swap(usize::from(any), Ordering::AcqRel)
-                > 0)
-        {
-            self.shared.command(Command::ReportOutgoing(any));
-        }
-    }
-
-    /// The events of this namespace as a stream, from now on; it goes on over reconnections and ends with the
-    /// connection's last handle. It holds up to 256 events: a stream that is not read holds all later events of the
-    /// connection up (never heartbeats).
-    pub fn events(&self) -> EventStream {
-        EventStream {
-            receiver: self.nsp.handlers.event_stream(256),
-        }
-    }
-
-    /// What happens to the connection, as a stream, from now on. It is not bounded: read it, or drop it.
-    ///
-    /// ```
-    /// # use sockeye::{Notice, Socket};
-    /// # async fn f(socket: &Socket) {
-    /// let mut notices = socket.notices();
-    /// while let Some(notice) = notices.next().await {
-    ///     match notice {
-    ///         Notice::Connected { id, .. } => println!("joined as {id}"),
-    ///         Notice::Disconnected(why) => println!("left: {why}"),
-    ///         Notice::ConnectError(error) => println!("not joined: {error}"),
-    ///         _ => (),
-    ///     }
-    /// }
-    /// # }
-    /// ```
-    pub fn notices(&self) -> NoticeStream {
-        NoticeStream {
-            receiver: self.nsp.handlers.notice_stream(),
-        }
-    }
-
-    fn on_notice(
-        &self,
-        pick: impl Fn(&Notice, &crate::Responder) + Send + Sync + 'static,
-    ) -> HandlerId {
-        self.nsp.handlers.on_notice(Box::new(pick))
-    }
-
-    /// Called each time the namespace has been joined.
-    pub fn on_connect(&self, handler: impl Fn(Self) + Send + Sync + 'static) -> HandlerId {
-        self.on_notice(move |notice, responder| {
-            if let (Notice::Connected { .. }, Some(socket)) = (notice, responder.socket()) {
-                handler(socket);
-            }
-        })
-    }
-
-    /// Called each time the namespace, which was joined, has been left.
-    pub fn on_disconnect(
-        &self,
-        handler: impl Fn(Disconnected) + Send + Sync + 'static,
-    ) -> HandlerId {
-        self.on_notice(move |notice, _| {
-            if let Notice::Disconnected(disconnected) = notice {
-                handler(disconnected.clone());
-            }
-        })
-    }
-
-    /// Called each time an attempt to join has failed; [`ConnectError::active`] tells whether it is tried again.
-    pub fn on_connect_error(
-        &self,
-        handler: impl Fn(ConnectError) + Send + Sync + 'static,
-    ) -> HandlerId {
-        self.on_notice(move |notice, _| {
-            if let Notice::ConnectError(error) = notice {
-                handler(error.clone());
-            }
-        })
-    }
-
-    /// Called before each attempt to reconnect, with its number from 1.
-    pub fn on_reconnect_attempt(&self, handler: impl Fn(u32) + Send + Sync + 'static) -> HandlerId {
-        self.on_notice(move |notice, _| {
-            if let Notice::ReconnectAttempt(n) = notice {
-                handler(*n);
-            }
-        })
-    }
-
-    /// Called when the connection has been made again, with the number of attempts it took.
-    pub fn on_reconnect(&self, handler: impl Fn(u32) + Send + Sync + 'static) -> HandlerId {
-        self.on_notice(move |notice, _| {
-            if let Notice::Reconnected(n) = notice {
-                handler(*n);
-            }
-        })
-    }
-
-    /// Called when all attempts to reconnect are used up.
-    pub fn on_reconnect_failed(&self, handler: impl Fn() + Send + Sync + 'static) -> HandlerId {
-        self.on_notice(move |notice, _| {
-            if let Notice::ReconnectFailed = notice {
-                handler();
-            }
-        })
-    }
 }
 
-/// Reserved names are refused before anything is encoded (A7 item 78).
-fn check_event(event: &str) -> Result<(), EmitError> {
+/// Reserved names are refused before anything is encoded encoded.
+pub(crate) fn check_event(event: &str) -> Result<(), EmitError> {
     if sockeye_core::packet::is_reserved_event(event) {
         Err(EmitError::Reserved)
     } else {
@@ -574,32 +461,5 @@ impl fmt::Debug for Socket {
             .field("namespace", &self.nsp.name)
             .field("connected", &self.connected())
             .finish()
-    }
-}
-
-/// Emits volatile packets: see [`Socket::volatile`].
-#[derive(Clone, Copy, Debug)]
-pub struct Volatile<'s> {
-    socket: &'s Socket,
-}
-
-impl Volatile<'_> {
-    /// Emits an event that is dropped if it cannot be sent at once. `Ok` does not tell which.
-    ///
-    /// # Errors
-    /// As [`Socket::emit`], for packets that cannot be sent at all.
-    pub fn emit<A: EmitArgs>(&self, event: &str, args: A) -> Result<(), EmitError> {
-        if !self.socket.connected() {
-            return check_event(event);
-        }
-        match self.socket.send_packet(event, &args, true) {
-            Err(EmitError::Full) => Ok(()),
-            result => result,
-        }
-    }
-
-    /// As [`Socket::emit_with_ack`]; a dropped packet fails with [`AckError::Dropped`](crate::AckError::Dropped).
-    pub fn emit_with_ack<T, A: EmitArgs>(&self, event: &str, args: A) -> AckFuture<T> {
-        self.socket.ask(event, &args, None, true)
     }
 }

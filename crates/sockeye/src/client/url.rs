@@ -1,11 +1,17 @@
-//! URLs of Socket.IO servers: the path is the namespace (A1).
+//! URLs of Socket.IO servers: the path is the namespace.
+
+use std::borrow::Cow;
+use std::fmt;
 
 use url::{Host, Url};
 
 use crate::client::error::ConnectError;
+use crate::net::Target;
+use crate::net::headers::Credentials;
+use crate::net::target::split_zone;
 
 /// Where to connect, from a URL.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Address {
     /// For the resolver: without brackets.
     pub(crate) host: String,
@@ -13,15 +19,54 @@ pub(crate) struct Address {
     /// The port is not the scheme's own.
     explicit_port: bool,
     ipv6: bool,
+    /// `https` or `wss`.
+    secure: bool,
+    /// The zone of a link-local IPv6 address.
+    zone: Option<String>,
+    /// User and password, decoded.
+    pub(crate) credentials: Option<Credentials>,
     pub(crate) namespace: String,
     pub(crate) query: Vec<(String, String)>,
+}
+
+/// A URL for messages: without user name, password, query and fragment, where secrets are.
+fn harmless(url: &str) -> String {
+    let (start, rest) = match url.split_once("://") {
+        Some((scheme, rest)) => (format!("{scheme}://"), rest),
+        None => (String::new(), url),
+    };
+    let (place, hidden) = match rest.find(['?', '#']) {
+        Some(at) => (&rest[..at], &rest[at..=at]),
+        None => (rest, ""),
+    };
+    let (authority, path) = place.split_at(place.find('/').unwrap_or(place.len()));
+    let (user, host) = match authority.rsplit_once('@') {
+        Some((_, host)) => ("…@", host),
+        None => ("", authority),
+    };
+    let more = if hidden.is_empty() { "" } else { "…" };
+    format!("{start}{user}{host}{path}{hidden}{more}")
+}
+
+/// As [`harmless`]: the values of the query stay hidden.
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys: Vec<_> = self.query.iter().map(|(key, _)| key).collect();
+        f.debug_struct("Address")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("namespace", &self.namespace)
+            .field("query", &keys)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Address {
     pub(crate) fn parse(text: &str) -> Result<Self, ConnectError> {
         let bad = |why: &str| {
             ConnectError::config(format!(
-                "bad URL {text:?}: {why}; it should look like http://localhost:3000/namespace"
+                "bad URL {:?}: {why}; it should look like https://example.com/namespace or http://localhost:3000",
+                harmless(text)
             ))
         };
         let text_trimmed = text.trim();
@@ -30,26 +75,33 @@ impl Address {
         }
         // `localhost:3000` would read as a scheme `localhost`.
         if !text_trimmed.contains("://") {
-            return Err(bad("it has no scheme (http:// or ws://)"));
+            return Err(bad("it has no scheme (http://, https://, ws:// or wss://)"));
         }
-        let url = Url::parse(text_trimmed).map_err(|error| bad(&error.to_string()))?;
-        match url.scheme() {
-            "http" | "ws" => (),
-            "https" | "wss" => {
-                return Err(ConnectError::config(
-                    "TLS is not built into this version: use http:// or ws://, or a TLS-terminating proxy next to the client",
-                ));
-            }
+        let (text_trimmed, zone) = match split_zone(text_trimmed) {
+            Some((rest, zone)) => (rest.into(), Some(zone)),
+            None => (Cow::Borrowed(text_trimmed), None),
+        };
+        let url = Url::parse(&text_trimmed).map_err(|error| bad(&error.to_string()))?;
+        let secure = match url.scheme() {
+            "http" | "ws" => false,
+            "https" | "wss" => true,
             other => {
                 return Err(bad(&format!(
-                    "the scheme {other} is unknown: use http or ws"
+                    "the scheme {other} is unknown: use http, https, ws or wss"
                 )));
             }
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(bad(
-                "user name and password cannot be sent this way: use the header Authorization or auth",
-            ));
+        };
+        let credentials = (!url.username().is_empty() || url.password().is_some()).then(|| {
+            Credentials::new(
+                decode(url.username()),
+                decode(url.password().unwrap_or_default()),
+            )
+        });
+        if credentials
+            .as_ref()
+            .is_some_and(|credentials| credentials.user.contains(':'))
+        {
+            return Err(bad("a user name with a colon cannot be sent"));
         }
         let (host, ipv6) = match url.host() {
             Some(Host::Domain(name)) if !name.is_empty() => (name.to_owned(), false),
@@ -67,6 +119,9 @@ impl Address {
             port,
             explicit_port: url.port().is_some(),
             ipv6,
+            secure,
+            zone,
+            credentials,
             namespace: if path.is_empty() {
                 "/".into()
             } else {
@@ -77,6 +132,14 @@ impl Address {
                 .map(|(k, v)| (k.into_owned(), v.into_owned()))
                 .collect(),
         })
+    }
+
+    /// Where to connect to.
+    pub(crate) fn target(&self) -> Target {
+        match &self.zone {
+            Some(zone) => Target::new(self.secure, &format!("{}%{zone}", self.host), self.port),
+            None => Target::new(self.secure, &self.host, self.port),
+        }
     }
 
     /// The `Host` header.
@@ -95,7 +158,7 @@ impl Address {
 }
 
 /// Namespaces are not percent-encoded on the wire; URLs are.
-fn decode(path: &str) -> String {
+pub(crate) fn decode(path: &str) -> String {
     let mut bytes = Vec::with_capacity(path.len());
     let mut rest = path.as_bytes();
     while let [first, tail @ ..] = rest {
@@ -145,16 +208,32 @@ mod tests {
     }
 
     #[test]
+    fn schemes_credentials_and_zones() {
+        let a = Address::parse("wss://user:p%40ss@h.test/chat").unwrap();
+        assert_eq!(a.target(), Target::new(true, "h.test", 443));
+        assert_eq!(a.credentials, Some(Credentials::new("user", "p@ss")));
+        assert_eq!(
+            (a.authority().as_str(), a.namespace.as_str()),
+            ("h.test", "/chat")
+        );
+        assert_eq!(Address::parse("https://h:80/").unwrap().authority(), "h:80");
+        let a = Address::parse("http://[fe80::1%25eth0]:3000").unwrap();
+        assert_eq!(a.target(), Target::new(false, "fe80::1%eth0", 3000));
+        // A zone is of this machine alone (RFC 6874 section 1).
+        assert_eq!(a.authority(), "[fe80::1]:3000");
+    }
+
+    #[test]
     fn bad_urls_get_one_line_that_helps() {
         for (url, words) in [
             ("", "it is empty"),
             ("localhost:3000", "no scheme"),
             ("ftp://h", "scheme ftp is unknown"),
-            ("https://h", "TLS is not built into this version"),
             ("http://", "bad URL"),
             ("http://a b", "bad URL"),
             ("http://h:99999", "bad URL"),
-            ("http://u:p@h", "user name"),
+            ("http://u%3Av:p@h", "a colon"),
+            ("ftp://user:secret@h", "ftp://…@h"),
         ] {
             let error = Address::parse(url).unwrap_err().to_string();
             assert!(
@@ -162,5 +241,33 @@ mod tests {
                 "{url}: {error}"
             );
         }
+    }
+
+    #[test]
+    fn no_message_shows_what_may_be_secret() {
+        for url in [
+            "http://tom:s3cret@h:x/chat?token=s3cret#s3cret",
+            "http://tom%3A:s3cret@h",
+            "http://s3cret@a b/",
+            "h?token=s3cret",
+            "tom:s3cret@h",
+            "http://tom:s3@s3cret@h:x/a@b?s3cret",
+            "ftp://h?s3cret",
+            "http://h:0?s3cret",
+            "https://tom:s3cret@:1/?s3cret",
+        ] {
+            let error = Address::parse(url).unwrap_err();
+            let texts = [error.to_string(), format!("{error:?}")];
+            assert!(
+                texts.iter().all(|text| !text.contains("s3cret")),
+                "{texts:?}"
+            );
+        }
+        let address = Address::parse("http://tom:s3cret@h/chat?token=s3cret").unwrap();
+        let debug = format!("{address:?}");
+        assert!(
+            debug.contains("token") && !debug.contains("s3cret"),
+            "{debug}"
+        );
     }
 }

@@ -1,173 +1,84 @@
-//! Handlers of events and of what happens to the connection: registered and removed at any time, called by the
-//! dispatcher in the order of registration. No lock is held while user code runs.
+//! The handlers and streams of a namespace: registered and removed at any time, in O(log n). The dispatcher copies what
+//! listens to one event, never the whole table, and no lock is held while user code runs.
 
-use std::any::Any;
-use std::cell::Cell;
-use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
 
-use sockeye_core::packet::{Args as ArgsRef, ArgsError, FromArgs};
-use tokio::sync::mpsc;
+use sockeye_core::packet::ArgsError;
 
-use crate::client::args::{Args, Event};
-use crate::client::error::Notice;
-use crate::client::responder::Responder;
+use crate::client::args::Event;
+use crate::client::error::{ConnectError, Notice};
+use crate::dispatch::channel::{Channel, Overflow, Pushed};
+use crate::dispatch::entries::{
+    AnyFn, Call, EventEntry, Listening, NoticeEntry, NoticeFn, Places, Room, StreamFn,
+};
+use crate::dispatch::guard::{BoxFuture, guard};
+use crate::dispatch::handler::{Delivery, EventFn};
+use crate::dispatch::notices::{Kind, Wanted};
 use crate::inbox::lock;
 
 /// A registered handler: for [`Socket::off`](crate::Socket::off).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct HandlerId(pub(crate) u64);
 
-/// An event on its way to handlers.
-pub(crate) struct Delivery<'a> {
-    pub(crate) name: &'a str,
-    pub(crate) args: ArgsRef<'a>,
-    pub(crate) responder: &'a Responder,
+/// A stream that can be told its end, whatever it carries.
+trait Ends: Send + Sync {
+    fn end(&self);
 }
 
-impl Delivery<'_> {
-    pub(crate) fn to_event(&self) -> Event {
-        Event {
-            name: self.name.into(),
-            args: Args::from_ref(&self.args),
-            responder: self.responder.clone(),
-        }
+impl<T: Send> Ends for Channel<T> {
+    fn end(&self) {
+        Self::end(self);
     }
 }
 
-pub(crate) type BoxFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
-/// What calling a handler came to: done, or a future to await, or arguments that do not fit.
-pub(crate) type Called = Result<Option<BoxFuture>, ArgsError>;
-type EventFn = dyn Fn(&Delivery<'_>) -> Called + Send + Sync;
-type AnyFn = dyn Fn(&Event) + Send + Sync;
-type NoticeFn = dyn Fn(&Notice, &Responder) + Send + Sync;
-
-mod marker {
-    //! How a handler looks, so that one `on` takes all kinds.
-    pub struct Sync<A>(A);
-    pub struct SyncReply<A>(A);
-    pub struct Async<A, F>(A, F);
-    pub struct AsyncReply<A, F>(A, F);
+/// Where a handler stands.
+enum Place {
+    Event(Arc<str>),
+    Any(i64),
+    Outgoing(i64),
+    Notice(Kind),
+    EventStream,
+    NoticeStream,
 }
 
-/// A function that handles an event: sync or async, with typed arguments as a tuple (or [`Args`]), and optionally a
-/// [`Responder`] as its second parameter.
-///
-/// ```
-/// # use sockeye::{Responder, Socket, Args};
-/// # fn f(socket: &Socket) {
-/// socket.on("news", |(title, n): (String, u32)| println!("{title} {n}"));
-/// socket.on("led", |(on,): (bool,), reply: Responder| { let _ = reply.ack((on,)); });
-/// socket.on("job", |(id,): (u64,), reply: Responder| async move {
-///     // … work …
-///     let _ = reply.ack((id, "done"));
-/// });
-/// socket.on("anything", |args: Args| println!("{}", args.json()));
-/// # }
-/// ```
-#[diagnostic::on_unimplemented(
-    message = "this function cannot handle an event",
-    note = "a handler takes its arguments as one tuple with types, `|(name, age): (String, u32)|`, and optionally a `Responder`; it returns `()` or is async"
-)]
-pub trait Handler<M>: Send + Sync + 'static {
-    #[doc(hidden)]
-    fn into_fn(self) -> HandlerFn;
+/// A list that grows at both ends; each entry keeps its key.
+type Listeners = BTreeMap<i64, Arc<AnyFn>>;
+
+#[derive(Default)]
+struct Table {
+    /// By name, then in the order of registration.
+    events: BTreeMap<Arc<str>, BTreeMap<u64, Arc<EventEntry>>>,
+    any: Listeners,
+    outgoing: Listeners,
+    notices: BTreeMap<u64, Arc<NoticeEntry>>,
+    event_streams: BTreeMap<u64, Arc<Channel<Event>>>,
+    notice_streams: BTreeMap<u64, Arc<Channel<Notice>>>,
+    /// All streams: also the typed ones, which stand among the events.
+    streams: BTreeMap<u64, Arc<dyn Ends>>,
+    places: BTreeMap<u64, Place>,
+    wanted: Wanted,
+    /// A registration that was refused, until `connect` tells it.
+    refused: Option<ConnectError>,
+    /// The connection is gone for good: new streams end at once.
+    ended: bool,
 }
 
-#[doc(hidden)]
-pub struct HandlerFn(Box<EventFn>);
-
-impl<H, A> Handler<marker::Sync<A>> for H
-where
-    H: Fn(A) + Send + Sync + 'static,
-    A: for<'a> FromArgs<'a>,
-{
-    fn into_fn(self) -> HandlerFn {
-        HandlerFn(Box::new(move |delivery| {
-            self(delivery.args.parse()?);
-            Ok(None)
-        }))
-    }
-}
-
-impl<H, A> Handler<marker::SyncReply<A>> for H
-where
-    H: Fn(A, Responder) + Send + Sync + 'static,
-    A: for<'a> FromArgs<'a>,
-{
-    fn into_fn(self) -> HandlerFn {
-        HandlerFn(Box::new(move |delivery| {
-            self(delivery.args.parse()?, delivery.responder.clone());
-            Ok(None)
-        }))
-    }
-}
-
-impl<H, A, F> Handler<marker::Async<A, F>> for H
-where
-    H: Fn(A) -> F + Send + Sync + 'static,
-    A: for<'a> FromArgs<'a>,
-    F: Future<Output = ()> + Send + 'static,
-{
-    fn into_fn(self) -> HandlerFn {
-        HandlerFn(Box::new(move |delivery| {
-            Ok(Some(Box::pin(self(delivery.args.parse()?))))
-        }))
-    }
-}
-
-impl<H, A, F> Handler<marker::AsyncReply<A, F>> for H
-where
-    H: Fn(A, Responder) -> F + Send + Sync + 'static,
-    A: for<'a> FromArgs<'a>,
-    F: Future<Output = ()> + Send + 'static,
-{
-    fn into_fn(self) -> HandlerFn {
-        HandlerFn(Box::new(move |delivery| {
-            Ok(Some(Box::pin(self(
-                delivery.args.parse()?,
-                delivery.responder.clone(),
-            ))))
-        }))
-    }
-}
-
-struct EventEntry {
-    id: u64,
-    once: bool,
-    spent: AtomicBool,
-    call: Box<EventFn>,
-}
-
-struct AnyEntry {
-    id: u64,
-    call: Box<AnyFn>,
-}
-
-struct NoticeEntry {
-    id: u64,
-    call: Box<NoticeFn>,
-}
-
-/// All handlers of a namespace: copied when it changes, so that the dispatcher never holds a lock.
-#[derive(Clone, Default)]
-pub(crate) struct Table {
-    /// Sorted by name.
-    events: Vec<(Box<str>, Vec<Arc<EventEntry>>)>,
-    any: Vec<Arc<AnyEntry>>,
-    any_outgoing: Vec<Arc<AnyEntry>>,
-    notices: Vec<Arc<NoticeEntry>>,
-    event_streams: Vec<mpsc::Sender<Event>>,
-    notice_streams: Vec<mpsc::UnboundedSender<Notice>>,
+/// What has been removed: dropped outside the lock, since captures of a handler may run code when they are dropped.
+#[derive(Default)]
+struct Removed {
+    _events: Vec<Arc<EventEntry>>,
+    _any: Option<Arc<AnyFn>>,
+    _notice: Option<Arc<NoticeEntry>>,
 }
 
 pub(crate) struct Handlers {
-    table: Mutex<Arc<Table>>,
+    table: Mutex<Table>,
+    /// Changes with every change of the table.
     version: AtomicU64,
+    /// The kinds of notices that somebody listens to.
+    wanted: AtomicU32,
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -175,311 +86,428 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 impl Handlers {
     pub(crate) fn new() -> Self {
         Self {
-            table: Mutex::new(Arc::default()),
-            version: AtomicU64::new(0),
+            table: Mutex::default(),
+            version: AtomicU64::new(1),
+            wanted: AtomicU32::new(0),
         }
     }
 
     fn change<R>(&self, change: impl FnOnce(&mut Table) -> R) -> R {
         let mut table = lock(&self.table);
-        let mut copy = Table::clone(&table);
-        let result = change(&mut copy);
-        let old = std::mem::replace(&mut *table, Arc::new(copy));
+        let result = change(&mut table);
         self.version.fetch_add(1, Ordering::Release);
-        drop(table);
-        // A handler's captures may run code when they are dropped: not under the lock.
-        drop(old);
+        self.wanted.store(table.wanted.mask(), Ordering::Release);
         result
     }
 
-    pub(crate) fn on(&self, event: &str, handler: HandlerFn, once: bool) -> HandlerId {
-        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        let entry = Arc::new(EventEntry {
-            id,
-            once,
-            spent: AtomicBool::new(false),
-            call: handler.0,
-        });
+    /// Adds to the table. (The number is taken under the lock, so that the order of numbers is that of registration.)
+    fn add(&self, add: impl FnOnce(&mut Table, u64) -> Place) -> HandlerId {
         self.change(|table| {
-            match table
-                .events
-                .binary_search_by(|(name, _)| (**name).cmp(event))
-            {
-                Ok(i) => table.events[i].1.push(entry),
-                Err(i) => table.events.insert(i, (event.into(), vec![entry])),
-            }
-        });
-        HandlerId(id)
-    }
-
-    pub(crate) fn on_any(&self, outgoing: bool, prepend: bool, call: Box<AnyFn>) -> HandlerId {
-        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        self.change(|table| {
-            let list = if outgoing {
-                &mut table.any_outgoing
-            } else {
-                &mut table.any
-            };
-            let at = if prepend { 0 } else { list.len() };
-            list.insert(at, Arc::new(AnyEntry { id, call }));
-        });
-        HandlerId(id)
-    }
-
-    pub(crate) fn on_notice(&self, call: Box<NoticeFn>) -> HandlerId {
-        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        self.change(|table| table.notices.push(Arc::new(NoticeEntry { id, call })));
-        HandlerId(id)
-    }
-
-    pub(crate) fn event_stream(&self, capacity: usize) -> mpsc::Receiver<Event> {
-        let (sender, receiver) = mpsc::channel(capacity);
-        self.change(|table| table.event_streams.push(sender));
-        receiver
-    }
-
-    pub(crate) fn notice_stream(&self) -> mpsc::UnboundedReceiver<Notice> {
-        let (sender, receiver) = mpsc::unbounded_channel();
-        self.change(|table| table.notice_streams.push(sender));
-        receiver
-    }
-
-    /// Removes one handler of any kind; whether it was there.
-    pub(crate) fn off(&self, id: HandlerId) -> bool {
-        self.change(|table| {
-            let before = table.size();
-            for (_, list) in &mut table.events {
-                list.retain(|entry| {
-                    let keep = entry.id != id.0;
-                    if !keep {
-                        entry.spent.store(true, Ordering::Release);
-                    }
-                    keep
-                });
-            }
-            table.events.retain(|(_, list)| !list.is_empty());
-            table.any.retain(|entry| entry.id != id.0);
-            table.any_outgoing.retain(|entry| entry.id != id.0);
-            table.notices.retain(|entry| entry.id != id.0);
-            table.size() < before
+            let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+            let place = add(table, id);
+            table.places.insert(id, place);
+            HandlerId(id)
         })
     }
 
-    pub(crate) fn off_event(&self, event: &str) {
-        self.change(|table| {
-            table.events.retain(|(name, list)| {
-                let keep = **name != *event;
-                if !keep {
-                    list.iter()
-                        .for_each(|entry| entry.spent.store(true, Ordering::Release));
-                }
-                keep
-            });
+    fn add_event(&self, event: &str, once: bool, call: Call) -> HandlerId {
+        self.add(|table, id| table.insert(event, id, once, call))
+    }
+
+    pub(crate) fn on(&self, event: &str, handler: Box<EventFn>, once: bool) -> HandlerId {
+        self.listen(event, once, Call::Handler(handler))
+    }
+
+    pub(crate) fn on_concurrent(
+        &self,
+        event: &str,
+        limit: usize,
+        handler: Box<EventFn>,
+    ) -> HandlerId {
+        let places = Arc::new(Places::new(limit));
+        self.listen(event, false, Call::Concurrent(handler, places))
+    }
+
+    /// Adds a handler, unless its name is refused.
+    fn listen(&self, event: &str, once: bool, call: Call) -> HandlerId {
+        match reserved(event) {
+            None => self.add_event(event, once, call),
+            Some(instead) => {
+                self.refuse(event, instead);
+                HandlerId(NEXT_ID.fetch_add(1, Ordering::Relaxed))
+            }
+        }
+    }
+
+    /// Tells that nothing will ever come under this name: in the log, to the streams of notices, and by the next
+    /// `connect`.
+    fn refuse(&self, event: &str, instead: &str) {
+        let error = format!("a handler of {event:?} would never be called: {instead}");
+        tracing::error!(event, "{error}");
+        self.change(|table| table.refused = Some(ConnectError::config(error.clone())));
+        self.tell(|| Notice::HandlerFailed {
+            event: event.to_owned(),
+            error,
         });
+    }
+
+    /// The registration that was refused since this was last asked for.
+    pub(crate) fn take_refused(&self) -> Option<ConnectError> {
+        lock(&self.table).refused.take()
+    }
+
+    pub(crate) fn on_any(&self, outgoing: bool, prepend: bool, call: Box<AnyFn>) -> HandlerId {
+        self.add(|table, _| {
+            let list = if outgoing {
+                &mut table.outgoing
+            } else {
+                &mut table.any
+            };
+            let key = if prepend {
+                list.first_key_value().map_or(0, |(key, _)| key - 1)
+            } else {
+                list.last_key_value().map_or(0, |(key, _)| key + 1)
+            };
+            list.insert(key, call.into());
+            if outgoing {
+                Place::Outgoing(key)
+            } else {
+                Place::Any(key)
+            }
+        })
+    }
+
+    pub(crate) fn on_notice(&self, kind: Kind, call: Box<NoticeFn>) -> HandlerId {
+        self.add(|table, id| {
+            table.wanted.add(kind);
+            table
+                .notices
+                .insert(id, Arc::new(NoticeEntry { kind, call }));
+            Place::Notice(kind)
+        })
+    }
+
+    pub(crate) fn event_stream(
+        &self,
+        capacity: usize,
+        overflow: Overflow,
+    ) -> (HandlerId, Arc<Channel<Event>>) {
+        let channel = Arc::new(Channel::new(capacity, overflow));
+        let id = self.add(|table, id| {
+            table.event_streams.insert(id, Arc::clone(&channel));
+            table.stream(id, &channel);
+            Place::EventStream
+        });
+        (id, channel)
+    }
+
+    pub(crate) fn notice_stream(&self, capacity: usize) -> (HandlerId, Arc<Channel<Notice>>) {
+        let channel = Arc::new(Channel::new(capacity, Overflow::DropOldest));
+        let id = self.add(|table, id| {
+            table.notice_streams.insert(id, Arc::clone(&channel));
+            table.stream(id, &channel);
+            table.wanted.add_all();
+            Place::NoticeStream
+        });
+        (id, channel)
+    }
+
+    /// A stream of one event's arguments, decoded by `decode`.
+    pub(crate) fn typed_stream<T: Send + 'static>(
+        &self,
+        event: &str,
+        capacity: usize,
+        overflow: Overflow,
+        decode: fn(&Delivery<'_>) -> Result<T, ArgsError>,
+    ) -> (HandlerId, Arc<Channel<T>>) {
+        if let Some(instead) = reserved(event).filter(|_| event != "error") {
+            self.refuse(event, instead);
+        }
+        let channel = Arc::new(Channel::new(capacity, overflow));
+        let writer = Arc::clone(&channel);
+        let call: Box<StreamFn> = Box::new(move |delivery, handlers| {
+            let item = decode(delivery)?;
+            Ok(match handlers.push(&writer, item, Some(delivery.name)) {
+                None => None,
+                Some(item) => {
+                    let room: BoxFuture<()> = Box::pin(Room::new(Arc::clone(&writer), item));
+                    Some(room)
+                }
+            })
+        });
+        let id = self.add(|table, id| {
+            table.stream(id, &channel);
+            table.insert(event, id, false, Call::Stream(call))
+        });
+        (id, channel)
+    }
+
+    /// Removes one handler or stream of any kind; whether it was there.
+    pub(crate) fn off(&self, id: HandlerId) -> bool {
+        let removed = self.change(|table| table.remove(id.0));
+        removed.is_some()
+    }
+
+    pub(crate) fn off_event(&self, event: &str) {
+        let removed = self.change(|table| {
+            let list = table.events.get(event)?;
+            // A stream of this event is no handler of it: it is dropped by who holds it.
+            let handlers = list.values().filter(|entry| !entry.is_stream());
+            let ids: Vec<u64> = handlers.map(|entry| entry.id).collect();
+            Some(
+                ids.into_iter()
+                    .map(|id| table.remove(id))
+                    .collect::<Vec<_>>(),
+            )
+        });
+        drop(removed);
     }
 
     /// Removes every handler and ends every stream.
     pub(crate) fn clear(&self) {
-        self.change(|table| {
-            for (_, list) in &table.events {
-                list.iter()
-                    .for_each(|entry| entry.spent.store(true, Ordering::Release));
-            }
-            *table = Table::default();
+        let old = self.change(|table| {
+            table
+                .events
+                .values()
+                .flat_map(BTreeMap::values)
+                .for_each(|entry| entry.spend());
+            let fresh = Table {
+                ended: table.ended,
+                refused: table.refused.take(),
+                ..Table::default()
+            };
+            std::mem::replace(table, fresh)
         });
+        old.streams.values().for_each(|stream| stream.end());
+    }
+
+    /// The connection is gone for good: streams end after what they hold.
+    pub(crate) fn end(&self) {
+        let streams = self.change(|table| {
+            table.ended = true;
+            std::mem::take(&mut table.streams)
+        });
+        streams.values().for_each(|stream| stream.end());
     }
 
     pub(crate) fn off_any(&self, outgoing: bool) {
-        self.change(|table| {
-            if outgoing {
-                table.any_outgoing.clear();
+        let removed = self.change(|table| {
+            table.places.retain(|_, place| match place {
+                Place::Any(_) => outgoing,
+                Place::Outgoing(_) => !outgoing,
+                _ => true,
+            });
+            std::mem::take(if outgoing {
+                &mut table.outgoing
             } else {
-                table.any.clear();
-            }
+                &mut table.any
+            })
         });
+        drop(removed);
     }
 
     pub(crate) fn has(&self, event: &str) -> bool {
-        let table = Arc::clone(&lock(&self.table));
-        table
-            .events
-            .binary_search_by(|(name, _)| (**name).cmp(event))
-            .is_ok()
+        let table = lock(&self.table);
+        let list = table.events.get(event);
+        list.is_some_and(|list| list.values().any(|entry| !entry.is_stream()))
     }
 
     pub(crate) fn has_outgoing(&self) -> bool {
-        !lock(&self.table).any_outgoing.is_empty()
+        !lock(&self.table).outgoing.is_empty()
     }
 
     pub(crate) fn version(&self) -> u64 {
         self.version.load(Ordering::Acquire)
     }
 
-    pub(crate) fn table(&self) -> (u64, Arc<Table>) {
+    /// Whether somebody listens to this kind of notice: if not, none is made.
+    pub(crate) fn wants(&self, kind: Kind) -> bool {
+        Wanted::contains(self.wanted.load(Ordering::Acquire), kind)
+    }
+
+    /// Copies what listens to one event.
+    pub(crate) fn listeners(&self, event: &str, into: &mut Listening) {
+        into.clear();
         let table = lock(&self.table);
-        (self.version(), Arc::clone(&table))
+        into.version = self.version();
+        into.name.push_str(event);
+        if let Some(list) = table.events.get(event) {
+            into.entries.extend(list.values().cloned());
+        }
+        into.any.extend(table.any.values().cloned());
+        into.streams.extend(table.event_streams.values().cloned());
+        drop(table);
+        (0..into.entries.len() + into.any.len() + into.streams.len()).for_each(|_| step());
+    }
+
+    /// Gives an item to a stream; what did not fit comes back. A loss is told.
+    pub(crate) fn push<T>(&self, channel: &Channel<T>, item: T, event: Option<&str>) -> Option<T> {
+        match channel.push(item) {
+            Pushed::Done => None,
+            Pushed::Full(item) => Some(item),
+            Pushed::Dropped { total, first } => {
+                if first {
+                    tracing::warn!(
+                        event,
+                        total,
+                        "a stream is not read fast enough: events are dropped"
+                    );
+                    self.tell(|| Notice::EventsDropped {
+                        event: event.map(str::to_owned),
+                        total,
+                    });
+                }
+                None
+            }
+        }
+    }
+
+    /// Gives a notice to the streams of notices at once: for what is told while an event is worked through. (There are
+    /// no handlers of these.)
+    pub(crate) fn tell(&self, notice: impl FnOnce() -> Notice) {
+        if self.wants(Kind::Other) {
+            self.tell_streams(&notice(), 1);
+        }
+    }
+
+    /// Gives a notice to the streams of notices, so many times.
+    pub(crate) fn tell_streams(&self, notice: &Notice, times: u32) {
+        let streams: Vec<_> = lock(&self.table).notice_streams.values().cloned().collect();
+        for stream in streams {
+            for _ in 0..times {
+                // Pings are of the least interest, and the only ones that a server can send by the million.
+                if matches!(notice, Notice::Ping) && stream.is_half_full() {
+                    break;
+                }
+                stream.push(notice.clone());
+            }
+        }
+    }
+
+    /// The handlers of a notice.
+    pub(crate) fn notice_handlers(&self, kind: Kind) -> Vec<Arc<NoticeEntry>> {
+        let table = lock(&self.table);
+        let handlers = table.notices.values().filter(|entry| entry.kind == kind);
+        handlers.cloned().collect()
+    }
+
+    pub(crate) fn outgoing(&self, event: &Event) {
+        let listeners: Vec<_> = lock(&self.table).outgoing.values().cloned().collect();
+        for listener in listeners {
+            guard(&event.name, None, || listener(event));
+        }
+    }
+
+    /// A handler has returned an error, or its answer was not sent.
+    pub(crate) fn failed(&self, event: &str, error: String) {
+        tracing::warn!(event, error, "a handler failed");
+        self.tell(|| Notice::HandlerFailed {
+            event: event.to_owned(),
+            error,
+        });
+    }
+
+    pub(crate) fn mismatch(&self, event: &str, error: ArgsError) {
+        // The error quotes the arguments, which are nobody's business above debug level.
+        let argument = match &error {
+            ArgsError::Missing { index } | ArgsError::Invalid { index, .. } => Some(*index),
+            _ => None,
+        };
+        tracing::warn!(
+            event,
+            argument,
+            "the arguments do not fit the handler, which is not called"
+        );
+        tracing::debug!(event, %error, "the arguments do not fit");
+        self.tell(|| Notice::Mismatch {
+            event: event.to_owned(),
+            error,
+        });
     }
 }
 
 impl Table {
-    fn size(&self) -> usize {
-        self.events
-            .iter()
-            .map(|(_, list)| list.len())
-            .sum::<usize>()
-            + self.any.len()
-            + self.any_outgoing.len()
-            + self.notices.len()
+    fn insert(&mut self, event: &str, id: u64, once: bool, call: Call) -> Place {
+        step();
+        let entry = Arc::new(EventEntry::new(id, once, call));
+        let name = match self.events.get_key_value(event) {
+            Some((name, _)) => Arc::clone(name),
+            None => event.into(),
+        };
+        let list = self.events.entry(Arc::clone(&name)).or_default();
+        list.insert(id, entry);
+        Place::Event(name)
     }
 
-    fn find(&self, event: &str) -> &[Arc<EventEntry>] {
-        match self
-            .events
-            .binary_search_by(|(name, _)| (**name).cmp(event))
-        {
-            Ok(i) => &self.events[i].1,
-            Err(_) => &[],
+    fn stream<T: Send + 'static>(&mut self, id: u64, channel: &Arc<Channel<T>>) {
+        if self.ended {
+            channel.end();
+        } else {
+            let stream: Arc<dyn Ends> = Arc::<Channel<T>>::clone(channel);
+            self.streams.insert(id, stream);
         }
     }
 
-    /// Tells those who listen to every event. A full stream holds everything up: that is the back-pressure.
-    pub(crate) async fn any_event(&self, owner: &Handlers, delivery: &Delivery<'_>) {
-        let event = delivery.to_event();
-        for entry in &self.any {
-            guard(delivery.name, || (entry.call)(&event));
-        }
-        let mut closed = false;
-        for stream in &self.event_streams {
-            closed |= stream.send(event.clone()).await.is_err();
-        }
-        if closed {
-            owner.change(|table| table.event_streams.retain(|stream| !stream.is_closed()));
-        }
-    }
-
-    /// Whether somebody listens to every event.
-    pub(crate) fn has_any(&self) -> bool {
-        !self.any.is_empty() || !self.event_streams.is_empty()
-    }
-
-    /// Runs the handlers of an event from number `from` on, up to one that has to be awaited: its number and future.
-    pub(crate) fn event(
-        &self,
-        owner: &Handlers,
-        delivery: &Delivery<'_>,
-        from: usize,
-    ) -> Option<(usize, BoxFuture)> {
-        for (i, entry) in self.find(delivery.name).iter().enumerate().skip(from) {
-            if let Some(future) = self.call(owner, entry, delivery) {
-                return Some((i, future));
+    fn remove(&mut self, id: u64) -> Option<Removed> {
+        step();
+        self.streams.remove(&id);
+        let mut removed = Removed::default();
+        match self.places.remove(&id)? {
+            Place::Event(name) => {
+                let list = self.events.get_mut(&name)?;
+                if let Some(entry) = list.remove(&id) {
+                    entry.spend();
+                    removed._events.push(entry);
+                }
+                if list.is_empty() {
+                    self.events.remove(&name);
+                }
+            }
+            Place::Any(key) => removed._any = self.any.remove(&key),
+            Place::Outgoing(key) => removed._any = self.outgoing.remove(&key),
+            Place::Notice(kind) => {
+                self.wanted.remove(kind);
+                removed._notice = self.notices.remove(&id);
+            }
+            Place::EventStream => drop(self.event_streams.remove(&id)),
+            Place::NoticeStream => {
+                self.wanted.remove_all();
+                drop(self.notice_streams.remove(&id));
             }
         }
-        None
-    }
-
-    fn call(
-        &self,
-        owner: &Handlers,
-        entry: &Arc<EventEntry>,
-        delivery: &Delivery<'_>,
-    ) -> Option<BoxFuture> {
-        if entry.once {
-            if entry.spent.swap(true, Ordering::AcqRel) {
-                return None;
-            }
-            owner.off(HandlerId(entry.id));
-        } else if entry.spent.load(Ordering::Acquire) {
-            return None;
-        }
-        match guard(delivery.name, || (entry.call)(delivery)) {
-            Some(Ok(future)) => future,
-            Some(Err(error)) => {
-                // The error quotes the arguments, which are nobody's business above debug level.
-                let argument = match &error {
-                    ArgsError::Missing { index } | ArgsError::Invalid { index, .. } => Some(*index),
-                    _ => None,
-                };
-                tracing::warn!(
-                    event = delivery.name,
-                    argument,
-                    "the arguments do not fit the handler, which is not called"
-                );
-                tracing::debug!(event = delivery.name, %error, "the arguments do not fit");
-                None
-            }
-            None => None,
-        }
-    }
-
-    pub(crate) fn outgoing(&self, event: &Event) {
-        for entry in &self.any_outgoing {
-            guard(&event.name, || (entry.call)(event));
-        }
-    }
-
-    pub(crate) fn notice(&self, owner: &Handlers, notice: &Notice, responder: &Responder) {
-        let mut closed = false;
-        for stream in &self.notice_streams {
-            closed |= stream.send(notice.clone()).is_err();
-        }
-        if closed {
-            owner.change(|table| table.notice_streams.retain(|stream| !stream.is_closed()));
-        }
-        for entry in &self.notices {
-            guard("connection event", || (entry.call)(notice, responder));
-        }
+        Some(removed)
     }
 }
 
+/// The method that takes the place of a handler of this name, which no event can have.
+fn reserved(event: &str) -> Option<&'static str> {
+    match event {
+        "connect" => Some("use on_connect"),
+        "connect_error" => Some("use on_connect_error"),
+        "disconnect" => Some("use on_disconnect"),
+        // Not reserved by the protocol, but what handlers of this name are meant for has another one since Socket.IO 3.
+        "error" => Some(
+            "use on_connect_error for trouble with the connection; an event that the server itself emits under this name is read with stream(\"error\") or on_any",
+        ),
+        _ if sockeye_core::packet::is_reserved_event(event) => {
+            Some("the name is reserved by Socket.IO")
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
 thread_local! {
-    static IN_HANDLER: Cell<bool> = const { Cell::new(false) };
+    static STEPS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
-/// Whether a handler runs on this thread.
-pub(crate) fn in_handler() -> bool {
-    IN_HANDLER.get()
+/// Counts, in tests, how often an entry is touched.
+#[inline]
+fn step() {
+    #[cfg(test)]
+    STEPS.set(STEPS.get() + 1);
 }
 
-/// Runs user code, and catches its panics.
-fn caught<R>(call: impl FnOnce() -> R) -> std::thread::Result<R> {
-    IN_HANDLER.set(true);
-    let result = catch_unwind(AssertUnwindSafe(call));
-    IN_HANDLER.set(false);
-    result
-}
-
-/// Runs user code; a panic in it is logged and does not end the dispatcher.
-fn guard<R>(name: &str, call: impl FnOnce() -> R) -> Option<R> {
-    caught(call).map_err(|panic| report(name, &*panic)).ok()
-}
-
-fn report(name: &str, panic: &(dyn Any + Send)) {
-    let words = panic.downcast_ref::<&str>().copied();
-    let words = words.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    tracing::error!(
-        event = name,
-        panic = words.unwrap_or("(no message)"),
-        "a handler panicked"
-    );
-}
-
-/// A handler's future; a panic in it ends it.
-pub(crate) struct Guarded<'n> {
-    pub(crate) name: &'n str,
-    pub(crate) future: BoxFuture,
-}
-
-impl Future for Guarded<'_> {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = &mut *self;
-        match caught(|| this.future.as_mut().poll(cx)) {
-            Ok(poll) => poll,
-            Err(panic) => {
-                report(this.name, &*panic);
-                Poll::Ready(())
-            }
-        }
-    }
-}
+#[cfg(test)]
+#[path = "tests_handlers.rs"]
+mod tests;

@@ -1,77 +1,37 @@
 //! Those who wait for acknowledgements.
 
-use std::collections::VecDeque;
+use std::collections::HashMap;
 
-use crate::inbox::AckSender;
+use sockeye_core::AckId;
 
-/// In the order of their ids, which only ever grow. One that waits for ever does not keep the places of later ones.
+use crate::waiters::AckSender;
+
+/// Who waits, and in which namespace (by the handles' number).
+pub(super) type Pending = (usize, AckSender);
+
+/// By the core's number. Every step takes the same time, however many wait.
 #[derive(Default)]
 pub(super) struct PendingAcks {
-    list: VecDeque<(u64, Option<AckSender>)>,
-    /// Places in the list that are empty.
-    empty: usize,
+    waiting: HashMap<u64, Pending>,
 }
 
+/// Room for so many is kept when nobody waits any more.
+const KEEP: usize = 1 << 10;
+
 impl PendingAcks {
-    pub(super) fn add(&mut self, id: u64, sender: AckSender) {
-        self.list.push_back((id, Some(sender)));
+    pub(super) fn add(&mut self, id: AckId, pending: Pending) {
+        self.waiting.insert(id.get(), pending);
     }
 
-    pub(super) fn take(&mut self, id: u64) -> Option<AckSender> {
-        let at = self.list.binary_search_by_key(&id, |(id, _)| *id).ok()?;
-        let sender = self.list[at].1.take()?;
-        self.empty += 1;
-        while self
-            .list
-            .front()
-            .is_some_and(|(_, sender)| sender.is_none())
-        {
-            self.list.pop_front();
-            self.empty -= 1;
-        }
-        if self.empty > self.list.len() / 2 + 32 {
-            self.list.retain(|(_, sender)| sender.is_some());
-            self.empty = 0;
+    pub(super) fn take(&mut self, id: AckId) -> Option<Pending> {
+        let sender = self.waiting.remove(&id.get())?;
+        if self.waiting.is_empty() && self.waiting.capacity() > KEEP {
+            self.waiting = HashMap::new();
         }
         Some(sender)
     }
 
-    pub(super) fn drain(&mut self) -> impl Iterator<Item = AckSender> {
-        self.empty = 0;
-        self.list.drain(..).filter_map(|(_, sender)| sender)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use tokio::sync::oneshot;
-
-    #[test]
-    fn one_that_waits_for_ever_costs_one_place() {
-        let mut waiting = PendingAcks::default();
-        waiting.add(1, oneshot::channel().0);
-        for id in 2..100_000u64 {
-            waiting.add(id * 3, oneshot::channel().0);
-            assert!(waiting.take(id).is_none() || id % 3 == 0);
-            assert!(waiting.take(id * 3).is_some());
-            assert!(waiting.take(id * 3).is_none());
-            assert!(waiting.list.len() < 100);
-        }
-        assert!(waiting.take(1).is_some());
-        assert!(waiting.list.is_empty() && waiting.empty == 0);
-    }
-
-    #[test]
-    fn taken_in_any_order() {
-        let mut waiting = PendingAcks::default();
-        for id in 1..=500 {
-            waiting.add(id, oneshot::channel().0);
-        }
-        for id in (1..=500).filter(|id| id % 7 != 0).rev() {
-            assert!(waiting.take(id).is_some(), "{id}");
-        }
-        assert_eq!(waiting.drain().count(), 71);
-        assert!(waiting.take(7).is_none());
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = Pending> {
+        std::mem::take(&mut self.waiting).into_values()
     }
 }

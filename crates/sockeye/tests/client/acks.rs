@@ -32,7 +32,7 @@ async fn typed_answers() {
         async move {
             let one: (u32, String) = socket.emit_with_ack("one", (1,)).await.unwrap();
             let (two,): (Answer,) = socket.emit_with_ack("two", ()).await.unwrap();
-            socket.emit_with_ack::<(), _>("three", ()).await.unwrap();
+            socket.emit_with_ack::<_, ()>("three", ()).await.unwrap();
             let four: Args = socket.emit_with_ack("four", ()).await.unwrap();
             let five: (Option<u8>, Option<u8>) = socket.emit_with_ack("five", ()).await.unwrap();
             (one, two, four.json().to_owned(), five)
@@ -68,7 +68,7 @@ async fn typed_answers() {
 async fn a_wrong_type_is_told() {
     let host = Host::start();
     let socket = within("connect", client(&host).connect()).await.unwrap();
-    let error = within("answer", socket.emit_with_ack::<(u32,), _>("text", ()))
+    let error = within("answer", socket.emit_with_ack::<_, (u32,)>("text", ()))
         .await
         .unwrap_err();
     assert!(
@@ -83,7 +83,7 @@ async fn a_wrong_type_is_told() {
     );
     let error = within(
         "answer",
-        socket.emit_with_ack::<(String, u32), _>("text", ()),
+        socket.emit_with_ack::<_, (String, u32)>("text", ()),
     )
     .await
     .unwrap_err();
@@ -99,7 +99,7 @@ async fn two_hundred_in_flight_answered_backwards() {
         let host = silent();
         let socket = within("connect", builder(&host).connect()).await.unwrap();
         let asks: Vec<_> = (0..200)
-            .map(|n: u32| socket.emit_with_ack::<(u32,), _>("n", (n,)))
+            .map(|n: u32| socket.emit_with_ack::<_, (u32,)>("n", (n,)).send())
             .collect();
         let all = tokio::spawn(join_all(asks));
         host.received(200).await;
@@ -118,7 +118,7 @@ async fn an_answer_with_binary() {
     for builder in [client, polling] {
         let host = Host::start();
         let socket = within("connect", builder(&host).connect()).await.unwrap();
-        let ask = socket.emit_with_ack::<(String, Bin, Vec<Bin>), _>(
+        let ask = socket.emit_with_ack::<_, (String, Bin, Vec<Bin>)>(
             "b",
             (
                 Bin::from(vec![1, 2]),
@@ -129,7 +129,7 @@ async fn an_answer_with_binary() {
         assert_eq!(name, "b");
         assert_eq!(&one[..], [1, 2]);
         assert_eq!((many[0].len(), &many[1][..]), (0, &[9; 3000][..]));
-        let ask = socket.emit_with_ack::<Args, _>("b", (Bin::from(vec![3]),));
+        let ask = socket.emit_with_ack::<_, Args>("b", (Bin::from(vec![3]),));
         let args = within("answer", ask).await.unwrap();
         assert_eq!(args.attachments()[0][..], [3]);
     }
@@ -146,13 +146,14 @@ async fn timeouts_of_the_call_and_of_the_socket() {
     )
     .await
     .unwrap();
-    let error = within("answer", socket.emit_with_ack::<(), _>("a", ()))
+    let error = within("answer", socket.emit_with_ack::<_, ()>("a", ()))
         .await
         .unwrap_err();
     assert_eq!(error, AckError::Timeout);
     let ask = socket
-        .emit_with_ack::<(u32,), _>("b", ())
-        .timeout(Duration::from_secs(60));
+        .emit_with_ack::<_, (u32,)>("b", ())
+        .timeout(Duration::from_secs(60))
+        .send();
     let ask = tokio::spawn(ask);
     host.received(2).await;
     // The late answer to the first one is for nobody.
@@ -162,7 +163,7 @@ async fn timeouts_of_the_call_and_of_the_socket() {
     let error = within(
         "answer",
         socket
-            .emit_with_ack::<(), _>("c", ())
+            .emit_with_ack::<_, ()>("c", ())
             .timeout(Duration::ZERO),
     )
     .await
@@ -178,7 +179,7 @@ async fn a_packet_that_timed_out_unsent_is_not_sent() {
     let error = within(
         "timeout",
         socket
-            .emit_with_ack::<(), _>("stale", ())
+            .emit_with_ack::<_, ()>("stale", ())
             .timeout(Duration::from_millis(5)),
     )
     .await
@@ -200,7 +201,7 @@ async fn lost_connections_fail_what_was_sent_and_keep_what_was_not() {
     )
     .await
     .unwrap();
-    let sent = tokio::spawn(socket.emit_with_ack::<(), _>("sent", ()));
+    let sent = tokio::spawn(socket.emit_with_ack::<_, ()>("sent", ()).send());
     host.received(1).await;
     host.cut();
     assert_eq!(
@@ -209,7 +210,7 @@ async fn lost_connections_fail_what_was_sent_and_keep_what_was_not() {
     );
     host.state(|state| state.server.settings.mute_acks = 0);
     // Emitted while there is no connection: it waits for the next one.
-    let kept = socket.emit_with_ack::<(String,), _>("kept", ());
+    let kept = socket.emit_with_ack::<_, (String,)>("kept", ());
     assert_eq!(within("answer", kept).await.unwrap(), ("kept".into(),));
 }
 
@@ -217,7 +218,7 @@ async fn lost_connections_fail_what_was_sent_and_keep_what_was_not() {
 async fn disconnect_fails_what_waits() {
     let host = silent();
     let socket = within("connect", client(&host).connect()).await.unwrap();
-    let ask = tokio::spawn(socket.emit_with_ack::<(), _>("a", ()));
+    let ask = tokio::spawn(socket.emit_with_ack::<_, ()>("a", ()).send());
     host.received(1).await;
     socket.disconnect();
     assert_eq!(
@@ -226,7 +227,7 @@ async fn disconnect_fails_what_waits() {
     );
     // The server throws the client out: the same.
     within("connect", socket.connect()).await.unwrap();
-    let ask = tokio::spawn(socket.emit_with_ack::<(), _>("b", ()));
+    let ask = tokio::spawn(socket.emit_with_ack::<_, ()>("b", ()).send());
     host.received(2).await;
     host.send("41");
     assert_eq!(
@@ -239,7 +240,7 @@ async fn disconnect_fails_what_waits() {
 async fn a_cleared_send_buffer_fails_what_waits() {
     let host = Host::start();
     let socket = client(&host).open().unwrap();
-    let ask = tokio::spawn(socket.emit_with_ack::<(), _>("a", ()));
+    let ask = tokio::spawn(socket.emit_with_ack::<_, ()>("a", ()).send());
     tokio::task::yield_now().await;
     socket.emit("b", ()).unwrap();
     socket.clear_send_buffer();
@@ -257,10 +258,10 @@ async fn futures_may_be_dropped() {
     let host = silent();
     let socket = within("connect", client(&host).connect()).await.unwrap();
     // Never polled: never sent.
-    drop(socket.emit_with_ack::<(), _>("unsent", ()));
+    drop(socket.emit_with_ack::<_, ()>("unsent", ()));
     // Polled once: sent; the answer is for nobody.
-    let _ = tokio::time::timeout(Duration::ZERO, socket.emit_with_ack::<(), _>("sent", ())).await;
-    let ask = tokio::spawn(socket.emit_with_ack::<(u8,), _>("last", ()));
+    let _ = tokio::time::timeout(Duration::ZERO, socket.emit_with_ack::<_, ()>("sent", ())).await;
+    let ask = tokio::spawn(socket.emit_with_ack::<_, (u8,)>("last", ()).send());
     assert_eq!(host.received(2).await, ["/ [\"sent\"]", "/ [\"last\"]"]);
     host.send("430[0]");
     host.send("431[1]");
@@ -285,7 +286,7 @@ async fn packets_that_are_not_accepted() {
         "removeListener",
     ] {
         assert_eq!(socket.emit(name, ()), Err(EmitError::Reserved));
-        let error = within("answer", socket.emit_with_ack::<(), _>(name, ()))
+        let error = within("answer", socket.emit_with_ack::<_, ()>(name, ()))
             .await
             .unwrap_err();
         assert_eq!(error, AckError::NotSent(EmitError::Reserved));
@@ -307,7 +308,7 @@ async fn packets_that_are_not_accepted() {
     );
     let error = within(
         "answer",
-        socket.emit_with_ack::<(), _>("e", ("x".repeat(5000),)),
+        socket.emit_with_ack::<_, ()>("e", ("x".repeat(5000),)),
     )
     .await
     .unwrap_err();
@@ -319,7 +320,7 @@ async fn packets_that_are_not_accepted() {
 async fn one_that_never_comes_does_not_hold_others_up() {
     let host = silent();
     let socket = within("connect", client(&host).connect()).await.unwrap();
-    let never = tokio::spawn(socket.emit_with_ack::<(), _>("never", ()));
+    let never = tokio::spawn(socket.emit_with_ack::<_, ()>("never", ()).send());
     host.received(1).await;
     host.state(|state| state.server.settings.mute_acks = 0);
     for n in 0..300u32 {

@@ -14,8 +14,14 @@ fn public_types_can_be_shared_between_threads() {
     shared::<Args>();
     shared::<Bin>();
     shared::<EventStream>();
+    // What a stream carries need not be shared itself.
+    shared::<EventStream<(std::cell::Cell<u8>,)>>();
+    shared::<WeakSocket>();
+    shared::<StreamOptions>();
+    shared::<Overflow>();
     shared::<NoticeStream>();
-    shared::<NamespaceBuilder>();
+    shared::<Manager>();
+    shared::<EmitWithAck<(std::rc::Rc<u8>,)>>();
     shared::<HandlerId>();
     shared::<ConnectError>();
     shared::<AckError>();
@@ -27,12 +33,15 @@ fn public_types_can_be_shared_between_threads() {
     shared::<AckFuture<(std::rc::Rc<u8>,)>>();
     fn builder<T: Send + Unpin + 'static>() {}
     builder::<ClientBuilder>();
+    builder::<NamespaceBuilder>();
     fn stream<T: Stream<Item = I>, I>() {}
     stream::<EventStream, Event>();
+    stream::<EventStream<(u8,)>, (u8,)>();
     stream::<NoticeStream, Notice>();
     fn error<T: std::error::Error + Clone>() {}
     error::<ConnectError>();
     error::<AckError>();
+    error::<CloseError>();
     error::<EmitError>();
 }
 
@@ -40,9 +49,11 @@ fn public_types_can_be_shared_between_threads() {
 async fn futures_can_move_between_threads() {
     let socket = Client::builder("http://127.0.0.1:1").open().unwrap();
     sent(&socket.connect());
-    sent(&socket.ready());
+    sent(&socket.room());
     sent(&socket.flush());
-    sent(&socket.emit_with_ack::<(u32,), _>("x", ()));
+    sent(&socket.emit_with_ack::<_, (u32,)>("x", ()));
+    sent(&socket.ready());
+    sent(&socket.clone().close());
     sent(&socket.namespace("/a").connect());
     sent(&Client::builder("http://127.0.0.1:1").connect());
     let mut events = socket.events();

@@ -2,15 +2,22 @@
 
 use std::time::Duration;
 
-use sockeye::{AckError, Bin, EmitError, Limits};
-use sockeye_testkit::Settings;
+use sockeye::testing::Server;
+use sockeye::{AckError, Bin, Client, EmitError, Limits};
 
-use crate::support::{Host, client, polling, within};
+use crate::support::{Host, Log, client, polling, within};
 
 fn limits(change: impl FnOnce(&mut Limits)) -> Limits {
     let mut limits = Limits::default();
     change(&mut limits);
     limits
+}
+
+/// Lets the driver do what it has been woken for.
+async fn a_round() {
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
 }
 
 /// What was accepted is sent, all of it and in order; the rest was refused to the caller's face.
@@ -48,7 +55,7 @@ async fn full_means_full_and_ok_means_sent() {
         }
         assert!(accepted > 0, "{name}");
         socket.connect_background();
-        within("room", socket.ready()).await;
+        within("room", socket.room()).await;
         socket.emit("end", ()).unwrap();
         let received = host.received(accepted + 1).await;
         for (n, line) in received[..accepted].iter().enumerate() {
@@ -134,7 +141,7 @@ async fn too_many_acknowledgements_are_refused_not_lost() {
     let host = Host::start();
     let socket = client(&host).limits(limits(|l| l.acks = 5)).open().unwrap();
     let asks: Vec<_> = (0..10)
-        .map(|n| tokio::spawn(socket.emit_with_ack::<(String, u32), _>("n", (n,))))
+        .map(|n| tokio::spawn(socket.emit_with_ack::<_, (String, u32)>("n", (n,)).send()))
         .collect();
     tokio::task::yield_now().await;
     within("connect", socket.connect()).await.unwrap();
@@ -171,7 +178,7 @@ async fn ready_paces_a_producer() {
             while let Err(error) = socket.emit("n", (n, &pad)) {
                 assert_eq!(error, EmitError::Full);
                 full += 1;
-                within("room", socket.ready()).await;
+                within("room", socket.room()).await;
             }
         }
         assert!(full > 3, "{full}");
@@ -197,7 +204,7 @@ async fn flush_waits_for_what_was_emitted_before() {
         let socket = socket.clone();
         async move { socket.flush().await }
     });
-    within("a round", socket.ready()).await;
+    a_round().await;
     assert!(!waiting.is_finished());
     within("connect", socket.connect()).await.unwrap();
     within("flush", waiting).await.unwrap();
@@ -211,7 +218,7 @@ async fn volatile_packets_are_dropped_unless_they_can_go_at_once() {
     socket.volatile().emit("unjoined", ()).unwrap();
     let error = within(
         "ack",
-        socket.volatile().emit_with_ack::<(), _>("unjoined", ()),
+        socket.volatile().emit_with_ack::<_, ()>("unjoined", ()),
     )
     .await
     .unwrap_err();
@@ -231,11 +238,11 @@ async fn volatile_packets_are_dropped_unless_they_can_go_at_once() {
     // A server that does not read: the link fills up.
     host.state(|state| state.stalled = true);
     socket.emit("large", ("x".repeat(24 << 20),)).unwrap();
-    within("a round", socket.ready()).await;
+    a_round().await;
     socket.volatile().emit("dropped", ()).unwrap();
     let error = within(
         "ack",
-        socket.volatile().emit_with_ack::<(), _>("dropped", ()),
+        socket.volatile().emit_with_ack::<_, ()>("dropped", ()),
     )
     .await
     .unwrap_err();
@@ -248,70 +255,54 @@ async fn volatile_packets_are_dropped_unless_they_can_go_at_once() {
     assert_eq!(received[3], "/ [\"again\"]");
 }
 
-#[tokio::test]
-async fn retries_keep_order_and_try_again() {
-    let host = Host::with(Settings {
-        mute_acks: 2,
-        ..Settings::default()
-    });
-    let builder = client(&host)
-        .retries(2)
-        .ack_timeout(Duration::from_millis(20));
-    let socket = within("connect", builder.connect()).await.unwrap();
-    socket.emit("one", ()).unwrap();
-    let two = socket.emit_with_ack::<(String, u32), _>("two", (2,));
-    assert_eq!(within("ack", two).await.unwrap(), ("two".into(), 2));
-    // The first one was sent three times before it was answered; nothing overtook it.
-    assert_eq!(
-        host.received(4).await,
-        ["/ [\"one\"]", "/ [\"one\"]", "/ [\"one\"]", "/ [\"two\",2]"]
-    );
-    // Each try has a new ack id.
-    let ids: Vec<_> = host.state(|state| {
-        state
-            .texts()
-            .into_iter()
-            .filter(|t| t.starts_with("42"))
-            .collect()
-    });
-    assert_eq!(
-        ids,
-        [
-            "420[\"one\"]",
-            "421[\"one\"]",
-            "422[\"one\"]",
-            "423[\"two\",2]"
-        ]
-    );
+/// A server that leaves the first events without an answer; the names of all it has seen.
+fn forgetful(unanswered: usize) -> (Server, Log) {
+    let (server, log) = (Server::new(), Log::new());
+    for name in ["one", "two", "lost", "kept"] {
+        let seen = log.clone();
+        server.on(name, move |event| {
+            seen.push(event.name());
+            if seen.lines().len() > unanswered {
+                event.ack((event.name(), event.args().len() as u32));
+            }
+        });
+    }
+    (server, log)
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
+async fn retries_keep_order_and_try_again() {
+    let (server, seen) = forgetful(2);
+    let builder = Client::builder(server.url("/"))
+        .retries(2)
+        .ack_timeout(Duration::from_secs(20));
+    let socket = builder.connect().await.unwrap();
+    let begun = tokio::time::Instant::now();
+    socket.emit("one", ()).unwrap();
+    let two = socket.emit_with_ack::<_, (String, u32)>("two", (2,));
+    assert_eq!(two.await.unwrap(), ("two".into(), 1));
+    // The first one was sent three times before it was answered; nothing overtook it.
+    assert_eq!(seen.lines(), ["one", "one", "one", "two"]);
+    assert_eq!(begun.elapsed().as_secs(), 40);
+}
+
+#[tokio::test(start_paused = true)]
 async fn retries_used_up_and_over_a_reconnection() {
-    let host = Host::with(Settings {
-        mute_acks: 3,
-        ..Settings::default()
-    });
-    let builder = client(&host)
+    let (server, seen) = forgetful(3);
+    let builder = Client::builder(server.url("/"))
         .retries(1)
-        .ack_timeout(Duration::from_millis(10));
-    let socket = within("connect", builder.connect()).await.unwrap();
-    let lost = socket.emit_with_ack::<(), _>("lost", ());
-    assert_eq!(within("ack", lost).await.unwrap_err(), AckError::Timeout);
-    assert_eq!(host.received(2).await, ["/ [\"lost\"]", "/ [\"lost\"]"]);
+        .ack_timeout(Duration::from_secs(10));
+    let socket = builder.connect().await.unwrap();
+    let lost = socket.emit_with_ack::<_, ()>("lost", ());
+    assert_eq!(lost.await.unwrap_err(), AckError::Timeout);
+    assert_eq!(seen.lines(), ["lost", "lost"]);
     // The head of the queue goes again on the next connection.
-    let kept = tokio::spawn(
-        socket
-            .emit_with_ack::<(String,), _>("kept", ())
-            .timeout(Duration::from_secs(60)),
-    );
-    host.received(3).await;
-    host.cut();
-    assert_eq!(
-        within("ack", kept).await.unwrap().unwrap(),
-        ("kept".into(),)
-    );
-    assert_eq!(
-        host.received(4).await[2..],
-        ["/ [\"kept\"]", "/ [\"kept\"]"]
-    );
+    let kept = socket
+        .emit_with_ack::<_, (String,)>("kept", ())
+        .timeout(Duration::from_secs(60))
+        .send();
+    seen.wait(3).await;
+    server.cut();
+    assert_eq!(kept.await.unwrap(), ("kept".into(),));
+    assert_eq!(seen.lines()[2..], ["kept", "kept"]);
 }

@@ -158,7 +158,8 @@ async fn a_server_that_is_busy_is_tried_again() {
     let log = Log::new();
     let errors = log.clone();
     let builder = polling(&host)
-        .on_connect_error(move |error| errors.push(format!("{} {}", error.active(), error)));
+        .wait_for_server(true)
+        .on_connect_error(move |_, error| errors.push(format!("{} {}", error.active(), error)));
     let _socket = within("connect", builder.connect()).await.unwrap();
     let lines = log.wait(3).await;
     assert_eq!(lines.len(), 3);
@@ -200,15 +201,20 @@ async fn a_host_name_that_is_not_known() {
 
 #[tokio::test]
 async fn attempts_used_up() {
-    let builder =
-        quick(Client::builder(format!("http://{}", closed_port()))).reconnection_attempts(Some(2));
+    let builder = quick(Client::builder(format!("http://{}", closed_port())))
+        .reconnection_attempts(Some(2))
+        .wait_for_server(true);
     let log = Log::new();
     let socket = builder.open().unwrap();
-    let mut notices = socket.notices();
+    let mut notices = socket.manager().notices();
     let failed = log.clone();
-    socket.on_reconnect_failed(move || failed.push("failed"));
+    socket
+        .manager()
+        .on_reconnect_failed(move || failed.push("failed"));
     let attempts = log.clone();
-    socket.on_reconnect_attempt(move |n| attempts.push(format!("attempt {n}")));
+    socket
+        .manager()
+        .on_reconnect_attempt(move |n| attempts.push(format!("attempt {n}")));
     let error = within("connect", socket.connect()).await.unwrap_err();
     assert_eq!(error.cause(), Some(Cause::Dial));
     assert!(!error.active() && !socket.active());
@@ -276,9 +282,11 @@ async fn a_server_that_does_not_answer_connect() {
     let error = within("connect", builder.connect()).await.unwrap_err();
     assert_eq!(error.cause(), Some(Cause::JoinTimeout));
     assert!(error.to_string().contains("CONNECT"), "{error}");
-    // And with reconnection the next attempt is answered.
+    // And for one that waits, the next attempt is answered.
     host.state(|state| state.server.settings.mute_connects = 1);
-    let builder = client(&host).join_timeout(Duration::from_millis(30));
+    let builder = client(&host)
+        .join_timeout(Duration::from_millis(30))
+        .wait_for_server(true);
     within("connect", builder.connect()).await.unwrap();
 }
 

@@ -9,12 +9,12 @@ use tokio::sync::oneshot;
 
 use crate::support::{Host, Log, client, eventually, polling, within};
 
-async fn joined(host: &Host) -> Socket {
+pub(crate) async fn joined(host: &Host) -> Socket {
     within("connect", client(host).connect()).await.unwrap()
 }
 
 /// Waits until the client has worked through everything the server has sent: an event with an ack is answered last.
-async fn settled(host: &Host, socket: &Socket) {
+pub(crate) async fn settled(host: &Host, socket: &Socket) {
     let (sender, receiver) = oneshot::channel();
     let sender = Mutex::new(Some(sender));
     let id = socket.on("settled", move |()| {
@@ -276,7 +276,7 @@ async fn outgoing_events_are_seen_when_they_are_sent() {
     within("connect", socket.connect()).await.unwrap();
     host.send("421[\"ask\"]");
     host.received(4).await;
-    let answer = socket.emit_with_ack::<Args, _>("acked", (true,));
+    let answer = socket.emit_with_ack::<_, Args>("acked", (true,));
     within("answer", answer).await.unwrap();
     let lines = log.wait(5).await;
     let mut sorted = lines.clone();
@@ -385,7 +385,7 @@ async fn disconnecting_inside_a_handler() {
     let socket = joined(&host).await;
     let log = Log::new();
     let out = log.clone();
-    socket.on_disconnect(move |why| out.push(why.reason.to_string()));
+    socket.on_disconnect(move |_, why| out.push(why.reason.to_string()));
     socket.on("leave", |(): (), reply: Responder| {
         let socket = reply.socket().unwrap();
         socket.emit("bye", ()).unwrap();
@@ -436,9 +436,9 @@ async fn a_panicking_handler_ends_nothing() {
     let mut stream = socket.events();
     let out = log.clone();
     socket.on("e", move |()| out.push("still here"));
-    socket.on_disconnect(|_| panic!("a disconnect handler"));
+    socket.on_disconnect(|_, _| panic!("a disconnect handler"));
     let out = log.clone();
-    socket.on_disconnect(move |_| out.push("disconnected"));
+    socket.on_disconnect(move |_, _| out.push("disconnected"));
     host.emit("/", "[\"e\"]");
     host.emit("/", "[\"e\"]");
     assert_eq!(log.wait(2).await, ["still here", "still here"]);
@@ -499,12 +499,9 @@ async fn events_before_the_reply_are_delivered_as_connected_and_before_connect()
 }
 
 #[tokio::test]
-async fn handlers_of_one_connection_run_in_the_order_of_the_events() {
+async fn handlers_of_a_namespace_run_in_the_order_of_the_events() {
     let host = Host::start();
     let socket = joined(&host).await;
-    let chat = within("connect", socket.namespace("/chat").connect())
-        .await
-        .unwrap();
     let log = Log::new();
     let out = log.clone();
     socket.on("n", move |(n,): (u32,)| {
@@ -517,13 +514,95 @@ async fn handlers_of_one_connection_run_in_the_order_of_the_events() {
         }
     });
     let out = log.clone();
-    chat.on("n", move |(n,): (u32,)| out.push(n.to_string()));
+    socket.on("m", move |(n,): (u32,)| out.push(n.to_string()));
     for n in 0..500 {
-        host.emit(
-            if n % 3 == 0 { "/chat" } else { "/" },
-            &format!("[\"n\",{n}]"),
-        );
+        let name = if n % 3 == 0 { "m" } else { "n" };
+        host.emit("/", &format!("[\"{name}\",{n}]"));
     }
     let expected: Vec<_> = (0..500).map(|n: u32| n.to_string()).collect();
     assert_eq!(log.wait(500).await, expected);
+}
+
+/// A slow handler holds up its own namespace only.
+#[tokio::test]
+async fn namespaces_do_not_wait_for_each_other() {
+    let host = Host::start();
+    let socket = joined(&host).await;
+    let chat = within("connect", socket.namespace("/chat").connect())
+        .await
+        .unwrap();
+    let log = Log::new();
+    let gate = Arc::new(tokio::sync::Semaphore::new(0));
+    let (out, open) = (log.clone(), Arc::clone(&gate));
+    socket.on("slow", move |(n,): (u32,)| {
+        let (out, open) = (out.clone(), Arc::clone(&open));
+        async move {
+            out.push(format!("begun {n}"));
+            let _ = open.acquire().await;
+            out.push(format!("done {n}"));
+        }
+    });
+    let out = log.clone();
+    chat.on("quick", move |(n,): (u32,)| out.push(format!("quick {n}")));
+    host.segment(&["42[\"slow\",1]", "42[\"slow\",2]"]);
+    log.wait(1).await;
+    for n in 0..3 {
+        host.emit("/chat", &format!("[\"quick\",{n}]"));
+    }
+    assert_eq!(
+        log.wait(4).await,
+        ["begun 1", "quick 0", "quick 1", "quick 2"]
+    );
+    gate.close();
+    assert_eq!(log.wait(7).await[4..], ["done 1", "begun 2", "done 2"]);
+}
+
+#[tokio::test]
+async fn concurrent_handlers_overlap_up_to_their_bound_and_begin_in_order() {
+    let host = Host::start();
+    let socket = joined(&host).await;
+    let log = Log::new();
+    let gate = Arc::new(tokio::sync::Semaphore::new(0));
+    let (out, open) = (log.clone(), Arc::clone(&gate));
+    socket.on_concurrent("job", 2, move |(n,): (u32,)| {
+        let (out, open) = (out.clone(), Arc::clone(&open));
+        out.push(format!("called {n}"));
+        async move {
+            open.acquire().await.unwrap().forget();
+            out.push("done");
+            (n * 10,)
+        }
+    });
+    let out = log.clone();
+    socket.on("other", move |()| out.push("other"));
+    host.segment(&[
+        "421[\"job\",1]",
+        "422[\"job\",2]",
+        "42[\"other\"]",
+        "423[\"job\",3]",
+        "424[\"job\",4]",
+    ]);
+    // Two are at work, and what is between passes them. The third has been called and waits for a place, and the fourth
+    // waits behind it.
+    let begun = ["called 1", "called 2", "other", "called 3"];
+    assert_eq!(log.wait(4).await, begun);
+    let answer = socket.emit_with_ack::<_, (String,)>("meanwhile", ());
+    within("an answer passes", answer).await.unwrap();
+    assert_eq!(log.lines(), begun);
+    gate.add_permits(1);
+    let lines = log.wait(6).await;
+    assert_eq!(lines[4..], ["done", "called 4"]);
+    gate.add_permits(3);
+    log.wait(9).await;
+    let mut received = host.received(5).await;
+    received[1..].sort();
+    assert_eq!(
+        received[1..],
+        [
+            "/ ack 1 [10]",
+            "/ ack 2 [20]",
+            "/ ack 3 [30]",
+            "/ ack 4 [40]"
+        ]
+    );
 }

@@ -289,7 +289,7 @@ async fn reset_and_end_at_every_place_of_a_message() {
         .on("b", move |(bin,): (Bin,)| {
             one.push(format!("whole {}", bin.len()));
         })
-        .on_disconnect(move |why| two.push(why.reason.to_string()));
+        .on_disconnect(move |_, why| two.push(why.reason.to_string()));
     let _socket = builder.connect_background().unwrap();
     log.wait_for("whole 300").await;
     let lines = log.lines();
@@ -341,7 +341,9 @@ async fn resets_during_the_handshake() {
     });
     let log = Log::new();
     let errors = log.clone();
-    let builder = ws(address).on_connect_error(move |error| errors.push(error.to_string()));
+    let builder = ws(address)
+        .wait_for_server(true)
+        .on_connect_error(move |_, error| errors.push(error.to_string()));
     let socket = connected(builder).await;
     assert!(socket.connected());
     let lines = log.lines();
@@ -404,7 +406,7 @@ async fn polling_answers_that_break_off() {
     let socket = builder.open().unwrap();
     let log = Log::new();
     let errors = log.clone();
-    socket.on_connect_error(move |error| errors.push(error.to_string()));
+    socket.on_connect_error(move |_, error| errors.push(error.to_string()));
     socket.connect_background();
     eventually("joined", || socket.connected()).await;
     let lines = log.lines();
@@ -424,7 +426,7 @@ async fn messages_over_the_limit_are_skipped() {
     let mut limits = Limits::default();
     limits.receive = 100_000;
     let socket = ws(address).limits(limits).open().unwrap();
-    let mut notices = socket.notices();
+    let mut notices = socket.manager().notices();
     let mut events = socket.events();
     within("connect", socket.connect()).await.unwrap();
     assert_eq!(
@@ -499,7 +501,7 @@ async fn a_failed_upgrade_stays_on_polling() {
     let socket = quick(Client::builder(format!("http://{address}")))
         .open()
         .unwrap();
-    let mut notices = socket.notices();
+    let mut notices = socket.manager().notices();
     within("connect", socket.connect()).await.unwrap();
     let words = within("the failure", async {
         loop {

@@ -138,7 +138,7 @@ async fn dropped_while_backing_off() {
     let builder = Client::builder(format!("http://{}", closed_port()))
         .reconnection_delay(Duration::from_secs(3600))
         .reconnection_delay_max(Duration::from_secs(3600))
-        .on_connect_error(move |error| failed.push(error.active().to_string()));
+        .on_connect_error(move |_, error| failed.push(error.active().to_string()));
     let socket = builder.connect_background().unwrap();
     assert_eq!(log.wait(1).await, ["true"]);
     drop(socket);
@@ -241,7 +241,7 @@ fn assert_dead(socket: &Socket) {
     assert_eq!(socket.emit("x", ()), Err(EmitError::Closed));
     let other = runtime();
     other.block_on(async {
-        let error = within("ack", socket.emit_with_ack::<(), _>("x", ()))
+        let error = within("ack", socket.emit_with_ack::<_, ()>("x", ()))
             .await
             .unwrap_err();
         assert!(
@@ -255,7 +255,8 @@ fn assert_dead(socket: &Socket) {
                 .kind(),
             ConnectErrorKind::Closed
         );
-        within("ready", socket.ready()).await;
+        within("room", socket.room()).await;
+        assert!(!within("ready", socket.ready()).await);
         within("flush", socket.flush()).await;
     });
 }
@@ -269,7 +270,7 @@ fn the_end_of_the_runtime_fails_acks_and_waiters() {
     let own = runtime();
     let (socket, ask) = own.block_on(async {
         let socket = within("connect", client(&host).connect()).await.unwrap();
-        let mut ask = Box::pin(socket.emit_with_ack::<(), _>("ask", ()));
+        let mut ask = Box::pin(socket.emit_with_ack::<_, ()>("ask", ()).send());
         let _ = tokio::time::timeout(Duration::ZERO, &mut ask).await;
         host.received(1).await;
         (socket, ask)
@@ -305,7 +306,7 @@ fn the_end_of_the_runtime_fails_what_the_driver_never_took() {
     let (socket, ask, connecting) = {
         let _entered = own.enter();
         let socket = client(&host).open().unwrap();
-        let mut ask = Box::pin(socket.emit_with_ack::<(), _>("ask", ()));
+        let mut ask = Box::pin(socket.emit_with_ack::<_, ()>("ask", ()).send());
         let mut connecting = Box::pin({
             let socket = socket.clone();
             async move { socket.connect().await }

@@ -43,10 +43,13 @@ async fn one_connection_for_all() {
     host.emit("/chat", "[\"e\",3]");
     host.emit("/unknown", "[\"e\",4]");
     host.emit("/news", "[\"e\",5]");
-    assert_eq!(log.wait(4).await, ["news 1", "main 2", "chat 3", "news 5"]);
+    // In order within each; they do not wait for each other.
+    let mut lines = log.wait(4).await;
+    lines.sort_by_key(|line| line.split(' ').next().map(str::to_owned));
+    assert_eq!(lines, ["chat 3", "main 2", "news 1", "news 5"]);
     let (a, b) = tokio::join!(
-        chat.emit_with_ack::<(String, u8), _>("x", (1,)),
-        news.emit_with_ack::<(String, u8), _>("y", (2,))
+        chat.emit_with_ack::<_, (String, u8)>("x", (1,)),
+        news.emit_with_ack::<_, (String, u8)>("y", (2,))
     );
     assert_eq!((a.unwrap(), b.unwrap()), (("x".into(), 1), ("y".into(), 2)));
     assert_eq!(
@@ -94,7 +97,7 @@ async fn dropping_the_last_handle_leaves_only_that_namespace() {
         drop(chat);
         host.joined(&["/"]).await;
         assert_eq!(host.received(1).await, ["/chat [\"last\"]"]);
-        let answer = socket.emit_with_ack::<(String,), _>("alive", ());
+        let answer = socket.emit_with_ack::<_, (String,)>("alive", ());
         assert_eq!(within("answer", answer).await.unwrap().0, "alive");
         // And again, as a new one with options of its own.
         host.state(|state| state.server.settings.mute_acks = 1);
@@ -104,7 +107,7 @@ async fn dropping_the_last_handle_leaves_only_that_namespace() {
             .connect();
         let again = within("connect", again).await.unwrap();
         assert!(!again.has_handlers("e"));
-        let error = within("answer", again.emit_with_ack::<(), _>("x", ()))
+        let error = within("answer", again.emit_with_ack::<_, ()>("x", ()))
             .await
             .unwrap_err();
         assert_eq!(error, AckError::Timeout);
@@ -219,7 +222,7 @@ async fn the_server_throws_one_out() {
         .unwrap();
     let log = Log::new();
     let out = log.clone();
-    chat.on_disconnect(move |why| out.push(format!("{} {}", why.reason, why.will_reconnect)));
+    chat.on_disconnect(move |_, why| out.push(format!("{} {}", why.reason, why.will_reconnect)));
     host.send("41/chat,");
     assert_eq!(log.wait(1).await, ["io server disconnect false"]);
     assert!(!chat.active() && chat.id().is_none() && socket.connected());
@@ -268,7 +271,7 @@ async fn too_many() {
     let error = within("connect", socket.namespace("/3").connect())
         .await
         .unwrap_err();
-    assert_eq!(error.to_string(), "too many namespaces on one connection");
+    assert!(error.to_string().contains("too many namespaces"), "{error}");
 }
 
 #[tokio::test]
@@ -308,7 +311,7 @@ async fn what_a_dropped_namespace_kept_is_void() {
     let socket = within("connect", client(&host).connect()).await.unwrap();
     let chat = socket.namespace("/chat").open().unwrap();
     chat.emit("never", ()).unwrap();
-    let ask = tokio::spawn(chat.emit_with_ack::<(), _>("never", ()));
+    let ask = tokio::spawn(chat.emit_with_ack::<_, ()>("never", ()).send());
     tokio::task::yield_now().await;
     drop(chat);
     ask.abort();

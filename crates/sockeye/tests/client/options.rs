@@ -222,7 +222,7 @@ async fn a_query_function_that_fails_or_panics_is_a_failed_attempt() {
     let host = Host::start();
     let calls = Arc::new(AtomicU32::new(0));
     let counted = Arc::clone(&calls);
-    let builder = client(&host).query_with(move || {
+    let builder = client(&host).wait_for_server(true).query_with(move || {
         let n = counted.fetch_add(1, Ordering::Relaxed);
         async move {
             match n {
@@ -291,10 +291,15 @@ async fn query_and_headers_can_be_set_for_the_next_connection() {
     )
     .await
     .unwrap();
-    socket.set_query([("v", "2 3")]);
-    socket.set_headers([("X-V", "2")]).unwrap();
-    assert!(socket.set_headers([("X-V", "2\r\nX-Evil: 1")]).is_err());
-    socket.reconnect();
+    socket.manager().set_query([("v", "2 3")]);
+    socket.manager().set_headers([("X-V", "2")]).unwrap();
+    assert!(
+        socket
+            .manager()
+            .set_headers([("X-V", "2\r\nX-Evil: 1")])
+            .is_err()
+    );
+    socket.manager().reconnect();
     host.until("a second session", |state| {
         (state.requests.len() == 2).then_some(())
     })
@@ -382,9 +387,12 @@ async fn cookies_of_the_server_come_back_unless_switched_off() {
             let answer = response("503 Busy", "Set-Cookie: route=a7; Path=/\r\n", b"later");
             std::mem::take(&mut first).then_some(answer)
         });
-        let _socket = within("connect", polling(&host).cookies(on).connect())
-            .await
-            .unwrap();
+        let _socket = within(
+            "connect",
+            polling(&host).cookies(on).wait_for_server(true).connect(),
+        )
+        .await
+        .unwrap();
         let cookies: Vec<_> = host.state(|state| {
             state
                 .requests

@@ -54,7 +54,7 @@ async fn the_data_of_a_refusal_is_read_alike() {
     let socket = within("connect", client(&host).connect()).await.unwrap();
     let log = Log::new();
     let out = log.clone();
-    socket.on_connect_error(move |error| {
+    socket.on_connect_error(move |_: sockeye::Socket, error: sockeye::ConnectError| {
         out.push(format!("{:?}", error.data()));
     });
     host.send(r#"44{"message":"no","data":{"code":7,"who":"\ud83d"}}"#);

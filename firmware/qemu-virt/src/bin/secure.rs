@@ -8,83 +8,51 @@
 
 use core::cell::Cell;
 use core::ffi::CStr;
-use core::fmt::Write;
 
 use embassy_executor::Spawner;
 use embassy_futures::select::{Either, select};
 use embassy_time::{Duration, Instant, with_timeout};
 use qemu_virt::board::{self, args, entropy, heap, stack};
-use qemu_virt::secure::Secure;
-use qemu_virt::tls::Tls;
-use qemu_virt::{metric, net, println};
+use qemu_virt::{metric, net, println, tls};
 use sockeye_embedded::net::{EmbassyNet, SocketBuffers};
-use sockeye_embedded::{BinRef, Config, Event, Socket, Storage};
-use static_cell::{ConstStaticCell, StaticCell};
+use sockeye_embedded::{BinRef, Config, Event, Socket, Storage, Texts};
+use static_cell::ConstStaticCell;
 
 type Memory = Storage<4096, 4096>;
 
 static STORAGE: ConstStaticCell<Memory> = ConstStaticCell::new(Memory::new());
 static BUFFERS: ConstStaticCell<SocketBuffers<1, 4096, 2048>> =
     ConstStaticCell::new(SocketBuffers::new());
+static TEXTS: ConstStaticCell<[u8; 320]> = ConstStaticCell::new([0; 320]);
 static DATA: ConstStaticCell<[u8; 2048]> = ConstStaticCell::new([0x5a; 2048]);
-
-/// A line that is built at run time and lives for ever.
-struct Line {
-    bytes: [u8; 300],
-    len: usize,
-}
-
-impl Write for Line {
-    fn write_str(&mut self, text: &str) -> core::fmt::Result {
-        let room = self
-            .bytes
-            .get_mut(self.len..self.len + text.len())
-            .ok_or(core::fmt::Error)?;
-        room.copy_from_slice(text.as_bytes());
-        self.len += text.len();
-        Ok(())
-    }
-}
-
-fn line(text: core::fmt::Arguments<'_>) -> &'static [u8] {
-    static LINES: [StaticCell<Line>; 2] = [const { StaticCell::new() }; 2];
-    let free = LINES.iter().find_map(|cell| {
-        cell.try_init(Line {
-            bytes: [0; 300],
-            len: 0,
-        })
-    });
-    let line = free.expect("two lines are needed");
-    line.write_fmt(text)
-        .expect("URL and name are shorter than 300 bytes");
-    &line.bytes[..line.len]
-}
 
 #[embassy_executor::main]
 async fn main(spawner: Spawner) {
     let nic = board::init();
     let network = net::up(spawner, nic).await;
-    let url = line(format_args!("https://{}:{}/", net::HOST, net::port()));
-    let name = line(format_args!(
-        "{}\0",
-        args::get("host").unwrap_or("sockeye.test")
-    ));
-    let name = CStr::from_bytes_with_nul(name).expect("a host name without NUL");
+    let mut texts = Texts::new(TEXTS.take());
+    let url = texts.format(format_args!("https://{}:{}/", net::HOST, net::port()));
+    let host = args::get("host").unwrap_or("sockeye.test");
+    let name = texts.format(format_args!("{host}\0"));
+    let (Ok(url), Ok(name)) = (url, name) else {
+        println!("the host's name is too long");
+        board::exit(2);
+    };
+    let name = CStr::from_bytes_with_nul(name.as_bytes()).expect("a host name without NUL");
 
-    let url = core::str::from_utf8(url).expect("ASCII");
     let mut config = Config::new(url, entropy::fill).expect("a good URL");
     config.core.reconnection.attempts = Some(0);
     let (socket, mut runner) =
         sockeye_embedded::new(config, STORAGE.take()).expect("room for one namespace");
     let chat = socket.namespace("/chat").expect("room for two namespaces");
-    let tls = match Tls::new(args::blob()) {
-        Ok(tls) => tls,
+    let tcp = EmbassyNet::new(network, BUFFERS.take());
+    let connector = match tls::connector(tcp, args::blob(), name) {
+        Ok(connector) => connector,
         Err(failure) => {
             println!("{failure}");
             board::exit(1);
         }
     };
-    let connector = Secure::new(EmbassyNet::new(network, BUFFERS.take()), tls, name);
 
     let refused = Cell::new(false);
     let data = DATA.take();

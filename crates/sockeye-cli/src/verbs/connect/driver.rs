@@ -217,7 +217,11 @@ impl Driver {
     }
 
     fn add(&mut self, socket: Socket) {
-        session::forward(&socket, self.sender.clone());
+        if self.places.is_empty() {
+            session::forward(&socket, self.sender.clone());
+        } else {
+            session::forward_namespace(&socket, self.sender.clone());
+        }
         if let Some(names) = &self.names {
             names.add(socket.name());
         }
@@ -357,7 +361,7 @@ impl Driver {
             }
             Command::Reconnect => {
                 if let Some(socket) = self.places.get(&self.home) {
-                    socket.reconnect();
+                    socket.manager().reconnect();
                 }
             }
             Command::Set {
@@ -427,12 +431,12 @@ impl Driver {
             let future = if emit.volatile {
                 socket
                     .volatile()
-                    .emit_with_ack::<sockeye::Args, _>(&emit.event, args)
+                    .emit_with_ack::<_, sockeye::Args>(&emit.event, args)
             } else {
-                socket.emit_with_ack::<sockeye::Args, _>(&emit.event, args)
+                socket.emit_with_ack::<_, sockeye::Args>(&emit.event, args)
             };
-            let mut answer = future.timeout(timeout);
-            // The first poll sends, here and now, so that the order of the commands is kept.
+            // Sent here and now, so that the order of the commands is kept.
+            let mut answer = future.timeout(timeout).send();
             match (&mut answer).now_or_never() {
                 None => break answer.left_future(),
                 Some(Err(AckError::NotSent(EmitError::Full))) if room(&socket).await => {}
@@ -538,10 +542,10 @@ impl Driver {
             self.error(error.to_string(), None).await;
         }
         if let Some(query) = query {
-            socket.set_query(query);
+            socket.manager().set_query(query);
         }
         if let Some(headers) = headers
-            && let Err(error) = socket.set_headers(headers)
+            && let Err(error) = socket.manager().set_headers(headers)
         {
             self.error(error.to_string(), None).await;
         }
@@ -596,5 +600,5 @@ fn number(ack: u64) -> Arg {
 
 /// Waits for room in the send buffer, as long as there is hope.
 async fn room(socket: &Socket) -> bool {
-    socket.connected() && tokio::time::timeout(ROOM, socket.ready()).await.is_ok()
+    socket.connected() && tokio::time::timeout(ROOM, socket.room()).await.is_ok()
 }

@@ -197,9 +197,11 @@ fn connect(
                 joined.trouble(error.to_string());
             }
         })
-        .on_connect_error(move |error: ConnectError| refused.trouble(error.to_string()))
+        .on_connect_error(move |_, error: ConnectError| refused.trouble(error.to_string()))
         .connect_background()?;
-    socket.on_reconnect(move |_attempts: u32| back.reconnections.add());
+    socket
+        .manager()
+        .on_reconnect(move |_attempts: u32| back.reconnections.add());
     Ok(socket)
 }
 
@@ -274,7 +276,7 @@ impl Board {
         let sent = Instant::now();
         match self
             .socket
-            .emit_with_ack::<(Value,), _>(event, args)
+            .emit_with_ack::<_, (Value,)>(event, args)
             .timeout(ACK_TIMEOUT)
             .await
         {

@@ -1,4 +1,4 @@
-//! Cookies the server sets, for sticky sessions: sent back with every request (A2 item 18).
+//! Cookies the server sets, for sticky sessions: sent back with every request.
 //!
 //! Domain and path are ignored, as one jar serves one server. `Max-Age` is honoured; an `Expires` date needs a wall
 //! clock, which the core has not, so only dates before 2000 (the usual way to delete) count.

@@ -182,7 +182,7 @@ impl fmt::Display for PacketError {
 
 impl core::error::Error for PacketError {}
 
-/// Event names that only the library itself fires: neither accepted nor sent (A7 item 78).
+/// Event names that only the library itself fires: neither accepted nor sent.
 pub(crate) fn is_reserved(name: &Text<'_>) -> bool {
     const NAMES: [&str; 6] = [
         "connect",
@@ -269,7 +269,7 @@ pub(crate) fn parse(text: &[u8], max_attachments: u16) -> Result<Parsed, PacketE
     }
     let mut nsp = Span::default();
     if text.get(at) == Some(&b'/') {
-        // The comma may be missing when nothing follows (A8 item 91).
+        // The comma may be missing when nothing follows (fact 91 of docs/protocol.md).
         let end = text[at..]
             .iter()
             .position(|b| *b == b',')

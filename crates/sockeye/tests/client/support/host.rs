@@ -276,6 +276,15 @@ impl Host {
         });
     }
 
+    /// Engine.IO packets as they are, over WebSocket and in one write: the client most likely reads them at once.
+    pub(crate) fn segment<S: AsRef<str>>(&self, packets: &[S]) {
+        let frames: Vec<Vec<u8>> = packets
+            .iter()
+            .map(|packet| sockeye_testkit::frame(0x81, packet.as_ref().as_bytes()))
+            .collect();
+        self.state(|state| state.perform(vec![Act::Bytes(Link::WebSocket, frames.concat())]));
+    }
+
     /// One WebSocket frame as it is.
     pub(crate) fn frame(&self, first: u8, payload: &[u8]) {
         self.state(|state| {
@@ -392,6 +401,18 @@ async fn connection(inner: Arc<Inner>, stream: TcpStream, number: usize) {
                     buffer.drain(..len);
                     inner.with(|state| {
                         assert!(frame.mask.is_some(), "a client masks its frames");
+                        // A client that is leaving while the next one has come: its goodbye is its own.
+                        let current = state.links[Link::WebSocket.index()]
+                            .as_ref()
+                            .is_some_and(|(current, _)| *current == number);
+                        if !current {
+                            if frame.first == 0x88 {
+                                let bye = sockeye_testkit::frame(0x88, &frame.payload);
+                                let _ = sender.send(Out::Bytes(bye));
+                                let _ = sender.send(Out::Close);
+                            }
+                            return;
+                        }
                         let acts = state.server.frame(inner.now(), &frame);
                         state.frames.push(frame);
                         state.perform(acts);

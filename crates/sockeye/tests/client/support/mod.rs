@@ -3,7 +3,7 @@
 mod host;
 mod log;
 
-use std::future::Future;
+use std::future::IntoFuture;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
@@ -15,8 +15,8 @@ use sockeye::{Client, ClientBuilder, Transport};
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Waits for `future`, but not for ever.
-pub(crate) async fn within<F: Future>(what: &str, future: F) -> F::Output {
-    match tokio::time::timeout(PATIENCE, future).await {
+pub(crate) async fn within<F: IntoFuture>(what: &str, future: F) -> F::Output {
+    match tokio::time::timeout(PATIENCE, future.into_future()).await {
         Ok(output) => output,
         Err(_) => panic!("{what}: not within {PATIENCE:?}"),
     }

@@ -1,0 +1,291 @@
+//! Where packets wait: each namespace's own until it is joined, those that may leave in one lane for all.
+
+use super::{Class, Life, Outbox, Queue, SendState};
+use crate::client::{AckId, NamespaceId};
+use crate::memory::{Index, Lane, NONE, Serial};
+
+impl Outbox<'_> {
+    /// A namespace is known from here on.
+    pub(crate) fn add_namespace(&mut self, nsp: NamespaceId) {
+        while self.queues.len() <= nsp.index() {
+            if self.queues.push(Queue::EMPTY).is_err() {
+                return;
+            }
+        }
+        if let Some(queue) = self.queues.get_mut(nsp.index()) {
+            *queue = Queue {
+                owner: nsp,
+                ..Queue::EMPTY
+            };
+        }
+    }
+
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
+    pub(super) fn queue(&mut self, nsp: NamespaceId) -> Option<&mut Queue> {
+        self.queues
+            .get_mut(nsp.index())
+            .filter(|queue| queue.owner == nsp)
+    }
+
+    /// The namespace has been joined: its packets may leave, except those of the `retries` queue.
+    pub(crate) fn release(&mut self, nsp: NamespaceId) {
+        let Some(queue) = self.queue(nsp) else { return };
+        let mut waiting = core::mem::take(&mut queue.waiting);
+        while let Some(i) = self.packets.pop_front(&mut waiting) {
+            self.account_held(i, false);
+            self.make_ready(i);
+        }
+    }
+
+    /// The namespace is not joined any more: what has not begun to leave waits for the next time. Answers and other
+    /// packets that mean nothing then are dropped.
+    pub(crate) fn hold(&mut self, nsp: NamespaceId) {
+        let mut left = self.queue(nsp).map_or(0, |queue| queue.ready);
+        for unreported in [true, false] {
+            let mut at = self.ready_lane(unreported).tail();
+            // From the back, so that each can go to the front of those that wait.
+            while let Some(i) = at.filter(|_| left > 0) {
+                at = self.packets.prev(i);
+                let Some(packet) = self.packets.get(i).filter(|packet| packet.nsp == nsp) else {
+                    continue;
+                };
+                left -= 1;
+                let (class, life) = (packet.class, packet.life);
+                if class == Class::Control {
+                    continue;
+                }
+                self.take_from_ready(i);
+                if life == Life::Connection {
+                    self.remove(i);
+                } else {
+                    self.wait_first(i);
+                }
+            }
+        }
+    }
+
+    /// Nothing of the namespace's packets is kept any longer than this connection; `ready` ones may still leave.
+    pub(crate) fn forget_namespace(&mut self, nsp: NamespaceId, keep_ready: bool) {
+        self.drop_packets(nsp, keep_ready);
+        if let Some(queue) = self.queue(nsp) {
+            *queue = Queue::EMPTY;
+        }
+    }
+
+    /// Drops every packet of the namespace that has not begun to leave, except those that mean something only now.
+    pub(crate) fn drop_packets(&mut self, nsp: NamespaceId, keep_ready: bool) {
+        for retries in [false, true] {
+            loop {
+                let Some(queue) = self.queue(nsp) else { return };
+                let lane = if retries {
+                    &mut queue.retries
+                } else {
+                    &mut queue.waiting
+                };
+                let mut rest = core::mem::take(lane);
+                let Some(i) = self.packets.pop_front(&mut rest) else {
+                    break;
+                };
+                if let Some(queue) = self.queue(nsp) {
+                    let lane = if retries {
+                        &mut queue.retries
+                    } else {
+                        &mut queue.waiting
+                    };
+                    *lane = rest;
+                }
+                self.account_held(i, false);
+                self.remove(i);
+            }
+        }
+        if !keep_ready {
+            let mut left = self.queue(nsp).map_or(0, |queue| queue.ready);
+            for unreported in [true, false] {
+                let mut at = self.ready_lane(unreported).tail();
+                while let Some(i) = at.filter(|_| left > 0) {
+                    at = self.packets.prev(i);
+                    let Some(packet) = self.packets.get(i).filter(|packet| packet.nsp == nsp)
+                    else {
+                        continue;
+                    };
+                    left -= 1;
+                    if packet.life != Life::Connection {
+                        self.take_from_ready(i);
+                        self.remove(i);
+                    }
+                }
+            }
+        }
+        // What has begun is finished, but not sent again.
+        let under_way = self.queue(nsp).map_or(NONE, |queue| queue.in_flight);
+        self.settle_retry(under_way);
+    }
+
+    pub(super) const fn ready_lane(&self, unreported: bool) -> Lane {
+        if unreported {
+            self.unreported
+        } else {
+            self.ready
+        }
+    }
+
+    /// A packet that is in no lane may leave.
+    pub(super) fn make_ready(&mut self, i: Index) {
+        let Some(packet) = self.packets.get(i) else {
+            return;
+        };
+        let (nsp, state) = (packet.nsp, self.ready_state(packet.report));
+        if let Some(packet) = self.packets.get_mut(i) {
+            packet.state = state;
+        }
+        self.line_up(i, nsp, state);
+    }
+
+    /// The state of a packet that becomes ready now.
+    pub(super) const fn ready_state(&self, report: bool) -> SendState {
+        // Behind one that is still to be reported, everything keeps its place.
+        if report || !self.unreported.is_empty() {
+            SendState::Unreported
+        } else {
+            SendState::Ready
+        }
+    }
+
+    /// Puts a packet in the state that [`Self::ready_state`] gave to the end of its lane.
+    pub(super) fn line_up(&mut self, i: Index, nsp: NamespaceId, state: SendState) {
+        let lane = match state {
+            SendState::Unreported => &mut self.unreported,
+            _ => &mut self.ready,
+        };
+        self.packets.push_back(lane, i);
+        if let Some(queue) = self.queue(nsp) {
+            queue.ready += 1;
+        }
+    }
+
+    /// Takes a packet out of the ready ones.
+    pub(super) fn take_from_ready(&mut self, i: Index) {
+        let Some(packet) = self.packets.get(i) else {
+            return;
+        };
+        let nsp = packet.nsp;
+        match packet.state {
+            SendState::Unreported => self.packets.unlink(&mut self.unreported, i),
+            SendState::Ready => self.packets.unlink(&mut self.ready, i),
+            _ => return,
+        }
+        if let Some(queue) = self.queue(nsp) {
+            queue.ready -= 1;
+        }
+    }
+
+    /// Counts a packet among those of its namespace that wait (or not any more).
+    pub(super) fn account_held(&mut self, i: Index, held: bool) {
+        let Some(packet) = self.packets.get(i) else {
+            return;
+        };
+        let (nsp, size) = (packet.nsp, packet.size as usize);
+        if let Some(queue) = self.queue(nsp) {
+            if held {
+                queue.held += 1;
+                queue.held_bytes += size;
+            } else {
+                queue.held -= 1;
+                queue.held_bytes -= size;
+            }
+        }
+    }
+
+    /// A packet that is in no lane waits in front of the others of its namespace; without one it goes.
+    pub(super) fn wait_first(&mut self, i: Index) {
+        let Some(packet) = self.packets.get_mut(i) else {
+            return;
+        };
+        packet.state = SendState::Waiting;
+        packet.again = false;
+        let (nsp, retry) = (packet.nsp, packet.life == Life::Answered);
+        let Some(queue) = self
+            .queues
+            .get_mut(nsp.index())
+            .filter(|queue| queue.owner == nsp)
+        else {
+            self.remove(i);
+            return;
+        };
+        if retry {
+            if queue.in_flight == i {
+                queue.in_flight = NONE;
+            }
+            self.packets.push_front(&mut queue.retries, i);
+        } else {
+            self.packets.push_front(&mut queue.waiting, i);
+        }
+        self.account_held(i, true);
+    }
+
+    /// Removes the packet of an acknowledgement if nothing of it has left: whether it did.
+    pub(crate) fn cancel(&mut self, i: Index, ack: AckId) -> bool {
+        let Some(packet) = self.of_ack(i, ack) else {
+            return false;
+        };
+        let (nsp, retry) = (packet.nsp, packet.life == Life::Answered);
+        match packet.state {
+            SendState::Waiting => {
+                self.account_held(i, false);
+                let Some(queue) = self
+                    .queues
+                    .get_mut(nsp.index())
+                    .filter(|queue| queue.owner == nsp)
+                else {
+                    return false;
+                };
+                let lane = if retry {
+                    &mut queue.retries
+                } else {
+                    &mut queue.waiting
+                };
+                self.packets.unlink(lane, i);
+            }
+            SendState::Unreported | SendState::Ready => {
+                self.take_from_ready(i);
+                if let Some(queue) = self.queue(nsp).filter(|queue| queue.in_flight == i) {
+                    queue.in_flight = NONE;
+                }
+            }
+            SendState::Writing | SendState::Sent | SendState::GivenUp => return false,
+        }
+        self.remove(i);
+        true
+    }
+
+    /// Nobody waits for the packet's answer any more.
+    pub(crate) fn forget_ack(&mut self, i: Index, ack: AckId) {
+        if let Some(packet) = self
+            .packets
+            .get_mut(i)
+            .filter(|packet| packet.ack == Some(ack))
+        {
+            packet.ack = None;
+        }
+    }
+
+    /// The end of the packet has been told: it may leave on this connection, but not on another one.
+    pub(crate) fn abandon(&mut self, i: Index, ack: AckId) {
+        if let Some(packet) = self
+            .packets
+            .get_mut(i)
+            .filter(|packet| packet.ack == Some(ack))
+        {
+            packet.ack = None;
+            packet.life = Life::Connection;
+        }
+    }
+
+    /// Whether the packet that was accepted under this number is still kept.
+    #[allow(clippy::unnecessary_cast)] // Not where a serial has 32 bits.
+    pub(crate) fn is_kept(&self, i: Index, number: u64) -> bool {
+        self.packets
+            .get(i)
+            .is_some_and(|packet| packet.number == number as Serial)
+    }
+}

@@ -1,0 +1,424 @@
+//! The queue of a namespace: its events, answers and notices, in the order in which they arrived.
+//!
+//! The driver writes, the namespace's dispatcher reads. What lies between them is one [`Load`], swapped as a whole, so
+//! that neither waits for the other and a burst costs no allocation for each event.
+
+use std::sync::{Arc, Mutex};
+
+use atomic_waker::AtomicWaker;
+use sockeye_core::packet::{Args as ArgsRef, Attachments};
+use sockeye_core::{AckRequest, Message, Outgoing};
+
+use crate::client::ack::AckError;
+use crate::client::args::Args;
+use crate::client::error::{ConnectError, Notice};
+use crate::inbox::{AckSender, NspShared, lock};
+
+/// What each entry of a queue is counted for, beside its text and attachments.
+pub(crate) const ENTRY: usize = 64;
+/// More memory than this is not kept for the next load. What one read brings (64 KiB) takes less, so that a steady
+/// flow of events costs no allocations.
+const KEEP: usize = 256 << 10;
+
+/// Something that user code waits for by a future.
+pub(crate) enum Answer {
+    Ack(AckSender, Result<Args, AckError>),
+    /// What calls of `connect` with tickets below `upto` came to.
+    Connect {
+        nsp: Arc<NspShared>,
+        upto: u64,
+        result: Result<(), ConnectError>,
+    },
+}
+
+impl Answer {
+    pub(crate) fn send(self) {
+        // The receiver may be gone: then nobody cares.
+        match self {
+            Self::Ack(sender, result) => drop(sender.send(result)),
+            Self::Connect { nsp, upto, result } => nsp.connects.resolve_upto(upto, &result),
+        }
+    }
+
+    fn size(&self) -> usize {
+        match self {
+            Self::Ack(_, Ok(args)) => args.size(),
+            _ => 0,
+        }
+    }
+}
+
+/// A notice, told so many times: a server may send any number of pings in one read, which are one entry then.
+pub(crate) struct Told {
+    pub(crate) notice: Notice,
+    pub(crate) times: u32,
+}
+
+pub(crate) enum Item {
+    Message {
+        name: u32,
+        args: u32,
+        records: u32,
+        count: u16,
+        ack: Option<AckRequest>,
+    },
+    Outgoing(Box<(Box<str>, Args)>),
+    /// The next of the answers, and its size. It may have been let through already.
+    Answer(u32),
+    /// The next of the notices. It may have been told already.
+    Notice,
+}
+
+/// What may be taken out before its turn.
+pub(crate) struct Early<T> {
+    list: Vec<Option<T>>,
+    /// Those before this one are gone.
+    from: usize,
+    /// Those before this one have had their turn.
+    turn: usize,
+}
+
+// (Not derived: that would ask for `T: Default`.)
+impl<T> Default for Early<T> {
+    fn default() -> Self {
+        Self {
+            list: Vec::new(),
+            from: 0,
+            turn: 0,
+        }
+    }
+}
+
+impl<T> Early<T> {
+    fn push(&mut self, item: T) {
+        self.list.push(Some(item));
+    }
+
+    /// The next one, before its turn.
+    pub(crate) fn next_early(&mut self) -> Option<T> {
+        let item = self.list.get_mut(self.from)?.take();
+        self.from += 1;
+        item
+    }
+
+    /// The turn of one has come: if it has not been taken before.
+    pub(crate) fn take_turn(&mut self) -> Option<T> {
+        let at = self.turn;
+        self.turn += 1;
+        if at < self.from {
+            return None;
+        }
+        self.from = at + 1;
+        self.list.get_mut(at)?.take()
+    }
+
+    fn is_spent(&self) -> bool {
+        self.from >= self.list.len()
+    }
+
+    fn clear(&mut self) {
+        self.list.clear();
+        (self.from, self.turn) = (0, 0);
+    }
+}
+
+/// What happened, in order. Bytes of events lie end to end.
+#[derive(Default)]
+pub(crate) struct Load {
+    pub(crate) items: Vec<Item>,
+    /// Names and arguments.
+    pub(crate) text: String,
+    /// Attachments.
+    pub(crate) records: Vec<u8>,
+    pub(crate) early: Sides,
+}
+
+/// The entries that may overtake others.
+#[derive(Default)]
+pub(crate) struct Sides {
+    pub(crate) answers: Early<Answer>,
+    pub(crate) notices: Early<Told>,
+}
+
+impl Load {
+    /// Empties it. The memory of a burst goes back.
+    pub(crate) fn clear(&mut self) {
+        self.items.clear();
+        self.text.clear();
+        self.records.clear();
+        self.early.answers.clear();
+        self.early.notices.clear();
+        let size = self.text.capacity()
+            + self.records.capacity()
+            + self.items.capacity() * size_of::<Item>()
+            + self.early.answers.list.capacity() * size_of::<Answer>()
+            + self.early.notices.list.capacity() * size_of::<Told>();
+        if size > KEEP {
+            *self = Self::default();
+        }
+    }
+
+    fn message(&mut self, message: &Message<'_>) -> usize {
+        let before = self.text.len();
+        match message.name.as_plain() {
+            Some(name) => self.text.push_str(name),
+            None => self.text.push_str(&message.name.to_cow()),
+        }
+        let name = self.text.len() - before;
+        let json = message.args.json();
+        self.text.push_str(json);
+        let attachments = message.attachments();
+        let records = attachments.as_records();
+        self.records.extend_from_slice(records);
+        self.items.push(Item::Message {
+            name: name as u32,
+            args: json.len() as u32,
+            records: records.len() as u32,
+            count: attachments.len() as u16,
+            ack: message.ack,
+        });
+        name + json.len() + records.len()
+    }
+}
+
+/// What the dispatcher of a namespace is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// There is none yet: it is started with the first entry.
+    Unborn,
+    /// It waits for entries.
+    Idle,
+    /// It works through what it has taken.
+    Busy,
+    /// It awaits a handler: answers pass.
+    Awaiting,
+    /// It waits for room in a stream: answers and notices pass.
+    Full,
+    /// It is gone: the namespace or the connection has ended, or the runtime.
+    Dead,
+}
+
+/// Whether a dispatcher has to be called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Call {
+    No,
+    Wake,
+    Start,
+    /// There is none any more: what is left goes to the streams.
+    Flush,
+}
+
+struct Inner {
+    load: Load,
+    phase: Phase,
+    /// The driver is writing, and has not called the dispatcher yet. What it writes is taken after that: until then it
+    /// has not shown handles what the entries tell (that the namespace is joined, say).
+    touched: bool,
+    ended: bool,
+}
+
+pub(crate) struct Queue {
+    inner: Mutex<Inner>,
+    pub(crate) waker: AtomicWaker,
+}
+
+impl Queue {
+    pub(crate) const fn new() -> Self {
+        Self {
+            inner: Mutex::new(Inner {
+                load: Load {
+                    items: Vec::new(),
+                    text: String::new(),
+                    records: Vec::new(),
+                    early: Sides {
+                        answers: Early {
+                            list: Vec::new(),
+                            from: 0,
+                            turn: 0,
+                        },
+                        notices: Early {
+                            list: Vec::new(),
+                            from: 0,
+                            turn: 0,
+                        },
+                    },
+                },
+                phase: Phase::Unborn,
+                touched: false,
+                ended: false,
+            }),
+            waker: AtomicWaker::new(),
+        }
+    }
+
+    /// Writes an entry: its size, and whether it is the first one since the dispatcher was last called.
+    #[inline]
+    fn write(&self, write: impl FnOnce(&mut Load) -> usize) -> (usize, bool) {
+        let mut inner = lock(&self.inner);
+        let size = ENTRY + write(&mut inner.load);
+        (size, !std::mem::replace(&mut inner.touched, true))
+    }
+
+    pub(crate) fn message(&self, message: &Message<'_>) -> (usize, bool) {
+        self.write(|load| load.message(message))
+    }
+
+    pub(crate) fn outgoing(&self, outgoing: &Outgoing<'_>) -> Option<(usize, bool)> {
+        let event = outgoing_event(outgoing)?;
+        Some(self.write(|load| {
+            let size = event.0.len() + event.1.size();
+            load.items.push(Item::Outgoing(Box::new(event)));
+            size
+        }))
+    }
+
+    pub(crate) fn notice(&self, notice: &Notice) -> (usize, bool) {
+        let mut inner = lock(&self.inner);
+        let load = &mut inner.load;
+        if matches!(notice, Notice::Ping)
+            && matches!(load.items.last(), Some(Item::Notice))
+            && let Some(Some(last)) = load.early.notices.list.last_mut()
+            && matches!(last.notice, Notice::Ping)
+        {
+            last.times = last.times.saturating_add(1);
+            return (0, false);
+        }
+        load.items.push(Item::Notice);
+        load.early.notices.push(Told {
+            notice: notice.clone(),
+            times: 1,
+        });
+        (ENTRY, !std::mem::replace(&mut inner.touched, true))
+    }
+
+    /// Takes an answer in if earlier entries have to come first. Otherwise it is given back: it may go straight.
+    pub(crate) fn answer(&self, answer: Answer) -> Result<(usize, bool), Answer> {
+        let mut inner = lock(&self.inner);
+        match inner.phase {
+            // All answers before it have passed when one of these began.
+            Phase::Awaiting | Phase::Full | Phase::Dead => return Err(answer),
+            Phase::Unborn | Phase::Idle if inner.load.items.is_empty() => return Err(answer),
+            Phase::Unborn | Phase::Idle | Phase::Busy => (),
+        }
+        let size = answer.size();
+        inner.load.items.push(Item::Answer(size as u32));
+        inner.load.early.answers.push(answer);
+        Ok((ENTRY + size, !std::mem::replace(&mut inner.touched, true)))
+    }
+
+    /// The driver has written what there is for now.
+    pub(crate) fn written(&self) -> Call {
+        let mut inner = lock(&self.inner);
+        inner.touched = false;
+        match inner.phase {
+            Phase::Unborn => {
+                inner.phase = Phase::Busy;
+                Call::Start
+            }
+            // (It may have come by itself and taken everything.)
+            Phase::Idle if inner.load.items.is_empty() => Call::No,
+            Phase::Idle => {
+                inner.phase = Phase::Busy;
+                Call::Wake
+            }
+            Phase::Full => Call::Wake,
+            Phase::Busy | Phase::Awaiting => Call::No,
+            Phase::Dead => Call::Flush,
+        }
+    }
+
+    /// Nothing more will be written. Whether there is no dispatcher that would do the last things.
+    pub(crate) fn end(&self) -> bool {
+        let mut inner = lock(&self.inner);
+        inner.ended = true;
+        let alone = matches!(inner.phase, Phase::Unborn | Phase::Dead);
+        if alone {
+            inner.phase = Phase::Dead;
+        }
+        drop(inner);
+        self.waker.wake();
+        alone
+    }
+
+    // ---- the dispatcher's side ----
+
+    /// Exchanges the empty `load` for what there is; `None` at the end, `false` if there is nothing (the dispatcher is
+    /// idle then).
+    pub(crate) fn take(&self, load: &mut Load) -> Option<bool> {
+        let mut inner = lock(&self.inner);
+        if inner.load.items.is_empty() && inner.ended {
+            return None;
+        }
+        if inner.load.items.is_empty() || inner.touched {
+            inner.phase = Phase::Idle;
+            return Some(false);
+        }
+        inner.phase = Phase::Busy;
+        std::mem::swap(&mut inner.load, load);
+        Some(true)
+    }
+
+    /// A handler is awaited, or (`full`) a stream has no room: answers pass from now on, after those in hand.
+    pub(crate) fn let_pass(&self, sides: &mut Sides, full: bool) {
+        let mut passing = Vec::new();
+        loop {
+            while let Some(answer) = sides.answers.next_early() {
+                answer.send();
+            }
+            passing.drain(..).for_each(Answer::send);
+            let mut inner = lock(&self.inner);
+            let waiting = &mut inner.load.early.answers;
+            if waiting.is_spent() {
+                inner.phase = if full { Phase::Full } else { Phase::Awaiting };
+                return;
+            }
+            // Sent without the lock, and before the phase tells the driver that later ones may pass.
+            while let Some(answer) = waiting.next_early() {
+                passing.push(answer);
+            }
+        }
+    }
+
+    /// Answers wait for their turn again.
+    pub(crate) fn go_on(&self) {
+        lock(&self.inner).phase = Phase::Busy;
+    }
+
+    /// The next notice before its turn.
+    pub(crate) fn early_notice(&self) -> Option<Told> {
+        let mut inner = lock(&self.inner);
+        if inner.touched {
+            return None;
+        }
+        inner.load.early.notices.next_early()
+    }
+
+    /// The dispatcher is gone: what it has not taken.
+    pub(crate) fn take_rest(&self) -> (Load, bool) {
+        let mut inner = lock(&self.inner);
+        inner.phase = Phase::Dead;
+        (std::mem::take(&mut inner.load), inner.ended)
+    }
+}
+
+/// Name and arguments of an event that is being sent.
+fn outgoing_event(outgoing: &Outgoing<'_>) -> Option<(Box<str>, Args)> {
+    let mut records = Vec::new();
+    let mut count = 0;
+    for attachment in outgoing.attachments() {
+        records.extend_from_slice(&(attachment.len() as u32).to_le_bytes());
+        records.extend_from_slice(attachment);
+        count += 1;
+    }
+    let attachments = Attachments::from_records(&records, count).unwrap_or(Attachments::EMPTY);
+    let mut all = ArgsRef::new(outgoing.data(), attachments).ok()?;
+    let name = all.next_text().ok()?.to_cow().into();
+    let rest: Vec<&str> = all.iter_raw().skip(1).collect();
+    let json = format!("[{}]", rest.join(","));
+    let args = ArgsRef::new(&json, attachments).ok()?;
+    Some((name, Args::from_ref(&args)))
+}
+
+#[cfg(test)]
+#[path = "tests_queue.rs"]
+mod tests;

@@ -1,0 +1,165 @@
+//! What handles have asked for: from the inbox to the core.
+
+use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
+
+use sockeye_core::packet::Attachments;
+use sockeye_core::{EmitError, EmitOptions, RawPacket};
+
+use super::Driver;
+use crate::client::ack::AckError;
+use crate::inbox::{AckSender, Command, Head, Inbox};
+
+/// More than this of the inbox's memory is not kept, in bytes and in entries.
+const KEEP: usize = 1 << 20;
+const KEEP_ENTRIES: usize = 1 << 12;
+
+impl Driver {
+    /// Takes what handles have asked for.
+    pub(super) fn take_inbox(&mut self) {
+        if self.shared.has_mail() {
+            let mut inbox = self.inbox.take().unwrap_or_default();
+            self.shared.take_inbox(&mut inbox);
+            self.taken = inbox.accepted;
+            self.work_inbox(&mut inbox);
+            self.inbox = Some(inbox);
+            self.needs_drain = true;
+        }
+        if !self.ending && self.shared.handles.load(Ordering::Acquire) == 0 {
+            // The last handle is gone: say goodbye.
+            self.ending = true;
+            self.core.disconnect_all(self.now);
+            self.needs_drain = true;
+        }
+    }
+
+    fn work_inbox(&mut self, inbox: &mut Inbox) {
+        let mut at = 0;
+        for entry in &inbox.entries {
+            let json = &inbox.bytes[at..at + entry.json as usize];
+            at += entry.json as usize;
+            let records = &inbox.bytes[at..at + entry.records as usize];
+            at += entry.records as usize;
+            let attachments = match entry.attachments {
+                0 => Attachments::EMPTY,
+                n => Attachments::from_records(records, n.into()).unwrap_or(Attachments::EMPTY),
+            };
+            let packet = RawPacket { json, attachments };
+            match entry.head {
+                Head::Command => {
+                    if let Some(command) = inbox.commands.pop_front() {
+                        self.command(command);
+                    }
+                }
+                Head::Ack(request) => {
+                    if let Err(error) = self.core.ack_raw(self.now, request, packet) {
+                        tracing::debug!(%error, id = request.id(), "an acknowledgement was not sent");
+                    }
+                }
+                Head::Emit {
+                    nsp,
+                    ack,
+                    volatile,
+                    timeout,
+                } => {
+                    let sender = if ack { inbox.acks.pop_front() } else { None };
+                    let mut options = EmitOptions::PLAIN;
+                    options.ack = ack;
+                    options.volatile = volatile;
+                    options.timeout = timeout;
+                    self.emit(nsp as usize, packet, options, sender);
+                }
+            }
+        }
+        inbox.entries.clear();
+        inbox.bytes.clear();
+        (inbox.size, inbox.packets, inbox.ack_places) = (0, 0, 0);
+        if inbox.bytes.capacity() > KEEP {
+            inbox.bytes = Vec::new();
+        }
+        if inbox.entries.capacity() > KEEP_ENTRIES {
+            inbox.entries = Vec::new();
+        }
+        if inbox.acks.capacity() > KEEP_ENTRIES {
+            inbox.acks = VecDeque::new();
+        }
+        // Commands are rare, connections may be many.
+        inbox.commands = VecDeque::new();
+    }
+
+    fn emit(
+        &mut self,
+        nsp: usize,
+        packet: RawPacket<'_>,
+        options: EmitOptions,
+        sender: Option<AckSender>,
+    ) {
+        if sender.as_ref().is_some_and(AckSender::is_closed) {
+            // The future was dropped before the packet was looked at: it is taken back.
+            return;
+        }
+        let result = match self.core_handle(nsp) {
+            Some(nsp) => self.core.emit_raw(self.now, nsp, packet, options),
+            None => Err(EmitError::UnknownNamespace),
+        };
+        match (result, sender) {
+            (Ok(Some(id)), Some(sender)) => {
+                if sender.accepted(id) {
+                    self.acks.add(id, (nsp, sender));
+                } else {
+                    // Dropped just now.
+                    self.core.cancel_ack(id);
+                }
+            }
+            (Err(error), Some(sender)) => {
+                tracing::debug!(%error, "a packet was not sent");
+                let _ = sender.send(Err(match error {
+                    EmitError::NotWritable => AckError::Dropped,
+                    error => AckError::NotSent(error),
+                }));
+            }
+            (Err(error), None) if error != EmitError::NotWritable => {
+                tracing::warn!(%error, "a packet was not sent");
+            }
+            _ => (),
+        }
+    }
+
+    fn command(&mut self, command: Command) {
+        match command {
+            Command::Connect {
+                nsp,
+                upto,
+                keep_trying,
+            } => self.connect(nsp, upto, keep_trying),
+            Command::Disconnect { nsp } => self.disconnect(nsp),
+            Command::Close { nsp, done } => self.close(nsp, done),
+            Command::CloseTimeout(number) => self.close_timed_out(number),
+            Command::Forget { nsp } => self.forget(nsp),
+            Command::Options { nsp, options } => {
+                if let Some(slot) = self.slots.get(nsp) {
+                    self.core.set_options(slot.nsp, options);
+                }
+            }
+            Command::Reconnect => self.core.reconnect(self.now),
+            Command::Auth { nsp, call, auth } => self.auth_called(nsp, call, auth),
+            Command::Query(query) => self.core.set_query(query.into()),
+            Command::Headers(headers) => {
+                let headers = self.target.network.complete(headers);
+                self.core.set_headers(headers.into());
+            }
+            Command::Reconnection(policy) => *self.core.reconnection_mut() = policy,
+            Command::ReportOutgoing(on) => self.core.report_outgoing(on),
+            Command::Clear { nsp } => {
+                if let Some(nsp) = self.core_handle(nsp) {
+                    self.core.clear_send_buffer(nsp);
+                }
+            }
+            Command::CancelAck(id) => {
+                if self.acks.take(id).is_some() {
+                    self.core.cancel_ack(id);
+                }
+            }
+        }
+    }
+}

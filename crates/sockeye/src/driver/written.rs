@@ -1,0 +1,180 @@
+//! Waiting until packets are written: `flush`, and the clean end of a namespace.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use sockeye_core::Client;
+use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
+
+use super::Driver;
+use crate::client::close::CloseError;
+use crate::inbox::Command;
+
+/// A place in the order of the packets that the core has accepted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mark(u64);
+
+/// Behind everything that the core has accepted so far.
+fn mark(core: &Client<'_>) -> Mark {
+    Mark(core.send_mark())
+}
+
+/// Whether everything before a mark has been written or dropped.
+fn is_written(core: &Client<'_>, mark: Mark) -> bool {
+    core.written_mark() >= mark.0
+}
+
+/// Flushes under way: the handles' number of a packet, and the core's mark behind it. In order.
+#[derive(Default)]
+pub(super) struct Flushes {
+    marks: VecDeque<(u64, Mark)>,
+    /// The number of the last mark.
+    last: u64,
+}
+
+/// A namespace that is being left cleanly.
+pub(super) struct Closing {
+    number: u64,
+    index: usize,
+    /// The namespace was joined, or just being left, when its close was asked for.
+    was_joined: bool,
+    stage: Stage,
+    /// Taken when it is told.
+    done: Option<oneshot::Sender<Result<(), CloseError>>>,
+    timer: AbortHandle,
+}
+
+enum Stage {
+    /// What was emitted before goes out.
+    Flushing(Mark),
+    /// The goodbye goes out. So many packets have not, because the namespace was not to be joined.
+    Leaving(Mark, usize),
+}
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.timer.abort();
+    }
+}
+
+impl Driver {
+    /// Answers those who wait for packets to be written.
+    pub(super) fn publish_written(&mut self) {
+        // One mark for all who wait for packets that were taken meanwhile.
+        let written = &self.shared.written;
+        if written.wanted() > self.flushes.last && self.taken > self.flushes.last {
+            self.flushes.last = self.taken;
+            self.flushes.marks.push_back((self.taken, mark(&self.core)));
+        }
+        let mut reached = None;
+        while let Some(&(number, mark)) = self.flushes.marks.front()
+            && is_written(&self.core, mark)
+        {
+            self.flushes.marks.pop_front();
+            reached = Some(number);
+        }
+        if let Some(number) = reached {
+            written.reach(number);
+        }
+    }
+
+    /// Leaves a namespace cleanly: `done` is told when that has come to its end.
+    pub(super) fn close(&mut self, index: usize, done: oneshot::Sender<Result<(), CloseError>>) {
+        self.closings_begun += 1;
+        let number = self.closings_begun;
+        let shared = Arc::downgrade(&self.shared);
+        let limit = self.shared.close_timeout;
+        let timer = tokio::spawn(async move {
+            tokio::time::sleep(limit).await;
+            if let Some(shared) = shared.upgrade() {
+                shared.command(Command::CloseTimeout(number));
+            }
+        });
+        let was_joined = self.slots.get(index).is_some_and(|slot| slot.joined);
+        self.closings.push(Closing {
+            number,
+            index,
+            was_joined,
+            stage: Stage::Flushing(mark(&self.core)),
+            done: Some(done),
+            timer: timer.abort_handle(),
+        });
+    }
+
+    /// Goes on with namespaces that are being left.
+    pub(super) fn advance_closings(&mut self) {
+        // Namespaces that are left in this very round are looked at in the next one.
+        let others = self.any_active();
+        let mut closings = std::mem::take(&mut self.closings);
+        closings.retain_mut(|closing| match closing.stage {
+            Stage::Flushing(mark) => {
+                let written = is_written(&self.core, mark);
+                // What is kept for a namespace that is not to be joined will not be written: there is no waiting for it.
+                let active = self
+                    .slots
+                    .get(closing.index)
+                    .is_some_and(|slot| slot.shared.is_active());
+                let on_its_way = active || closing.was_joined || !others && !self.core.is_down();
+                if on_its_way && !written {
+                    return true;
+                }
+                let unsent = if written {
+                    0
+                } else {
+                    self.core.send_queue_len()
+                };
+                self.disconnect(closing.index);
+                self.needs_drain = true;
+                closing.stage = Stage::Leaving(self::mark(&self.core), unsent);
+                true
+            }
+            Stage::Leaving(mark, unsent) => {
+                let over =
+                    unsent > 0 || self.core.is_down() || others && is_written(&self.core, mark);
+                if over {
+                    self.tell_closed(closing, unsent);
+                }
+                !over
+            }
+        });
+        self.closings.append(&mut closings);
+    }
+
+    /// Whether some namespace keeps the connection.
+    fn any_active(&mut self) -> bool {
+        self.slots
+            .iter_mut()
+            .any(|slot| self.core.is_active(slot.nsp))
+    }
+
+    /// The time for closing a namespace is up: it ends as it is.
+    pub(super) fn close_timed_out(&mut self, number: u64) {
+        let Some(at) = self
+            .closings
+            .iter()
+            .position(|closing| closing.number == number)
+        else {
+            return;
+        };
+        let mut closing = self.closings.swap_remove(at);
+        let (Stage::Flushing(mark) | Stage::Leaving(mark, _)) = closing.stage;
+        let unsent = if is_written(&self.core, mark) {
+            0
+        } else {
+            self.core.send_queue_len()
+        };
+        self.tell_closed(&mut closing, unsent);
+        self.disconnect(closing.index);
+    }
+
+    fn tell_closed(&self, closing: &mut Closing, unsent: usize) {
+        let result = match unsent {
+            0 => Ok(()),
+            unsent => Err(CloseError { unsent }),
+        };
+        if let Some(done) = closing.done.take() {
+            let _ = done.send(result);
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! From the network's errors to what applications are told of a connection that ended.
+
+use sockeye_core::{Cause, Details};
+
+use super::{DialError, DialErrorKind, Io, Network};
+
+/// Why the last link could not be had, or broke. The core keeps a part of such words only, and knows nothing of what
+/// they mean.
+#[derive(Default)]
+pub(crate) struct LastFailure(Option<Box<DialError>>);
+
+impl LastFailure {
+    pub(crate) fn set(&mut self, error: DialError) {
+        self.0 = Some(Box::new(error));
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.0 = None;
+    }
+}
+
+/// What is known of the links when the core tells that a connection, or an upgrade, has ended.
+pub(crate) struct LinkFailures<'d> {
+    pub(crate) last: &'d mut LastFailure,
+    pub(crate) links: &'d [Io; 3],
+    pub(crate) network: &'d Network,
+}
+
+/// An end, as applications are told.
+pub(crate) struct Told {
+    /// One line for people.
+    pub(crate) message: String,
+    /// What kind of trouble the network had, if it caused the end.
+    pub(crate) kind: Option<DialErrorKind>,
+}
+
+impl LinkFailures<'_> {
+    /// Puts the core's account and the network's together.
+    pub(crate) fn tell(&mut self, details: Details<'_>) -> Told {
+        let last = self.last.0.take().map(|error| *error);
+        let failure = match details.cause {
+            Cause::Dial | Cause::Io => last,
+            // The dial is given up before the event is told, or after it.
+            Cause::ConnectTimeout if self.links.iter().any(Io::is_dialing) => {
+                Some(self.network.unfinished())
+            }
+            Cause::ConnectTimeout => last,
+            _ => None,
+        };
+        let message = match (details.cause, &failure) {
+            (Cause::Dial, Some(failure)) => format!("could not connect: {failure}"),
+            (Cause::ConnectTimeout, Some(failure)) => format!("{details}: {failure}"),
+            (_, Some(failure)) if failure.is_definitive() => failure.to_string(),
+            _ => details.to_string(),
+        };
+        Told {
+            message,
+            kind: failure.map(|failure| failure.kind()),
+        }
+    }
+}

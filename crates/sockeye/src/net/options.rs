@@ -1,0 +1,89 @@
+//! The options of the network, as the builder collects them, and what is made of them once they are known to be good.
+
+use crate::client::error::ConnectError;
+use crate::client::options::is_token;
+use crate::client::url::Address;
+
+use super::TlsChoice;
+use super::connector::AnyConnector;
+use super::headers::Credentials;
+use super::network::{Network, Way};
+use super::proxy::Proxy;
+use super::tcp::TcpConnector;
+
+/// Which proxy to use.
+#[derive(Debug, Default)]
+pub(crate) enum ProxyOption {
+    /// The environment says, if the feature `proxy` is on.
+    #[default]
+    Environment,
+    None,
+    Fixed(Result<Proxy, String>),
+}
+
+/// What the builder's methods for the network collect.
+#[derive(Debug, Default)]
+pub(crate) struct NetworkOptions {
+    pub(crate) connector: Option<AnyConnector>,
+    pub(crate) tcp: TcpConnector,
+    pub(crate) tls: TlsChoice,
+    pub(crate) proxy: ProxyOption,
+    /// The `Host` header, instead of the URL's.
+    pub(crate) host: Option<String>,
+}
+
+impl NetworkOptions {
+    /// Makes the network of a client. What cannot work is told here, before anything is tried.
+    pub(crate) fn build(self, address: &Address) -> Result<Network, ConnectError> {
+        let target = address.target();
+        let authorization = address.credentials.as_ref().map(Credentials::basic);
+        if let Some(connector) = self.connector {
+            // A connector of the application's knows its own way.
+            return Ok(Network::new(
+                target,
+                authorization,
+                Way::Connector(connector),
+            ));
+        }
+        let proxy = match self.proxy {
+            ProxyOption::None => None,
+            ProxyOption::Fixed(proxy) => Some(proxy.map_err(ConnectError::config)?),
+            #[cfg(feature = "proxy")]
+            ProxyOption::Environment => {
+                Proxy::from_environment(&target).map_err(ConnectError::config)?
+            }
+            #[cfg(not(feature = "proxy"))]
+            ProxyOption::Environment => None,
+        };
+        let secure = target.secure() || proxy.as_ref().is_some_and(|proxy| proxy.at.secure());
+        let tls = if secure {
+            Some(self.tls.client().map_err(ConnectError::config)?)
+        } else {
+            None
+        };
+        let way = Way::Tcp {
+            tcp: self.tcp,
+            tls,
+            proxy: proxy.map(Box::new),
+        };
+        Ok(Network::new(target, authorization, way))
+    }
+
+    /// The `Host` header.
+    pub(crate) fn authority(&self, address: &Address) -> Result<String, ConnectError> {
+        let Some(host) = &self.host else {
+            return Ok(address.authority());
+        };
+        let name = host.split_once(':').map_or(host.as_str(), |(name, _)| name);
+        let literal = host.starts_with('[') && host.contains(']');
+        let clean = host
+            .bytes()
+            .all(|b| b.is_ascii_graphic() && !b"/?#@\\\"<>".contains(&b));
+        if !clean || !(literal || is_token(name)) {
+            return Err(ConnectError::config(format!(
+                "bad host {host:?}: a name and, if need be, a port, as in example.test:8443"
+            )));
+        }
+        Ok(host.clone())
+    }
+}

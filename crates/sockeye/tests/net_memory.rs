@@ -1,0 +1,174 @@
+//! What an idle connection keeps in memory: plain, and over TLS.
+
+#[path = "client/support/mod.rs"]
+#[allow(dead_code, unused_imports)]
+mod support;
+
+#[path = "net/peers.rs"]
+#[allow(dead_code)]
+mod peers;
+
+use allocation_counter::measure;
+use serde_json::json;
+use sockeye::net::{Connector, Target, Tls};
+use sockeye::{Client, ClientBuilder, Socket, Transport};
+use sockeye_testkit::certificates::{Authority, Leaf};
+use sockeye_testkit::relay::Relay;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::runtime::{Builder, Runtime};
+
+use peers::{Settings, TlsFront};
+use support::{Host, within};
+
+/// Connects, and moves a few events each way. (What large ones leave behind in the core is given back at the heartbeat;
+/// what they leave in TLS is the other test.)
+async fn used(host: &Host, builder: ClientBuilder) -> Socket {
+    let socket = within("connect", builder.connect()).await.unwrap();
+    let mut events = socket.events();
+    let text = "x".repeat(1 << 10);
+    let before = host.state(|state| state.server.received.len());
+    socket.emit("big", (&text,)).unwrap();
+    host.until("events", |state| {
+        (state.server.received.len() > before).then_some(())
+    })
+    .await;
+    host.emit("/", &json!(["big", text]).to_string());
+    host.emit("/", r#"["small"]"#);
+    within("big", events.next()).await.unwrap();
+    within("small", events.next()).await.unwrap();
+    // An answer to a ping: reads and writes have come to rest.
+    socket.emit("last", ()).unwrap();
+    host.until("the last", |state| {
+        (state.server.received.len() > before + 1).then_some(())
+    })
+    .await;
+    drop(events);
+    // The client's tasks run on this thread: they get their turns until nothing is left to do.
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    socket
+}
+
+/// The client's runtime, on the thread that counts, and that of the servers, which is not counted.
+fn runtimes() -> (Runtime, Runtime) {
+    let client = Builder::new_current_thread().enable_all().build();
+    let servers = Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build();
+    (client.unwrap(), servers.unwrap())
+}
+
+/// Bytes that a used and idle connection keeps on the client's side. `begin` makes a server for each.
+fn idle<G>(client: &Runtime, begin: impl Fn() -> (Host, G, ClientBuilder)) -> i64 {
+    let mut kept = i64::MAX;
+    let mut alive = Vec::new();
+    for round in 0..10 {
+        let (host, guard, builder) = begin();
+        let mut socket = None;
+        let info = measure(|| socket = Some(client.block_on(used(&host, builder))));
+        // What is made once for a process or a runtime is there after the first rounds.
+        if round > 1 {
+            kept = kept.min(info.bytes_current);
+        }
+        // What a socket leaves behind when it ends is not to be counted with the next one.
+        alive.push((socket, guard, host));
+    }
+    kept
+}
+
+#[test]
+fn idle_connections() {
+    let (client, servers) = runtimes();
+    let plain = idle(&client, || {
+        let host = Host::start();
+        let builder = Client::builder(host.url("/")).transports([Transport::WebSocket]);
+        (host, (), builder)
+    });
+    let ca = Authority::new("Test CA");
+    let server = ca.issue(&Leaf::named("localhost"));
+    let tls = Tls::new().ca_pem(ca.pem());
+    let encrypted = idle(&client, || {
+        let host = Host::start();
+        let front = servers.block_on(TlsFront::start(&host, &Settings::of(&server)));
+        let builder = Client::builder(front.url("localhost", "/"))
+            .tls(tls.clone())
+            .transports([Transport::WebSocket]);
+        (host, front, builder)
+    });
+    println!("an idle connection keeps {plain} bytes, over TLS {encrypted}");
+    // rustls keeps a read buffer of 4 KiB, the keys, and the server's certificates.
+    assert!(
+        encrypted - plain <= 10 << 10,
+        "{plain} bytes, over TLS {encrypted}"
+    );
+}
+
+/// Buffers that large messages made grow have shrunk when a stream is idle.
+#[test]
+fn tls_buffers_shrink() {
+    const SIZE: usize = 1 << 20;
+    let (client, servers) = runtimes();
+    let ca = Authority::new("Test CA");
+    let server = ca.issue(&Leaf::named("localhost"));
+    // Everything comes back.
+    let relay = servers.block_on(async {
+        let echo = peers::listener().await;
+        let address = echo.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = echo.accept().await {
+                tokio::spawn(async move {
+                    let (mut read, mut write) = stream.split();
+                    tokio::io::copy(&mut read, &mut write).await
+                });
+            }
+        });
+        let acceptor = tokio_rustls::TlsAcceptor::from(Settings::of(&server).config());
+        Relay::start(peers::listener().await, move |stream: TcpStream| {
+            let acceptor = acceptor.clone();
+            async move { Ok((acceptor.accept(stream).await?, address)) }
+        })
+    });
+    let connector = Tls::new()
+        .ca_pem(ca.pem())
+        .over(sockeye::net::TcpConnector::new());
+    let target = Target::new(true, "localhost", relay.address().port());
+    let data = vec![7; SIZE];
+    let mut back = vec![0; SIZE];
+    let mut exchange = || {
+        client.block_on(async {
+            let stream = within("connect", connector.connect(&target)).await.unwrap();
+            let (mut read, mut write) = tokio::io::split(stream);
+            let both = async { tokio::join!(write.write_all(&data), read.read_exact(&mut back)) };
+            let (written, got) = within("echo", both).await;
+            written.and(got.map(drop)).unwrap();
+            let mut stream = read.unsplit(write);
+            // A driver always waits for the next byte.
+            std::future::poll_fn(|cx| {
+                let mut more = [0; 1024];
+                let mut more = tokio::io::ReadBuf::new(&mut more);
+                let poll =
+                    tokio::io::AsyncRead::poll_read(std::pin::Pin::new(&mut stream), cx, &mut more);
+                assert!(poll.is_pending());
+                std::task::Poll::Ready(())
+            })
+            .await;
+            stream
+        })
+    };
+    // Sessions to resume are kept up to a bound, once for all connections.
+    let mut streams: Vec<_> = (0..10).map(|_| exchange()).collect();
+    streams.reserve(1);
+    let info = measure(|| streams.push(exchange()));
+    println!(
+        "a TLS stream keeps {} bytes, {} at most",
+        info.bytes_current, info.bytes_max
+    );
+    assert!(
+        info.bytes_current <= 12 << 10,
+        "{} bytes",
+        info.bytes_current
+    );
+}

@@ -1,0 +1,72 @@
+/*
+ * Sockeye on ESP-IDF: events on the default event loop, beside the callbacks of sockeye.h.
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0
+ */
+#ifndef SOCKEYE_ESP_H
+#define SOCKEYE_ESP_H
+
+#include "esp_err.h"
+#include "esp_event.h"
+#include "sockeye.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * The base of the events: their ids are the `SOCKEYE_EVENT_` numbers of sockeye.h, and their data is a
+ * `sockeye_esp_event_t`.
+ */
+ESP_EVENT_DECLARE_BASE(SOCKEYE_EVENTS);
+
+/** What happened, copied: valid in the event handler. Long texts are cut. */
+typedef struct {
+    /** The client. It may have been destroyed since: compare it, and use it only if you know that it lives. */
+    sockeye_client_handle_t client;
+    /** A `SOCKEYE_EVENT_` number. */
+    sockeye_event_id_t id;
+    /** The namespace; empty for what concerns the whole connection. */
+    char nsp[52];
+    /** One line for people; the id of the socket for SOCKEYE_EVENT_JOINED, the name for SOCKEYE_EVENT_RECEIVED. */
+    char text[128];
+    /** The official client's words for the end of a connection; null for other events. Static. */
+    const char *reason;
+    /** The number of the attempt, from 1. */
+    uint32_t attempt;
+    /** Until the attempt. */
+    uint32_t delay_ms;
+    /** Whether the server kept the session. */
+    bool recovered;
+    /** Whether another attempt follows by itself. */
+    bool will_retry;
+} sockeye_esp_event_t;
+
+/**
+ * Makes clients of this configuration post their events to the default event loop: sets `event_cb` and `event_ctx`, so call it
+ * before sockeye_client_init. The loop must exist: esp_event_loop_create_default(). Pings are not posted.
+ *
+ * An event that finds the loop's queue full for a second is left out, which the log tells.
+ *
+ * Errors: ESP_ERR_INVALID_ARG for null. Any task.
+ */
+esp_err_t sockeye_esp_post_events(sockeye_client_config_t *config);
+
+/**
+ * Calls `handler` for each event of Sockeye's, on the task of the default event loop: esp_event_handler_register for
+ * SOCKEYE_EVENTS. `event_id` is a `SOCKEYE_EVENT_` number, or ESP_EVENT_ANY_ID.
+ *
+ * Errors: those of esp_event_handler_register.
+ */
+esp_err_t sockeye_register_events(int32_t event_id, esp_event_handler_t handler, void *arg);
+
+/**
+ * The name of any code: of Sockeye's own by sockeye_err_to_name, of all others by esp_err_to_name.
+ */
+const char *sockeye_esp_err_to_name(esp_err_t code);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
