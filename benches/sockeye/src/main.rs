@@ -134,13 +134,17 @@ async fn acks(job: &Job) -> Result<(), Error> {
         let mut answers = Vec::with_capacity(batch as usize);
         for n in done..done + batch {
             reading.id = Reading::id(n);
-            let answer = socket.emit_with_ack::<(u32,), _>("event", (&reading,));
-            // A task each: a set of futures in one task would be looked through again each time when tokio's budget for
-            // that task is spent.
-            answers.push((reading.id, tokio::spawn(answer)));
+            answers.push((
+                reading.id,
+                socket
+                    .emit_with_ack::<_, (u32,)>("event", (&reading,))
+                    .send(),
+            ));
         }
+        // One after the other, in whichever order they come: a set of futures would cost more than what is measured, and
+        // is looked through again each time when tokio's budget for the task is spent.
         for (id, answer) in answers {
-            if answer.await??.0 != id {
+            if answer.await?.0 != id {
                 return Err("the answer to another event".into());
             }
         }

@@ -86,10 +86,8 @@ fn append(bytes: &mut [u8], len: &mut u8, text: &str) -> bool {
 
 fn append_lossy(out: &mut [u8], len: &mut u8, bytes: &[u8]) {
     for chunk in bytes.utf8_chunks() {
-        for c in chunk.valid().chars() {
-            let c = if c.is_control() { ' ' } else { c };
-            let mut buf = [0; 4];
-            if !append(out, len, c.encode_utf8(&mut buf)) {
+        for (n, part) in chunk.valid().split(char::is_control).enumerate() {
+            if n > 0 && !append(out, len, " ") || !append(out, len, part) {
                 return;
             }
         }

@@ -160,6 +160,7 @@ impl Engine<'_> {
         }
     }
 
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(super) fn closing(&mut self, transport: Transport, goodbye: Goodbye) {
         self.state = State::Closing {
             transport,

@@ -141,18 +141,8 @@ impl Links {
         self.inputs & 1 << link.index() != 0
     }
 
-    /// The first open link on which a step may be possible, of those that may be looked at: the WebSocket before the others.
-    pub(super) fn next_input(&self, may: impl Fn(Link) -> bool) -> Option<Link> {
-        if self.inputs == 0 {
-            return None;
-        }
-        const ORDER: &[Link] = if POLLING {
-            &[Link::WebSocket, Link::Poll, Link::Post]
-        } else {
-            Link::USED
-        };
-        let ready = |link: &Link| self.has_input(*link) && self.is_open(*link) && may(*link);
-        ORDER.iter().copied().find(ready)
+    pub(super) const fn has_inputs(&self) -> bool {
+        self.inputs != 0
     }
 
     pub(super) fn is_open(&self, link: Link) -> bool {

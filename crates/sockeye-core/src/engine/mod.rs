@@ -558,6 +558,7 @@ impl<'a> Engine<'a> {
     }
 
     /// Has a link closed; nothing of a request or response on it is left.
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     fn close_link(&mut self, link: Link) {
         let link = link.narrow();
         self.links.close(link);

@@ -33,14 +33,23 @@ impl Engine<'_> {
         None
     }
 
-    /// The first link on which a step may be possible.
+    /// The first open link on which a step may be possible: the WebSocket before the others.
     pub(super) fn next_input(&self) -> Option<Link> {
+        if !self.links.has_inputs() {
+            return None;
+        }
+        const ORDER: &[Link] = if POLLING {
+            &[Link::WebSocket, Link::Poll, Link::Post]
+        } else {
+            Link::USED
+        };
         let paused = self.is_reading_paused() && self.is_open();
-        self.links.next_input(|link| {
+        ORDER.iter().copied().find(|&link| {
             // Answers to POSTs bring no events, and without them no pong could follow another. A handshake brings none.
-            !paused
-                || link == Link::Post
-                || (POLLING && link == Link::WebSocket && !self.rx.ws_is_main)
+            let waits = paused
+                && link != Link::Post
+                && !(POLLING && link == Link::WebSocket && !self.rx.ws_is_main);
+            self.links.has_input(link) && self.links.is_open(link) && !waits
         })
     }
 

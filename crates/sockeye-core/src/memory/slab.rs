@@ -242,16 +242,8 @@ impl<'a, T: Empty> Slab<'a, T> {
 
     /// Removes an entry that is in no lane.
     pub(crate) fn remove(&mut self, i: Index) -> Option<T> {
-        let free = self.free;
-        let node = self.node_mut(i)?;
-        let value = core::mem::replace(&mut node.value, T::EMPTY);
-        node.prev = FREE;
-        node.next = free;
-        self.free = i;
-        self.len -= 1;
-        if self.len == 0 {
-            self.forget_places();
-        }
+        let value = core::mem::replace(self.get_mut(i)?, T::EMPTY);
+        self.release(i);
         Some(value)
     }
 
@@ -260,6 +252,12 @@ impl<'a, T: Empty> Slab<'a, T> {
     where
         T: Copy,
     {
+        self.release(i);
+    }
+
+    /// The place of an entry, of which nothing is left to be dropped, is free.
+    #[inline]
+    fn release(&mut self, i: Index) {
         let free = self.free;
         let Some(node) = self.node_mut(i) else { return };
         node.prev = FREE;

@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use super::json;
+use crate::config::POLLING;
 
 /// What an Engine.IO packet is, by its first character.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +39,7 @@ impl Type {
 pub(crate) struct Handshake<'a> {
     /// A JSON string with its quotes, not empty. Any text can be an id.
     pub(crate) sid: &'a str,
-    /// The server offers `websocket` in `upgrades`.
+    /// The server offers `websocket` in `upgrades`; not looked at where there is no polling to upgrade from.
     pub(crate) upgrade: bool,
     pub(crate) ping_interval: Duration,
     pub(crate) ping_timeout: Duration,
@@ -71,10 +72,11 @@ impl<'a> Handshake<'a> {
         };
         Some(Self {
             sid,
-            upgrade: json::field(data, "upgrades").is_some_and(|list| {
-                json::array_items(list)
-                    .any(|item| json::as_str(item).is_some_and(|name| name == *"websocket"))
-            }),
+            upgrade: POLLING
+                && json::field(data, "upgrades").is_some_and(|list| {
+                    json::array_items(list)
+                        .any(|item| json::as_str(item).is_some_and(|name| name == *"websocket"))
+                }),
             ping_interval: millis(count("pingInterval"), 25_000),
             ping_timeout: millis(count("pingTimeout"), 20_000),
             max_payload: count("maxPayload")
@@ -96,7 +98,7 @@ mod tests {
         let h = Handshake::parse(full).unwrap();
         assert_eq!(
             (h.sid, h.upgrade, h.max_payload, h.unreadable),
-            (r#""lv_VI97HAXpY6yYWAAAC""#, true, 1_000_000, None)
+            (r#""lv_VI97HAXpY6yYWAAAC""#, POLLING, 1_000_000, None)
         );
         assert_eq!(h.ping_interval + h.ping_timeout, Duration::from_millis(500));
         let bare = Handshake::parse(r#"{"sid":"a b\u00e4","pingTimeout":null}"#).unwrap();

@@ -48,7 +48,8 @@ impl<'a> Text<'a> {
         (!self.is_escaped()).then_some(self.raw)
     }
 
-    #[inline]
+    #[cfg_attr(feature = "alloc", inline)]
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     fn is_escaped(&self) -> bool {
         // Between the quotes of a valid string a byte that is not plain is a backslash: mostly this answers for
         // a word at a time, where that is worth its code.

@@ -432,6 +432,7 @@ pub(crate) fn event_name_of(packet: &str) -> Option<Span> {
 }
 
 /// The number that a run of decimal digits from `at` on makes, if it fits, and where the run ends.
+#[cfg_attr(not(feature = "alloc"), inline(never))]
 fn digits(text: &[u8], at: usize) -> (Option<u64>, usize) {
     let mut n = Some(0u64);
     let mut end = at;

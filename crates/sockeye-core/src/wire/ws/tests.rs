@@ -230,3 +230,66 @@ fn compressed_messages_only_where_they_were_agreed_on() {
         );
     }
 }
+
+/// What the direct way takes is what a step makes of it; everything else it leaves where it was, and to the step.
+#[cfg(feature = "alloc")]
+#[test]
+fn texts_taken_directly_are_those_of_a_step() {
+    let long = std::vec![b'4'; 300];
+    let huge = std::vec![b'4'; 70_000];
+    let far = [0x81, 126, 0, 3, b'4', b'2', b'x'];
+    let frames = [
+        (frame(0x81, b"42[\"a\"]"), true),
+        (frame(0x81, b"4"), true),
+        (frame(0x81, &long), true),
+        // Longer than it need be, which is allowed.
+        (far.to_vec(), true),
+        (frame(0x81, &huge), false),
+        (frame(0x81, b""), false),
+        (frame(0x81, b"2"), false),
+        (frame(0x82, b"4x"), false),
+        (frame(0x01, b"4x"), false),
+        (frame(0x80, b"4x"), false),
+        (frame(0x89, b"4x"), false),
+        (frame(0xc1, b"4x"), false),
+        (frame(0x81, b"42[\"a\"]")[..8].to_vec(), false),
+        (frame(0x81, &long)[..302].to_vec(), false),
+        (std::vec![0x81], false),
+    ];
+    for (bytes, direct) in frames {
+        let mut area = std::vec![0; 80_000];
+        let mut rx = RxBuf::for_test(&mut area);
+        rx.space()[..bytes.len()].copy_from_slice(&bytes);
+        rx.filled(bytes.len());
+        let mut decoder = WsDecoder::default();
+        assert_eq!(decoder.take_text(&mut rx, b'4', 1 << 20), direct);
+        if direct {
+            let whole = decode(&bytes, bytes.len(), 80_000).unwrap();
+            assert_eq!([('t', [b"4", rx.message()].concat())], whole[..]);
+            assert!(rx.stream().is_empty());
+        } else {
+            assert_eq!((rx.message(), rx.stream()), (&[][..], &bytes[..]));
+        }
+        // Above the limit nothing is taken: the step skips it, and says so.
+        let mut rx = RxBuf::for_test(&mut area);
+        rx.space()[..bytes.len()].copy_from_slice(&bytes);
+        rx.filled(bytes.len());
+        assert!(!WsDecoder::default().take_text(&mut rx, b'4', 0));
+    }
+    // Not between the fragments of a message.
+    let mut area = [0; 64];
+    let mut rx = RxBuf::for_test(&mut area);
+    let both = [frame(0x01, b"a"), frame(0x81, b"4x")].concat();
+    rx.space()[..both.len()].copy_from_slice(&both);
+    rx.filled(both.len());
+    let mut decoder = WsDecoder::default();
+    assert!(decoder.step(&mut rx, 99).is_err());
+    let mut rx = RxBuf::for_test(&mut area);
+    rx.space()[..3].copy_from_slice(&both[..3]);
+    rx.filled(3);
+    let mut decoder = WsDecoder::default();
+    assert_eq!(decoder.step(&mut rx, 99), Ok(None));
+    rx.space()[..4].copy_from_slice(&both[3..]);
+    rx.filled(4);
+    assert!(!decoder.take_text(&mut rx, b'4', 99));
+}
