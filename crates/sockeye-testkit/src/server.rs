@@ -456,6 +456,7 @@ impl Server {
                     Act::Close(Link::WebSocket),
                 ]
             }
+            (0x89, ..) => vec![Act::Bytes(Link::WebSocket, frame(0x8a, &received.payload))],
             (0x8a, ..) => Vec::new(),
             (0x81, Ws::Active, Ok(text)) => self.packet(now, &text),
             (0x82, Ws::Active, _) => self.binary(received.payload.clone()),

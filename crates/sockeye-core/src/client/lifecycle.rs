@@ -308,12 +308,13 @@ impl Client<'_> {
     /// Sends CONNECT for namespaces that wait for it. Whether anything changed.
     fn join(&mut self) -> bool {
         while let Some(nsp) = self.namespaces.first_parted() {
-            if !self.has_parted(nsp) {
+            if !self.has_parted(nsp, false) {
                 break;
             }
             self.namespaces.remove(nsp);
         }
         let mut changed = false;
+        let pings = self.engine.pings();
         let mut at = self.namespaces.next_waiting(None);
         while let Some(nsp) = at {
             at = self.namespaces.next_waiting(Some(nsp));
@@ -331,37 +332,45 @@ impl Client<'_> {
                 changed |= self.send_connect(nsp, "").is_ok();
             }
         }
-        changed
+        changed || self.engine.pings() != pings
     }
 
-    /// Whether the server has had the chance to work on the last DISCONNECT of the namespace.
-    fn has_parted(&mut self, nsp: NamespaceId) -> bool {
-        let (now, reads) = (self.engine.now(), self.engine.reads());
+    /// Whether the server has worked on the last DISCONNECT of the namespace. If somebody waits for that, it is asked: what
+    /// it sends of itself may have left before the DISCONNECT arrived.
+    fn has_parted(&mut self, nsp: NamespaceId, wanted: bool) -> bool {
+        let now = self.engine.now();
         let Some(entry) = self.namespaces.get_mut(nsp) else {
             return true;
         };
-        match entry.parting {
-            Parting::None => return true,
-            Parting::Unwritten { packet, number } => {
-                if !self.outbox.is_kept(packet, number) {
-                    let until = now + PARTING;
-                    entry.parting = Parting::Written { reads, until };
-                }
+        if let Parting::Unwritten { packet, number } = entry.parting {
+            if self.outbox.is_kept(packet, number) {
                 return false;
             }
-            Parting::Written { reads: then, until } => {
-                if reads == then && now < until {
-                    return false;
-                }
-            }
+            // With polling a packet is kept until its POST has been answered: no better sign could come.
+            entry.parting = match self.engine.transport() {
+                Some(Transport::WebSocket) => Parting::Written {
+                    until: now + PARTING,
+                    ping: None,
+                },
+                _ => Parting::None,
+            };
         }
-        entry.parting = Parting::None;
+        if let Parting::Written { until, ping } = &mut entry.parting {
+            if wanted && ping.is_none() {
+                *ping = Some(self.engine.ping());
+            }
+            let answered = ping.is_some_and(|ping| self.engine.is_answered(ping));
+            if !answered && now < *until {
+                return false;
+            }
+            entry.parting = Parting::None;
+        }
         true
     }
 
     /// Whether a CONNECT may be sent, and there is room for as large a one as the last.
     fn may_join(&mut self, nsp: NamespaceId) -> bool {
-        if !self.has_parted(nsp) {
+        if !self.has_parted(nsp, true) {
             return false;
         }
         let wanted = self

@@ -72,10 +72,11 @@ pub(crate) enum Parting {
         packet: Index,
         number: u64,
     },
-    /// It has been written: so many reads had come by then, and so long is the server waited for.
+    /// It has been written to a WebSocket: so long is the server waited for at most, and by this ping it was asked for a
+    /// sign that it has read as far, if somebody waits.
     Written {
-        reads: u32,
         until: Instant,
+        ping: Option<u32>,
     },
 }
 

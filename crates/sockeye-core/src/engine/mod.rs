@@ -139,8 +139,6 @@ struct Receiver<'a> {
     release: Option<usize>,
     /// Counts how often the areas have been cleared.
     epoch: u32,
-    /// Counts reads, so that it can be told whether anything has come since.
-    reads: u32,
 }
 
 impl Receiver<'_> {
@@ -232,7 +230,6 @@ impl<'a> Engine<'a> {
                 ws_is_main: false,
                 release: None,
                 epoch: 0,
-                reads: 0,
             },
             head: Head::new(head),
             websocket: WebSocket::new(),
@@ -298,11 +295,6 @@ impl<'a> Engine<'a> {
         } else {
             0
         }
-    }
-
-    /// Counts reads: it has changed if anything has come meanwhile.
-    pub(crate) const fn reads(&self) -> u32 {
-        self.rx.reads
     }
 
     /// The transport packets travel on now.
@@ -503,7 +495,6 @@ impl<'a> Engine<'a> {
     pub(crate) fn handle_received(&mut self, link: Link, n: usize) {
         if link.is_used() && self.links.is_open(link) && n > 0 {
             self.links.set_input(link, true);
-            self.rx.reads = self.rx.reads.wrapping_add(1);
             let rx = self.rx.of(link);
             self.rx.areas[rx].filled(n);
         }

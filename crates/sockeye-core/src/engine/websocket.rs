@@ -61,6 +61,10 @@ pub(super) struct WebSocket {
     /// The answer to our key.
     accept: [u8; 28],
     pub(super) control: Control,
+    /// Our own pings, counted over all connections.
+    pings: u32,
+    /// How many of them have been answered, or will not be any more.
+    pongs: u32,
 }
 
 impl WebSocket {
@@ -69,12 +73,15 @@ impl WebSocket {
             decoder: WsDecoder::default(),
             accept: [0; 28],
             control: Control::EMPTY,
+            pings: 0,
+            pongs: 0,
         }
     }
 
     /// A connection begins.
     pub(super) fn reset(&mut self) {
         self.decoder = WsDecoder::default();
+        self.pongs = self.pings;
     }
 
     /// A key for a handshake.
@@ -89,6 +96,23 @@ impl Engine<'_> {
     pub(super) fn control_frame(&mut self, opcode: u8, payload: &[u8]) {
         let key = self.rng.mask();
         self.websocket.control.frame(opcode, payload, key);
+    }
+
+    /// Asks the server for a sign that it has read everything written so far; gives the number of the question.
+    pub(crate) fn ping(&mut self) -> u32 {
+        self.control_frame(ws::PING, &[]);
+        self.websocket.pings = self.websocket.pings.wrapping_add(1);
+        self.websocket.pings
+    }
+
+    /// How many questions have been asked.
+    pub(crate) const fn pings(&self) -> u32 {
+        self.websocket.pings
+    }
+
+    /// Whether the server has given the sign it was asked for.
+    pub(crate) const fn is_answered(&self, ping: u32) -> bool {
+        self.websocket.pongs.wrapping_sub(ping) < u32::MAX / 2
     }
 
     /// The server has agreed to frames.
@@ -191,7 +215,13 @@ impl Engine<'_> {
                 self.control_frame(ws::PONG, &payload[..len]);
                 None
             }
-            Ok(Some(Item::Pong)) => None,
+            Ok(Some(Item::Pong)) => {
+                // One that was not asked for says nothing.
+                if self.websocket.pongs != self.websocket.pings {
+                    self.websocket.pongs = self.websocket.pongs.wrapping_add(1);
+                }
+                None
+            }
             Ok(Some(Item::Close { len })) => {
                 let payload = &self.rx.areas[rx].stream()[..len];
                 let (code, echo, message) = match payload {

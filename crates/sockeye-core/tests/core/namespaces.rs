@@ -118,6 +118,7 @@ fn held_events_do_not_outlive_their_join() {
                 ws< 42/chat,["old"]
                 ws< 40/chat,{"sid":"S2"}
                 ws> 41/chat,
+                ws> ping
                 @100
                 ws> 40/chat,
                 ws< 42/chat,["new"]
@@ -552,6 +553,7 @@ fn forget() {
             assert_eq!(rig.client.name(chat), "");
             let again = rig.connect("/chat");
             assert_ne!(again, chat);
+            rig.ws_frame(0x8a, b"");
             rig.ws("40/chat,{\"sid\":\"S3\"}");
             assert!(rig.client.is_connected(again) && !rig.client.is_connected(chat));
             rig.emit(again, "x", &(), EmitOptions::ACK).unwrap();

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sockeye::{AckError, Args, Bin, Responder};
 use tokio::task::JoinSet;
 
-use crate::client::{WAYS, builder, connect, connect_by};
+use crate::client::{WAYS, builder, connect, connect_by, upgraded};
 use crate::link::Link;
 use crate::server::{Kind, Server};
 use crate::wait::{Seen, eventually, within};
@@ -144,6 +144,7 @@ async fn a_broken_link_fails_what_was_asked(kind: Kind) {
     let server = Server::start(kind).await;
     let link = Link::to(server.port).await;
     let socket = connect(&link.url("/")).await;
+    upgraded(&socket).await;
     let question = tokio::spawn(socket.emit_with_ack::<_, ()>("silence", ()).send());
     // Its packet is on its way for sure: this one was sent after it.
     let (n,): (u32,) = within("an answer", socket.emit_with_ack("ack", (1,)))

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sockeye::{Client, ClientBuilder, Socket, Transport};
 
-use crate::wait::within;
+use crate::wait::{eventually, within};
 
 /// Each data scenario runs on both transports alone, and on the upgrade from one to the other.
 pub(crate) const WAYS: [&[Transport]; 3] = [
@@ -36,4 +36,13 @@ pub(crate) async fn joined(builder: ClientBuilder) -> Socket {
     within("joining", builder.connect())
         .await
         .unwrap_or_else(|error| panic!("cannot connect: {error}"))
+}
+
+/// Waits for the end of the upgrade. A session that is cut between two polls may survive that, because the next GET simply
+/// takes a new connection: tests that cut sessions wait for this first.
+pub(crate) async fn upgraded(socket: &Socket) {
+    eventually("the upgrade", || {
+        socket.transport() == Some(Transport::WebSocket)
+    })
+    .await;
 }

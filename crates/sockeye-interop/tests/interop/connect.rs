@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
-use sockeye::Transport;
+use sockeye::{Disconnected, Transport};
 
-use crate::client::{builder, connect, connect_by, joined};
+use crate::client::{WAYS, builder, connect, connect_by, joined, upgraded};
 use crate::link::Link;
 use crate::server::{Kind, Server};
 use crate::wait::{Seen, eventually, within};
@@ -111,6 +111,35 @@ async fn holds_events_back_until_a_slow_namespace_is_joined(kind: Kind) {
     assert_eq!(counted, (0..20).collect::<Vec<_>>());
 }
 
+scenario!(leaves_and_joins_again_at_once);
+async fn leaves_and_joins_again_at_once(kind: Kind) {
+    // The official server leaves a namespace on its next tick: a CONNECT behind the DISCONNECT in one segment would meet
+    // the old socket, and end the connection with all namespaces.
+    let mut server = Server::start(kind).await;
+    for way in WAYS {
+        let root = connect_by(&server.url("/"), way).await;
+        let chat = within("joining", root.namespace("/chat").connect())
+            .await
+            .unwrap();
+        let (session, lost) = (root.id(), Seen::new());
+        let seen = lost.clone();
+        root.on_disconnect(move |_, why: Disconnected| seen.push(why.to_string()));
+        for n in 0..10u32 {
+            chat.disconnect();
+            within("joining again", chat.connect()).await.unwrap();
+            let (m,): (u32,) = within("an answer", chat.emit_with_ack("ack", (n,)))
+                .await
+                .unwrap();
+            assert_eq!(m, n);
+        }
+        assert_eq!((root.id(), lost.all()), (session, Vec::new()), "{way:?}");
+        server.has_sockets("/chat", 1).await;
+        within("closing", root.close()).await.ok();
+        drop(chat);
+        server.has_sockets("/", 0).await;
+    }
+}
+
 scenario!(sends_auth_query_and_headers);
 async fn sends_auth_query_and_headers(kind: Kind) {
     let server = Server::start(kind).await;
@@ -152,6 +181,7 @@ async fn computes_auth_for_every_join(kind: Kind) {
         async move { Ok::<_, sockeye::BoxError>(json!({"n": n})) }
     });
     let socket = joined(builder).await;
+    upgraded(&socket).await;
     let first = socket.id();
     link.cut();
     eventually("a new session", || {

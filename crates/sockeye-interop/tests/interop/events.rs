@@ -136,6 +136,28 @@ async fn events_keep_their_order(kind: Kind) {
     }
 }
 
+// The others hand events to tasks of their own, so that what they send has no order.
+scenario!(an_answer_comes_after_the_events_before_it on node_4_8 Node48, node_3_1 Node31);
+async fn an_answer_comes_after_the_events_before_it(kind: Kind) {
+    let server = Server::start(kind).await;
+    for way in WAYS {
+        let socket = connect_by(&server.url("/"), way).await;
+        let seen = Seen::new();
+        let handled = seen.clone();
+        socket.on("echo", move |(n,): (usize,)| handled.push(n));
+        for round in 1..=50 {
+            // Written together, answered in one tick.
+            for n in 0..20 {
+                socket.emit("echo", (n,)).unwrap();
+            }
+            let (m,): (usize,) = within("an answer", socket.emit_with_ack("ack", (round,)))
+                .await
+                .unwrap();
+            assert_eq!((m, seen.len()), (round, 20 * round), "{way:?}");
+        }
+    }
+}
+
 scenario!(handlers_come_and_go);
 async fn handlers_come_and_go(kind: Kind) {
     let server = Server::start(kind).await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 use sockeye::{DisconnectReason, Disconnected, Responder};
 
-use crate::client::{WAYS, builder, connect, connect_by, joined};
+use crate::client::{WAYS, builder, connect, connect_by, joined, upgraded};
 use crate::link::Link;
 use crate::server::{Kind, Server};
 use crate::wait::{Seen, eventually, within};
@@ -92,6 +92,7 @@ async fn the_link_is_cut_again_and_again(kind: Kind) {
         .unwrap();
     let (lost, chat_lost) = (reasons(&root), reasons(&chat));
     for round in 1..=5 {
+        upgraded(&root).await;
         let (id, chat_id) = (root.id(), chat.id());
         link.cut();
         lost.wait_for(round).await;
@@ -269,6 +270,7 @@ async fn no_reconnection_when_switched_off(kind: Kind) {
     let server = Server::start(kind).await;
     let link = Link::to(server.port).await;
     let socket = joined(builder(&link.url("/")).reconnection(false)).await;
+    upgraded(&socket).await;
     let lost = reasons(&socket);
     let accepted = link.accepted();
     link.cut();

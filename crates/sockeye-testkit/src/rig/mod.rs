@@ -645,6 +645,7 @@ impl<'a> Rig<'a> {
                     0x81 => format!("ws> {}", words::printable(&frame.payload)),
                     0x82 => format!("ws> <{}>", words::hex(&frame.payload)),
                     0x88 => format!("ws> close {}", words::hex(&frame.payload)),
+                    0x89 => "ws> ping".to_owned(),
                     0x8a => format!("ws> pong {}", words::printable(&frame.payload)),
                     first => panic!("a frame that begins with {first:02x}"),
                 };

@@ -292,7 +292,9 @@ impl Driver {
 
     /// Reads what has arrived; whether anything has. What one read brings is worked through before the next.
     fn read(&mut self, cx: &mut Context<'_>) -> bool {
-        for link in Link::ALL {
+        // The WebSocket first: a server answers the probe of an upgrade there, and then ends the poll. Read the other
+        // way round, polling would be asked for once more, and the upgrade would have to wait for the end of that.
+        for link in [Link::WebSocket, Link::Poll, Link::Post] {
             let Io::Open(_) = self.links[link.index()] else {
                 continue;
             };

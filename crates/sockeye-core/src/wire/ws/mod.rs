@@ -14,9 +14,9 @@ pub(crate) use handshake::{accept, key};
 pub(crate) const TEXT: u8 = 0x1;
 pub(crate) const BINARY: u8 = 0x2;
 pub(crate) const CLOSE: u8 = 0x8;
+pub(crate) const PING: u8 = 0x9;
 pub(crate) const PONG: u8 = 0xa;
 const CONTINUATION: u8 = 0x0;
-const PING: u8 = 0x9;
 
 #[cfg(test)]
 mod tests;

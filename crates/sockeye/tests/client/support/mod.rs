@@ -2,6 +2,7 @@
 
 mod host;
 mod log;
+pub(crate) mod raw;
 
 use std::future::IntoFuture;
 use std::net::{SocketAddr, TcpListener};
