@@ -9,6 +9,7 @@ pub(crate) enum Frame {
     Text(String),
     Binary(Vec<u8>),
     Close,
+    Ping,
 }
 
 /// The answer to an upgrade request, if `request` holds one whole; and how many bytes it has.
@@ -54,6 +55,7 @@ pub(crate) fn take_frame(bytes: &mut Vec<u8>) -> Option<Frame> {
         1 => Frame::Text(String::from_utf8(payload).expect("UTF-8")),
         2 => Frame::Binary(payload),
         8 => Frame::Close,
+        9 => Frame::Ping,
         opcode => panic!("unexpected opcode {opcode}"),
     })
 }
