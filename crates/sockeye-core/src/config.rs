@@ -317,3 +317,20 @@ mod tests {
         );
     }
 }
+
+/// What gives way when an event is emitted while its namespace is not joined.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Offline {
+    /// Nothing: without room the emit is refused, with [`EmitError::Full`](crate::EmitError::Full).
+    #[default]
+    Refuse,
+    /// The oldest events of the namespace that wait, as many as it takes. They are told by
+    /// [`Event::Dropped`](crate::Event::Dropped), and their acknowledgements fail with
+    /// [`AckError::Dropped`](crate::AckError::Dropped).
+    DropOldest,
+    /// The event of the same name that waits already, told likewise: of each event the latest is kept. Without room the
+    /// emit is refused. An emit takes a look at each event that waits, of which there is one for each name.
+    KeepLatest,
+}

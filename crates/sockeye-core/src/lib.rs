@@ -71,7 +71,9 @@ pub use client::{
     AckRequest, Client, Detached, DetachedOutput, EmitOptions, Event, Message, NamespaceError,
     NspOptions, Outgoing, Output, RawPacket, Refusal, Unsent,
 };
-pub use config::{Config, Entropy, Reconnection, Str, Timestamp, Transport, Transports, text};
+pub use config::{
+    Config, Entropy, Offline, Reconnection, Str, Timestamp, Transport, Transports, text,
+};
 pub use engine::Link;
 pub use error::{AckError, Cause, Details, DisconnectReason, EmitError};
 pub use handle::{AckId, NamespaceId};

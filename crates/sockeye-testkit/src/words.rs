@@ -162,6 +162,7 @@ pub(crate) fn event<'n>(event: &Event<'_>, name: impl Fn(NamespaceId) -> &'n str
             unsent.bytes,
             unsent.cause
         ),
+        Event::Dropped { nsp, count } => format!("dropped {} {count}", name(*nsp)),
         Event::MessageTooLarge { bytes, limit } => format!("refused {bytes} bytes, limit {limit}"),
         other => format!("{other:?}"),
     }

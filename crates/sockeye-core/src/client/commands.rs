@@ -1,12 +1,14 @@
 //! What the application can ask for.
 
 use super::Client;
-use super::acks::AckEntry;
+use super::acks::{AckEntry, Acks};
 use super::event::{AckRequest, EmitOptions};
-use super::namespaces::{Name, NspOptions, NspState, Parting};
-use super::notices::Notice;
-use crate::error::{Cause, DisconnectReason, EmitError};
+use super::namespaces::{Name, Namespace, NspOptions, NspState, Parting};
+use super::notices::{Notice, Notices};
+use crate::config::Offline;
+use crate::error::{AckError, Cause, DisconnectReason, EmitError};
 use crate::handle::{AckId, NamespaceId};
+use crate::memory::Lane;
 #[cfg(feature = "alloc")]
 use crate::outbox::encoded;
 use crate::outbox::{Body, Class, Life, Meta, PushError};
@@ -134,11 +136,7 @@ impl<'a> Client<'a> {
         self.disconnect(now, nsp);
         self.drop_unsent(nsp, true);
         self.outbox.forget_namespace(nsp, joined);
-        match self
-            .namespaces
-            .get(nsp)
-            .map(super::namespaces::Namespace::state)
-        {
+        match self.namespaces.get(nsp).map(Namespace::state) {
             None => (),
             // The server learns of it after its reply to a CONNECT that is under way: until then the entry stays.
             Some(NspState::Leaving { .. }) => {
@@ -155,11 +153,7 @@ impl<'a> Client<'a> {
         self.advance_clock(now);
         let timeout = self.engine.config().join_timeout;
         let deadline = timeout.map(|timeout| self.engine.now() + timeout);
-        match self
-            .namespaces
-            .get(nsp)
-            .map(super::namespaces::Namespace::state)
-        {
+        match self.namespaces.get(nsp).map(Namespace::state) {
             Some(NspState::Idle) => self.namespaces.set_state(nsp, NspState::Waiting),
             // The reply to the CONNECT that is under way will do.
             Some(NspState::Leaving { forgotten: false }) => {
@@ -223,11 +217,7 @@ impl<'a> Client<'a> {
     /// its last namespace, a wait for reconnection too. Only a joined namespace fires `Disconnected`.
     pub fn disconnect(&mut self, now: Instant, nsp: NamespaceId) {
         self.advance_clock(now);
-        let Some(state) = self
-            .namespaces
-            .get(nsp)
-            .map(super::namespaces::Namespace::state)
-        else {
+        let Some(state) = self.namespaces.get(nsp).map(Namespace::state) else {
             return;
         };
         match state {
@@ -311,9 +301,19 @@ impl<'a> Client<'a> {
         options: EmitOptions,
     ) -> Result<Option<AckId>, EmitError> {
         self.check_name(event)?;
-        self.encoded(nsp, args, Some(event), |client, body| {
-            client.send_event(now, nsp, body, options)
-        })
+        loop {
+            let sent = self.encoded(nsp, args, Some(event), |client, body| {
+                client.send_event(now, nsp, body, options)
+            });
+            // In fixed memory there may be no room to encode it, either.
+            if self.outbox.is_fixed()
+                && matches!(sent, Err(EmitError::Full))
+                && self.drop_oldest(nsp, options)
+            {
+                continue;
+            }
+            return sent;
+        }
     }
 
     /// Answers an event that asked for it.
@@ -441,9 +441,27 @@ impl<'a> Client<'a> {
             },
             ready: joined,
             shared,
+            spare: if joined {
+                (0, 0)
+            } else {
+                let options = &entry.options;
+                (options.spare_bytes as usize, options.spare_packets.into())
+            },
             ack: None,
         };
+        let gives_way = if joined || meta.life != Life::Written {
+            Offline::Refuse
+        } else {
+            entry.options.offline
+        };
         if !options.ack {
+            while let Some(ack) = self
+                .outbox
+                .give_way(nsp, gives_way, &prefix, body, base64, meta)
+            {
+                let noted = (&mut self.acks, &mut self.notices);
+                note_dropped(nsp, (&mut entry.dropped, &mut entry.acks), ack, noted);
+            }
             self.outbox.push(nsp, &prefix, body, base64, meta)?;
             if retry {
                 self.drive_retries(nsp);
@@ -468,6 +486,13 @@ impl<'a> Client<'a> {
             return Err(EmitError::TooManyAcks);
         };
         meta.ack = Some(ack);
+        while let Some(ack) = self
+            .outbox
+            .give_way(nsp, gives_way, &prefix, body, base64, meta)
+        {
+            let noted = (&mut self.acks, &mut self.notices);
+            note_dropped(nsp, (&mut entry.dropped, &mut entry.acks), ack, noted);
+        }
         match self.outbox.push(nsp, &prefix, body, base64, meta) {
             Ok(packet) => self.acks.set_packet(ack, packet),
             Err(error) => {
@@ -482,6 +507,22 @@ impl<'a> Client<'a> {
             self.drive_retries(nsp);
         }
         Ok(Some(ack))
+    }
+
+    /// Drops the oldest event of the namespace that waits for the join, if it may.
+    fn drop_oldest(&mut self, nsp: NamespaceId, options: EmitOptions) -> bool {
+        let Some(entry) = self.namespaces.get_mut(nsp) else {
+            return false;
+        };
+        let may = entry.options.offline == Offline::DropOldest
+            && entry.options.retries.is_none()
+            && !(options.volatile || entry.is_joined());
+        let Some(ack) = may.then(|| self.outbox.drop_oldest(nsp)).flatten() else {
+            return false;
+        };
+        let noted = (&mut self.acks, &mut self.notices);
+        note_dropped(nsp, (&mut entry.dropped, &mut entry.acks), ack, noted);
+        true
     }
 
     /// Answers an event with arguments that are encoded already.
@@ -532,8 +573,27 @@ impl<'a> Client<'a> {
             ack: None,
             ready: true,
             shared: false,
+            spare: (0, 0),
         };
         self.outbox.push(request.nsp, &prefix, body, base64, meta)?;
         Ok(())
+    }
+}
+
+/// An event of the namespace gave way to a newer one: that is told, and `ack` is not waited for any longer.
+fn note_dropped(
+    nsp: NamespaceId,
+    (dropped, waited_for): (&mut u32, &mut Lane),
+    ack: Option<AckId>,
+    (acks, notices): (&mut Acks<'_>, &mut Notices<'_>),
+) {
+    if *dropped == 0 {
+        notices.push(Notice::Dropped(nsp));
+    }
+    *dropped = dropped.saturating_add(1);
+    if let Some(ack) = ack
+        && acks.fail(waited_for, Acks::place(ack), AckError::Dropped)
+    {
+        notices.push(Notice::FailedAcks);
     }
 }

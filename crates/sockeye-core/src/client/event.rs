@@ -103,6 +103,13 @@ pub enum Event<'c> {
     Outgoing(Outgoing<'c>),
     /// A packet that an emit had accepted was given up. Told only where no acknowledgement tells it.
     Unsent(Unsent<'c>),
+    /// Events that waited for a join gave way to newer ones: see [`Offline`](crate::Offline).
+    Dropped {
+        /// The namespace.
+        nsp: NamespaceId,
+        /// How many, since this was told last.
+        count: u32,
+    },
     /// A message from the server was larger than can be received, and was skipped. The connection goes on.
     MessageTooLarge {
         /// Bytes of it.

@@ -137,6 +137,10 @@ enum PendingEvent {
         packet: Index,
         cause: UnsentCause,
     },
+    Dropped {
+        nsp: NamespaceId,
+        count: u32,
+    },
     MessageTooLarge {
         bytes: u64,
     },
@@ -483,6 +487,10 @@ impl<'a> Client<'a> {
                     }
                     None => None,
                 },
+                Notice::Dropped(nsp) => self.namespaces.get_mut(nsp).map(|entry| {
+                    let count = core::mem::take(&mut entry.dropped);
+                    PendingEvent::Dropped { nsp, count }
+                }),
                 Notice::Reconnecting { attempt, delay } => {
                     Some(PendingEvent::Reconnecting { attempt, delay })
                 }
@@ -643,6 +651,7 @@ impl PendingEvent {
                 id,
                 result: Err(error),
             },
+            Self::Dropped { nsp, count } => Event::Dropped { nsp, count },
             Self::Reconnecting { attempt, delay } => Event::Reconnecting { attempt, delay },
             Self::ReconnectAttempt(n) => Event::ReconnectAttempt(n),
             Self::Reconnected(n) => Event::Reconnected(n),

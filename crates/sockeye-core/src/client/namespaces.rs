@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use super::deferred::Deferred;
 use super::recovery::Recovery;
+use crate::config::Offline;
 use crate::handle::NamespaceId;
 use crate::id::Id;
 use crate::memory::{Empty, Index, Lane, NONE, Slab};
@@ -24,6 +25,14 @@ pub struct NspOptions {
     /// this many times more. Needs a timeout, or a lost answer holds the queue up until the next reconnection. The server
     /// must acknowledge every event.
     pub retries: Option<u32>,
+    /// What gives way when an event is emitted while the namespace is not joined and finds no room. Packets of the `retries`
+    /// queue never do.
+    pub offline: Offline,
+    /// Bytes of the send buffer that events emitted while the namespace is not joined leave free, so that what is emitted at
+    /// the join finds room even after a long outage. Framing counts: 6 to 14 bytes a packet.
+    pub spare_bytes: u32,
+    /// Packets for which they leave room, likewise.
+    pub spare_packets: u16,
 }
 
 #[cfg(feature = "alloc")]
@@ -98,6 +107,8 @@ pub(crate) struct Namespace {
     pub(super) join: u32,
     /// The next ack id: from 0, never reset.
     pub(super) next_id: u64,
+    /// Events that gave way to newer ones, and are not told yet.
+    pub(super) dropped: u32,
     pub(super) sid: Id,
     pub(super) recovered: bool,
     pub(super) recovery: Recovery,
@@ -121,7 +132,11 @@ impl Empty for Namespace {
             auth: false,
             ack_timeout: None,
             retries: None,
+            offline: Offline::Refuse,
+            spare_bytes: 0,
+            spare_packets: 0,
         },
+        dropped: 0,
         deadline: None,
         heard: Heard::Nothing,
         parting: Parting::None,

@@ -30,6 +30,8 @@ pub(crate) enum Notice {
     FailedAcks,
     /// Packets were given up: one after the other, until none is left.
     Unsent,
+    /// Events of the namespace gave way to newer ones.
+    Dropped(NamespaceId),
     Reconnecting {
         attempt: u32,
         delay: Duration,

@@ -125,7 +125,6 @@ impl<'a, T: Empty> Slab<'a, T> {
         }
     }
 
-    #[cfg(feature = "alloc")]
     pub(crate) const fn is_fixed(&self) -> bool {
         matches!(self.nodes, Nodes::Fixed { .. })
     }

@@ -241,6 +241,8 @@ pub(crate) struct Meta {
     pub(crate) ready: bool,
     /// Other namespaces want to send as well: leave some room to them.
     pub(crate) shared: bool,
+    /// Bytes and packets that it leaves free besides.
+    pub(crate) spare: (usize, usize),
 }
 
 /// The JSON part of a packet, and its attachments.
@@ -465,13 +467,21 @@ impl<'a> Outbox<'a> {
         self.mem.get().get(range).unwrap_or_default()
     }
 
+    /// The JSON of a packet's text, as bytes.
+    fn json_bytes(&self, i: Index) -> &[u8] {
+        let Some(packet) = self.packets.get(i) else {
+            return &[];
+        };
+        let start = packet.start();
+        self.bytes_of(start + packet.prefix as usize..start + packet.text as usize)
+    }
+
     /// The text of a packet behind its prefix, and its bytes on the wire without framing.
     pub(crate) fn json(&self, i: Index) -> (&str, usize) {
         let Some(packet) = self.packets.get(i) else {
             return ("[]", 0);
         };
-        let start = packet.start();
-        let json = self.bytes_of(start + packet.prefix as usize..start + packet.text as usize);
+        let json = self.json_bytes(i);
         let bytes = self.parts(packet).map(|part| part.len()).sum();
         (core::str::from_utf8(json).unwrap_or("[]"), bytes)
     }

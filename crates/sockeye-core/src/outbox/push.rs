@@ -1,10 +1,11 @@
 //! How packets get in: encoded into the area, or copied to it, all or nothing.
 
 use super::{Body, Class, Life, Meta, Outbox, Packet, PushError, SendState, Staged, UnsentCause};
-use crate::config::POLLING;
+use crate::config::{Offline, POLLING};
 use crate::error::EmitError;
 use crate::handle::{AckId, NamespaceId};
 use crate::memory::records::put_u32;
+use crate::memory::steps::step;
 use crate::memory::{Empty as _, Index, Serial};
 use crate::packet::socket::Prefix;
 use crate::packet::{EmitArgs, EncodeError, encode_args_to_slice, payload};
@@ -78,7 +79,6 @@ impl Outbox<'_> {
     }
 
     /// Whether the memory is fixed: packets are then staged in it.
-    #[cfg(feature = "alloc")]
     pub(crate) const fn is_fixed(&self) -> bool {
         self.packets.is_fixed()
     }
@@ -128,6 +128,96 @@ impl Outbox<'_> {
             || self.live + need > self.max - self.max / 4
     }
 
+    /// Whether a packet of so many bytes finds room.
+    fn has_room(&self, nsp: NamespaceId, size: usize, meta: &Meta) -> bool {
+        let (reserve, slots) = self.reserved(meta.class);
+        let (bytes, packets) = meta.spare;
+        let shared = meta.shared && !meta.ready && meta.class == Class::Event;
+        self.packets.room() > slots + packets
+            && self.live + size + reserve + bytes <= self.max
+            && !(shared && self.has_its_share(nsp, size))
+    }
+
+    /// Drops a packet of the namespace that waits, to make room for a new one, if that helps: who waits for its answer, if
+    /// anybody. To be asked again until there is none.
+    pub(crate) fn give_way(
+        &mut self,
+        nsp: NamespaceId,
+        policy: Offline,
+        prefix: &Prefix<'_>,
+        body: Body<'_>,
+        base64: bool,
+        meta: Meta,
+    ) -> Option<Option<AckId>> {
+        if policy == Offline::Refuse {
+            return None;
+        }
+        let size = layout(prefix, &body, base64, meta.life).size;
+        let (reserve, slots) = self.reserved(meta.class);
+        let (bytes, packets) = meta.spare;
+        let fits_without = |freed: usize, places: usize| {
+            self.live - freed + size + reserve + bytes <= self.max
+                && self.packets.room() + places > slots + packets
+        };
+        if policy == Offline::DropOldest {
+            let queue = self.queues.get(nsp.index())?;
+            // It may be in vain.
+            let helps = queue.owner == nsp && fits_without(queue.held_bytes, queue.held);
+            if !helps || self.has_room(nsp, size, &meta) {
+                return None;
+            }
+            return self.drop_oldest(nsp);
+        }
+        let name = match &body {
+            Body::Bytes(json, _) => name_token(json),
+            Body::Staged(staged) => {
+                let end = staged.from + staged.json_len;
+                name_token(self.mem.get().get(staged.from..end)?)
+            }
+            Body::Parts(_) => return None,
+        };
+        let mut at = self.queues.get(nsp.index())?.waiting.head();
+        let i = loop {
+            let i = at?;
+            step(1);
+            if name_token(self.json_bytes(i)) == name {
+                break i;
+            }
+            at = self.packets.next(i);
+        };
+        let packet = self.packets.get(i)?;
+        let (freed, ack) = (packet.size as usize, packet.ack);
+        if packet.nsp != nsp || !fits_without(freed, 1) {
+            return None;
+        }
+        self.drop_waiting(nsp, i);
+        Some(ack)
+    }
+
+    /// Drops the oldest packet of the namespace that waits for the join: who waits for its answer, if anybody.
+    pub(crate) fn drop_oldest(&mut self, nsp: NamespaceId) -> Option<Option<AckId>> {
+        let queue = self
+            .queues
+            .get(nsp.index())
+            .filter(|queue| queue.owner == nsp)?;
+        let i = queue.waiting.head()?;
+        let ack = self.packets.get(i)?.ack;
+        self.drop_waiting(nsp, i);
+        Some(ack)
+    }
+
+    fn drop_waiting(&mut self, nsp: NamespaceId, i: Index) {
+        self.account_held(i, false);
+        if let Some(queue) = self
+            .queues
+            .get_mut(nsp.index())
+            .filter(|queue| queue.owner == nsp)
+        {
+            self.packets.unlink(&mut queue.waiting, i);
+            self.remove(i);
+        }
+    }
+
     /// Accepts one packet with its attachments, all or nothing: the number under which it is found.
     #[allow(clippy::unnecessary_cast)] // Not where a serial has 32 bits.
     pub(crate) fn push(
@@ -138,40 +228,19 @@ impl Outbox<'_> {
         base64: bool,
         meta: Meta,
     ) -> Result<Index, PushError> {
-        let prefix_len = prefix.len();
-        let json_len = match &body {
-            Body::Bytes(json, _) => json.len(),
-            Body::Staged(staged) => staged.json_len,
-            Body::Parts(parts) => parts.iter().map(|part| part.len()).sum(),
-        };
-        // Staged attachments cannot grow in place: they stay binary, which servers take as well.
-        let base64 = POLLING && base64 && !matches!(body, Body::Staged(_));
-        let text = prefix_len + json_len;
-        let gap = match meta.life {
-            // A later try has another ack id.
-            Life::Answered => MAX_HEADER + ID_DIGITS + prefix_len,
-            _ => ws::header_len(text),
-        };
-        let rest = match &body {
-            Body::Bytes(_, attachments) => attachments
-                .iter()
-                .map(|bytes| area_of(attachment_len(bytes.len(), base64)))
-                .sum(),
-            Body::Staged(staged) => staged.rest,
-            Body::Parts(_) => 0,
-        };
-        let size = gap + text + rest;
+        let Layout {
+            prefix: prefix_len,
+            text,
+            gap,
+            size,
+            base64,
+        } = layout(prefix, &body, base64, meta.life);
         let (reserve, slots) = self.reserved(meta.class);
         if size + reserve > self.max || slots >= self.packets.max() || size > u32::MAX as usize / 4
         {
             return Err(PushError::TooLarge);
         }
-        let shared = meta.shared && !meta.ready && meta.class == Class::Event;
-        if self.packets.room() <= slots
-            || self.live + size + reserve > self.max
-            || shared && self.has_its_share(nsp, size)
-            || !self.ensure(size)
-        {
+        if !self.has_room(nsp, size, &meta) || !self.ensure(size) {
             return Err(PushError::Full);
         }
         let area = self.tail();
@@ -300,6 +369,63 @@ impl Outbox<'_> {
         }
         None
     }
+}
+
+/// How a packet will lie.
+struct Layout {
+    /// Bytes of the prefix.
+    prefix: usize,
+    /// Bytes of the text, prefix included.
+    text: usize,
+    /// Bytes kept free in front of it.
+    gap: usize,
+    /// All together, attachments included.
+    size: usize,
+    /// Whether the attachments become text.
+    base64: bool,
+}
+
+fn layout(prefix: &Prefix<'_>, body: &Body<'_>, base64: bool, life: Life) -> Layout {
+    let prefix = prefix.len();
+    let json = match body {
+        Body::Bytes(json, _) => json.len(),
+        Body::Staged(staged) => staged.json_len,
+        Body::Parts(parts) => parts.iter().map(|part| part.len()).sum(),
+    };
+    // Staged attachments cannot grow in place: they stay binary, which servers take as well.
+    let base64 = POLLING && base64 && !matches!(body, Body::Staged(_));
+    let text = prefix + json;
+    let gap = match life {
+        // A later try has another ack id.
+        Life::Answered => MAX_HEADER + ID_DIGITS + prefix,
+        _ => ws::header_len(text),
+    };
+    let rest: usize = match body {
+        Body::Bytes(_, attachments) => attachments
+            .iter()
+            .map(|bytes| area_of(attachment_len(bytes.len(), base64)))
+            .sum(),
+        Body::Staged(staged) => staged.rest,
+        Body::Parts(_) => 0,
+    };
+    Layout {
+        prefix,
+        text,
+        gap,
+        size: gap + text + rest,
+        base64,
+    }
+}
+
+/// The event's name in `["name",…]`, as it is spelt.
+fn name_token(json: &[u8]) -> &[u8] {
+    let mut escaped = false;
+    let end = json.iter().skip(2).position(|&byte| {
+        let ends = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        ends
+    });
+    json.get(2..2 + end.unwrap_or(0)).unwrap_or_default()
 }
 
 /// Writes an attachment behind its length; `None` if there is no room.

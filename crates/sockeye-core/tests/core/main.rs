@@ -9,6 +9,7 @@ mod held;
 mod http;
 mod limits;
 mod namespaces;
+mod offline;
 mod packets;
 mod polling;
 mod properties;
