@@ -328,7 +328,8 @@ pub enum Offline {
     Refuse,
     /// The oldest events of the namespace that wait, as many as it takes. They are told by
     /// [`Event::Dropped`](crate::Event::Dropped), and their acknowledgements fail with
-    /// [`AckError::Dropped`](crate::AckError::Dropped).
+    /// [`AckError::Dropped`](crate::AckError::Dropped). In fixed memory an event that is larger than all of it takes the
+    /// place of everything before that is known, and is refused.
     DropOldest,
     /// The event of the same name that waits already, told likewise: of each event the latest is kept. Without room the
     /// emit is refused. An emit takes a look at each event that waits, of which there is one for each name.

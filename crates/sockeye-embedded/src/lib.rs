@@ -119,7 +119,8 @@ pub use sockeye_core as core_api;
 pub use sockeye_core::packet::{Args, ArgsError, BinRef, EmitArgs, FromArgs, RawArgs, Text};
 pub use sockeye_core::{
     AckError, AckId, AckRequest, Cause, Details, DisconnectReason, EmitError, EmitOptions, Event,
-    Message, NamespaceError, NamespaceId, NspOptions, Reconnection, Refusal, Transport, Transports,
+    Message, NamespaceError, NamespaceId, NspOptions, Offline, Reconnection, Refusal, Transport,
+    Transports,
 };
 pub use sockeye_core::{Str, text};
 pub use sockeye_core::{Url, UrlError};

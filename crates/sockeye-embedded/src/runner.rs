@@ -172,6 +172,8 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
             Event::Message(message) => message.nsp,
             Event::Connected { nsp, .. } | Event::Disconnected { nsp, .. } => *nsp,
             Event::ConnectError(refusal) => refusal.nsp,
+            Event::Unsent(unsent) => unsent.nsp,
+            Event::Dropped { nsp, .. } => *nsp,
             Event::Closed { details, .. } => {
                 say!(info, "connection closed: {}", details);
                 shared.first

@@ -32,7 +32,7 @@ use crate::waiters::Waiter;
 /// | `M` | `NoopRawMutex` | how handles on other executors or cores are kept apart: see [`Socket`](crate::Socket) |
 /// | `ACKS` | 4 | acknowledgements waited for at one time |
 /// | `ANSWERS` | 256 | bytes of answers that have arrived and whose tasks have not run yet. A larger answer fails with [`AnswerError::NoRoom`](crate::AnswerError::NoRoom), or is read by [`Handler::on_ack`](crate::Handler::on_ack), which has no such limit |
-/// | `PACKETS` | 16 | packets waiting in the send buffer; each attachment counts as one |
+/// | `PACKETS` | 16 | packets waiting in the send buffer; one with attachments counts once |
 /// | `NAMESPACES` | 2 | namespaces on the connection |
 /// | `HEAD` | 512 | bytes of one HTTP request head: path, query, headers, cookies, session id. At least 256 |
 /// | `CHUNK` | 256 | bytes moved by one read or write on a link; there are two such buffers for each link. At least 32 |
