@@ -11,7 +11,7 @@ use crate::handle::{AckId, NamespaceId};
 use crate::memory::Lane;
 #[cfg(feature = "alloc")]
 use crate::outbox::encoded;
-use crate::outbox::{Body, Class, Life, Meta, PushError};
+use crate::outbox::{Body, Class, Life, Meta, PushError, Way};
 use crate::packet::socket::{Kind, Prefix};
 use crate::packet::{Attachments, EmitArgs, is_reserved_event};
 use crate::time::Instant;
@@ -305,14 +305,9 @@ impl<'a> Client<'a> {
             let sent = self.encoded(nsp, args, Some(event), |client, body| {
                 client.send_event(now, nsp, body, options)
             });
-            // In fixed memory there may be no room to encode it, either.
-            if self.outbox.is_fixed()
-                && matches!(sent, Err(EmitError::Full))
-                && self.drop_oldest(nsp, options)
-            {
-                continue;
+            if !matches!(sent, Err(EmitError::Full)) || !self.gives_way(nsp, options) {
+                return sent;
             }
-            return sent;
         }
     }
 
@@ -408,7 +403,7 @@ impl<'a> Client<'a> {
         let (most_attachments, most_acks) = (config.limits.attachments, config.limits.acks);
         let base64 = config.base64();
         let shared = self.namespaces.active() > 1;
-        let Some(entry) = self.namespaces.get_mut(nsp) else {
+        let Some(mut entry) = self.namespaces.get_mut(nsp) else {
             return Err(EmitError::UnknownNamespace);
         };
         let joined = entry.is_joined();
@@ -419,6 +414,13 @@ impl<'a> Client<'a> {
         let attachments = body.attachments();
         if attachments > usize::from(most_attachments) {
             return Err(EmitError::TooManyAttachments);
+        }
+        if !joined {
+            self.make_offline_room(nsp, &body, options)?;
+            entry = match self.namespaces.get_mut(nsp) {
+                Some(entry) => entry,
+                None => return Err(EmitError::UnknownNamespace),
+            };
         }
         let retry = entry.options.retries.is_some() && !options.volatile;
         let id = (options.ack && !retry).then_some(entry.next_id);
@@ -441,27 +443,9 @@ impl<'a> Client<'a> {
             },
             ready: joined,
             shared,
-            spare: if joined {
-                (0, 0)
-            } else {
-                let options = &entry.options;
-                (options.spare_bytes as usize, options.spare_packets.into())
-            },
             ack: None,
         };
-        let gives_way = if joined || meta.life != Life::Written {
-            Offline::Refuse
-        } else {
-            entry.options.offline
-        };
         if !options.ack {
-            while let Some(ack) = self
-                .outbox
-                .give_way(nsp, gives_way, &prefix, body, base64, meta)
-            {
-                let noted = (&mut self.acks, &mut self.notices);
-                note_dropped(nsp, (&mut entry.dropped, &mut entry.acks), ack, noted);
-            }
             self.outbox.push(nsp, &prefix, body, base64, meta)?;
             if retry {
                 self.drive_retries(nsp);
@@ -486,13 +470,6 @@ impl<'a> Client<'a> {
             return Err(EmitError::TooManyAcks);
         };
         meta.ack = Some(ack);
-        while let Some(ack) = self
-            .outbox
-            .give_way(nsp, gives_way, &prefix, body, base64, meta)
-        {
-            let noted = (&mut self.acks, &mut self.notices);
-            note_dropped(nsp, (&mut entry.dropped, &mut entry.acks), ack, noted);
-        }
         match self.outbox.push(nsp, &prefix, body, base64, meta) {
             Ok(packet) => self.acks.set_packet(ack, packet),
             Err(error) => {
@@ -509,12 +486,64 @@ impl<'a> Client<'a> {
         Ok(Some(ack))
     }
 
-    /// Drops the oldest event of the namespace that waits for the join, if it may.
-    fn drop_oldest(&mut self, nsp: NamespaceId, options: EmitOptions) -> bool {
+    /// Sees to the room for an event of a namespace that is not joined, as its options say.
+    ///
+    /// # Errors
+    /// [`EmitError::Full`].
+    #[inline(never)]
+    fn make_offline_room(
+        &mut self,
+        nsp: NamespaceId,
+        body: &Body<'_>,
+        options: EmitOptions,
+    ) -> Result<(), EmitError> {
+        let shared = self.namespaces.active() > 1;
+        let Some(entry) = self.namespaces.get_mut(nsp) else {
+            return Ok(());
+        };
+        let wanted = &entry.options;
+        let spare = (wanted.spare_bytes as usize, wanted.spare_packets.into());
+        let plain = wanted.retries.is_none();
+        let policy = if plain {
+            wanted.offline
+        } else {
+            Offline::Refuse
+        };
+        let most = self.engine.config().limits.acks;
+        let refused = options.ack && !self.acks.has_room(most, self.outbox.unasked_queues());
+        if refused || spare == (0, 0) && policy == Offline::Refuse {
+            return Ok(());
+        }
+        let attachments = body.attachments();
+        let prefix = Prefix {
+            kind: Kind::Event,
+            attachments,
+            nsp: entry.name.as_str(),
+            id: (options.ack && plain).then_some(entry.next_id),
+        };
+        let base64 = self.engine.config().base64();
+        let size = self.outbox.size_of(&prefix, body, base64, plain);
+        loop {
+            match self.outbox.give_way(nsp, policy, body, size, spare, shared) {
+                Way::Free => return Ok(()),
+                Way::Blocked => return Err(EmitError::Full),
+                Way::Dropped(ack) => {
+                    let noted = (&mut self.acks, &mut self.notices);
+                    note_dropped(nsp, (&mut entry.dropped, &mut entry.acks), ack, noted);
+                }
+            }
+        }
+    }
+
+    /// Drops the oldest event of the namespace that waits for the join, if it may. In fixed memory there may be no room to
+    /// encode a new one, so that its size is not known.
+    #[inline(never)]
+    fn gives_way(&mut self, nsp: NamespaceId, options: EmitOptions) -> bool {
         let Some(entry) = self.namespaces.get_mut(nsp) else {
             return false;
         };
-        let may = entry.options.offline == Offline::DropOldest
+        let may = self.outbox.is_fixed()
+            && entry.options.offline == Offline::DropOldest
             && entry.options.retries.is_none()
             && !(options.volatile || entry.is_joined());
         let Some(ack) = may.then(|| self.outbox.drop_oldest(nsp)).flatten() else {
@@ -573,7 +602,6 @@ impl<'a> Client<'a> {
             ack: None,
             ready: true,
             shared: false,
-            spare: (0, 0),
         };
         self.outbox.push(request.nsp, &prefix, body, base64, meta)?;
         Ok(())
@@ -581,6 +609,7 @@ impl<'a> Client<'a> {
 }
 
 /// An event of the namespace gave way to a newer one: that is told, and `ack` is not waited for any longer.
+#[inline(never)]
 fn note_dropped(
     nsp: NamespaceId,
     (dropped, waited_for): (&mut u32, &mut Lane),

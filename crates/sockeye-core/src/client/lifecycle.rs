@@ -497,7 +497,6 @@ const CONTROL: Meta = Meta {
     ack: None,
     ready: true,
     shared: false,
-    spare: (0, 0),
 };
 
 const fn control(kind: Kind, nsp: &str) -> Prefix<'_> {

@@ -241,8 +241,14 @@ pub(crate) struct Meta {
     pub(crate) ready: bool,
     /// Other namespaces want to send as well: leave some room to them.
     pub(crate) shared: bool,
-    /// Bytes and packets that it leaves free besides.
-    pub(crate) spare: (usize, usize),
+}
+
+/// Whether an event of a namespace that is not joined finds room.
+pub(crate) enum Way {
+    Free,
+    /// Now that another one was dropped, whose answer somebody may have waited for: ask again.
+    Dropped(Option<AckId>),
+    Blocked,
 }
 
 /// The JSON part of a packet, and its attachments.

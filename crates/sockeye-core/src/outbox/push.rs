@@ -1,6 +1,8 @@
 //! How packets get in: encoded into the area, or copied to it, all or nothing.
 
-use super::{Body, Class, Life, Meta, Outbox, Packet, PushError, SendState, Staged, UnsentCause};
+use super::{
+    Body, Class, Life, Meta, Outbox, Packet, PushError, SendState, Staged, UnsentCause, Way,
+};
 use crate::config::{Offline, POLLING};
 use crate::error::EmitError;
 use crate::handle::{AckId, NamespaceId};
@@ -131,44 +133,72 @@ impl Outbox<'_> {
     /// Whether a packet of so many bytes finds room.
     fn has_room(&self, nsp: NamespaceId, size: usize, meta: &Meta) -> bool {
         let (reserve, slots) = self.reserved(meta.class);
-        let (bytes, packets) = meta.spare;
         let shared = meta.shared && !meta.ready && meta.class == Class::Event;
-        self.packets.room() > slots + packets
-            && self.live + size + reserve + bytes <= self.max
+        self.packets.room() > slots
+            && self.live + size + reserve <= self.max
             && !(shared && self.has_its_share(nsp, size))
     }
 
-    /// Drops a packet of the namespace that waits, to make room for a new one, if that helps: who waits for its answer, if
-    /// anybody. To be asked again until there is none.
+    /// Bytes that an event will take, attachments included.
+    pub(crate) fn size_of(
+        &self,
+        prefix: &Prefix<'_>,
+        body: &Body<'_>,
+        base64: bool,
+        plain: bool,
+    ) -> usize {
+        let life = if plain { Life::Written } else { Life::Answered };
+        layout(prefix, body, base64, life).size
+    }
+
+    /// Room for an event of `size` bytes of a namespace that is not joined, besides `spare` bytes and packets: what waits
+    /// gives way as the policy says, if that helps.
     pub(crate) fn give_way(
         &mut self,
         nsp: NamespaceId,
         policy: Offline,
-        prefix: &Prefix<'_>,
-        body: Body<'_>,
-        base64: bool,
-        meta: Meta,
-    ) -> Option<Option<AckId>> {
-        if policy == Offline::Refuse {
-            return None;
+        body: &Body<'_>,
+        size: usize,
+        (bytes, packets): (usize, usize),
+        shared: bool,
+    ) -> Way {
+        let (reserve, slots) = self.reserved(Class::Event);
+        if size + reserve > self.max {
+            return Way::Free; // It will be refused as too large.
         }
-        let size = layout(prefix, &body, base64, meta.life).size;
-        let (reserve, slots) = self.reserved(meta.class);
-        let (bytes, packets) = meta.spare;
         let fits_without = |freed: usize, places: usize| {
             self.live - freed + size + reserve + bytes <= self.max
                 && self.packets.room() + places > slots + packets
         };
-        if policy == Offline::DropOldest {
-            let queue = self.queues.get(nsp.index())?;
-            // It may be in vain.
-            let helps = queue.owner == nsp && fits_without(queue.held_bytes, queue.held);
-            if !helps || self.has_room(nsp, size, &meta) {
-                return None;
+        if policy == Offline::KeepLatest
+            && let Some(i) = self.same_event(nsp, body)
+            && let Some(packet) = self.packets.get(i)
+        {
+            let ack = packet.ack;
+            if !fits_without(packet.size as usize, 1) {
+                return Way::Blocked;
             }
-            return self.drop_oldest(nsp);
+            self.drop_waiting(nsp, i);
+            return Way::Dropped(ack);
         }
-        let name = match &body {
+        let queue = self
+            .queues
+            .get(nsp.index())
+            .filter(|queue| queue.owner == nsp);
+        let waiting = queue.map_or((0, 0), |queue| (queue.held_bytes, queue.held));
+        if fits_without(0, 0) && !(shared && self.has_its_share(nsp, size)) {
+            return Way::Free;
+        }
+        let helps = policy == Offline::DropOldest && fits_without(waiting.0, waiting.1);
+        match helps.then(|| self.drop_oldest(nsp)).flatten() {
+            Some(ack) => Way::Dropped(ack),
+            None => Way::Blocked,
+        }
+    }
+
+    /// The event of the same name that waits for the join.
+    fn same_event(&self, nsp: NamespaceId, body: &Body<'_>) -> Option<Index> {
+        let name = match body {
             Body::Bytes(json, _) => name_token(json),
             Body::Staged(staged) => {
                 let end = staged.from + staged.json_len;
@@ -176,22 +206,19 @@ impl Outbox<'_> {
             }
             Body::Parts(_) => return None,
         };
-        let mut at = self.queues.get(nsp.index())?.waiting.head();
-        let i = loop {
-            let i = at?;
+        let queue = self
+            .queues
+            .get(nsp.index())
+            .filter(|queue| queue.owner == nsp)?;
+        let mut at = queue.waiting.head();
+        while let Some(i) = at {
             step(1);
             if name_token(self.json_bytes(i)) == name {
-                break i;
+                return Some(i);
             }
             at = self.packets.next(i);
-        };
-        let packet = self.packets.get(i)?;
-        let (freed, ack) = (packet.size as usize, packet.ack);
-        if packet.nsp != nsp || !fits_without(freed, 1) {
-            return None;
         }
-        self.drop_waiting(nsp, i);
-        Some(ack)
+        None
     }
 
     /// Drops the oldest packet of the namespace that waits for the join: who waits for its answer, if anybody.
@@ -233,8 +260,8 @@ impl Outbox<'_> {
             text,
             gap,
             size,
-            base64,
         } = layout(prefix, &body, base64, meta.life);
+        let base64 = becomes_text(&body, base64);
         let (reserve, slots) = self.reserved(meta.class);
         if size + reserve > self.max || slots >= self.packets.max() || size > u32::MAX as usize / 4
         {
@@ -381,10 +408,14 @@ struct Layout {
     gap: usize,
     /// All together, attachments included.
     size: usize,
-    /// Whether the attachments become text.
-    base64: bool,
 }
 
+/// Whether the attachments become text. Staged ones cannot grow in place: they stay binary, which servers take as well.
+const fn becomes_text(body: &Body<'_>, base64: bool) -> bool {
+    POLLING && base64 && !matches!(body, Body::Staged(_))
+}
+
+#[cfg_attr(not(feature = "alloc"), inline(never))]
 fn layout(prefix: &Prefix<'_>, body: &Body<'_>, base64: bool, life: Life) -> Layout {
     let prefix = prefix.len();
     let json = match body {
@@ -392,8 +423,7 @@ fn layout(prefix: &Prefix<'_>, body: &Body<'_>, base64: bool, life: Life) -> Lay
         Body::Staged(staged) => staged.json_len,
         Body::Parts(parts) => parts.iter().map(|part| part.len()).sum(),
     };
-    // Staged attachments cannot grow in place: they stay binary, which servers take as well.
-    let base64 = POLLING && base64 && !matches!(body, Body::Staged(_));
+    let base64 = becomes_text(body, base64);
     let text = prefix + json;
     let gap = match life {
         // A later try has another ack id.
@@ -413,7 +443,6 @@ fn layout(prefix: &Prefix<'_>, body: &Body<'_>, base64: bool, life: Life) -> Lay
         text,
         gap,
         size: gap + text + rest,
-        base64,
     }
 }
 
