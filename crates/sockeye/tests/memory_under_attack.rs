@@ -26,6 +26,7 @@ fn resident() -> usize {
 
 /// Runs a step, and looks at the memory all the while.
 async fn bounded(what: &str, bound: usize, step: impl Future<Output = ()>) {
+    let step = Box::pin(step);
     let before = resident();
     let mut most = 0;
     let look = async {
@@ -34,12 +35,12 @@ async fn bounded(what: &str, bound: usize, step: impl Future<Output = ()>) {
             tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         }
     };
-    within(what, async {
+    Box::pin(within(what, async {
         tokio::select! {
             () = step => (),
             () = look => (),
         }
-    })
+    }))
     .await;
     let held = most.max(resident()).saturating_sub(before);
     assert!(held < bound, "{what}: {held} bytes");
@@ -84,7 +85,7 @@ async fn survives(
     });
     let log = Log::new();
     let out = log.clone();
-    let _socket = connected(ws(address).on("end", move |()| out.push("end"))).await;
+    let _socket = Box::pin(connected(ws(address).on("end", move |()| out.push("end")))).await;
     log.wait(1).await;
 }
 
@@ -104,7 +105,7 @@ async fn messages() {
                 out.extend((64u64 << 20).to_be_bytes());
             }
             if piece < 1024 {
-                out.extend([b'x'; 64 << 10]);
+                out.resize(out.len() + (64 << 10), b'x');
             }
             piece < 1024
         })
@@ -118,7 +119,7 @@ async fn messages() {
                 out.extend([0x81, 127]);
                 out.extend((1u64 << 62).to_be_bytes());
             }
-            out.extend([b'x'; 64 << 10]);
+            out.resize(out.len() + (64 << 10), b'x');
             piece < 1000
         })
         .await;
@@ -160,15 +161,13 @@ async fn answers_to_requests() {
                     let counted = Arc::clone(&counted);
                     async move {
                         let _ = peer.request().await;
+                        let pad = vec![b'x'; 64 << 10];
                         peer.write(endless).await;
                         // 40 MB are more than a client takes of any answer.
                         while counted.fetch_add(1, Ordering::SeqCst) < 640 {
-                            if tokio::io::AsyncWriteExt::write_all(
-                                &mut peer.stream,
-                                &[b'x'; 64 << 10],
-                            )
-                            .await
-                            .is_err()
+                            if tokio::io::AsyncWriteExt::write_all(&mut peer.stream, &pad)
+                                .await
+                                .is_err()
                             {
                                 return;
                             }
