@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
+use sockeye::net::Tls;
 use sockeye::{
     AckError, Args, Client, ConnectError, ConnectErrorKind, DisconnectReason, Event, EventStream,
     Notice, NoticeStream, Socket, Transport,
@@ -52,6 +53,13 @@ pub(crate) fn open(options: &Connection) -> Result<Socket, Failure> {
     }
     if let Some(path) = &options.path {
         builder = builder.path(path);
+    }
+    if let Some(file) = &options.cacert {
+        let pem = std::fs::read(file)
+            .map_err(|error| Failure::usage(format!("--cacert {}: {error}", file.display())))?;
+        builder = builder.tls(Tls::new().ca_pem(pem));
+    } else if options.insecure {
+        builder = builder.tls(Tls::new().danger_accept_invalid_certs(true));
     }
     for (name, value) in options.headers()? {
         builder = builder.header(name, value);
@@ -344,6 +352,11 @@ pub(crate) fn args(args: &Args) -> Vec<Arg> {
     value::received(args.json(), &args.attachments())
 }
 
+/// The client's advice, with the command's option in place of the library's method.
+fn by_option(message: &str) -> String {
+    message.replace("by Tls::ca_pem", "by --cacert")
+}
+
 /// The record of a notice, if it is worth one.
 pub(crate) fn record(namespace: &str, notice: &Notice) -> Option<Record> {
     let namespace = namespace.to_owned();
@@ -366,7 +379,7 @@ pub(crate) fn record(namespace: &str, notice: &Notice) -> Option<Record> {
         },
         Notice::ConnectError(error) => Record::ConnectError {
             namespace,
-            message: error.message().to_owned(),
+            message: by_option(error.message()),
             data: error.data().cloned(),
             active: error.active(),
         },
@@ -412,7 +425,7 @@ impl Fate {
                 let attempts = options.reconnect_attempts.is_some()
                     && error.kind() == ConnectErrorKind::Transport;
                 let again = attempts || (error.active() && self.joined);
-                let mut trouble = error.to_string();
+                let mut trouble = by_option(&error.to_string());
                 if error.kind() == ConnectErrorKind::Refused
                     && error.message() == "Invalid namespace"
                 {

@@ -22,6 +22,7 @@ impl Session {
             match act {
                 Act::Bytes(link, bytes) => {
                     if let Some((_, stream)) = &mut self.streams[link.index()] {
+                        self.server.delivered(&bytes);
                         // A client that is gone is no trouble of the server's.
                         let _ = stream.write_all(&bytes);
                     }

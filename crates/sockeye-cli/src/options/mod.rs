@@ -260,6 +260,17 @@ pub(crate) struct Connection {
     /// Send binary as base64 text even over WebSocket
     #[arg(long, help_heading = "Connection")]
     pub(crate) force_base64: bool,
+    /// Trust the CAs in this PEM file instead of the system's: for https with a CA of your own
+    #[arg(long, value_name = "FILE", help_heading = "Connection")]
+    pub(crate) cacert: Option<std::path::PathBuf>,
+    /// Accept any certificate of the server: for trying things out, since anybody could listen
+    #[arg(
+        short = 'k',
+        long,
+        conflicts_with = "cacert",
+        help_heading = "Connection"
+    )]
+    pub(crate) insecure: bool,
     /// How long one attempt to connect may take
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "20s", help_heading = "Connection")]
     pub(crate) connect_timeout: Duration,

@@ -314,6 +314,28 @@ async fn arguments_from_stdin_and_words_that_are_texts() {
 }
 
 #[tokio::test]
+async fn a_ca_file_that_cannot_be_used() {
+    let folder = std::env::temp_dir().join(format!("sockeye-cacert-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("no.pem");
+    let path = file.to_str().unwrap();
+    let args = ["emit", "https://localhost:1", "x", "--cacert", path];
+    let outcome = sockeye(&args).await;
+    assert_eq!(outcome.code, Some(2));
+    assert!(outcome.complaint().contains(path), "{outcome:?}");
+    std::fs::write(&file, "no certificate").unwrap();
+    let outcome = sockeye(&args).await;
+    assert_eq!(outcome.code, Some(2));
+    assert!(
+        outcome.complaint().contains("BEGIN CERTIFICATE"),
+        "{outcome:?}"
+    );
+    std::fs::remove_dir_all(&folder).unwrap();
+    let outcome = sockeye(&[&args[..], &["--insecure"]].concat()).await;
+    assert_eq!(outcome.code, Some(2));
+}
+
+#[tokio::test]
 async fn secrets_are_in_no_complaint() {
     let server = server::start().await;
     let url = server.url("/secret");

@@ -1,6 +1,7 @@
 //! What the tokio client promises, against a scripted server on loopback: no outside server, no fixed sleeps.
 
 mod acks;
+mod attacks;
 mod binary;
 mod bounds;
 mod buffer;

@@ -59,7 +59,11 @@ impl State {
     fn perform(&mut self, acts: Vec<Act>) {
         for act in acts {
             let (link, out) = match act {
-                Act::Bytes(link, bytes) => (link, Out::Bytes(bytes)),
+                Act::Bytes(link, bytes) => {
+                    // (They are written at once, and before anything that comes in is looked at.)
+                    self.server.delivered(&bytes);
+                    (link, Out::Bytes(bytes))
+                }
                 Act::Close(link) => (link, Out::Close),
                 Act::Opened => continue,
             };
