@@ -17,6 +17,8 @@ const KEEP_ENTRIES: usize = 1 << 12;
 impl Driver {
     /// Takes what handles have asked for.
     pub(super) fn take_inbox(&mut self) {
+        // Looked at first: what the last handle has asked for is in the inbox by then, and comes before the goodbye.
+        let abandoned = self.shared.handles.load(Ordering::Acquire) == 0;
         if self.shared.has_mail() {
             let mut inbox = self.inbox.take().unwrap_or_default();
             self.shared.take_inbox(&mut inbox);
@@ -25,7 +27,7 @@ impl Driver {
             self.inbox = Some(inbox);
             self.needs_drain = true;
         }
-        if !self.ending && self.shared.handles.load(Ordering::Acquire) == 0 {
+        if !self.ending && abandoned {
             // The last handle is gone: say goodbye.
             self.ending = true;
             self.core.disconnect_all(self.now);
