@@ -93,7 +93,11 @@ fn clippy(report: &mut Report) -> Result<(), String> {
     for packages in [
         "--workspace",
         "-p sockeye-core --no-default-features",
+        "-p sockeye-core --no-default-features --features polling",
         "-p sockeye-embedded --all-features",
+        "-p sockeye --no-default-features",
+        "-p sockeye --no-default-features --features native-tls",
+        "-p sockeye --all-features",
     ] {
         report.check(&mut cargo(&format!(
             "clippy --quiet {packages} --all-targets -- -D warnings"
@@ -102,10 +106,12 @@ fn clippy(report: &mut Report) -> Result<(), String> {
     Ok(())
 }
 
-/// The docs of `sockeye-embedded` link to what its features bring.
+/// In more than one feature set, because docs may link to what only a feature brings. (Those of `sockeye-embedded` do.)
 fn docs(report: &mut Report) -> Result<(), String> {
     for packages in [
         "--workspace --exclude sockeye-embedded",
+        "-p sockeye-core --no-default-features",
+        "-p sockeye --all-features",
         "-p sockeye-embedded --all-features",
     ] {
         let mut doc = cargo(&format!("doc --quiet {packages} --no-deps"));

@@ -50,7 +50,7 @@ impl From<PushError> for EmitError {
 #[derive(Clone, Copy, Debug)]
 pub struct RawPacket<'p> {
     /// A JSON array: the event's name, then the arguments; for an answer the arguments alone. It is trusted to be one:
-    /// use [`encode_args_to_vec`](crate::packet::encode_args_to_vec) or
+    /// use `packet::encode_args_to_vec` (with `alloc`) or
     /// [`encode_args_to_slice`](crate::packet::encode_args_to_slice), which also find the attachments.
     pub json: &'p [u8],
     /// The attachments its placeholders refer to.
