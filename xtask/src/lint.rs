@@ -106,12 +106,14 @@ fn clippy(report: &mut Report) -> Result<(), String> {
     Ok(())
 }
 
-/// In more than one feature set, because docs may link to what only a feature brings. (Those of `sockeye-embedded` do.)
+/// In more than one feature set, because docs may link to what only a feature brings.
 fn docs(report: &mut Report) -> Result<(), String> {
     for packages in [
         "--workspace --exclude sockeye-embedded",
         "-p sockeye-core --no-default-features",
         "-p sockeye --all-features",
+        "-p sockeye --no-default-features",
+        "-p sockeye-embedded",
         "-p sockeye-embedded --all-features",
     ] {
         let mut doc = cargo(&format!("doc --quiet {packages} --no-deps"));

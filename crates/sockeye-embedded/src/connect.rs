@@ -36,8 +36,8 @@ impl Target {
     }
 }
 
-/// Connects byte streams: TCP, or TLS over TCP. Ready ones are [`EmbassyNet`](crate::net::EmbassyNet) and
-/// [`EdgeNal`](crate::net::EdgeNal), without TLS; wrap one of them for TLS.
+/// Connects byte streams: TCP, or TLS over TCP. Ready ones are `net::EmbassyNet` and
+/// `net::EdgeNal`, without TLS; wrap one of them for TLS.
 ///
 /// # Cancel safety
 /// The runner drops the future of [`connect`](Self::connect) only to give the connection up (a timeout, or the

@@ -56,12 +56,12 @@
 //! - [`new`] makes of them a [`Socket`], the handle that tasks copy, and a [`Runner`], whose
 //!   [`run`](Runner::run) is the one future that does the work.
 //! - [`Handler`] gets the events, lent from the receive buffer: a type of yours, [`Handlers`], or a closure.
-//! - [`Connect`] is the network: [`net::EmbassyNet`], [`net::EdgeNal`], or your own, for instance with TLS. With
-//!   the feature `tokio`, [`net::Tokio`] runs the same program on a computer.
+//! - [`Connect`] is the network: `net::EmbassyNet`, `net::EdgeNal`, or your own, for instance with TLS. With
+//!   the feature `tokio`, `net::Tokio` runs the same program on a computer.
 //!
 //! # TLS
 //! `https` URLs need a connector that does TLS: that of the crate `sockeye-mbedtls` verifies certificates against a CA and
-//! the clock, with [`net::EmbassyNet`] below it. For another library, connect TCP ([`net::EmbassyNet::connect_tcp`]), wrap
+//! the clock, with `net::EmbassyNet` below it. For another library, connect TCP (`net::EmbassyNet::connect_tcp`), wrap
 //! it in a session that verifies the server's certificate and name, shake hands in [`Connect::connect`], and give out the
 //! halves in [`Connection::split`]. They need not be cancel-safe: the run loop never cancels a read or a write but to give
 //! the connection up. What a session was refused for goes into [`ConnectError::Other`]. The traits of `embedded-io-async`
@@ -77,7 +77,7 @@
 //! # Features
 //! - `embassy-time` (default): the clock. Without it implement [`Clock`] and use [`new_with_clock`].
 //! - `embassy-net`, `ipv6`: connections over embassy-net. - `edge-nal`: over any stack with those traits.
-//! - `tokio`: [`net::Tokio`], to try a device's program on a computer.
+//! - `tokio`: `net::Tokio`, to try a device's program on a computer.
 //! - `log`, `defmt`: where diagnostics go; with `defmt` public types can be logged.
 //! - `alloc`: `String`, `serde_json::Value`, `Bin` as arguments.
 

@@ -342,7 +342,7 @@ impl<M: RawMutex> Socket<M> {
     /// namespace that is not joined are waited for too.
     ///
     /// How far that goes, [`Connection::sent`](crate::Connection::sent) says: with
-    /// [`EmbassyNet`](crate::net::EmbassyNet) until the other side's TCP has confirmed the bytes. Nothing else is written
+    /// `net::EmbassyNet` until the other side's TCP has confirmed the bytes. Nothing else is written
     /// while that is waited for.
     pub fn flush(&self) -> impl Future<Output = ()> + use<M> {
         self.wait(|inner, _| inner.is_flushed())

@@ -35,7 +35,7 @@
 //! ```
 //!
 //! # The network
-//! `https` and `wss` by rustls, with the system's trusted CAs or your own ([`net::Tls`]); HTTP, HTTPS and SOCKS 5
+//! `https` and `wss` by rustls, with the system's trusted CAs or your own (`net::Tls`); HTTP, HTTPS and SOCKS 5
 //! proxies, from the environment or given; any other byte stream by a [`net::Connector`]. Cargo features:
 //! - `rustls` (default): TLS by rustls with ring and the system's CAs. Its parts: `rustls-ring` or `rustls-aws-lc-rs`
 //!   or `rustls-no-provider` for the cryptography, `platform-verifier` or `webpki-roots` for trust.

@@ -13,7 +13,7 @@ use crate::net::{Connector, TcpConnector};
 
 impl ClientBuilder {
     /// Gives the client its byte streams some other way: by a Unix socket, a pipe in memory, a SOCKS library, another
-    /// TLS stack. See [`Connector`]. The options below, [`tls`](Self::tls) and [`proxy`](Self::proxy) among them, do
+    /// TLS stack. See [`Connector`]. The options below, `tls` and [`proxy`](Self::proxy) among them, do
     /// not apply then, nor does the environment's proxy.
     pub fn connector(mut self, connector: impl Connector) -> Self {
         self.network.connector = Some(AnyConnector::new(connector));
@@ -29,7 +29,7 @@ impl ClientBuilder {
 
     /// The proxy to go through, whatever the environment says: `http://`, `https://` (both by CONNECT, for plain
     /// connections too), `socks5://` (names are resolved here) or `socks5h://` (by the proxy), with
-    /// `user:password@` if it wants credentials. An `https` proxy is checked, and shown who the client is, by the options of [`tls`](Self::tls).
+    /// `user:password@` if it wants credentials. An `https` proxy is checked, and shown who the client is, by the options of `tls`.
     ///
     /// By default, with the feature `proxy`, the environment says which: `HTTPS_PROXY` for `https` and `wss`,
     /// `HTTP_PROXY` for `http` and `ws`, `ALL_PROXY` for both, and `NO_PROXY` with the hosts that need none, in upper or

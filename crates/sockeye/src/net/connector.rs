@@ -17,7 +17,7 @@ use super::target::Target;
 ///
 /// A connector is asked for one stream per link: one for a WebSocket, two for polling. For a target that is
 /// [secure](Target::secure) the stream it gives is expected to be encrypted already;
-/// [`Tls::over`](super::Tls::over) adds that to a connector of plain streams.
+/// `net::Tls::over` adds that to a connector of plain streams.
 ///
 /// Functions are connectors too:
 /// ```no_run

@@ -1,7 +1,7 @@
 //! The network: byte streams for the client, and how to have them made another way.
 //!
 //! By default the client resolves the URL's host, connects by TCP to the quickest of its addresses ([`TcpConnector`]),
-//! goes through a proxy if the environment or an option names one, and encrypts by [`Tls`] for `https` and `wss`.
+//! goes through a proxy if the environment or an option names one, and encrypts by `Tls` for `https` and `wss`.
 //! A [`Connector`] of the application's replaces all of that.
 
 pub(crate) mod connector;

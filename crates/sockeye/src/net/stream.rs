@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 
 use super::error::{DialError, DialErrorKind};
 
-/// A stream with or without TLS: what [`Tls::over`](super::Tls::over) makes of a stream `S`.
+/// A stream with or without TLS: what `net::Tls::over` makes of a stream `S`.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum MaybeTls<S> {
