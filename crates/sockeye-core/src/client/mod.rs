@@ -16,6 +16,7 @@ mod inbound;
 mod lifecycle;
 mod namespaces;
 mod notices;
+mod offline;
 mod recovery;
 mod retries;
 

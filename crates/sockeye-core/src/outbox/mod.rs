@@ -14,6 +14,7 @@
 mod encode;
 mod frames;
 mod lost;
+mod offline;
 mod post;
 mod push;
 mod queues;
@@ -26,6 +27,7 @@ use crate::packet::Attachments;
 use crate::wire::ws;
 #[cfg(feature = "alloc")]
 pub(crate) use encode::encoded;
+pub(crate) use offline::Way;
 use post::Post;
 pub(crate) use post::PostError;
 
@@ -241,14 +243,6 @@ pub(crate) struct Meta {
     pub(crate) ready: bool,
     /// Other namespaces want to send as well: leave some room to them.
     pub(crate) shared: bool,
-}
-
-/// Whether an event of a namespace that is not joined finds room.
-pub(crate) enum Way {
-    Free,
-    /// Now that another one was dropped, whose answer somebody may have waited for: ask again.
-    Dropped(Option<AckId>),
-    Blocked,
 }
 
 /// The JSON part of a packet, and its attachments.

@@ -1,13 +1,10 @@
 //! How packets get in: encoded into the area, or copied to it, all or nothing.
 
-use super::{
-    Body, Class, Life, Meta, Outbox, Packet, PushError, SendState, Staged, UnsentCause, Way,
-};
-use crate::config::{Offline, POLLING};
+use super::{Body, Class, Life, Meta, Outbox, Packet, PushError, SendState, Staged, UnsentCause};
+use crate::config::POLLING;
 use crate::error::EmitError;
 use crate::handle::{AckId, NamespaceId};
 use crate::memory::records::put_u32;
-use crate::memory::steps::step;
 use crate::memory::{Empty as _, Index, Serial};
 use crate::packet::socket::Prefix;
 use crate::packet::{EmitArgs, EncodeError, encode_args_to_slice, payload};
@@ -107,7 +104,7 @@ impl Outbox<'_> {
     }
 
     /// Bytes and packets that others of a higher class may still need.
-    fn reserved(&self, class: Class) -> (usize, usize) {
+    pub(super) fn reserved(&self, class: Class) -> (usize, usize) {
         let answers = (self.max / 16).min(1024);
         let slots = self.packets.max();
         match class {
@@ -121,7 +118,7 @@ impl Outbox<'_> {
 
     /// Whether a namespace that is not joined has its share already, while others want to send as well. At least one
     /// packet it may always have.
-    fn has_its_share(&self, nsp: NamespaceId, need: usize) -> bool {
+    pub(super) fn has_its_share(&self, nsp: NamespaceId, need: usize) -> bool {
         let Some(queue) = self.queues.get(nsp.index()).filter(|queue| queue.held > 0) else {
             return false;
         };
@@ -149,100 +146,6 @@ impl Outbox<'_> {
     ) -> usize {
         let life = if plain { Life::Written } else { Life::Answered };
         layout(prefix, body, base64, life).size
-    }
-
-    /// Room for an event of `size` bytes of a namespace that is not joined, besides `spare` bytes and packets: what waits
-    /// gives way as the policy says, if that helps.
-    pub(crate) fn give_way(
-        &mut self,
-        nsp: NamespaceId,
-        policy: Offline,
-        body: &Body<'_>,
-        size: usize,
-        (bytes, packets): (usize, usize),
-        shared: bool,
-    ) -> Way {
-        let (reserve, slots) = self.reserved(Class::Event);
-        if size + reserve > self.max {
-            return Way::Free; // It will be refused as too large.
-        }
-        let fits_without = |freed: usize, places: usize| {
-            self.live - freed + size + reserve + bytes <= self.max
-                && self.packets.room() + places > slots + packets
-        };
-        if policy == Offline::KeepLatest
-            && let Some(i) = self.same_event(nsp, body)
-            && let Some(packet) = self.packets.get(i)
-        {
-            let ack = packet.ack;
-            if !fits_without(packet.size as usize, 1) {
-                return Way::Blocked;
-            }
-            self.drop_waiting(nsp, i);
-            return Way::Dropped(ack);
-        }
-        let queue = self
-            .queues
-            .get(nsp.index())
-            .filter(|queue| queue.owner == nsp);
-        let waiting = queue.map_or((0, 0), |queue| (queue.held_bytes, queue.held));
-        if fits_without(0, 0) && !(shared && self.has_its_share(nsp, size)) {
-            return Way::Free;
-        }
-        let helps = policy == Offline::DropOldest && fits_without(waiting.0, waiting.1);
-        match helps.then(|| self.drop_oldest(nsp)).flatten() {
-            Some(ack) => Way::Dropped(ack),
-            None => Way::Blocked,
-        }
-    }
-
-    /// The event of the same name that waits for the join.
-    fn same_event(&self, nsp: NamespaceId, body: &Body<'_>) -> Option<Index> {
-        let name = match body {
-            Body::Bytes(json, _) => name_token(json),
-            Body::Staged(staged) => {
-                let end = staged.from + staged.json_len;
-                name_token(self.mem.get().get(staged.from..end)?)
-            }
-            Body::Parts(_) => return None,
-        };
-        let queue = self
-            .queues
-            .get(nsp.index())
-            .filter(|queue| queue.owner == nsp)?;
-        let mut at = queue.waiting.head();
-        while let Some(i) = at {
-            step(1);
-            if name_token(self.json_bytes(i)) == name {
-                return Some(i);
-            }
-            at = self.packets.next(i);
-        }
-        None
-    }
-
-    /// Drops the oldest packet of the namespace that waits for the join: who waits for its answer, if anybody.
-    pub(crate) fn drop_oldest(&mut self, nsp: NamespaceId) -> Option<Option<AckId>> {
-        let queue = self
-            .queues
-            .get(nsp.index())
-            .filter(|queue| queue.owner == nsp)?;
-        let i = queue.waiting.head()?;
-        let ack = self.packets.get(i)?.ack;
-        self.drop_waiting(nsp, i);
-        Some(ack)
-    }
-
-    fn drop_waiting(&mut self, nsp: NamespaceId, i: Index) {
-        self.account_held(i, false);
-        if let Some(queue) = self
-            .queues
-            .get_mut(nsp.index())
-            .filter(|queue| queue.owner == nsp)
-        {
-            self.packets.unlink(&mut queue.waiting, i);
-            self.remove(i);
-        }
     }
 
     /// Accepts one packet with its attachments, all or nothing: the number under which it is found.
@@ -444,17 +347,6 @@ fn layout(prefix: &Prefix<'_>, body: &Body<'_>, base64: bool, life: Life) -> Lay
         gap,
         size: gap + text + rest,
     }
-}
-
-/// The event's name in `["name",…]`, as it is spelt.
-fn name_token(json: &[u8]) -> &[u8] {
-    let mut escaped = false;
-    let end = json.iter().skip(2).position(|&byte| {
-        let ends = byte == b'"' && !escaped;
-        escaped = byte == b'\\' && !escaped;
-        ends
-    });
-    json.get(2..2 + end.unwrap_or(0)).unwrap_or_default()
 }
 
 /// Writes an attachment behind its length; `None` if there is no room.
