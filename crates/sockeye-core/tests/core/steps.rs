@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sockeye_core::{
     AckId, Client, Config, EmitOptions, Event, Instant, Link, Memory, NamespaceId, NspOptions,
-    Output, Transports, steps,
+    Offline, Output, Transports, steps,
 };
 use sockeye_testkit::{Request, accept_key, config, frame, response};
 
@@ -491,6 +491,34 @@ fn reports() {
                 core.emit(nsps[0], EmitOptions::PLAIN);
             }
             core.drain();
+        })
+    });
+}
+
+/// An event that another one gives way to costs the same, however many wait.
+#[test]
+fn giving_way() {
+    constant("the oldest gives way", |n| {
+        let mut options = plain();
+        options.offline = Offline::DropOldest;
+        let mut core = Core::new(Transports::WEBSOCKET, |config| config.limits.packets = n);
+        let nsp = core.add(1, options)[0];
+        core.opened();
+        core.emit_all(nsp, n, EmitOptions::PLAIN);
+        core.cost(|core| {
+            core.emit_all(nsp, 500, EmitOptions::PLAIN);
+        })
+    });
+    constant("the older one gives way", |n| {
+        let mut options = plain();
+        options.offline = Offline::KeepLatest;
+        let mut core = Core::new(Transports::WEBSOCKET, |_| ());
+        let nsp = core.add(1, options)[0];
+        core.opened();
+        core.emit_all(nsp, n, EmitOptions::PLAIN);
+        assert_eq!(core.client.send_queue_len(), 1);
+        core.cost(|core| {
+            core.emit_all(nsp, 500, EmitOptions::PLAIN);
         })
     });
 }
