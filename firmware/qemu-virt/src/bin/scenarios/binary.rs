@@ -30,7 +30,8 @@ pub(crate) async fn both_ways(network: Stack<'static>) {
     // In flash: RAM is for the client's buffers.
     static DATA: [u8; LARGE] = pattern();
     let data: &[u8] = &DATA;
-    let (socket, mut runner) = client!(Storage<{ LARGE + 1024 }, { LARGE + 1024 }, Noop, 4, 256, 16, 1, 512, 1024>, config("/"));
+    // To send: besides the packet, up to 1 KiB is kept free for answers, and some for CONNECT packets.
+    let (socket, mut runner) = client!(Storage<{ LARGE + 1024 }, { LARGE + 2048 }, Noop, 4, 256, 16, 1, 512, 1024>, config("/"));
     let (echoed, asked, answered) = (Cell::new(0), Cell::new(None::<AckId>), Cell::new(0));
     let whole = |bytes: &[u8]| bytes.len() == LARGE && bytes == data;
     let handler = |_: &Socket, event: &Event<'_>| {
