@@ -175,7 +175,7 @@ const SCENARIOS: &[Scenario] = &[
     Scenario {
         about: "wrong server: closed port",
         server: Server::Nobody,
-        says: &["could not connect: connection refused"],
+        says: &["could not connect: the attempt was refused or cut off"],
         ..WRONG
     },
 ];
