@@ -491,8 +491,13 @@ impl Client<'_> {
                     self.forget_left(nsp);
                 }
             }
-            // It may be that of Socket.IO 2, or come before the real one: the deadline decides.
-            (NspState::Joining, None) => entry.heard = Heard::Bare,
+            // It may be that of Socket.IO 2, which does not wait for the question, or come before the real one: the deadline
+            // decides.
+            (NspState::Joining | NspState::Waiting | NspState::Asked, None)
+                if entry.heard == Heard::Nothing =>
+            {
+                entry.heard = Heard::Bare;
+            }
             // The answer before the question: it counts when the question has been asked.
             (NspState::Waiting | NspState::Asked, Some(sid)) => {
                 if let Some(sid) = Id::read(sid) {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use sockeye_core::{EmitError, EmitOptions, NspOptions, Transports};
-use sockeye_testkit::{Opening, config};
+use sockeye_core::{EmitError, EmitOptions, Link, NspOptions, Transports};
+use sockeye_testkit::{Opening, config, frame};
 
 use crate::both;
 
@@ -143,12 +143,12 @@ fn auth_is_asked_for_at_every_connect() {
             rig.opened_ws();
             rig.ws("40{\"sid\":\"S1\"}");
             rig.auth = Some(" {\"token\":2} ".into());
-            rig.cut(sockeye_core::Link::WebSocket);
+            rig.cut(Link::WebSocket);
             rig.pass(1_000);
             rig.opened_ws();
             rig.ws("40{\"sid\":\"S2\"}");
             rig.disconnect(nsp);
-            rig.cut(sockeye_core::Link::WebSocket);
+            rig.cut(Link::WebSocket);
             rig.auth = Some(String::new());
             rig.client.connect(rig.now(), nsp);
             rig.drain();
@@ -255,7 +255,7 @@ fn refused() {
                 let (_, log) = log.split_once('\n').unwrap();
                 assert_eq!(log, format!("connect error / {shown}\nws> close \n"));
                 assert!(!rig.client.is_active(nsp) && !rig.client.is_connected(nsp));
-                rig.cut(sockeye_core::Link::WebSocket);
+                rig.cut(Link::WebSocket);
                 rig.pass(100_000);
                 rig.expect("close ws");
                 // Not tried again until told to; what was accepted is still there.
@@ -293,6 +293,25 @@ fn one_of_several_is_refused() {
                  disconnected /chat io server disconnect [EngineClose]",
             );
             assert!(!rig.client.is_active(chat));
+        },
+    );
+}
+
+/// A server of Socket.IO 2 says it unasked, in one segment with the handshake.
+#[test]
+fn a_reply_without_sid_before_the_question() {
+    both(
+        || config(Transports::WEBSOCKET),
+        |rig| {
+            rig.connect("/");
+            rig.ws_accept();
+            let handshake = "0{\"sid\":\"E1\",\"pingInterval\":25000,\"pingTimeout\":20000}";
+            let mut bytes = frame(0x81, handshake.as_bytes());
+            bytes.extend(frame(0x81, b"40"));
+            rig.feed(Link::WebSocket, &bytes);
+            rig.pass(20_000);
+            let events = rig.take_events();
+            assert!(events.contains("the server speaks Socket.IO 2"), "{events}");
         },
     );
 }
