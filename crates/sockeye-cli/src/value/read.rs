@@ -1,5 +1,7 @@
-//! From JSON text to [`Arg`]s, exactly: nothing is rounded, replaced or refused that is JSON.
+//! From JSON text to [`Arg`]s, exactly: nothing is rounded or refused that is JSON. What is received and no text, half a
+//! surrogate pair, becomes U+FFFD, so that every reader of the output can read it.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use base64::Engine as _;
@@ -30,6 +32,7 @@ pub(crate) fn typed(text: &str) -> Result<Arg, String> {
 
 /// Reads received arguments: a JSON array, with attachments for the places of its placeholders.
 pub(crate) fn received(json: &str, attachments: &[Bytes]) -> Vec<Arg> {
+    let json = &*whole(json);
     match serde_json::from_str::<Vec<&RawValue>>(json) {
         Ok(args) => args
             .into_iter()
@@ -43,6 +46,29 @@ pub(crate) fn received(json: &str, attachments: &[Bytes]) -> Vec<Arg> {
         // The client has checked that it is an array, so this is never met; if it is, nothing is hidden.
         Err(_) => vec![Arg::Text(json.to_owned())],
     }
+}
+
+/// Half surrogate pairs are `\ufffd` instead: all else stays as it is, byte for byte.
+fn whole(json: &str) -> Cow<'_, str> {
+    let unit = |at: usize| {
+        let digits = json.get(at..at + 6)?.strip_prefix("\\u")?;
+        u16::from_str_radix(digits, 16).ok()
+    };
+    let mut mended = Cow::Borrowed(json);
+    let mut at = 0;
+    while let Some(next) = json.get(at..).and_then(|rest| rest.find('\\')) {
+        at += next;
+        match unit(at) {
+            Some(0xd800..0xdc00) if matches!(unit(at + 6), Some(0xdc00..0xe000)) => at += 12,
+            Some(0xd800..0xe000) => {
+                mended.to_mut().replace_range(at..at + 6, "\\ufffd");
+                at += 6;
+            }
+            // The escaped character may itself be a backslash.
+            _ => at += 2,
+        }
+    }
+    mended
 }
 
 impl<'de> Deserialize<'de> for Arg {
@@ -187,19 +213,34 @@ mod tests {
     }
 
     #[test]
-    fn odd_values_stay_as_they_came_argument_by_argument() {
+    fn odd_values_stay_apart_argument_by_argument() {
         let bytes = [Bytes::from_static(b"x")];
         let json = "[1e400, \"\\ud83d\", {\"a\":\n [-1E+999, {\"_placeholder\":true,\"num\":0}]}, \"fine\",\n{\"\\udead\" : \"a b\\\" c\"}]";
         assert_eq!(
             shown(&received(json, &bytes)),
             [
                 "1e400",
-                "\"\\ud83d\"",
+                "\"\u{fffd}\"",
                 "{\"a\":[-1E+999,{\"_bin\":\"eA==\"}]}",
                 "\"fine\"",
-                "{\"\\udead\":\"a b\\\" c\"}",
+                "{\"\u{fffd}\":\"a b\\\" c\"}",
             ]
         );
+    }
+
+    #[test]
+    fn half_surrogate_pairs() {
+        for (json, expected) in [
+            (r#"["\ud83d\ude00"]"#, r#"["\ud83d\ude00"]"#),
+            (r#"["\ud83d","\ude00"]"#, r#"["\ufffd","\ufffd"]"#),
+            (
+                r#"["\ud83d\ud83d\ude00x\ude00"]"#,
+                r#"["\ufffd\ud83d\ude00x\ufffd"]"#,
+            ),
+            (r#"["\\ud83d\\\udead ä\n"]"#, r#"["\\ud83d\\\ufffd ä\n"]"#),
+        ] {
+            assert_eq!(whole(json), expected);
+        }
     }
 
     #[test]
