@@ -15,8 +15,8 @@ use tokio::sync::mpsc;
 
 use crate::exit::{Exit, Failure};
 use crate::options::{Connection, Transports};
-use crate::output::Printer;
 use crate::output::record::Record;
+use crate::output::{Printer, human};
 use crate::value::{self, Arg};
 
 /// Things that happened and wait to be handled: a slow reader of stdout is felt by the server after these.
@@ -113,17 +113,23 @@ pub(crate) async fn leave(
     sockets: &[Socket],
     inbox: &mut Inbox,
 ) -> (Vec<(String, Happening)>, bool) {
-    let mut joined = 0;
-    for socket in sockets {
-        if socket.connected() {
-            joined += 1;
-        } else {
-            socket.clear_send_buffer();
-        }
-        socket.disconnect();
-    }
     let mut last = Vec::new();
     let goodbye = async {
+        let mut joined = 0;
+        for socket in sockets {
+            if socket.connected() {
+                // What the server does not take is told in front of the goodbye.
+                socket.flush().await;
+            }
+        }
+        for socket in sockets {
+            if socket.connected() {
+                joined += 1;
+            } else {
+                socket.clear_send_buffer();
+            }
+            socket.disconnect();
+        }
         while joined > 0
             && let Some((namespace, happening)) = inbox.recv().await
         {
@@ -146,16 +152,40 @@ pub(crate) async fn leave(
 }
 
 /// The same for a command with one namespace, which prints what happened for scripts.
-pub(crate) async fn leave_one(socket: Socket, mut inbox: Inbox, printer: &Printer) {
+///
+/// # Errors
+/// An event that had been accepted was given up.
+pub(crate) async fn leave_one(
+    socket: Socket,
+    mut inbox: Inbox,
+    printer: &Printer,
+) -> Result<(), Failure> {
     let (last, _) = leave(&[socket], &mut inbox).await;
+    let mut end = Ok(());
     for (namespace, happening) in last {
-        if let Happening::Notice(notice) = happening
-            && let Some(record) = record(&namespace, &notice)
+        let Happening::Notice(notice) = happening else {
+            continue;
+        };
+        if let Some(failure) = unsent(&notice) {
+            end = Err(failure);
+        }
+        if let Some(record) = record(&namespace, &notice)
             && printer.is_json()
         {
             printer.print(record).await;
         }
     }
+    end
+}
+
+/// The failure that it is when an event was accepted and given up.
+pub(crate) fn unsent(notice: &Notice) -> Option<Failure> {
+    let Notice::Unsent { event, cause, .. } = notice else {
+        return None;
+    };
+    let event = human::tame(event);
+    let words = format!("{event} was not sent: {cause}");
+    Some(Failure::new(Exit::Lost, words))
 }
 
 /// What happens on a namespace.
@@ -395,6 +425,16 @@ pub(crate) fn record(namespace: &str, notice: &Notice) -> Option<Record> {
         },
         Notice::UpgradeFailed(message) => Record::UpgradeFailed {
             message: message.clone(),
+        },
+        Notice::Unsent {
+            event,
+            bytes,
+            cause,
+        } => Record::Unsent {
+            namespace,
+            event: event.clone(),
+            bytes: *bytes,
+            message: cause.to_string(),
         },
         Notice::TooLarge { bytes, limit } => Record::TooLarge {
             bytes: *bytes,

@@ -242,6 +242,11 @@ pub(crate) fn line(record: &Record, color: bool) -> (Channel, String) {
             DIM,
             format!("the upgrade to websocket failed: {}", tame(message)),
         ),
+        Record::Unsent { event, message, .. } => state(
+            "!",
+            RED,
+            format!("{} was not sent: {}", tame(event), tame(message)),
+        ),
         Record::TooLarge { bytes, limit } => state(
             "!",
             RED,

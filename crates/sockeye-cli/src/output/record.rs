@@ -88,6 +88,13 @@ pub(crate) enum Record {
     UpgradeFailed {
         message: String,
     },
+    /// An event that had been accepted is given up: what takes a `sent` back, if that was told.
+    Unsent {
+        namespace: String,
+        event: String,
+        bytes: usize,
+        message: String,
+    },
     TooLarge {
         bytes: u64,
         limit: usize,

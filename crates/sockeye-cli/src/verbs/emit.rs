@@ -24,8 +24,8 @@ pub(crate) async fn run(options: Emit, printer: &Printer) -> Result<Exit, Failur
         () = printer.closed() => Ok(Exit::Ok),
         end = send(&options, &args, &socket, &mut inbox, printer) => end,
     };
-    session::leave_one(socket, inbox, printer).await;
-    end
+    let left = session::leave_one(socket, inbox, printer).await;
+    end.and_then(|exit| left.map(|()| exit))
 }
 
 async fn send(
@@ -187,7 +187,9 @@ async fn wait_for(
                 {
                     printer.print(record).await;
                 }
-                if let Some(failure) = fate.after(&notice, &options.connection) {
+                let given_up = session::unsent(&notice);
+                if let Some(failure) = given_up.or_else(|| fate.after(&notice, &options.connection))
+                {
                     return Err(failure);
                 }
                 if join && matches!(notice, sockeye::Notice::Connected { .. }) {

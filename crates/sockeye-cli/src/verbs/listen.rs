@@ -78,6 +78,7 @@ pub(crate) async fn run(options: Listen, printer: &Printer) -> Result<Exit, Fail
             }
         }
     };
-    session::leave_one(socket, inbox, printer).await;
+    // Nothing was sent that could be given up.
+    let _ = session::leave_one(socket, inbox, printer).await;
     end
 }

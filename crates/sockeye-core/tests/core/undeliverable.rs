@@ -299,3 +299,23 @@ fn head_len(request: &[u8]) -> usize {
     let end = request.windows(4).position(|four| four == b"\r\n\r\n");
     end.map_or(request.len(), |at| at + 4)
 }
+
+/// Also when its namespace has been left meanwhile.
+#[test]
+fn refused_by_http_behind_a_goodbye() {
+    both(
+        || config(Transports::POLLING),
+        |rig| {
+            let nsp = rig.joined_polling("[]");
+            rig.emit(nsp, "large", &(1,), EmitOptions::PLAIN).unwrap();
+            rig.client.disconnect(rig.now(), nsp);
+            rig.drain();
+            rig.reply(
+                Link::Post,
+                b"HTTP/1.1 413 Payload Too Large\r\nContent-Length: 0\r\n\r\n",
+            );
+            let log = rig.take_log();
+            assert!(log.contains("unsent / large"), "{log}");
+        },
+    );
+}
