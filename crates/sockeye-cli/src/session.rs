@@ -113,23 +113,24 @@ pub(crate) async fn leave(
     sockets: &[Socket],
     inbox: &mut Inbox,
 ) -> (Vec<(String, Happening)>, bool) {
+    // What the server does not take is told in front of the goodbye. A link that stands still does not keep it back.
+    let flushed = async {
+        for socket in sockets.iter().filter(|socket| socket.connected()) {
+            socket.flush().await;
+        }
+    };
+    let _ = tokio::time::timeout(CLOSING / 2, flushed).await;
+    let mut joined = 0;
+    for socket in sockets {
+        if socket.connected() {
+            joined += 1;
+        } else {
+            socket.clear_send_buffer();
+        }
+        socket.disconnect();
+    }
     let mut last = Vec::new();
     let goodbye = async {
-        let mut joined = 0;
-        for socket in sockets {
-            if socket.connected() {
-                // What the server does not take is told in front of the goodbye.
-                socket.flush().await;
-            }
-        }
-        for socket in sockets {
-            if socket.connected() {
-                joined += 1;
-            } else {
-                socket.clear_send_buffer();
-            }
-            socket.disconnect();
-        }
         while joined > 0
             && let Some((namespace, happening)) = inbox.recv().await
         {
