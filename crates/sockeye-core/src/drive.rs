@@ -134,6 +134,61 @@ impl<'a, F: FnMut(&mut Client<'a>, Instant, Event<'_>)> App<'a> for Alone<'_, 'a
     }
 }
 
+/// What a client wants done beside the telling of its events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// Connect a link.
+    Open(Link),
+    /// Write what the client has for a link.
+    Transmit(Link),
+    /// Close a link.
+    Close(Link),
+    /// Wait, at most until then.
+    Idle(Option<Instant>),
+}
+
+/// Who owns a client and tells its events while they lie in it: a program on one thread, to which others speak by a queue.
+/// (Where the application commands the client itself while it is told an event, it is an [`App`].)
+pub trait Owner<'a> {
+    /// The client.
+    fn client(&mut self) -> &mut Client<'a>;
+
+    /// Polls the client by [`Client::poll_output`] and tells its events, until it wants something else done.
+    fn poll(&mut self, now: Instant) -> Work;
+
+    /// There is nothing to do, and if `down`, there is no link nor a plan for one.
+    fn idle(&mut self, now: Instant, down: bool) -> Idle;
+}
+
+/// Drives a client that has an owner until [`Owner::idle`] says that it is over.
+pub fn run_owned<'a, N: Net>(owner: &mut impl Owner<'a>, net: &mut N) {
+    let mut news = Ready::Woken;
+    loop {
+        match owner.poll(net.now()) {
+            Work::Open(link) => {
+                forget(&mut news, link);
+                net.open(link);
+            }
+            Work::Transmit(link) => transmit(owner.client(), net, link),
+            Work::Close(link) => {
+                forget(&mut news, link);
+                net.close(link);
+            }
+            Work::Idle(wake) => {
+                if deliver(owner.client(), net, &mut news, wake) {
+                    continue;
+                }
+                let down = owner.client().is_down();
+                match owner.idle(net.now(), down) {
+                    Idle::Wait => news = net.wait(wake),
+                    Idle::Again => (),
+                    Idle::End => return,
+                }
+            }
+        }
+    }
+}
+
 /// Drives a client until [`App::idle`] says that it is over.
 pub fn run<'a, N: Net>(app: &mut impl App<'a>, net: &mut N) {
     let mut news = Ready::Woken;
@@ -167,27 +222,14 @@ fn advance<'a, N: Net>(
 ) -> DetachedOutput<'a> {
     loop {
         match client.poll_detached() {
-            DetachedOutput::Transmit(link) => match net.write(link, client.transmit(link)) {
-                Ok(sent) => client.transmitted(link, sent),
-                Err(error) => client.handle_closed(net.now(), link, Some(error.as_ref())),
-            },
+            DetachedOutput::Transmit(link) => transmit(client, net, link),
             DetachedOutput::Close(link) => {
                 forget(news, link);
                 net.close(link);
             }
             DetachedOutput::Idle(wake) => {
-                let now = net.now();
-                match core::mem::replace(news, Ready::Woken) {
-                    Ready::Opened(link, Ok(())) => client.handle_opened(now, link),
-                    Ready::Opened(link, Err(error)) => {
-                        client.handle_open_failed(now, link, error.as_ref());
-                    }
-                    Ready::Writable(link) => client.handle_writable(now, link),
-                    Ready::Readable(link) => read(client, net, link, now),
-                    Ready::Woken if wake.is_some_and(|wake| wake <= now) => {
-                        client.handle_timeout(now);
-                    }
-                    Ready::Woken => return DetachedOutput::Idle(wake),
+                if !deliver(client, net, news, wake) {
+                    return DetachedOutput::Idle(wake);
                 }
             }
             DetachedOutput::Open(link) => {
@@ -197,6 +239,32 @@ fn advance<'a, N: Net>(
             output @ DetachedOutput::Event(_) => return output,
         }
     }
+}
+
+fn transmit<N: Net>(client: &mut Client<'_>, net: &mut N, link: Link) {
+    match net.write(link, client.transmit(link)) {
+        Ok(sent) => client.transmitted(link, sent),
+        Err(error) => client.handle_closed(net.now(), link, Some(error.as_ref())),
+    }
+}
+
+/// Tells the client what `wait` found, or that its time has come; `false` if there is nothing to tell.
+fn deliver<N: Net>(
+    client: &mut Client<'_>,
+    net: &mut N,
+    news: &mut Ready<N::Error>,
+    wake: Option<Instant>,
+) -> bool {
+    let now = net.now();
+    match core::mem::replace(news, Ready::Woken) {
+        Ready::Opened(link, Ok(())) => client.handle_opened(now, link),
+        Ready::Opened(link, Err(error)) => client.handle_open_failed(now, link, error.as_ref()),
+        Ready::Writable(link) => client.handle_writable(now, link),
+        Ready::Readable(link) => read(client, net, link, now),
+        Ready::Woken if wake.is_some_and(|wake| wake <= now) => client.handle_timeout(now),
+        Ready::Woken => return false,
+    }
+    true
 }
 
 fn read<N: Net>(client: &mut Client<'_>, net: &mut N, link: Link, now: Instant) {

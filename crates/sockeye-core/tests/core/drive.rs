@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 
-use sockeye_core::drive::{Alone, App, Idle, Net, Ready, Received, run};
+use sockeye_core::drive::{Alone, App, Idle, Net, Owner, Ready, Received, Work, run, run_owned};
 use sockeye_core::{
-    Client, EmitOptions, Event, Instant, Link, NamespaceId, NspOptions, Storage, Transports,
+    Client, EmitOptions, Event, Instant, Link, NamespaceId, NspOptions, Output, Storage, Transports,
 };
 use sockeye_testkit::{Act, Frame, Request, Server, Settings, config};
 
@@ -234,6 +234,95 @@ fn runs_a_session_to_its_end() {
                     "could not connect: refused",
                     "could not connect: refused",
                     "joined",
+                    "io client disconnect"
+                ],
+                "{transports:?}, {piece}"
+            );
+            assert_eq!(world.server.received, [r#"/ ["hello",1]"#]);
+            assert_eq!(world.server.violations, Vec::<String>::new());
+            assert!(world.streams.iter().all(|stream| !stream.open));
+        }
+    }
+}
+
+/// Tells events where they lie, what is sent included, and gives its commands when there is nothing else to do.
+struct Teller<'c, 'a> {
+    client: &'c mut Client<'a>,
+    nsp: NamespaceId,
+    pings: u32,
+    leave: bool,
+    seen: Vec<String>,
+}
+
+impl<'a> Owner<'a> for Teller<'_, 'a> {
+    fn client(&mut self) -> &mut Client<'a> {
+        self.client
+    }
+
+    fn poll(&mut self, _: Instant) -> Work {
+        loop {
+            match self.client.poll_output() {
+                Output::Open(link) => return Work::Open(link),
+                Output::Transmit(link) => return Work::Transmit(link),
+                Output::Close(link) => return Work::Close(link),
+                Output::Idle(wake) => return Work::Idle(wake),
+                Output::Event(Event::Ping) => {
+                    self.pings += 1;
+                    self.leave |= self.pings == 3;
+                }
+                Output::Event(Event::Closed { details, .. }) => self.seen.push(details.to_string()),
+                Output::Event(Event::Connected { .. }) => self.seen.push("joined".to_owned()),
+                Output::Event(Event::Outgoing(event)) => self.seen.push(event.data().to_owned()),
+                Output::Event(Event::Disconnected { reason, .. }) => {
+                    self.seen.push(reason.to_string());
+                }
+                Output::Event(_) => (),
+            }
+        }
+    }
+
+    fn idle(&mut self, now: Instant, down: bool) -> Idle {
+        if std::mem::take(&mut self.leave) {
+            self.client.disconnect(now, self.nsp);
+            return Idle::Again;
+        }
+        if down { Idle::End } else { Idle::Wait }
+    }
+}
+
+/// As above, by who owns the client.
+#[test]
+fn an_owner_runs_a_session_to_its_end() {
+    for transports in [
+        Transports::POLLING_FIRST,
+        Transports::POLLING,
+        Transports::WEBSOCKET,
+    ] {
+        for piece in [1, 7, 100_000] {
+            let mut storage = Box::new(Small::new());
+            let mut client = Client::new(config(transports), storage.memory());
+            client.report_outgoing(true);
+            let nsp = client.namespace("/", NspOptions::default()).unwrap();
+            client.connect(Instant::ZERO, nsp);
+            client
+                .emit(Instant::ZERO, nsp, "hello", &(1,), EmitOptions::PLAIN)
+                .unwrap();
+            let mut world = World::new(piece);
+            world.refuse = 1;
+            let mut owner = Teller {
+                client: &mut client,
+                nsp,
+                pings: 0,
+                leave: false,
+                seen: Vec::new(),
+            };
+            run_owned(&mut owner, &mut world);
+            assert_eq!(
+                owner.seen,
+                [
+                    "could not connect: refused",
+                    "joined",
+                    r#"["hello",1]"#,
                     "io client disconnect"
                 ],
                 "{transports:?}, {piece}"
