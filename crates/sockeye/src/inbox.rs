@@ -7,10 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use atomic_waker::AtomicWaker;
+use futures_channel::oneshot;
 use sockeye_core::packet::{EmitArgs, EncodeError, encode_args_to_vec};
 use sockeye_core::{AckId, AckRequest, EmitError, Limits, NspOptions, Reconnection};
-use tokio::runtime::{Handle, RuntimeFlavor};
-use tokio::sync::{Notify, oneshot};
 
 use crate::Transport;
 use crate::client::close::CloseError;
@@ -42,8 +41,6 @@ pub(crate) enum Command {
         nsp: usize,
         done: oneshot::Sender<Result<(), CloseError>>,
     },
-    /// The time for the close of this number is up.
-    CloseTimeout(u64),
     Forget {
         nsp: usize,
     },
@@ -124,8 +121,8 @@ pub(crate) struct Shared {
     pub(crate) queued_packets: AtomicUsize,
     /// Acknowledgements the core waits for.
     pub(crate) waiting_acks: AtomicUsize,
-    /// Told when there is room for packets again, …
-    pub(crate) room: Notify,
+    /// Advances when there is room for packets again, …
+    pub(crate) room: Milestone,
     /// … if somebody waits for it.
     pub(crate) room_wanted: AtomicBool,
     /// Up to which accepted packet everything has been written or dropped.
@@ -197,6 +194,7 @@ pub(crate) fn encode<A: EmitArgs + ?Sized, R>(
 /// The driver, woken by a handler, waits in a slot of the handler's thread that no other thread takes from: if the
 /// handler then blocked, heartbeats would stop. Another task in that slot pushes it into the queue that all share.
 fn make_stealable() {
+    use tokio::runtime::{Handle, RuntimeFlavor};
     if !crate::dispatch::guard::in_handler() {
         return;
     }
@@ -228,7 +226,7 @@ impl Shared {
             queued: AtomicUsize::new(0),
             queued_packets: AtomicUsize::new(0),
             waiting_acks: AtomicUsize::new(0),
-            room: Notify::new(),
+            room: Milestone::default(),
             room_wanted: AtomicBool::new(false),
             written: Milestone::default(),
             limits,

@@ -5,13 +5,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use sockeye_core::NspOptions;
-use tokio::sync::Notify;
 
 use crate::client::options::AuthSource;
 use crate::dispatch::handlers::Handlers;
 use crate::dispatch::queue::Queue;
 use crate::inbox::lock;
-use crate::waiters::ConnectCalls;
+use crate::waiters::{ConnectCalls, Milestone};
 
 /// How a namespace is, as its handles see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,8 +32,8 @@ pub(crate) struct NspShared {
     pub(crate) options: Mutex<NspOptions>,
     pub(crate) auth: Mutex<AuthSource>,
     status: Mutex<Status>,
-    /// Told whenever the namespace has been joined, and when the driver ends.
-    pub(crate) joined: Notify,
+    /// Advances whenever the namespace has been joined, and when the driver ends.
+    pub(crate) joined: Milestone,
     /// The last join recovered the session before.
     pub(crate) recovered: AtomicBool,
     pub(crate) handlers: Handlers,
@@ -57,7 +56,7 @@ impl NspShared {
             options: Mutex::new(options),
             auth: Mutex::new(auth),
             status: Mutex::new(Status::Idle),
-            joined: Notify::new(),
+            joined: Milestone::default(),
             recovered: AtomicBool::new(false),
             handlers: Handlers::new(),
             queue: Queue::new(),
@@ -76,7 +75,7 @@ impl NspShared {
         let joined = matches!(status, Status::Joined { .. });
         *lock(&self.status) = status;
         if joined {
-            self.joined.notify_waiters();
+            self.joined.advance();
         }
     }
 

@@ -40,10 +40,25 @@ impl Milestone {
         self.wanted.load(Ordering::Acquire)
     }
 
+    /// The number that has been reached.
+    pub(crate) fn reached(&self) -> u64 {
+        lock(&self.state).to
+    }
+
     /// Everything up to `to` has been reached.
     pub(crate) fn reach(&self, to: u64) {
+        self.grow(|_| to);
+    }
+
+    /// One more has been reached: for those who wait until something happens again, whatever its number.
+    pub(crate) fn advance(&self) {
+        self.grow(|to| to.saturating_add(1));
+    }
+
+    fn grow(&self, next: impl FnOnce(u64) -> u64) {
         let mut woken = Vec::new();
         let mut state = lock(&self.state);
+        let to = next(state.to);
         if to <= state.to {
             return;
         }

@@ -16,7 +16,7 @@ use crate::client::options::{
 };
 use crate::client::url::Address;
 use crate::dispatch::handler::{Handler, Params, Returns, event_fn};
-use crate::driver::{self, Target};
+use crate::driver::{self, Parts, Target};
 use crate::inbox::Shared;
 use crate::net::options::NetworkOptions;
 use crate::{Socket, Transport};
@@ -505,7 +505,14 @@ impl ClientBuilder {
             query: self.query_with,
             headers: self.headers_with,
         };
-        driver::spawn(&runtime, shared, config, target);
+        driver::tokio::spawn(
+            &runtime,
+            Parts {
+                shared,
+                config,
+                target,
+            },
+        );
         Ok(socket)
     }
 }

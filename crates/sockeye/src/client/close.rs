@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use tokio::sync::oneshot;
+use futures_channel::oneshot;
 
 use crate::Socket;
 use crate::inbox::Command;

@@ -1,7 +1,6 @@
 //! The socket: what applications hold.
 
 use std::fmt;
-use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -324,16 +323,15 @@ impl Socket {
     /// ```
     pub async fn room(&self) {
         loop {
-            let mut room = pin!(self.shared.room.notified());
-            // From here on a notification is not missed.
-            room.as_mut().enable();
+            // Looked at first: what happens from here on is not missed.
+            let before = self.shared.room.reached();
             if self.shared.has_room() {
                 return;
             }
             // The driver looks after this, and so does not miss it.
             self.shared.room_wanted.store(true, Ordering::Release);
             self.shared.wake();
-            room.await;
+            self.shared.room.wait(before + 1, || ()).await;
         }
     }
 
@@ -403,15 +401,14 @@ impl Socket {
     /// connection's runtime has ended, so that it will never be.
     pub async fn ready(&self) -> bool {
         loop {
-            let mut joined = pin!(self.nsp.joined.notified());
-            joined.as_mut().enable();
+            let before = self.nsp.joined.reached();
             if self.connected() {
                 return true;
             }
             if self.shared.has_ended() {
                 return false;
             }
-            joined.await;
+            self.nsp.joined.wait(before + 1, || ()).await;
         }
     }
 

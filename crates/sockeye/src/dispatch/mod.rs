@@ -144,6 +144,11 @@ impl Outlet {
         self.is_behind()
     }
 
+    /// Starts a task that is none of a dispatcher's.
+    pub(crate) fn start(&self, task: impl Future<Output = ()> + Send + 'static) {
+        (self.spawn)(Box::pin(task));
+    }
+
     pub(crate) fn is_behind(&self) -> bool {
         self.bytes.load(Ordering::Acquire) > MAX_BYTES
     }

@@ -136,7 +136,6 @@ impl Driver {
             } => self.connect(nsp, upto, keep_trying),
             Command::Disconnect { nsp } => self.disconnect(nsp),
             Command::Close { nsp, done } => self.close(nsp, done),
-            Command::CloseTimeout(number) => self.close_timed_out(number),
             Command::Forget { nsp } => self.forget(nsp),
             Command::Options { nsp, options } => {
                 if let Some(slot) = self.slots.get(nsp) {

@@ -5,9 +5,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use sockeye_core::{NamespaceId, Reconnection};
-use tokio::task::AbortHandle;
 
 use super::Driver;
+use super::abort::{Abort, abortable};
+use super::timers::Timer;
 use crate::client::error::{ConnectError, ConnectErrorKind, Notice};
 use crate::client::options::{AuthSource, caught};
 use crate::inbox::{Command, NspShared, lock};
@@ -30,13 +31,8 @@ pub(super) struct NamespaceSlot {
 /// A call of an `auth` function; it is given up when nobody waits for the answer any more.
 pub(super) struct AuthCall {
     pub(super) number: u64,
-    task: AbortHandle,
-}
-
-impl Drop for AuthCall {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
+    /// It is at work; `None` until its time has come.
+    _task: Option<Abort>,
 }
 
 /// All namespaces that the core has been told of.
@@ -232,19 +228,37 @@ impl Driver {
         }
     }
 
-    /// Calls the `auth` function after a while. It is user code: in a task of its own it cannot hold heartbeats up.
+    /// Calls the `auth` function after a while.
     fn call_auth(&mut self, index: usize, after: Duration) {
+        self.auth_calls += 1;
+        let call = self.auth_calls;
+        let Some(slot) = self.slots.get(index) else {
+            return;
+        };
+        slot.auth_call = Some(AuthCall {
+            number: call,
+            _task: None,
+        });
+        if after.is_zero() {
+            self.auth_due(index, call);
+        } else {
+            self.timers
+                .set(self.now + after, Timer::Auth { index, call });
+        }
+    }
+
+    /// Calls the `auth` function, if that is still wanted. It is user code: in a task of its own it cannot hold heartbeats
+    /// up.
+    pub(super) fn auth_due(&mut self, index: usize, call: u64) {
+        let shared = Arc::downgrade(&self.shared);
         let Some(slot) = self.slots.get(index) else {
             return;
         };
         let nsp = Arc::clone(&slot.shared);
-        let shared = Arc::downgrade(&self.shared);
-        self.auth_calls += 1;
-        let call = self.auth_calls;
-        let task = tokio::spawn(async move {
-            if !after.is_zero() {
-                tokio::time::sleep(after).await;
-            }
+        let Some(auth_call) = slot.auth_call.as_mut().filter(|auth| auth.number == call) else {
+            return;
+        };
+        let (task, abort) = abortable(async move {
             // It may have been replaced meanwhile.
             let source = lock(&nsp.auth).clone();
             let auth = match source {
@@ -262,10 +276,8 @@ impl Driver {
                 });
             }
         });
-        slot.auth_call = Some(AuthCall {
-            number: call,
-            task: task.abort_handle(),
-        });
+        auth_call._task = Some(abort);
+        self.outlet.start(task);
     }
 
     /// A call of an `auth` function has come to something.

@@ -1,15 +1,13 @@
 //! Waiting until packets are written: `flush`, and the clean end of a namespace.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
+use futures_channel::oneshot;
 use sockeye_core::Client;
-use tokio::sync::oneshot;
-use tokio::task::AbortHandle;
 
 use super::Driver;
+use super::timers::{Key, Timer};
 use crate::client::close::CloseError;
-use crate::inbox::Command;
 
 /// A place in the order of the packets that the core has accepted.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +40,7 @@ pub(super) struct Closing {
     stage: Stage,
     /// Taken when it is told.
     done: Option<oneshot::Sender<Result<(), CloseError>>>,
-    timer: AbortHandle,
+    timer: Key,
 }
 
 enum Stage {
@@ -50,12 +48,6 @@ enum Stage {
     Flushing(Mark),
     /// The goodbye goes out. So many packets have not, because the namespace was not to be joined.
     Leaving(Mark, usize),
-}
-
-impl Drop for Closing {
-    fn drop(&mut self) {
-        self.timer.abort();
-    }
 }
 
 impl Driver {
@@ -83,14 +75,8 @@ impl Driver {
     pub(super) fn close(&mut self, index: usize, done: oneshot::Sender<Result<(), CloseError>>) {
         self.closings_begun += 1;
         let number = self.closings_begun;
-        let shared = Arc::downgrade(&self.shared);
-        let limit = self.shared.close_timeout;
-        let timer = tokio::spawn(async move {
-            tokio::time::sleep(limit).await;
-            if let Some(shared) = shared.upgrade() {
-                shared.command(Command::CloseTimeout(number));
-            }
-        });
+        let limit = self.now + self.shared.close_timeout;
+        let timer = self.timers.set(limit, Timer::Close(number));
         let was_joined = self.slots.get(index).is_some_and(|slot| slot.joined);
         self.closings.push(Closing {
             number,
@@ -98,7 +84,7 @@ impl Driver {
             was_joined,
             stage: Stage::Flushing(mark(&self.core)),
             done: Some(done),
-            timer: timer.abort_handle(),
+            timer,
         });
     }
 
@@ -168,7 +154,8 @@ impl Driver {
         self.disconnect(closing.index);
     }
 
-    fn tell_closed(&self, closing: &mut Closing, unsent: usize) {
+    fn tell_closed(&mut self, closing: &mut Closing, unsent: usize) {
+        self.timers.cancel(closing.timer);
         let result = match unsent {
             0 => Ok(()),
             unsent => Err(CloseError { unsent }),

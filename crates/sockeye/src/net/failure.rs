@@ -2,7 +2,7 @@
 
 use sockeye_core::{Cause, Details};
 
-use super::{DialError, DialErrorKind, Io, Network};
+use super::{DialError, DialErrorKind, Network};
 
 /// Why the last link could not be had, or broke. The core keeps a part of such words only, and knows nothing of what
 /// they mean.
@@ -22,7 +22,8 @@ impl LastFailure {
 /// What is known of the links when the core tells that a connection, or an upgrade, has ended.
 pub(crate) struct LinkFailures<'d> {
     pub(crate) last: &'d mut LastFailure,
-    pub(crate) links: &'d [Io; 3],
+    /// A link is being connected.
+    pub(crate) dialing: bool,
     pub(crate) network: &'d Network,
 }
 
@@ -41,9 +42,7 @@ impl LinkFailures<'_> {
         let failure = match details.cause {
             Cause::Dial | Cause::Io => last,
             // The dial is given up before the event is told, or after it.
-            Cause::ConnectTimeout if self.links.iter().any(Io::is_dialing) => {
-                Some(self.network.unfinished())
-            }
+            Cause::ConnectTimeout if self.dialing => Some(self.network.unfinished()),
             Cause::ConnectTimeout => last,
             _ => None,
         };

@@ -79,11 +79,16 @@ impl TlsChoice {
     }
 }
 
-/// What a finished dial brings: the stream, and query and headers if they were computed for it.
-pub(crate) struct Dialed {
-    pub(crate) stream: Open,
+/// Query and headers, if they were computed for a dial.
+pub(crate) struct Computed {
     pub(crate) query: Option<String>,
     pub(crate) headers: Option<String>,
+}
+
+/// What a finished dial brings.
+pub(crate) struct Dialed {
+    pub(crate) stream: Open,
+    pub(crate) computed: Computed,
 }
 
 type DialFuture = Pin<Box<dyn Future<Output = Result<Dialed, DialError>> + Send>>;
@@ -102,14 +107,23 @@ pub(crate) fn dial(target: &crate::driver::Target, fresh: bool) -> DialFuture {
     let headers = target.headers.clone().filter(|_| fresh);
     Box::pin(async move {
         network.begin();
-        let query = computed(query, "the query").await?;
-        let headers = computed(headers, "the headers").await?;
+        let computed = compute(&network, query, headers).await?;
         let stream = Open::new(network.connect().await?);
-        Ok(Dialed {
-            stream,
-            query,
-            headers: headers.map(|headers| network.complete(headers)),
-        })
+        Ok(Dialed { stream, computed })
+    })
+}
+
+/// Calls the functions for query and headers.
+async fn compute(
+    network: &Network,
+    query: Option<PairsFn>,
+    headers: Option<PairsFn>,
+) -> Result<Computed, DialError> {
+    let query = computed(query, "the query").await?;
+    let headers = computed(headers, "the headers").await?;
+    Ok(Computed {
+        query,
+        headers: headers.map(|headers| network.complete(headers)),
     })
 }
 

@@ -1,0 +1,271 @@
+//! The driver on tokio: one task that moves bytes and waits. User code runs in others, one for each namespace that has
+//! something to tell: its dispatcher.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use sockeye_core::drive::Work;
+use sockeye_core::{Instant, Link};
+use tokio::time::Sleep;
+use tracing::Instrument as _;
+
+use super::{Driver, Parts};
+use crate::net::{self, Io};
+
+/// Rounds of one poll before others get their turn.
+const ROUNDS: usize = 16;
+
+/// The driver, and what it has of tokio.
+struct Task {
+    driver: Driver,
+    /// When the core's clock began. It is tokio's clock, which tests may stop.
+    origin: tokio::time::Instant,
+    links: [Io; 3],
+    /// Links whose last write found no room.
+    blocked: [bool; 3],
+    sleep: Pin<Box<Sleep>>,
+    armed: Option<Instant>,
+    /// The timer knows whom to wake.
+    registered: bool,
+    /// The core's deadline.
+    wake: Option<Instant>,
+    dialing: bool,
+}
+
+/// Starts the task of a connection.
+pub(crate) fn spawn(runtime: &tokio::runtime::Handle, parts: Parts) {
+    let span = parts.span();
+    let (tasks, in_span) = (runtime.clone(), span.clone());
+    let spawn = move |task: Pin<Box<dyn Future<Output = ()> + Send>>| {
+        tasks.spawn(task.instrument(in_span.clone()));
+    };
+    let _guard = runtime.enter();
+    let task = Task {
+        driver: Driver::new(parts, Box::new(spawn)),
+        origin: tokio::time::Instant::now(),
+        links: [Io::Closed, Io::Closed, Io::Closed],
+        blocked: [false; 3],
+        sleep: Box::pin(tokio::time::sleep(Duration::from_secs(86_400))),
+        armed: None,
+        registered: false,
+        wake: None,
+        dialing: false,
+    };
+    runtime.spawn(task.instrument(span));
+}
+
+impl Task {
+    /// Reads the clock.
+    fn tick(&mut self) {
+        self.driver.now = Instant::from_micros(
+            u64::try_from(self.origin.elapsed().as_micros()).unwrap_or(u64::MAX),
+        );
+    }
+
+    /// Does what the core asks for until it is idle.
+    fn drain(&mut self, cx: &mut Context<'_>) -> Option<Instant> {
+        loop {
+            // (Looked at for every event, because a link may be closed in between.)
+            let dialing = self.dialing && self.links.iter().any(Io::is_dialing);
+            match self.driver.poll(dialing) {
+                Work::Open(link) => {
+                    let fresh = self.driver.opening(link);
+                    self.links[link.index()] = Io::Dialing(net::dial(&self.driver.target, fresh));
+                    self.dialing = true;
+                }
+                Work::Transmit(link) => self.write(cx, link),
+                Work::Close(link) => {
+                    let io = &mut self.links[link.index()];
+                    if io.is_dialing() {
+                        let unfinished = self.driver.target.network.unfinished();
+                        self.driver.failure.set(unfinished);
+                    }
+                    io.close(cx);
+                }
+                Work::Idle(wake) => return wake,
+            }
+        }
+    }
+
+    fn write(&mut self, cx: &mut Context<'_>, link: Link) {
+        let io = &mut self.links[link.index()];
+        match io.poll_write(cx, self.driver.core.transmit(link)) {
+            Poll::Ready(Ok(n)) if n > 0 => self.driver.core.transmitted(link, n),
+            Poll::Ready(Ok(_)) => {
+                let error = std::io::Error::other("the connection takes no more bytes");
+                self.broken(link, &error);
+            }
+            Poll::Ready(Err(error)) => self.broken(link, &error),
+            Poll::Pending => {
+                self.blocked[link.index()] = true;
+                self.driver.core.transmitted(link, 0);
+            }
+        }
+    }
+
+    fn broken(&mut self, link: Link, error: &std::io::Error) {
+        self.links[link.index()] = Io::Closed;
+        let error = self.driver.target.network.explain(error);
+        self.driver
+            .core
+            .handle_closed(self.driver.now, link, Some(error.message()));
+        self.driver.failure.set(error);
+        self.driver.needs_drain = true;
+    }
+
+    /// Moves on what encrypted streams hold back.
+    fn flush(&mut self, cx: &mut Context<'_>) {
+        for link in Link::ALL {
+            if let Poll::Ready(Err(error)) = self.links[link.index()].poll_flush(cx) {
+                self.broken(link, &error);
+            }
+        }
+    }
+
+    /// Goes on connecting; whether a link has come to something.
+    fn dial(&mut self, cx: &mut Context<'_>) -> bool {
+        self.dialing = false;
+        for link in Link::ALL {
+            let Io::Dialing(future) = &mut self.links[link.index()] else {
+                continue;
+            };
+            let Poll::Ready(result) = future.as_mut().poll(cx) else {
+                self.dialing = true;
+                continue;
+            };
+            self.tick();
+            self.driver.needs_drain = true;
+            match result {
+                Ok(dialed) => {
+                    self.driver.computed(dialed.computed);
+                    self.links[link.index()] = Io::Open(dialed.stream);
+                    self.driver.core.handle_opened(self.driver.now, link);
+                }
+                Err(error) => {
+                    self.links[link.index()] = Io::Closed;
+                    self.driver
+                        .core
+                        .handle_open_failed(self.driver.now, link, error.message());
+                    self.driver.failure.set(error);
+                }
+            }
+        }
+        self.driver.needs_drain
+    }
+
+    /// Reads what has arrived; whether anything has. What one read brings is worked through before the next.
+    fn read(&mut self, cx: &mut Context<'_>) -> bool {
+        // The WebSocket first: a server answers the probe of an upgrade there, and then ends the poll. Read the other
+        // way round, polling would be asked for once more, and the upgrade would have to wait for the end of that.
+        for link in [Link::WebSocket, Link::Poll, Link::Post] {
+            let Io::Open(_) = self.links[link.index()] else {
+                continue;
+            };
+            // Answers to POSTs bring no events, and without them no pong could follow another.
+            if self.driver.paused && link != Link::Post {
+                continue;
+            }
+            let buf = self.driver.core.receive_buf(link);
+            if buf.is_empty() {
+                continue;
+            }
+            match self.links[link.index()].poll_read(cx, buf) {
+                Poll::Pending => continue,
+                Poll::Ready(Ok(0)) => {
+                    self.tick();
+                    self.links[link.index()].close(cx);
+                    self.driver.core.handle_closed(self.driver.now, link, None);
+                }
+                Poll::Ready(Ok(n)) => {
+                    self.tick();
+                    self.driver.core.handle_received(self.driver.now, link, n);
+                }
+                Poll::Ready(Err(error)) => {
+                    self.tick();
+                    self.broken(link, &error);
+                }
+            }
+            self.driver.needs_drain = true;
+            return true;
+        }
+        false
+    }
+
+    /// Sets the timer; whether it has gone off.
+    fn arm(&mut self, cx: &mut Context<'_>) -> bool {
+        let wake = match (self.wake, self.driver.deadline()) {
+            (Some(core), Some(own)) => core.min(own),
+            (Some(wake), None) | (None, Some(wake)) => wake,
+            (None, None) => return false,
+        };
+        // Only ever moved to an earlier time: deadlines move on with every packet, the timer need not.
+        if self.armed.is_none_or(|armed| wake < armed) {
+            self.armed = Some(wake);
+            let at = self.origin + Duration::from_micros(wake.as_micros());
+            self.sleep.as_mut().reset(at);
+            self.registered = false;
+        }
+        // The timer keeps the waker of its last poll.
+        let registered = std::mem::replace(&mut self.registered, true);
+        if registered && !self.sleep.is_elapsed() {
+            return false;
+        }
+        if self.sleep.as_mut().poll(cx).is_ready() {
+            self.armed = None;
+            self.tick();
+            self.driver.handle_timers();
+            self.driver.core.handle_timeout(self.driver.now);
+            self.driver.needs_drain = true;
+            return true;
+        }
+        false
+    }
+}
+
+impl Future for Task {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        this.driver.shared.waker.register(cx.waker());
+        if this.driver.paused {
+            this.driver.outlet.driver.register(cx.waker());
+        }
+        // The clock is read when a poll begins and after every read; nothing in between takes time.
+        this.tick();
+        this.flush(cx);
+        for link in Link::ALL {
+            if std::mem::take(&mut this.blocked[link.index()]) {
+                this.driver.core.handle_writable(this.driver.now, link);
+                this.driver.needs_drain = true;
+            }
+        }
+        for _ in 0..ROUNDS {
+            this.driver.take_inbox();
+            if this.driver.needs_drain {
+                this.wake = this.drain(cx);
+                this.driver.needs_drain = false;
+                this.driver.publish();
+                if this.driver.needs_drain {
+                    continue;
+                }
+            }
+            this.driver.hand_over(|waker| waker.register(cx.waker()));
+            let mut progress = this.dialing && this.dial(cx);
+            progress |= this.read(cx);
+            progress |= !progress && this.arm(cx);
+            if this.driver.ending && !this.driver.needs_drain && this.driver.core.is_down() {
+                this.driver.end();
+                return Poll::Ready(());
+            }
+            if !progress && !this.driver.needs_drain {
+                return Poll::Pending;
+            }
+        }
+        // Others want to run too.
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
