@@ -95,8 +95,8 @@ fn clippy(report: &mut Report) -> Result<(), String> {
         "-p sockeye-core --no-default-features",
         "-p sockeye-core --no-default-features --features polling",
         "-p sockeye-embedded --all-features",
-        "-p sockeye --no-default-features",
-        "-p sockeye --no-default-features --features native-tls",
+        "-p sockeye --no-default-features --features tokio",
+        "-p sockeye --no-default-features --features tokio,native-tls",
         "-p sockeye --all-features",
     ] {
         report.check(&mut cargo(&format!(
@@ -112,7 +112,7 @@ fn docs(report: &mut Report) -> Result<(), String> {
         "--workspace --exclude sockeye-embedded",
         "-p sockeye-core --no-default-features",
         "-p sockeye --all-features",
-        "-p sockeye --no-default-features",
+        "-p sockeye --no-default-features --features tokio",
         "-p sockeye-embedded",
         "-p sockeye-embedded --all-features",
     ] {

@@ -193,6 +193,7 @@ pub(crate) fn encode<A: EmitArgs + ?Sized, R>(
 
 /// The driver, woken by a handler, waits in a slot of the handler's thread that no other thread takes from: if the
 /// handler then blocked, heartbeats would stop. Another task in that slot pushes it into the queue that all share.
+#[cfg(feature = "tokio")]
 fn make_stealable() {
     use tokio::runtime::{Handle, RuntimeFlavor};
     if !crate::dispatch::guard::in_handler() {
@@ -243,6 +244,7 @@ impl Shared {
     pub(crate) fn wake(&self) {
         if !self.mail.swap(true, Ordering::AcqRel) {
             self.waker.wake();
+            #[cfg(feature = "tokio")]
             make_stealable();
         }
     }

@@ -37,6 +37,7 @@
 //! # The network
 //! `https` and `wss` by rustls, with the system's trusted CAs or your own (`net::Tls`); HTTP, HTTPS and SOCKS 5
 //! proxies, from the environment or given; any other byte stream by a [`net::Connector`]. Cargo features:
+//! - `tokio` (default): the client for tokio.
 //! - `rustls` (default): TLS by rustls with ring and the system's CAs. Its parts: `rustls-ring` or `rustls-aws-lc-rs`
 //!   or `rustls-no-provider` for the cryptography, `platform-verifier` or `webpki-roots` for trust.
 //! - `native-tls`: the system's TLS library, where it is asked for.
@@ -82,6 +83,9 @@
 //! - Volatile packets are never kept for a namespace that is not joined.
 //! - An Engine.IO `close` packet on WebSocket closes the connection, as it does on polling.
 //! - Compression (`permessage-deflate`) is not offered.
+
+#[cfg(not(feature = "tokio"))]
+compile_error!("sockeye has nothing to run on: enable its feature `tokio` (a default one)");
 
 mod client;
 mod dispatch;

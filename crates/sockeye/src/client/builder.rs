@@ -16,7 +16,9 @@ use crate::client::options::{
 };
 use crate::client::url::Address;
 use crate::dispatch::handler::{Handler, Params, Returns, event_fn};
-use crate::driver::{self, Parts, Target};
+#[cfg(feature = "tokio")]
+use crate::driver;
+use crate::driver::{Parts, Target};
 use crate::inbox::Shared;
 use crate::net::options::NetworkOptions;
 use crate::{Socket, Transport};
@@ -392,6 +394,7 @@ impl ClientBuilder {
     /// # Errors
     /// A bad URL or option, a server that cannot be reached, the server's refusal (with its message and data), or an
     /// answer that no Socket.IO server gives.
+    #[cfg(feature = "tokio")]
     pub async fn connect(self) -> Result<Socket, ConnectError> {
         let socket = self.open()?;
         socket.connect().await?;
@@ -403,6 +406,7 @@ impl ClientBuilder {
     ///
     /// # Errors
     /// A bad URL or option.
+    #[cfg(feature = "tokio")]
     pub fn connect_background(self) -> Result<Socket, ConnectError> {
         let socket = self.open()?;
         socket.connect_background();
@@ -413,11 +417,20 @@ impl ClientBuilder {
     ///
     /// # Errors
     /// A bad URL or option, or no tokio runtime.
-    pub fn open(mut self) -> Result<Socket, ConnectError> {
-        let address = self.url?;
+    #[cfg(feature = "tokio")]
+    pub fn open(self) -> Result<Socket, ConnectError> {
+        // (A bad URL is told before a missing runtime, as every other option is.)
+        let (socket, parts) = self.prepare()?;
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| {
             ConnectError::config("no tokio runtime: call this from within one (#[tokio::main])")
         })?;
+        driver::tokio::spawn(&runtime, parts);
+        Ok(socket)
+    }
+
+    /// The socket, and what its driver is made of.
+    pub(crate) fn prepare(mut self) -> Result<(Socket, Parts), ConnectError> {
+        let address = self.url?;
         let name = check_namespace(self.namespace.as_deref().unwrap_or(&address.namespace))?;
         let auth = self.auth?;
         if !self.path.starts_with('/') {
@@ -505,14 +518,11 @@ impl ClientBuilder {
             query: self.query_with,
             headers: self.headers_with,
         };
-        driver::tokio::spawn(
-            &runtime,
-            Parts {
-                shared,
-                config,
-                target,
-            },
-        );
-        Ok(socket)
+        let parts = Parts {
+            shared,
+            config,
+            target,
+        };
+        Ok((socket, parts))
     }
 }

@@ -4,17 +4,21 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::ClientBuilder;
+#[cfg(feature = "tokio")]
+use crate::net::Connector;
+use crate::net::TcpConnector;
 #[cfg(any(feature = "rustls-no-provider", feature = "native-tls"))]
 use crate::net::Tls;
+#[cfg(feature = "tokio")]
 use crate::net::connector::AnyConnector;
 use crate::net::options::ProxyOption;
 use crate::net::proxy::Proxy;
-use crate::net::{Connector, TcpConnector};
 
 impl ClientBuilder {
     /// Gives the client its byte streams some other way: by a Unix socket, a pipe in memory, a SOCKS library, another
     /// TLS stack. See [`Connector`]. The options below, `tls` and [`proxy`](Self::proxy) among them, do
     /// not apply then, nor does the environment's proxy.
+    #[cfg(feature = "tokio")]
     pub fn connector(mut self, connector: impl Connector) -> Self {
         self.network.connector = Some(AnyConnector::new(connector));
         self

@@ -15,6 +15,7 @@ mod events;
 mod pending_acks;
 mod slots;
 mod timers;
+#[cfg(feature = "tokio")]
 pub(crate) mod tokio;
 mod written;
 

@@ -12,7 +12,7 @@ use tokio::time::Sleep;
 use tracing::Instrument as _;
 
 use super::{Driver, Parts};
-use crate::net::{self, Io};
+use crate::net::io::{self, Io};
 
 /// Rounds of one poll before others get their turn.
 const ROUNDS: usize = 16;
@@ -72,7 +72,7 @@ impl Task {
             match self.driver.poll(dialing) {
                 Work::Open(link) => {
                     let fresh = self.driver.opening(link);
-                    self.links[link.index()] = Io::Dialing(net::dial(&self.driver.target, fresh));
+                    self.links[link.index()] = Io::Dialing(io::dial(&self.driver.target, fresh));
                     self.dialing = true;
                 }
                 Work::Transmit(link) => self.write(cx, link),

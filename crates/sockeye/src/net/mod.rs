@@ -4,44 +4,54 @@
 //! goes through a proxy if the environment or an option names one, and encrypts by `Tls` for `https` and `wss`.
 //! A [`Connector`] of the application's replaces all of that.
 
+#[cfg(feature = "tokio")]
+mod connect;
+#[cfg(feature = "tokio")]
 pub(crate) mod connector;
 mod error;
 pub(crate) mod failure;
 pub(crate) mod headers;
+#[cfg(feature = "tokio")]
+pub(crate) mod io;
 mod network;
 pub(crate) mod options;
 pub(crate) mod proxy;
+#[cfg(feature = "tokio")]
+mod race;
 pub(crate) mod redirect;
+#[cfg(feature = "tokio")]
 mod stream;
 pub(crate) mod target;
 mod tcp;
 #[cfg(any(feature = "rustls-no-provider", feature = "native-tls"))]
 mod tls;
 
-use std::future::Future;
-use std::io;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::io::Error;
 
 use crate::client::options::{PairsFn, caught};
 
+#[cfg(feature = "tokio")]
 pub use connector::Connector;
 pub use error::{DialError, DialErrorKind};
+#[cfg(feature = "tokio")]
 pub use stream::MaybeTls;
 pub use target::Target;
 pub use tcp::TcpConnector;
 #[cfg(any(feature = "rustls-no-provider", feature = "native-tls"))]
-pub use tls::{Tls, TlsConnector};
+pub use tls::Tls;
+#[cfg(all(
+    feature = "tokio",
+    any(feature = "rustls-no-provider", feature = "native-tls")
+))]
+pub use tls::TlsConnector;
 
 pub(crate) use network::Network;
-use stream::Open;
 
 #[cfg(any(feature = "rustls-no-provider", feature = "native-tls"))]
 pub(crate) use tls::{Tls as TlsChoice, TlsClient};
 
 /// What an error means that may be one of rustls, from a connector that is not known.
-fn explain(error: &io::Error, target: &Target) -> Option<DialError> {
+fn explain(error: &Error, target: &Target) -> Option<DialError> {
     #[cfg(feature = "rustls-no-provider")]
     return tls::explain::inner(error).map(|_| tls::explain::explain(error, target, true));
     #[cfg(not(feature = "rustls-no-provider"))]
@@ -58,11 +68,12 @@ pub(crate) enum TlsClient {}
 
 #[cfg(not(any(feature = "rustls-no-provider", feature = "native-tls")))]
 impl TlsClient {
+    #[cfg(feature = "tokio")]
     async fn handshake<S>(&self, _: S, _: &Target) -> Result<MaybeTls<S>, DialError> {
         match *self {}
     }
 
-    fn explain(&self, _: &io::Error, _: &Target) -> Option<DialError> {
+    fn explain(&self, _: &Error, _: &Target) -> Option<DialError> {
         match *self {}
     }
 }
@@ -83,34 +94,6 @@ impl TlsChoice {
 pub(crate) struct Computed {
     pub(crate) query: Option<String>,
     pub(crate) headers: Option<String>,
-}
-
-/// What a finished dial brings.
-pub(crate) struct Dialed {
-    pub(crate) stream: Open,
-    pub(crate) computed: Computed,
-}
-
-type DialFuture = Pin<Box<dyn Future<Output = Result<Dialed, DialError>> + Send>>;
-
-/// One of the core's links.
-pub(crate) enum Io {
-    Closed,
-    Dialing(DialFuture),
-    Open(Open),
-}
-
-/// Begins to connect. `fresh`: the first link of a session, for which query and headers are computed anew.
-pub(crate) fn dial(target: &crate::driver::Target, fresh: bool) -> DialFuture {
-    let network = Arc::clone(&target.network);
-    let query = target.query.clone().filter(|_| fresh);
-    let headers = target.headers.clone().filter(|_| fresh);
-    Box::pin(async move {
-        network.begin();
-        let computed = compute(&network, query, headers).await?;
-        let stream = Open::new(network.connect().await?);
-        Ok(Dialed { stream, computed })
-    })
 }
 
 /// Calls the functions for query and headers.
@@ -136,53 +119,5 @@ async fn computed(source: Option<PairsFn>, what: &str) -> Result<Option<String>,
                 format!("{what} could not be computed: {error}"),
             )
         }),
-    }
-}
-
-impl Io {
-    /// Reads into `buf`; `Ok(0)` is the end of the stream.
-    #[inline]
-    pub(crate) fn poll_read(
-        &mut self,
-        cx: &mut Context<'_>,
-        buf: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        match self {
-            Self::Open(open) => open.poll_read(cx, buf),
-            _ => Poll::Pending,
-        }
-    }
-
-    #[inline]
-    pub(crate) fn poll_write(
-        &mut self,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match self {
-            Self::Open(open) => open.poll_write(cx, bytes),
-            _ => Poll::Pending,
-        }
-    }
-
-    /// Moves on what an encrypted stream holds back.
-    #[inline]
-    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Self::Open(open) => open.poll_flush(cx),
-            _ => Poll::Ready(Ok(())),
-        }
-    }
-
-    /// Whether a dial is under way.
-    pub(crate) const fn is_dialing(&self) -> bool {
-        matches!(self, Self::Dialing(_))
-    }
-
-    /// Gives a dial up, or closes the stream.
-    pub(crate) fn close(&mut self, cx: &mut Context<'_>) {
-        if let Self::Open(open) = std::mem::replace(self, Self::Closed) {
-            open.close(cx);
-        }
     }
 }

@@ -3,15 +3,12 @@
 use std::io;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::TcpStream;
-
 use super::TlsClient;
+#[cfg(feature = "tokio")]
 use super::connector::AnyConnector;
-use super::error::{DialError, DialErrorKind, reason};
+use super::error::{DialError, DialErrorKind};
 use super::headers;
-use super::proxy::{ANSWER, Handshake, Kind, Proxy, Step};
-use super::stream::{MaybeTls, Stream};
+use super::proxy::Proxy;
 use super::target::Target;
 use super::tcp::TcpConnector;
 
@@ -21,7 +18,7 @@ pub(crate) struct Network {
     pub(crate) target: Target,
     /// The `Authorization` of a URL with credentials.
     authorization: Option<String>,
-    way: Way,
+    pub(super) way: Way,
     /// How far the last dial has come: a [`Stage`], for the words about one that takes too long.
     stage: AtomicU8,
 }
@@ -30,6 +27,7 @@ pub(crate) struct Network {
 #[derive(Debug)]
 pub(crate) enum Way {
     /// The application's.
+    #[cfg(feature = "tokio")]
     Connector(AnyConnector),
     /// TCP, through a proxy or not, and TLS if the target or the proxy wants it.
     Tcp {
@@ -41,7 +39,7 @@ pub(crate) enum Way {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-enum Stage {
+pub(super) enum Stage {
     Computing,
     Resolving,
     Connecting,
@@ -59,7 +57,7 @@ impl Network {
         }
     }
 
-    fn reached(&self, stage: Stage) {
+    pub(super) fn reached(&self, stage: Stage) {
         self.stage.store(stage as u8, Ordering::Relaxed);
     }
 
@@ -74,6 +72,7 @@ impl Network {
         let at = |other: Stage| stage == other as u8;
         let target = &self.target;
         let (next, own) = match &self.way {
+            #[cfg(feature = "tokio")]
             Way::Connector(_) => (target, true),
             Way::Tcp { proxy, .. } => (proxy.as_ref().map_or(target, |proxy| &proxy.at), false),
         };
@@ -98,82 +97,6 @@ impl Network {
         DialError::new(DialErrorKind::Unreachable, message)
     }
 
-    pub(super) async fn connect(&self) -> Result<Stream, DialError> {
-        let target = &self.target;
-        let (tcp, tls, proxy) = match &self.way {
-            Way::Connector(connector) => {
-                self.reached(Stage::Connecting);
-                return connector.connect(target).await;
-            }
-            Way::Tcp { tcp, tls, proxy } => (tcp, tls.as_ref(), proxy.as_deref()),
-        };
-        // A server of the application's tests, in memory.
-        #[cfg(feature = "testing")]
-        if let Some(stream) = crate::testing::connect(target.host()) {
-            return match stream {
-                Ok(stream) => Ok(Stream::Other(Box::new(stream))),
-                Err(error) => Err(DialError::from_io(&error, target)),
-            };
-        }
-        let Some(proxy) = proxy else {
-            let stream = self.tcp(tcp, target).await?;
-            return Ok(Stream::Direct(self.encrypt(tls, stream).await?));
-        };
-        tracing::debug!(%proxy, "through a proxy");
-        let mut stream = self
-            .tcp(tcp, &proxy.at)
-            .await
-            .map_err(|error| DialError::proxy(format!("the proxy cannot be reached: {error}")))?;
-        self.reached(Stage::Proxy);
-        // Names are resolved here for proxies that take addresses.
-        let address = match proxy.kind {
-            Kind::Socks5 => tcp
-                .addresses(target)
-                .await?
-                .first()
-                .map(std::net::SocketAddr::ip),
-            Kind::Http | Kind::Socks5Names => None,
-        };
-        let handshake = proxy.handshake(target, address);
-        match tls {
-            Some(tls) if proxy.at.secure() => {
-                let mut stream = tls.handshake(stream, &proxy.at).await?;
-                pass(&mut stream, handshake, proxy).await?;
-                if !target.secure() {
-                    return Ok(Stream::Direct(stream));
-                }
-                self.reached(Stage::Tls);
-                let stream = tls.handshake(stream, target).await?;
-                Ok(Stream::Other(Box::new(stream)))
-            }
-            _ => {
-                pass(&mut stream, handshake, proxy).await?;
-                Ok(Stream::Direct(self.encrypt(tls, stream).await?))
-            }
-        }
-    }
-
-    async fn tcp(&self, tcp: &TcpConnector, target: &Target) -> Result<TcpStream, DialError> {
-        self.reached(Stage::Resolving);
-        let addresses = tcp.addresses(target).await?;
-        self.reached(Stage::Connecting);
-        tcp.connect_to(&addresses, target).await
-    }
-
-    async fn encrypt(
-        &self,
-        tls: Option<&TlsClient>,
-        stream: TcpStream,
-    ) -> Result<MaybeTls<TcpStream>, DialError> {
-        match tls {
-            Some(tls) if self.target.secure() => {
-                self.reached(Stage::Tls);
-                tls.handshake(stream, &self.target).await
-            }
-            _ => Ok(MaybeTls::Plain(stream)),
-        }
-    }
-
     /// What an error of an open stream means.
     pub(crate) fn explain(&self, error: &io::Error) -> DialError {
         if let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref()) {
@@ -183,6 +106,7 @@ impl Network {
             Way::Tcp { tls: Some(tls), .. } => tls.explain(error, &self.target),
             Way::Tcp { tls: None, .. } => None,
             // It may have been built with `Tls::over`.
+            #[cfg(feature = "tokio")]
             Way::Connector(_) => super::explain(error, &self.target),
         };
         tls.unwrap_or_else(|| {
@@ -199,83 +123,5 @@ impl Network {
     /// Header lines with what every request carries.
     pub(crate) fn complete(&self, headers: String) -> String {
         headers::complete(headers, self.authorization.as_deref())
-    }
-}
-
-/// Gets through a proxy.
-async fn pass<S>(stream: &mut S, mut handshake: Handshake, proxy: &Proxy) -> Result<(), DialError>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    let cut = |error: io::Error| DialError::proxy(format!("{proxy}: {}", reason(&error)));
-    let mut received = Vec::new();
-    loop {
-        match handshake.step(&mut received)? {
-            Step::Send(message) => {
-                stream.write_all(&message).await.map_err(cut)?;
-                stream.flush().await.map_err(cut)?;
-            }
-            Step::Receive if received.len() >= ANSWER => {
-                return Err(DialError::proxy(format!(
-                    "the answer of {proxy} has no end"
-                )));
-            }
-            Step::Receive => {
-                if stream.read_buf(&mut received).await.map_err(cut)? == 0 {
-                    return Err(DialError::proxy(format!(
-                        "{proxy} closed the connection before it answered: check its kind, address and credentials"
-                    )));
-                }
-            }
-            Step::Done => return Ok(()),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::future::Future as _;
-    use std::pin::pin;
-
-    use super::*;
-
-    /// Connects to a server that accepts and stays silent: what the dial then waits for.
-    async fn stuck(url: &str, proxy: bool) -> String {
-        use crate::client::url::Address;
-        use crate::net::options::{NetworkOptions, ProxyOption};
-        let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = server.local_addr().unwrap();
-        let mut options = NetworkOptions::default();
-        let url = if proxy {
-            options.proxy = ProxyOption::Fixed(Proxy::parse(&address.to_string()));
-            url.to_owned()
-        } else {
-            url.replace("PLACE", &address.to_string())
-        };
-        let network = options.build(&Address::parse(&url).unwrap()).unwrap();
-        let mut dial = pin!(network.connect());
-        let mut accept = pin!(async {
-            let (stream, _) = server.accept().await.unwrap();
-            // Something has been asked for: the dial has come as far as it can.
-            stream.readable().await.unwrap();
-            stream
-        });
-        let _stream = std::future::poll_fn(|cx| {
-            assert!(dial.as_mut().poll(cx).is_pending());
-            accept.as_mut().poll(cx)
-        })
-        .await;
-        network.unfinished().to_string()
-    }
-
-    #[tokio::test]
-    async fn what_a_dial_waits_for() {
-        let text = stuck("http://h.test/", true).await;
-        assert!(text.contains("opened no way to h.test port 80"), "{text}");
-        #[cfg(feature = "rustls-ring")]
-        {
-            let text = stuck("https://PLACE/", false).await;
-            assert!(text.ends_with("did not finish the TLS handshake"), "{text}");
-        }
     }
 }

@@ -5,6 +5,7 @@ use crate::client::options::is_token;
 use crate::client::url::Address;
 
 use super::TlsChoice;
+#[cfg(feature = "tokio")]
 use super::connector::AnyConnector;
 use super::headers::Credentials;
 use super::network::{Network, Way};
@@ -24,6 +25,7 @@ pub(crate) enum ProxyOption {
 /// What the builder's methods for the network collect.
 #[derive(Debug, Default)]
 pub(crate) struct NetworkOptions {
+    #[cfg(feature = "tokio")]
     pub(crate) connector: Option<AnyConnector>,
     pub(crate) tcp: TcpConnector,
     pub(crate) tls: TlsChoice,
@@ -37,6 +39,7 @@ impl NetworkOptions {
     pub(crate) fn build(self, address: &Address) -> Result<Network, ConnectError> {
         let target = address.target();
         let authorization = address.credentials.as_ref().map(Credentials::basic);
+        #[cfg(feature = "tokio")]
         if let Some(connector) = self.connector {
             // A connector of the application's knows its own way.
             return Ok(Network::new(

@@ -3,6 +3,8 @@
 #[cfg(feature = "rustls-no-provider")]
 use std::sync::Arc;
 
+#[cfg(feature = "rustls-no-provider")]
+use sockeye_tls::tokio_rustls;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{Tls, TlsClient};

@@ -1,6 +1,7 @@
 //! TLS: whom to trust, and who to be. What is here needs no runtime; only `connect` is for tokio.
 
 mod client;
+#[cfg(feature = "tokio")]
 mod connect;
 #[cfg(feature = "rustls-no-provider")]
 pub(crate) mod explain;
@@ -14,6 +15,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub(crate) use client::TlsClient;
+#[cfg(feature = "tokio")]
 pub use connect::TlsConnector;
 
 #[cfg(feature = "rustls-no-provider")]
