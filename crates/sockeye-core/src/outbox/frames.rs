@@ -35,9 +35,7 @@ impl Outbox<'_> {
             let alone = cfg!(feature = "alloc") && packet.attachments == 0;
             end = Some(to);
             bytes += to - from;
-            if let Some(queue) = self.queue(nsp) {
-                queue.ready -= 1;
-            }
+            self.is_not_ready(i, nsp);
             if alone {
                 seal(self.mem.get_mut(), from, ws::TEXT, text, rng);
             } else {

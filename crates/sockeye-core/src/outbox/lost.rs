@@ -64,9 +64,7 @@ impl Outbox<'_> {
             };
             packet.state = SendState::Ready;
             let nsp = packet.nsp;
-            if let Some(queue) = self.queue(nsp) {
-                queue.ready += 1;
-            }
+            self.is_first_ready(i, nsp);
         }
         if self.writing.is_empty() || matches!(self.write, Write::Post(_)) {
             self.write = Write::Nothing;
@@ -97,9 +95,8 @@ impl Outbox<'_> {
     }
 
     fn ready_lost(&mut self, i: Index) {
-        let nsp = self.packets.get(i).map(|packet| packet.nsp);
-        if let Some(queue) = nsp.and_then(|nsp| self.queue(nsp)) {
-            queue.ready -= 1;
+        if let Some(nsp) = self.packets.get(i).map(|packet| packet.nsp) {
+            self.is_not_ready(i, nsp);
         }
         self.keep_or_drop(i);
     }

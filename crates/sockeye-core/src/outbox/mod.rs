@@ -6,7 +6,7 @@
 //! so that neighbouring packets become one contiguous write. Until then the gap in front of an attachment keeps its
 //! length.
 //!
-//! `mod.rs` has the packets, `queues.rs` and `retries.rs` where they wait, `push.rs` how they get in, `frames.rs` and
+//! `mod.rs` has the packets, `queues.rs`, `ready.rs` and `retries.rs` where they wait, `push.rs` how they get in, `frames.rs` and
 //! `post.rs` how they get out, `lost.rs` what the end of a connection means for them, `encode.rs` (with `alloc`) the
 //! memory for encoding.
 
@@ -18,6 +18,7 @@ mod offline;
 mod post;
 mod push;
 mod queues;
+mod ready;
 mod retries;
 
 use crate::handle::{AckId, NamespaceId};
@@ -126,6 +127,8 @@ pub(crate) struct Packet {
     first: u16,
     /// How often it has been written before, whole or in part.
     tries: u32,
+    /// How often a POST with it was answered as if it had not been taken.
+    not_taken: u8,
     state: SendState,
     class: Class,
     life: Life,
@@ -142,6 +145,8 @@ pub(crate) struct Packet {
     /// Its neighbours in the order of acceptance, which is that of the area.
     older: Index,
     newer: Index,
+    #[cfg(feature = "alloc")]
+    neighbours: ready::Neighbours,
 }
 
 impl Empty for Packet {
@@ -155,6 +160,7 @@ impl Empty for Packet {
         attachments: 0,
         first: 0,
         tries: 0,
+        not_taken: 0,
         state: SendState::Waiting,
         class: Class::Event,
         life: Life::Written,
@@ -166,12 +172,19 @@ impl Empty for Packet {
         ack: None,
         older: NONE,
         newer: NONE,
+        #[cfg(feature = "alloc")]
+        neighbours: ready::Neighbours::NONE,
     };
 }
 
 impl Packet {
     const fn start(&self) -> usize {
         self.area as usize + self.gap as usize
+    }
+
+    /// Whether it has been interrupted, or soon counts so: in a POST of its own it takes no other with it.
+    const fn was_in_trouble(&self) -> bool {
+        self.tries > 0 || self.not_taken > 1
     }
 
     const fn end(&self) -> usize {
@@ -194,8 +207,8 @@ pub(crate) struct Queue {
     retries: Lane,
     /// The one of them that is under way: ready, being written, or sent.
     in_flight: Index,
-    /// How many are ready.
-    ready: usize,
+    #[cfg(feature = "alloc")]
+    of_namespace: ready::OfNamespace,
     /// Packets and bytes of all that wait.
     held: usize,
     held_bytes: usize,
@@ -207,7 +220,8 @@ impl Queue {
         waiting: Lane::EMPTY,
         retries: Lane::EMPTY,
         in_flight: NONE,
-        ready: 0,
+        #[cfg(feature = "alloc")]
+        of_namespace: ready::OfNamespace::NONE,
         held: 0,
         held_bytes: 0,
     };

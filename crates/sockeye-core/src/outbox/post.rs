@@ -71,6 +71,9 @@ enum Fate {
     Refused,
 }
 
+/// So often a packet may be answered as if it had not been taken; from then on that counts as an interruption.
+const NOT_TAKEN: u8 = 4;
+
 /// What an answer other than 200 says about the packets of the POST.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PostError {
@@ -100,7 +103,7 @@ impl Outbox<'_> {
         let mut chosen = false;
         let mut next = self.writing.head().or(self.ready.head());
         while let Some((i, packet)) = next.and_then(|i| Some((i, *self.packets.get(i)?))) {
-            if chosen && packet.tries > 0 {
+            if chosen && packet.was_in_trouble() {
                 break;
             }
             let mut took = packet.first;
@@ -124,7 +127,7 @@ impl Outbox<'_> {
             if self.writing.tail() != Some(i) {
                 self.start_writing(i);
             }
-            if full || packet.tries > 0 {
+            if full || packet.was_in_trouble() {
                 break;
             }
             next = self.ready.head();
@@ -315,7 +318,8 @@ impl Outbox<'_> {
     pub(super) fn interrupt_post(&mut self, post: &Post) {
         self.free_scratch();
         match post.fate {
-            Fate::Unwritten | Fate::NotTaken => (),
+            Fate::Unwritten => (),
+            Fate::NotTaken => self.none_taken(),
             // It may have arrived: its packets are not sent twice.
             Fate::Written => {
                 while let Some(i) = self.writing.head() {
@@ -363,6 +367,22 @@ impl Outbox<'_> {
             self.give_up(i, cause);
         } else {
             self.keep_or_drop(i);
+        }
+    }
+
+    /// A server that is about to start answers so, and then nothing has been lost. But so does a proxy whose server fell
+    /// over these packets, or that takes offence at them: at some point it counts as an interruption.
+    fn none_taken(&mut self) {
+        let mut at = self.writing.head();
+        while let Some(i) = at {
+            at = self.packets.next(i);
+            if let Some(packet) = self.packets.get_mut(i) {
+                if packet.not_taken < NOT_TAKEN {
+                    packet.not_taken += 1;
+                } else {
+                    packet.tries = packet.tries.saturating_add(1);
+                }
+            }
         }
     }
 

@@ -40,26 +40,19 @@ impl Outbox<'_> {
     /// The namespace is not joined any more: what has not begun to leave waits for the next time. Answers and other
     /// packets that mean nothing then are dropped.
     pub(crate) fn hold(&mut self, nsp: NamespaceId) {
-        let mut left = self.queue(nsp).map_or(0, |queue| queue.ready);
-        for unreported in [true, false] {
-            let mut at = self.ready_lane(unreported).tail();
-            // From the back, so that each can go to the front of those that wait.
-            while let Some(i) = at.filter(|_| left > 0) {
-                at = self.packets.prev(i);
-                let Some(packet) = self.packets.get(i).filter(|packet| packet.nsp == nsp) else {
-                    continue;
-                };
-                left -= 1;
-                let (class, life) = (packet.class, packet.life);
-                if class == Class::Control {
-                    continue;
-                }
-                self.take_from_ready(i);
-                if life == Life::Connection {
-                    self.remove(i);
-                } else {
-                    self.wait_first(i);
-                }
+        // From the back, so that each can go to the front of those that wait.
+        let mut at = self.ready_before(nsp, None);
+        while let Some((i, packet)) = at.and_then(|i| Some((i, self.packets.get(i)?))) {
+            let (class, life) = (packet.class, packet.life);
+            at = self.ready_before(nsp, Some(i));
+            if class == Class::Control {
+                continue;
+            }
+            self.take_from_ready(i);
+            if life == Life::Connection {
+                self.remove(i);
+            } else {
+                self.wait_first(i);
             }
         }
     }
@@ -99,20 +92,13 @@ impl Outbox<'_> {
             }
         }
         if !keep_ready {
-            let mut left = self.queue(nsp).map_or(0, |queue| queue.ready);
-            for unreported in [true, false] {
-                let mut at = self.ready_lane(unreported).tail();
-                while let Some(i) = at.filter(|_| left > 0) {
-                    at = self.packets.prev(i);
-                    let Some(packet) = self.packets.get(i).filter(|packet| packet.nsp == nsp)
-                    else {
-                        continue;
-                    };
-                    left -= 1;
-                    if packet.life != Life::Connection {
-                        self.take_from_ready(i);
-                        self.remove(i);
-                    }
+            let mut at = self.ready_before(nsp, None);
+            while let Some((i, packet)) = at.and_then(|i| Some((i, self.packets.get(i)?))) {
+                let life = packet.life;
+                at = self.ready_before(nsp, Some(i));
+                if life != Life::Connection {
+                    self.take_from_ready(i);
+                    self.remove(i);
                 }
             }
         }
@@ -158,9 +144,7 @@ impl Outbox<'_> {
             _ => &mut self.ready,
         };
         self.packets.push_back(lane, i);
-        if let Some(queue) = self.queue(nsp) {
-            queue.ready += 1;
-        }
+        self.is_last_ready(i, nsp);
     }
 
     /// Takes a packet out of the ready ones.
@@ -174,9 +158,7 @@ impl Outbox<'_> {
             SendState::Ready => self.packets.unlink(&mut self.ready, i),
             _ => return,
         }
-        if let Some(queue) = self.queue(nsp) {
-            queue.ready -= 1;
-        }
+        self.is_not_ready(i, nsp);
     }
 
     /// Counts a packet among those of its namespace that wait (or not any more).

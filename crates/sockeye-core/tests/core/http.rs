@@ -402,6 +402,58 @@ fn a_post_that_was_certainly_not_taken_is_sent_again() {
     }
 }
 
+/// A proxy answers 502 whenever the server falls over one event: that event must not keep all others for ever.
+#[test]
+fn a_post_that_is_never_taken_is_given_up() {
+    for status in [
+        "404 Not Found",
+        "502 Bad Gateway",
+        "503 Service Unavailable",
+    ] {
+        both(
+            || config(Transports::POLLING),
+            |rig| {
+                let nsp = rig.joined_polling("[]");
+                rig.emit(nsp, "good", &(1,), EmitOptions::PLAIN).unwrap();
+                rig.emit(nsp, "bad", &(2,), EmitOptions::PLAIN).unwrap();
+                rig.emit(nsp, "late", &(3,), EmitOptions::ACK).unwrap();
+                let (mut arrived, mut events) = (String::new(), String::new());
+                for _ in 0..20 {
+                    loop {
+                        let log = rig.take_log();
+                        events += &log;
+                        let posted = log.lines().filter(|line| line.starts_with("post> 42"));
+                        let posted: Vec<_> = posted.map(str::to_owned).collect();
+                        if posted.iter().any(|line| line.contains("bad")) {
+                            break;
+                        }
+                        if posted.is_empty() {
+                            break;
+                        }
+                        for line in posted {
+                            arrived += &line;
+                        }
+                        rig.post_reply();
+                    }
+                    if rig.client.send_queue_len() == 0 {
+                        break;
+                    }
+                    rig.reply(Link::Post, &response(status, "", b""));
+                    rig.pass(10_000);
+                    rig.opened_polling("[]");
+                    rig.post_reply();
+                    rig.get_reply("40{\"sid\":\"S2\"}");
+                }
+                assert_eq!(events.matches("unsent").count(), 1, "{status}: {events}");
+                assert!(
+                    arrived.contains("good") && arrived.contains("late"),
+                    "{status}: {arrived}"
+                );
+            },
+        );
+    }
+}
+
 #[test]
 fn an_answer_before_the_request_is_complete() {
     both(

@@ -457,6 +457,24 @@ fn namespaces() {
             }
         })
     });
+    linear("thrown out of all on a link that stands still", |n| {
+        let (mut core, nsps) = Core::joined(n, plain());
+        core.room = 0;
+        for nsp in &nsps {
+            core.emit(*nsp, EmitOptions::PLAIN);
+            core.emit(*nsp, EmitOptions::PLAIN);
+        }
+        // The last one first. The main one stays, so that the connection does.
+        core.cost(|core| core.ws((1..n).rev().map(|i| format!("41{}", prefix(i)))))
+    });
+    linear("thrown out of all in the order of their packets", |n| {
+        let (mut core, nsps) = Core::joined(n, plain());
+        core.room = 0;
+        for nsp in &nsps {
+            core.emit(*nsp, EmitOptions::PLAIN);
+        }
+        core.cost(|core| core.ws((1..n).map(|i| format!("41{}", prefix(i)))))
+    });
     linear("no answer for any but the last", |n| {
         let mut core = Core::new(Transports::WEBSOCKET, |config| {
             config.join_timeout = Some(Duration::from_secs(1));
