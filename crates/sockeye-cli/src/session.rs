@@ -110,7 +110,7 @@ pub(crate) fn namespace(
 ///
 /// What could not be sent so far, because a namespace was not joined, will not be.
 pub(crate) async fn leave(
-    sockets: &[Socket],
+    sockets: Vec<Socket>,
     inbox: &mut Inbox,
 ) -> (Vec<(String, Happening)>, bool) {
     // What the server does not take is told in front of the goodbye. A link that stands still does not keep it back.
@@ -121,7 +121,7 @@ pub(crate) async fn leave(
     };
     let _ = tokio::time::timeout(CLOSING / 2, flushed).await;
     let mut joined = 0;
-    for socket in sockets {
+    for socket in &sockets {
         if socket.connected() {
             joined += 1;
         } else {
@@ -140,15 +140,20 @@ pub(crate) async fn leave(
             ));
             last.push((namespace, happening));
         }
-        for socket in sockets {
+        for socket in &sockets {
             socket.flush().await;
         }
     };
     // The server may be gone without a word.
     let written = tokio::time::timeout(CLOSING, goodbye).await.is_ok();
-    while let Ok(happening) = inbox.try_recv() {
-        last.push(happening);
-    }
+    // What was given up has been told by now, and is on its way here. Without the sockets, the way has an end.
+    drop(sockets);
+    let rest = async {
+        while let Some(happening) = inbox.recv().await {
+            last.push(happening);
+        }
+    };
+    let _ = tokio::time::timeout(CLOSING, rest).await;
     (last, written)
 }
 
@@ -161,7 +166,7 @@ pub(crate) async fn leave_one(
     mut inbox: Inbox,
     printer: &Printer,
 ) -> Result<(), Failure> {
-    let (last, _) = leave(&[socket], &mut inbox).await;
+    let (last, _) = leave(vec![socket], &mut inbox).await;
     let mut end = Ok(());
     for (namespace, happening) in last {
         let Happening::Notice(notice) = happening else {
@@ -269,7 +274,10 @@ impl Merge {
         loop {
             tokio::select! {
                 biased;
-                notice = self.notices.next() => self.notice(notice?).await?,
+                notice = self.notices.next() => match notice {
+                    Some(notice) => self.notice(notice).await?,
+                    None => return self.rest().await,
+                },
                 notice = next_of(&mut self.connection) => match notice {
                     Some(notice) => self.of_connection(notice).await?,
                     None => self.connection = None,
@@ -284,6 +292,17 @@ impl Merge {
                 }
             }
         }
+    }
+
+    /// The socket is gone: what its streams still hold.
+    async fn rest(&mut self) -> Option<()> {
+        while let Some(event) = self.events.next().await {
+            self.event(event).await?;
+        }
+        while let Some(notice) = ready(next_of(&mut self.connection)).await.flatten() {
+            self.of_connection(notice).await?;
+        }
+        None
     }
 
     /// The mark of the next join or leave, if it has happened.

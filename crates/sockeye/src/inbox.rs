@@ -41,6 +41,11 @@ pub(crate) enum Command {
         nsp: usize,
         done: oneshot::Sender<Result<(), CloseError>>,
     },
+    /// Tells when all that has been told the namespace so far has reached its listeners.
+    Told {
+        nsp: usize,
+        done: oneshot::Sender<()>,
+    },
     Forget {
         nsp: usize,
     },
@@ -113,6 +118,8 @@ pub(crate) struct Shared {
     /// There is something in the inbox: the driver has been woken and has not come yet.
     pub(crate) mail: AtomicBool,
     pub(crate) nsps: Mutex<Namespaces>,
+    /// Some packet has been given up, at some time.
+    pub(crate) gave_up: AtomicBool,
     /// What concerns the whole connection is told on this: a namespace in all but the name, that the server does not know.
     pub(crate) manager: Arc<NspShared>,
     /// Bytes the core keeps for sending.
@@ -218,6 +225,7 @@ impl Shared {
             waker: AtomicWaker::new(),
             mail: AtomicBool::new(false),
             nsps: Mutex::default(),
+            gave_up: AtomicBool::new(false),
             manager: Arc::new(NspShared::new(
                 usize::MAX,
                 "(manager)",
@@ -379,6 +387,25 @@ impl Shared {
     /// The number of the packet accepted last.
     pub(crate) fn accepted(&self) -> u64 {
         lock(&self.inbox).accepted
+    }
+
+    /// Waits until listeners know of all packets that have been given up so far.
+    pub(crate) async fn told(&self) {
+        if !self.gave_up.load(Ordering::Acquire) {
+            return;
+        }
+        let untold = |nsp: &&Arc<NspShared>| nsp.untold.load(Ordering::Acquire) > 0;
+        let nsps: Vec<_> = lock(&self.nsps).iter().filter(untold).cloned().collect();
+        for nsp in nsps {
+            let (done, told) = oneshot::channel();
+            if self.command(Command::Told {
+                nsp: nsp.index,
+                done,
+            }) {
+                // An error: the connection has ended, and with it whatever could be waited for.
+                let _ = told.await;
+            }
+        }
     }
 
     /// Whether less than half of what may be kept for sending is in use, or nothing is sent any more.

@@ -46,6 +46,8 @@ pub(crate) struct NspShared {
     pub(crate) gone: AtomicBool,
     /// It has listeners to outgoing events, as far as the connection's count of such namespaces knows.
     pub(crate) outgoing: AtomicBool,
+    /// How many packets have been given up that listeners have not been told of yet.
+    pub(crate) untold: AtomicUsize,
 }
 
 impl NspShared {
@@ -64,6 +66,7 @@ impl NspShared {
             handles: AtomicUsize::new(0),
             gone: AtomicBool::new(false),
             outgoing: AtomicBool::new(false),
+            untold: AtomicUsize::new(0),
         }
     }
 

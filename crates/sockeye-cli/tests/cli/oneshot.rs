@@ -392,6 +392,18 @@ async fn odd_values_are_printed_as_they_came() {
     assert_eq!(outcome.out.trim_end(), wanted);
 }
 
+/// Also when the server says so while the command takes its leave.
+#[tokio::test]
+async fn an_event_that_was_given_up_is_a_failure() {
+    for round in 0..20 {
+        let server = server::by_heart("42[\"welcome\"]").await;
+        let url = server.url("/");
+        let outcome = sockeye(&["emit", "-t", "polling", "--text", &url, "large", "x"]).await;
+        assert_eq!(outcome.code, Some(5), "round {round}: {outcome:?}");
+        assert!(outcome.err.contains("large was not sent"), "{outcome:?}");
+    }
+}
+
 #[tokio::test]
 async fn completions_and_manual_pages() {
     for (shell, part) in [

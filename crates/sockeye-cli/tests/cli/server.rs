@@ -168,7 +168,7 @@ pub(crate) async fn other(answer: &'static str) -> Server {
     }
 }
 
-/// A server that speaks long-polling by heart: whoever joins gets this packet, as it is.
+/// A server that speaks long-polling by heart: whoever joins gets this packet, as it is. Events are too large for it.
 pub(crate) async fn by_heart(packet: &'static str) -> Server {
     let listener = TcpListener::bind(("127.0.0.1", 0))
         .await
@@ -183,8 +183,14 @@ pub(crate) async fn by_heart(packet: &'static str) -> Server {
                 // Its requests are small, and come whole on the loopback interface.
                 while let Ok(n @ 1..) = stream.read(&mut request).await {
                     let head = String::from_utf8_lossy(&request[..n]).into_owned();
+                    let mut status = "200 OK";
                     let body = if head.starts_with("POST") {
-                        joined.notify_one();
+                        let event = head.contains("\r\n\r\n42");
+                        if event {
+                            status = "413 Payload Too Large";
+                        } else {
+                            joined.notify_one();
+                        }
                         "ok".to_owned()
                     } else if head.contains("sid=") {
                         joined.notified().await;
@@ -193,7 +199,7 @@ pub(crate) async fn by_heart(packet: &'static str) -> Server {
                         r#"0{"sid":"e","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":100000}"#.to_owned()
                     };
                     let answer = format!(
-                        "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n{body}",
+                        "HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n{body}",
                         body.len()
                     );
                     if stream.write_all(answer.as_bytes()).await.is_err() {

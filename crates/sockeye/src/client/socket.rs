@@ -338,10 +338,14 @@ impl Socket {
     /// Waits until everything that was emitted before, on any namespace of the connection, has been written to the
     /// network, or dropped. What is emitted later is not waited for. Packets for a namespace that is not joined are
     /// waited for too.
+    ///
+    /// What was given up instead of written has been told by [`Notice::Unsent`] before: it is in the streams of
+    /// [`notices`](Self::notices). (Unless `flush` is awaited by a handler that this notice has to wait for.)
     pub async fn flush(&self) {
         let target = self.shared.accepted();
         let shared = &self.shared;
         shared.written.wait(target, || shared.wake()).await;
+        shared.told().await;
     }
 
     /// Drops what was emitted on this namespace and has not been sent (after a long time offline, say).

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::pin;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::task::Poll;
 
@@ -288,7 +289,7 @@ fn flush_load(nsp: &Arc<NspShared>, outlet: &Outlet, mut load: Load, at: &mut Cu
             }
             Item::Notice => {
                 if let Some(told) = load.early.notices.take_turn() {
-                    nsp.handlers.tell_streams(&told.notice, told.times);
+                    tell_streams(nsp, &told);
                 }
             }
             Item::Outgoing(event) => at.worked += event.0.len() + event.1.size(),
@@ -448,7 +449,7 @@ async fn await_room(
 /// Tells a notice to streams and handlers.
 async fn tell(outlet: &Arc<Outlet>, nsp: &Arc<NspShared>, sides: &mut Sides, told: &Told) {
     let handlers = &nsp.handlers;
-    handlers.tell_streams(&told.notice, told.times);
+    tell_streams(nsp, told);
     let kind = Kind::of(&told.notice);
     if kind == Kind::Other {
         return;
@@ -473,6 +474,13 @@ async fn tell(outlet: &Arc<Outlet>, nsp: &Arc<NspShared>, sides: &mut Sides, tol
                 await_handler(nsp, sides, kind.name(), join.clone(), future).await;
             }
         }
+    }
+}
+
+fn tell_streams(nsp: &Arc<NspShared>, told: &Told) {
+    nsp.handlers.tell_streams(&told.notice, told.times);
+    if matches!(told.notice, Notice::Unsent { .. }) {
+        nsp.untold.fetch_sub(1, Ordering::Release);
     }
 }
 

@@ -73,6 +73,9 @@ impl Batch {
     /// Tells a notice to those who listen to its kind. If nobody does, nothing is made of it.
     pub(crate) fn notice(&mut self, nsp: &Arc<NspShared>, notice: &Notice) {
         if nsp.handlers.wants(Kind::of(notice)) {
+            if matches!(notice, Notice::Unsent { .. }) {
+                nsp.untold.fetch_add(1, Ordering::Release);
+            }
             self.wrote(nsp, nsp.queue.notice(notice));
         }
     }

@@ -29,6 +29,8 @@ pub(crate) enum Answer {
         upto: u64,
         result: Result<(), ConnectError>,
     },
+    /// Something of the driver's own, to be done when its turn comes.
+    Call(Box<dyn FnOnce() + Send>),
 }
 
 impl Answer {
@@ -37,6 +39,7 @@ impl Answer {
         match self {
             Self::Ack(sender, result) => drop(sender.send(result)),
             Self::Connect { nsp, upto, result } => nsp.connects.resolve_upto(upto, &result),
+            Self::Call(call) => call(),
         }
     }
 

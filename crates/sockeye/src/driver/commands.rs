@@ -8,6 +8,7 @@ use sockeye_core::{EmitError, EmitOptions, RawPacket};
 
 use super::Driver;
 use crate::client::ack::AckError;
+use crate::dispatch::Answer;
 use crate::inbox::{AckSender, Command, Head, Inbox};
 
 /// More than this of the inbox's memory is not kept, in bytes and in entries.
@@ -136,6 +137,14 @@ impl Driver {
             } => self.connect(nsp, upto, keep_trying),
             Command::Disconnect { nsp } => self.disconnect(nsp),
             Command::Close { nsp, done } => self.close(nsp, done),
+            Command::Told { nsp, done } => {
+                if let Some(slot) = self.slots.get(nsp) {
+                    let told = Answer::Call(Box::new(|| {
+                        let _ = done.send(());
+                    }));
+                    self.batch.answer(&slot.shared, told);
+                }
+            }
             Command::Forget { nsp } => self.forget(nsp),
             Command::Options { nsp, options } => {
                 if let Some(slot) = self.slots.get(nsp) {

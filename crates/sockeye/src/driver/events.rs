@@ -1,6 +1,7 @@
 //! Events of the core: who is told, and what follows.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use sockeye_core::{Cause, Details, DisconnectReason, Event, NamespaceId};
 
@@ -92,6 +93,7 @@ impl EventContext<'_> {
                 let (bytes, cause) = (unsent.bytes, unsent.cause);
                 tracing::warn!(event, bytes, %cause, "an event was given up");
                 let slot = self.slots.of_core(unsent.nsp)?;
+                self.shared.gave_up.store(true, Ordering::Release);
                 let notice = Notice::Unsent {
                     event,
                     bytes,

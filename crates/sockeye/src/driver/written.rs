@@ -1,6 +1,7 @@
 //! Waiting until packets are written: `flush`, and the clean end of a namespace.
 
 use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
 
 use futures_channel::oneshot;
 use sockeye_core::Client;
@@ -8,6 +9,8 @@ use sockeye_core::Client;
 use super::Driver;
 use super::timers::{Key, Timer};
 use crate::client::close::CloseError;
+use crate::dispatch::Answer;
+use crate::inbox::lock;
 
 /// A place in the order of the packets that the core has accepted.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +34,9 @@ pub(super) struct Flushes {
     last: u64,
 }
 
+/// Who waits for the end of a close; taken by who tells it.
+type Done = Arc<Mutex<Option<oneshot::Sender<Result<(), CloseError>>>>>;
+
 /// A namespace that is being left cleanly.
 pub(super) struct Closing {
     number: u64,
@@ -38,8 +44,7 @@ pub(super) struct Closing {
     /// The namespace was joined, or just being left, when its close was asked for.
     was_joined: bool,
     stage: Stage,
-    /// Taken when it is told.
-    done: Option<oneshot::Sender<Result<(), CloseError>>>,
+    done: Done,
     timer: Key,
 }
 
@@ -48,6 +53,8 @@ enum Stage {
     Flushing(Mark),
     /// The goodbye goes out. So many packets have not, because the namespace was not to be joined.
     Leaving(Mark, usize),
+    /// It is over, with so many packets unsent. Who waits is told when what came before has been.
+    Telling(usize),
 }
 
 impl Driver {
@@ -83,7 +90,7 @@ impl Driver {
             index,
             was_joined,
             stage: Stage::Flushing(mark(&self.core)),
-            done: Some(done),
+            done: Arc::new(Mutex::new(Some(done))),
             timer,
         });
     }
@@ -119,9 +126,16 @@ impl Driver {
                 let over =
                     unsent > 0 || self.core.is_down() || others && is_written(&self.core, mark);
                 if over {
-                    self.tell_closed(closing, unsent);
+                    self.tell_closed_in_turn(closing, unsent);
                 }
-                !over
+                true
+            }
+            Stage::Telling(_) => {
+                let told = lock(&closing.done).is_none();
+                if told {
+                    self.timers.cancel(closing.timer);
+                }
+                !told
             }
         });
         self.closings.append(&mut closings);
@@ -143,25 +157,41 @@ impl Driver {
         else {
             return;
         };
-        let mut closing = self.closings.swap_remove(at);
-        let (Stage::Flushing(mark) | Stage::Leaving(mark, _)) = closing.stage;
-        let unsent = if is_written(&self.core, mark) {
-            0
-        } else {
-            self.core.send_queue_len()
-        };
-        self.tell_closed(&mut closing, unsent);
-        self.disconnect(closing.index);
+        let closing = self.closings.swap_remove(at);
+        match closing.stage {
+            Stage::Flushing(mark) | Stage::Leaving(mark, _) => {
+                let unsent = if is_written(&self.core, mark) {
+                    0
+                } else {
+                    self.core.send_queue_len()
+                };
+                tell(&closing.done, unsent);
+                self.disconnect(closing.index);
+            }
+            // A handler that is called before has not returned.
+            Stage::Telling(unsent) => tell(&closing.done, unsent),
+        }
     }
 
-    fn tell_closed(&mut self, closing: &mut Closing, unsent: usize) {
-        self.timers.cancel(closing.timer);
-        let result = match unsent {
-            0 => Ok(()),
-            unsent => Err(CloseError { unsent }),
-        };
-        if let Some(done) = closing.done.take() {
-            let _ = done.send(result);
+    /// What has been told before comes first: the goodbye, and what was given up.
+    fn tell_closed_in_turn(&mut self, closing: &mut Closing, unsent: usize) {
+        closing.stage = Stage::Telling(unsent);
+        let done = Arc::clone(&closing.done);
+        let answer = Answer::Call(Box::new(move || tell(&done, unsent)));
+        match self.slots.get(closing.index) {
+            Some(slot) => self.batch.answer(&slot.shared, answer),
+            None => answer.send(),
         }
+    }
+}
+
+fn tell(done: &Done, unsent: usize) {
+    let result = match unsent {
+        0 => Ok(()),
+        unsent => Err(CloseError { unsent }),
+    };
+    let done = lock(done).take();
+    if let Some(done) = done {
+        let _ = done.send(result);
     }
 }

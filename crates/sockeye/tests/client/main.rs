@@ -20,5 +20,6 @@ mod pressure;
 mod reconnect;
 mod streams;
 mod support;
+mod told;
 mod typed;
 mod values;

@@ -145,13 +145,16 @@ impl Driver {
 
     /// Leaves all namespaces, and tells what became of what was accepted.
     async fn leave(&mut self, inbox: &mut Inbox) {
-        let sockets: Vec<_> = self.places.values().cloned().collect();
+        let places = std::mem::take(&mut self.places);
+        let (names, sockets): (Vec<_>, Vec<_>) = places.into_iter().unzip();
+        // Nothing new comes from here, so that what the namespaces tell has an end.
+        (self.sender, _) = session::inbox();
         for socket in sockets.iter().filter(|socket| !socket.connected()) {
             self.give_up(socket, "the namespace is not joined").await;
         }
-        let (last, written) = session::leave(&sockets, inbox).await;
-        for socket in &sockets {
-            for event in self.unsent.give_up(socket.name()) {
+        let (last, written) = session::leave(sockets, inbox).await;
+        for name in &names {
+            for event in self.unsent.give_up(name) {
                 if written {
                     let sent = unsent::sent(event.namespace, event.event, event.id);
                     self.for_scripts(sent).await;
