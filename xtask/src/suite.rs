@@ -103,6 +103,7 @@ fn features(report: &mut Report) -> Result<(), String> {
         "",
         "polling",
         "alloc",
+        "redirects",
         "log",
         "defmt",
         "alloc,polling,log,defmt",

@@ -196,6 +196,10 @@ pub struct Config<'a> {
     /// Keep cookies the server sets and send them back (sticky sessions). Default true.
     #[cfg(feature = "polling")]
     pub cookies: bool,
+    /// Whether the driver judges redirects of the handshake, and goes where they lead: see
+    /// [`Client::redirect`](crate::Client::redirect). Default false: a redirect is an error that names the address.
+    #[cfg(feature = "redirects")]
+    pub follow_redirects: bool,
     /// From dialing to the Engine.IO handshake; `None` waits for ever. Default 20 s.
     pub connect_timeout: Option<Duration>,
     /// From sending a CONNECT to its reply. The official client has no such limit. Default 20 s.
@@ -237,6 +241,7 @@ impl core::fmt::Debug for Config<'_> {
             .field("timestamp", &self.timestamp)
             .field("timestamp_param", &self.timestamp_param)
             .field("cookies", &self.keeps_cookies())
+            .field("follow_redirects", &self.follows_redirects())
             .field("connect_timeout", &self.connect_timeout)
             .field("join_timeout", &self.join_timeout)
             .field("request_timeout", &self.request_timeout)
@@ -271,6 +276,8 @@ impl<'a> Config<'a> {
             timestamp_param: text("t"),
             #[cfg(feature = "polling")]
             cookies: true,
+            #[cfg(feature = "redirects")]
+            follow_redirects: false,
             connect_timeout: Some(Duration::from_secs(20)),
             join_timeout: Some(Duration::from_secs(20)),
             request_timeout: None,
@@ -287,6 +294,14 @@ impl<'a> Config<'a> {
         #[cfg(feature = "polling")]
         return self.force_base64;
         #[cfg(not(feature = "polling"))]
+        return false;
+    }
+
+    /// [`Self::follow_redirects`], where that is built in.
+    pub(crate) const fn follows_redirects(&self) -> bool {
+        #[cfg(feature = "redirects")]
+        return self.follow_redirects;
+        #[cfg(not(feature = "redirects"))]
         return false;
     }
 

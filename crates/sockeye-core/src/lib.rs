@@ -43,6 +43,7 @@
 //! - `alloc` (default): growable memory (`Memory::growable`), values of any shape (`packet::Value`, `serde_json::Value`)
 //!   and owned binary data (`packet::Bin`) as arguments. Without it, everything lives in a [`Storage`] that the caller owns.
 //! - `polling` (default): HTTP long-polling, the upgrade from it, base64 payloads, cookies. Without it: WebSocket alone.
+//! - `redirects`: a driver may follow redirects of the handshake. Without it, they are errors.
 //! - `log`, `defmt`: where diagnostics go.
 
 #[cfg(feature = "alloc")]
@@ -75,6 +76,8 @@ pub use config::{
     Config, Entropy, Offline, Reconnection, Str, Timestamp, Transport, Transports, text,
 };
 pub use engine::Link;
+#[cfg(feature = "redirects")]
+pub use engine::{Redirect, Server};
 pub use error::{AckError, Cause, Details, DisconnectReason, EmitError};
 pub use handle::{AckId, NamespaceId};
 pub use limits::{ID_LEN, ID_MAX, Limits, NOTE_LEN};

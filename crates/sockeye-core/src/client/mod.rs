@@ -294,6 +294,39 @@ impl<'a> Client<'a> {
         self.follow();
     }
 
+    /// The redirect of the handshake that the driver is to judge, when it is asked to open a link again by
+    /// [`Output::Open`]. Needs [`Config::follow_redirects`]; there are none once a session is open. A driver answers by
+    /// [`follow_redirect`](Self::follow_redirect) or [`refuse_redirect`](Self::refuse_redirect) before it connects. It
+    /// bounds how many it follows in one attempt, never goes from encrypted to plain, and keeps credentials from other
+    /// origins (RFC 9110, section 15.4). All redirects of an attempt share its [`Config::connect_timeout`].
+    #[cfg(feature = "redirects")]
+    pub fn redirect(&self) -> Option<crate::Redirect<'_>> {
+        self.engine.redirect()
+    }
+
+    /// The driver opens the link at `server`, and every other one of this session. The next attempt, after the session
+    /// has ended or this attempt has failed, begins at the configured server again. Does nothing without a
+    /// [`redirect`](Self::redirect).
+    #[cfg(feature = "redirects")]
+    pub fn follow_redirect(&mut self, server: crate::Server) {
+        self.engine.follow_redirect(server);
+    }
+
+    /// Whether this session, or the attempt at one, has been sent to another server by
+    /// [`follow_redirect`](Self::follow_redirect).
+    #[cfg(feature = "redirects")]
+    pub fn is_redirected(&self) -> bool {
+        self.engine.is_redirected()
+    }
+
+    /// The driver does not follow the [`redirect`](Self::redirect): the attempt fails, with [`Cause::Redirect`].
+    #[cfg(feature = "redirects")]
+    pub fn refuse_redirect(&mut self, now: Instant, link: Link) {
+        self.advance_clock(now);
+        self.engine.refuse_redirect(link);
+        self.follow();
+    }
+
     /// Room for the next read on `link`: never empty while the link is open and the output is drained, unless the driver
     /// has [paused](Self::handle_reading_paused) reading.
     pub fn receive_buf(&mut self, link: Link) -> &mut [u8] {

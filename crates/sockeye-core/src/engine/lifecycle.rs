@@ -35,6 +35,7 @@ impl Engine<'_> {
         self.session.id.clear();
         self.heartbeat.stop();
         self.polling.reset();
+        self.redirection.reset(&mut self.polling.cookies);
         self.websocket.control = Control::EMPTY;
         self.head.release();
         self.rx.clear(false);
@@ -43,6 +44,13 @@ impl Engine<'_> {
         } else {
             Link::Poll
         });
+    }
+
+    /// The handshake is answered elsewhere: the link is opened anew, and the driver says where to.
+    pub(super) fn redirected(&mut self, link: Link) {
+        self.close_link(link);
+        self.rx.clear(false);
+        self.want(link);
     }
 
     /// Asks the driver to open a link.

@@ -7,14 +7,15 @@
 //! ```
 //! `mod.rs` holds the state and the drain, `lifecycle.rs` begin and end of sessions and the upgrade, `receive.rs` HTTP
 //! responses and Engine.IO packets, `websocket.rs` frames, `transmit.rs` requests and writes, `link.rs` the byte
-//! streams, `heartbeat.rs` pings and pongs, `polling/` what only long-polling needs. The packets to send lie in the
-//! outbox, which the client lends.
+//! streams, `heartbeat.rs` pings and pongs, `polling/` what only long-polling needs, `redirect.rs` a handshake that is
+//! answered elsewhere. The packets to send lie in the outbox, which the client lends.
 
 mod heartbeat;
 mod lifecycle;
 mod link;
 mod polling;
 mod receive;
+mod redirect;
 mod transmit;
 mod websocket;
 
@@ -30,6 +31,9 @@ use heartbeat::Heartbeat;
 pub use link::Link;
 use link::{Job, LinkState, Links, Phase};
 use polling::Polling;
+use redirect::Redirection;
+#[cfg(feature = "redirects")]
+pub use redirect::{Redirect, Server};
 use transmit::Head;
 use websocket::WebSocket;
 
@@ -205,6 +209,7 @@ pub(crate) struct Engine<'a> {
     head: Head<'a>,
     websocket: WebSocket,
     polling: Polling,
+    redirection: Redirection,
     heartbeat: Heartbeat,
     session: Session,
     next: Next<'a>,
@@ -234,6 +239,7 @@ impl<'a> Engine<'a> {
             head: Head::new(head),
             websocket: WebSocket::new(),
             polling: Polling::NEW,
+            redirection: Redirection::NONE,
             heartbeat: Heartbeat::STOPPED,
             session: Session {
                 id: Id::EMPTY,
@@ -463,6 +469,9 @@ impl<'a> Engine<'a> {
             return;
         }
         match result {
+            // Whoever has not looked at the redirect has gone to the same server again: that would have no end.
+            #[cfg(feature = "redirects")]
+            Ok(()) if self.redirection.is_unjudged() => self.refuse_redirect(link),
             Ok(()) => {
                 self.links[link] = LinkState::new(Phase::Open);
                 self.links.set_input(link, false);

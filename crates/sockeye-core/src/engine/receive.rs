@@ -107,6 +107,8 @@ impl Engine<'_> {
                     self.link_failed(link, DisconnectReason::TransportError, Fault::of(cause));
                 } else if link == Link::WebSocket && status == 101 {
                     self.websocket_opened();
+                } else if self.redirection.is_unjudged() {
+                    self.redirected(link);
                 } else {
                     self.rx.areas[rx].drop_message();
                 }
@@ -142,6 +144,9 @@ impl Engine<'_> {
         } else {
             let status = self.links.response(link).status;
             self.fault = Fault::quoting(Cause::Redirect(status), value.as_bytes());
+            if self.config.follows_redirects() && matches!(self.state, State::Opening { .. }) {
+                self.redirection.note(status, value);
+            }
         }
     }
 

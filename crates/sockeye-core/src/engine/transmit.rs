@@ -479,12 +479,14 @@ impl Engine<'_> {
     fn begin_request(&mut self, link: Link, method: &str, transport: Transport) {
         self.head.begin(link);
         let head = &mut self.head;
-        head.put_all(&[
-            method,
-            &self.config.path,
-            "?EIO=4&transport=",
-            transport.name(),
+        let config = &self.config;
+        let [host, path, query, headers] = self.redirection.place().unwrap_or([
+            &config.host,
+            &config.path,
+            &config.query,
+            &config.headers,
         ]);
+        head.put_all(&[method, path, "?EIO=4&transport=", transport.name()]);
         let stamped = match self.config.timestamp {
             Timestamp::Polling => transport == Transport::Polling,
             Timestamp::Always => true,
@@ -501,17 +503,17 @@ impl Engine<'_> {
             head.put(b"&sid=");
             head.put_escaped(self.session.id.as_str());
         }
-        if !self.config.query.is_empty() {
-            head.put_all(&["&", &self.config.query]);
+        if !query.is_empty() {
+            head.put_all(&["&", query]);
         }
-        head.put_all(&[" HTTP/1.1\r\nHost: ", &self.config.host, "\r\n"]);
+        head.put_all(&[" HTTP/1.1\r\nHost: ", host, "\r\n"]);
         let jar = self
             .config
             .keeps_cookies()
             .then(|| self.polling.cookies.iter(self.now))
             .into_iter()
             .flatten();
-        head.put_headers(&self.config.headers, jar);
+        head.put_headers(headers, jar);
     }
 
     fn end_request(&mut self, link: Link) -> bool {

@@ -15,6 +15,8 @@ mod polling;
 mod properties;
 mod reconnect;
 mod recovery;
+#[cfg(feature = "redirects")]
+mod redirects;
 mod rejoin;
 mod retries;
 mod room;

@@ -21,6 +21,7 @@ use crate::driver;
 use crate::driver::{Parts, Target};
 use crate::inbox::Shared;
 use crate::net::options::NetworkOptions;
+use crate::net::redirect::{self, Redirects};
 use crate::{Socket, Transport};
 
 /// Makes clients.
@@ -56,6 +57,7 @@ pub struct ClientBuilder {
     query_with: Option<PairsFn>,
     headers_with: Option<PairsFn>,
     setup: Vec<Setup>,
+    pub(crate) redirects: usize,
     pub(crate) network: NetworkOptions,
 }
 
@@ -93,6 +95,7 @@ impl ClientBuilder {
             query_with: None,
             headers_with: None,
             setup: Vec::new(),
+            redirects: redirect::DEFAULT,
             network: NetworkOptions::default(),
         }
     }
@@ -490,6 +493,7 @@ impl ClientBuilder {
         let headers = encode_headers(self.headers.iter().map(|(k, v)| (k, v)))?;
         config.headers = network.complete(headers).into();
         config.transports = transports;
+        config.follow_redirects = self.redirects > 0;
         config.timestamp = match self.timestamp_requests {
             None => Timestamp::Polling,
             Some(true) => Timestamp::Always,
@@ -514,7 +518,9 @@ impl ClientBuilder {
             return Err(error);
         }
         let target = Target {
+            origin: Arc::clone(&network),
             network,
+            redirects: Redirects::new(self.redirects),
             query: self.query_with,
             headers: self.headers_with,
         };

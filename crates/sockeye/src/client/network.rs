@@ -73,6 +73,23 @@ impl ClientBuilder {
         self
     }
 
+    /// How many redirects of the handshake are followed in one attempt; 0 for none. Default 5. One that is not followed is
+    /// an error that names the address.
+    ///
+    /// Followed are 301, 302, 303, 307 and 308 as the answer to the first request of a connection: the polling
+    /// handshake or, with WebSocket as the first transport, its upgrade request. The whole session then lives at the new
+    /// address, until it ends; a reconnection begins at the configured URL again. From `http` to `https` is fine, from
+    /// `https` to `http` is refused. Proxy and TLS options apply to the new address as they would if the URL named it.
+    ///
+    /// To another origin (scheme, host and port) no cookies go along, no credentials of the URL, and of the headers
+    /// only `Accept`, `Accept-Language`, `Cache-Control`, `DNT`, `Origin`, `Pragma` and `User-Agent`, because any other
+    /// may carry a secret. **The query and the `auth` payload do go along**, as everything that is emitted does: a server
+    /// that redirects is trusted to name the server that speaks for it. Over `http` whoever is on the way can redirect.
+    pub const fn redirects(mut self, most: usize) -> Self {
+        self.redirects = most;
+        self
+    }
+
     fn tcp(mut self, change: impl FnOnce(TcpConnector) -> TcpConnector) -> Self {
         self.network.tcp = change(std::mem::take(&mut self.network.tcp));
         self

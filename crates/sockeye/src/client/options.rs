@@ -155,8 +155,12 @@ pub(crate) fn encode_headers<K: AsRef<str>, V: AsRef<str>>(
 }
 
 /// Query keys that belong to Engine.IO.
+pub(crate) fn is_reserved_query(key: &str) -> bool {
+    ["EIO", "transport", "sid", "j", "b64"].contains(&key)
+}
+
 pub(crate) fn check_query(key: &str) -> Result<(), ConnectError> {
-    if ["EIO", "transport", "sid", "j", "b64"].contains(&key) {
+    if is_reserved_query(key) {
         return Err(ConnectError::config(format!(
             "the query key {key} is used by Engine.IO itself: choose another"
         )));

@@ -30,7 +30,7 @@ pub(crate) struct Address {
 }
 
 /// A URL for messages: without user name, password, query and fragment, where secrets are.
-fn harmless(url: &str) -> String {
+pub(crate) fn harmless(url: &str) -> String {
     let (start, rest) = match url.split_once("://") {
         Some((scheme, rest)) => (format!("{scheme}://"), rest),
         None => (String::new(), url),

@@ -155,7 +155,7 @@ impl Driver {
             Command::Auth { nsp, call, auth } => self.auth_called(nsp, call, auth),
             Command::Query(query) => self.core.set_query(query.into()),
             Command::Headers(headers) => {
-                let headers = self.target.network.complete(headers);
+                let headers = self.target.origin.complete(headers);
                 self.core.set_headers(headers.into());
             }
             Command::Reconnection(policy) => *self.core.reconnection_mut() = policy,

@@ -33,7 +33,8 @@ use crate::dispatch::{self, Outlet, Spawn};
 use crate::inbox::{Inbox, Shared, lock};
 use crate::namespace::Status;
 use crate::net::failure::{LastFailure, LinkFailures};
-use crate::net::{Computed, Network};
+use crate::net::redirect::Redirects;
+use crate::net::{Computed, DialError, DialErrorKind, Network};
 use events::{EventContext, FollowUp};
 use pending_acks::PendingAcks;
 use slots::Slots;
@@ -42,7 +43,11 @@ use written::{Closing, Flushes};
 
 /// Where the driver connects to.
 pub(crate) struct Target {
+    /// The configured server.
+    pub(crate) origin: Arc<Network>,
+    /// The server of this session: another one after a redirect.
     pub(crate) network: Arc<Network>,
+    pub(crate) redirects: Redirects,
     pub(crate) query: Option<PairsFn>,
     pub(crate) headers: Option<PairsFn>,
 }
@@ -138,7 +143,15 @@ impl Driver {
     fn poll(&mut self, dialing: bool) -> Work {
         loop {
             match self.core.poll_output() {
-                Output::Open(link) => return Work::Open(link),
+                Output::Open(link) => {
+                    if let Err(why) = self.choose_server() {
+                        let error = DialError::new(DialErrorKind::Redirect, why);
+                        self.failure.set(error);
+                        self.core.refuse_redirect(self.now, link);
+                        continue;
+                    }
+                    return Work::Open(link);
+                }
                 Output::Transmit(link) => return Work::Transmit(link),
                 Output::Close(link) => return Work::Close(link),
                 Output::Idle(wake) => return Work::Idle(wake),
@@ -153,6 +166,7 @@ impl Driver {
                             last: &mut self.failure,
                             dialing,
                             network: &self.target.network,
+                            redirected: self.target.redirects.url(),
                         },
                     };
                     if let Some(follow_up) = context.event(event) {
@@ -164,14 +178,40 @@ impl Driver {
         }
     }
 
-    /// A link is to be opened; whether it is the first one of a session.
+    /// Before a link is opened: where it leads to. A redirect of the handshake is judged.
+    fn choose_server(&mut self) -> Result<(), String> {
+        let target = &mut self.target;
+        if let Some(redirect) = self.core.redirect() {
+            let config = self.core.config();
+            let origin = &target.origin.target;
+            let (to, server) = target.redirects.follow(origin, config, redirect)?;
+            let status = redirect.status;
+            target.network = match target.origin.redirected(to) {
+                Ok(network) => Arc::new(network),
+                Err(why) => {
+                    let url = target.redirects.url().unwrap_or_default();
+                    return Err(format!(
+                        "the server redirects (HTTP {status}) to {url}: {why}"
+                    ));
+                }
+            };
+            tracing::debug!(status, to = target.redirects.url(), "redirected");
+            self.core.follow_redirect(server);
+        } else if !self.core.is_redirected() {
+            target.redirects.reset();
+            target.network = Arc::clone(&target.origin);
+        }
+        Ok(())
+    }
+
+    /// A link is to be opened; whether it is the first one of an attempt.
     fn opening(&mut self, link: Link) -> bool {
         let fresh = self.core.transport().is_none();
         if fresh {
             self.failure.clear();
         }
         tracing::debug!(?link, target = %self.target.network.target, "connecting");
-        fresh
+        fresh && !self.core.is_redirected()
     }
 
     /// What has been computed for a new session.

@@ -23,6 +23,8 @@ pub enum DialErrorKind {
     Certificate,
     /// An option that cannot work. Trying again cannot mend it.
     Config,
+    /// The server redirects to where the client does not go. Trying again cannot mend it.
+    Redirect,
     /// Anything else that a [`Connector`](super::Connector) reports.
     Other,
 }
@@ -30,7 +32,10 @@ pub enum DialErrorKind {
 impl DialErrorKind {
     /// Whether trying again is of no use.
     pub const fn is_definitive(self) -> bool {
-        matches!(self, Self::Tls | Self::Certificate | Self::Config)
+        matches!(
+            self,
+            Self::Tls | Self::Certificate | Self::Config | Self::Redirect
+        )
     }
 }
 

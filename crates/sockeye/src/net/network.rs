@@ -1,6 +1,7 @@
 //! How one client gets its byte streams: the way from options to a stream.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::TlsClient;
@@ -8,6 +9,7 @@ use super::TlsClient;
 use super::connector::AnyConnector;
 use super::error::{DialError, DialErrorKind};
 use super::headers;
+use super::options::NetworkOptions;
 use super::proxy::Proxy;
 use super::target::Target;
 use super::tcp::TcpConnector;
@@ -19,6 +21,8 @@ pub(crate) struct Network {
     /// The `Authorization` of a URL with credentials.
     authorization: Option<String>,
     pub(super) way: Way,
+    /// For ways to other targets.
+    options: Arc<NetworkOptions>,
     /// How far the last dial has come: a [`Stage`], for the words about one that takes too long.
     stage: AtomicU8,
 }
@@ -48,13 +52,28 @@ pub(super) enum Stage {
 }
 
 impl Network {
-    pub(super) const fn new(target: Target, authorization: Option<String>, way: Way) -> Self {
-        Self {
+    /// # Errors
+    /// Options that cannot work, for people.
+    pub(super) fn new(
+        target: Target,
+        authorization: Option<String>,
+        options: Arc<NetworkOptions>,
+    ) -> Result<Self, String> {
+        Ok(Self {
+            way: options.way(&target)?,
             target,
             authorization,
-            way,
+            options,
             stage: AtomicU8::new(Stage::Computing as u8),
-        }
+        })
+    }
+
+    /// The same client's way to the target that a redirect leads to. Which headers go along is not decided here.
+    ///
+    /// # Errors
+    /// As for [`Self::new`]: there is no TLS in this build, for instance.
+    pub(crate) fn redirected(&self, target: Target) -> Result<Self, String> {
+        Self::new(target, None, Arc::clone(&self.options))
     }
 
     pub(super) fn reached(&self, stage: Stage) {

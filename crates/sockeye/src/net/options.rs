@@ -1,5 +1,7 @@
 //! The options of the network, as the builder collects them, and what is made of them once they are known to be good.
 
+use std::sync::Arc;
+
 use crate::client::error::ConnectError;
 use crate::client::options::is_token;
 use crate::client::url::Address;
@@ -10,10 +12,11 @@ use super::connector::AnyConnector;
 use super::headers::Credentials;
 use super::network::{Network, Way};
 use super::proxy::Proxy;
+use super::target::Target;
 use super::tcp::TcpConnector;
 
 /// Which proxy to use.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) enum ProxyOption {
     /// The environment says, if the feature `proxy` is on.
     #[default]
@@ -37,39 +40,36 @@ pub(crate) struct NetworkOptions {
 impl NetworkOptions {
     /// Makes the network of a client. What cannot work is told here, before anything is tried.
     pub(crate) fn build(self, address: &Address) -> Result<Network, ConnectError> {
-        let target = address.target();
         let authorization = address.credentials.as_ref().map(Credentials::basic);
+        Network::new(address.target(), authorization, Arc::new(self)).map_err(ConnectError::config)
+    }
+
+    /// The way to a target.
+    pub(super) fn way(&self, target: &Target) -> Result<Way, String> {
         #[cfg(feature = "tokio")]
-        if let Some(connector) = self.connector {
+        if let Some(connector) = &self.connector {
             // A connector of the application's knows its own way.
-            return Ok(Network::new(
-                target,
-                authorization,
-                Way::Connector(connector),
-            ));
+            return Ok(Way::Connector(connector.clone()));
         }
-        let proxy = match self.proxy {
+        let proxy = match &self.proxy {
             ProxyOption::None => None,
-            ProxyOption::Fixed(proxy) => Some(proxy.map_err(ConnectError::config)?),
+            ProxyOption::Fixed(proxy) => Some(proxy.clone()?),
             #[cfg(feature = "proxy")]
-            ProxyOption::Environment => {
-                Proxy::from_environment(&target).map_err(ConnectError::config)?
-            }
+            ProxyOption::Environment => Proxy::from_environment(target)?,
             #[cfg(not(feature = "proxy"))]
             ProxyOption::Environment => None,
         };
         let secure = target.secure() || proxy.as_ref().is_some_and(|proxy| proxy.at.secure());
         let tls = if secure {
-            Some(self.tls.client().map_err(ConnectError::config)?)
+            Some(self.tls.client()?)
         } else {
             None
         };
-        let way = Way::Tcp {
-            tcp: self.tcp,
+        Ok(Way::Tcp {
+            tcp: self.tcp.clone(),
             tls,
             proxy: proxy.map(Box::new),
-        };
-        Ok(Network::new(target, authorization, way))
+        })
     }
 
     /// The `Host` header.

@@ -9,6 +9,7 @@ mod connectors;
 mod headers;
 mod peers;
 mod proxies;
+mod redirects;
 mod tls;
 #[cfg(feature = "native-tls")]
 mod tls_native;
