@@ -18,8 +18,7 @@ pub(crate) enum Exit {
     ServerDisconnect = 4,
     /// The connection broke and did not come back.
     Lost = 5,
-    /// `demo`: a check failed.
-    #[cfg(feature = "demo")]
+    /// `demo`: a check failed. `load`: a condition of `--fail-if` holds.
     Check = 6,
     /// The output could not be written, other than by a reader that left.
     Output = 7,
@@ -36,7 +35,7 @@ Exit codes:
   3    no acknowledgement in time
   4    the server disconnected us
   5    the connection broke and did not come back
-  6    demo: a check failed
+  6    demo: a check failed; load: a condition of --fail-if holds
   7    the output could not be written (a full disk, say)
   130  ended by Ctrl-C before the work was done";
 

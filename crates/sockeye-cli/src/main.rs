@@ -25,8 +25,12 @@ fn main() -> ExitCode {
         Err(error) => return usage(&error),
     };
     trace(&cli);
+    let threads = match &cli.command {
+        Action::Load(options) => options.threads(),
+        _ => 2,
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(threads)
         .enable_all()
         .build()
     {
@@ -57,6 +61,12 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
             thread.finish(end).await
         }
         Action::Connect(options) => verbs::connect::run(options, cli.color).await,
+        Action::Load(options) => {
+            let (printer, thread) = Printer::start(style(options.json, cli.color), None);
+            let end = verbs::load::run(*options, &printer).await;
+            drop(printer);
+            thread.finish(end).await
+        }
         #[cfg(feature = "demo")]
         Action::Demo(options) => verbs::demo::run(options).await,
         Action::Completions(options) => verbs::completions::run(&options),
@@ -132,7 +142,7 @@ fn usage(error: &clap::Error) -> ExitCode {
     let line = words.join(" ").replace(" tip: ", "; tip: ");
     let line = line.strip_prefix("error: ").unwrap_or(&line);
     let command = std::env::args().nth(1).filter(|word| {
-        ["listen", "emit", "connect", "demo", "completions"].contains(&word.as_str())
+        ["listen", "emit", "connect", "load", "demo", "completions"].contains(&word.as_str())
     });
     let help = command.map_or("sockeye --help".to_owned(), |command| {
         format!("sockeye {command} --help")

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use sockeye::net::Tls;
 use sockeye::{
-    AckError, Args, Client, ConnectError, ConnectErrorKind, DisconnectReason, Event, EventStream,
-    Notice, NoticeStream, Socket, Transport,
+    AckError, Args, Client, ClientBuilder, ConnectError, ConnectErrorKind, DisconnectReason, Event,
+    EventStream, Notice, NoticeStream, Socket, Transport,
 };
 use tokio::sync::mpsc;
 
@@ -27,6 +27,36 @@ pub(crate) const CLOSING: Duration = Duration::from_secs(2);
 
 /// A socket that does not connect yet.
 pub(crate) fn open(options: &Connection) -> Result<Socket, Failure> {
+    let mut builder = builder(options)?;
+    if let Some(auth) = options.auth()? {
+        builder = builder.auth(auth);
+    }
+    if let Some(tls) = tls(options)? {
+        builder = builder.tls(tls);
+    }
+    builder.open().map_err(|error| unusable(options, &error))
+}
+
+/// What is wrong with a URL or an option, without its secrets.
+pub(crate) fn unusable(options: &Connection, error: &ConnectError) -> Failure {
+    // The client quotes a URL that it cannot read.
+    let (url, shown) = (&options.url, public(&options.url));
+    Failure::usage(error.to_string().replace(url.as_str(), &shown))
+}
+
+/// Whom to trust, if it is not the system's CAs.
+pub(crate) fn tls(options: &Connection) -> Result<Option<Tls>, Failure> {
+    if let Some(file) = &options.cacert {
+        let pem = std::fs::read(file)
+            .map_err(|error| Failure::usage(format!("--cacert {}: {error}", file.display())))?;
+        return Ok(Some(Tls::new().ca_pem(pem)));
+    }
+    let any = || Tls::new().danger_accept_invalid_certs(true);
+    Ok(options.insecure.then(any))
+}
+
+/// A client with all options but the credentials and TLS.
+pub(crate) fn builder(options: &Connection) -> Result<ClientBuilder, Failure> {
     let mut builder = Client::builder(&options.url)
         .transports(match options.transport {
             Transports::Polling => vec![Transport::Polling],
@@ -45,21 +75,11 @@ pub(crate) fn open(options: &Connection) -> Result<Socket, Failure> {
     if let Some(namespace) = &options.namespace {
         builder = builder.namespace(namespace);
     }
-    if let Some(auth) = options.auth()? {
-        builder = builder.auth(auth);
-    }
     if let Some(retries) = options.retries {
         builder = builder.retries(retries);
     }
     if let Some(path) = &options.path {
         builder = builder.path(path);
-    }
-    if let Some(file) = &options.cacert {
-        let pem = std::fs::read(file)
-            .map_err(|error| Failure::usage(format!("--cacert {}: {error}", file.display())))?;
-        builder = builder.tls(Tls::new().ca_pem(pem));
-    } else if options.insecure {
-        builder = builder.tls(Tls::new().danger_accept_invalid_certs(true));
     }
     for (name, value) in options.headers()? {
         builder = builder.header(name, value);
@@ -67,11 +87,7 @@ pub(crate) fn open(options: &Connection) -> Result<Socket, Failure> {
     for (key, value) in options.queries()? {
         builder = builder.query(key, value);
     }
-    builder.open().map_err(|error| {
-        // The client quotes a URL that it cannot read.
-        let (url, shown) = (&options.url, public(&options.url));
-        Failure::usage(error.to_string().replace(url.as_str(), &shown))
-    })
+    Ok(builder)
 }
 
 /// A URL without what may be secret in it: user name, password, query.

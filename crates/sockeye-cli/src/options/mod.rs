@@ -3,6 +3,7 @@
 // Doc comments on options are help texts for a terminal, not Markdown.
 #![allow(rustdoc::broken_intra_doc_links, rustdoc::invalid_html_tags)]
 
+mod load;
 mod parse;
 
 use std::time::Duration;
@@ -10,9 +11,12 @@ use std::time::Duration;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use self::parse::{Hidden, answer, duration, factor, hidden, path};
+use self::parse::{Hidden, answer, factor, hidden, path};
 use crate::exit::{self, Failure};
 use crate::value::{self, Arg, Words};
+
+pub(crate) use self::load::{Load, Ramp, Shard};
+pub(crate) use self::parse::{duration, pointer};
 
 /// `sockeye connect --help`: the manual of the line protocol.
 const CONNECT_MANUAL: &str = include_str!("manual.txt");
@@ -25,6 +29,7 @@ Examples:
   sockeye emit http://localhost:3000 photo @photo.jpg --ack     send a file as binary, print the answer
   sockeye connect http://localhost:3000 --auth '{\"token\":\"x\"}'  talk by hand
   sockeye connect http://localhost:3000 --json < commands       let a script drive a full client
+  sockeye load http://localhost:3000 --clients 1000             how a server bears many clients
   sockeye demo                                                  devices, a server and a live page, in one process
 
 `sockeye help <command>` tells all about a command.";
@@ -64,6 +69,7 @@ pub(crate) enum Action {
     Listen(Listen),
     Emit(Emit),
     Connect(Connect),
+    Load(Box<Load>),
     #[cfg(feature = "demo")]
     Demo(Demo),
     Completions(Completions),
@@ -234,8 +240,8 @@ pub(crate) struct Connection {
     #[arg(short, long, value_name = "/NAMESPACE", value_parser = value::namespace, help_heading = "Connection")]
     pub(crate) namespace: Option<String>,
     /// Credentials for the namespace: JSON, or @FILE with JSON in it, which no list of processes shows (- is stdin)
-    #[arg(long, value_name = "JSON", value_parser = hidden(value::credentials), help_heading = "Connection")]
-    auth: Option<Hidden<Arg>>,
+    #[arg(long, value_name = "JSON", value_parser = hidden(parse::word), help_heading = "Connection")]
+    auth: Option<Hidden<String>>,
     /// Header of all HTTP requests (repeatable)
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = hidden(parse::header), help_heading = "Connection")]
     headers: Vec<Hidden<(String, String)>>,
@@ -298,11 +304,19 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// The credentials for the namespace.
-    pub(crate) fn auth(&self) -> Result<Option<&Arg>, Failure> {
+    /// The credentials for the namespace. (To be called once: they may be on stdin.)
+    pub(crate) fn auth(&self) -> Result<Option<Arg>, Failure> {
+        self.auth_word()?
+            .map(value::credentials)
+            .transpose()
+            .map_err(|why| Failure::usage(format!("--auth: {why}")))
+    }
+
+    /// The credentials as they were written.
+    pub(crate) fn auth_word(&self) -> Result<Option<&str>, Failure> {
         self.auth
             .as_ref()
-            .map(|auth| auth.get("--auth"))
+            .map(|auth| auth.get("--auth").map(String::as_str))
             .transpose()
     }
 

@@ -2,8 +2,9 @@
 
 use std::convert::Infallible;
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use super::{Ramp, Shard};
 use crate::exit::Failure;
 use crate::value::{self, Arg, Words};
 
@@ -33,8 +34,13 @@ pub(super) fn hidden<T: Clone + Send + Sync + 'static>(
     move |text| Ok(Hidden(parse(text)))
 }
 
+/// A value that is looked at later.
+pub(super) fn word(text: &str) -> Result<String, String> {
+    Ok(text.to_owned())
+}
+
 /// `5s`, `300ms`, `1.5s`, `2m`, `1h`.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || "write a time as 5s, 300ms, 2m or 1h".to_owned();
     let split = text
         .find(|c: char| c.is_ascii_alphabetic())
@@ -49,6 +55,66 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     };
     let number: f64 = number.trim().parse().map_err(|_| wrong())?;
     Duration::try_from_secs_f64(number * seconds).map_err(|_| wrong())
+}
+
+/// A time that is not nothing.
+pub(super) fn positive(text: &str) -> Result<Duration, String> {
+    duration(text).and_then(|time| {
+        if time.is_zero() {
+            Err("write a time above 0".to_owned())
+        } else {
+            Ok(time)
+        }
+    })
+}
+
+/// `100/s`, or a time.
+pub(super) fn ramp(text: &str) -> Result<Ramp, String> {
+    let wrong = || "write clients a second as 100/s, or a time as 20s".to_owned();
+    match text.strip_suffix("/s") {
+        Some(number) => rate(number).map(Ramp::PerSecond).map_err(|_| wrong()),
+        None => duration(text).map(Ramp::Within).map_err(|_| wrong()),
+    }
+}
+
+/// So many a second.
+pub(super) fn rate(text: &str) -> Result<f64, String> {
+    let number = text.trim().parse().ok();
+    number
+        .filter(|number| (1e-4..=1e6).contains(number))
+        .ok_or_else(|| "write a number from 0.0001 to 1000000".to_owned())
+}
+
+/// `2/8`.
+pub(super) fn shard(text: &str) -> Result<Shard, String> {
+    let read = || {
+        let (number, of) = text.split_once('/')?;
+        let (number, of) = (number.parse().ok()?, of.parse().ok()?);
+        (1 <= number && number <= of).then_some(Shard { number, of })
+    };
+    read().ok_or_else(|| "write the second of eight as 2/8".to_owned())
+}
+
+/// A moment in RFC 3339, or in seconds of the Unix epoch.
+pub(super) fn moment(text: &str) -> Result<SystemTime, String> {
+    let wrong =
+        || "write a time as 2026-11-26T12:00:00Z, or as seconds of the Unix epoch".to_owned();
+    if let Ok(seconds) = text.parse::<f64>() {
+        return Duration::try_from_secs_f64(seconds)
+            .ok()
+            .and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since))
+            .ok_or_else(wrong);
+    }
+    humantime::parse_rfc3339(text).map_err(|_| wrong())
+}
+
+/// A JSON pointer.
+pub(crate) fn pointer(text: &str) -> Result<String, String> {
+    if text.starts_with('/') {
+        Ok(text.to_owned())
+    } else {
+        Err("write a JSON pointer into the list of arguments as /0/at".to_owned())
+    }
 }
 
 #[cfg(feature = "demo")]

@@ -9,9 +9,7 @@ use bytes::Bytes;
 use serde::ser::{Error as _, Serialize, SerializeMap as _, SerializeSeq as _, Serializer};
 use serde_json::value::RawValue;
 
-#[cfg(test)]
-use read::typed;
-pub(crate) use read::{plain, received};
+pub(crate) use read::{plain, received, typed};
 pub(crate) use words::{Words, arguments, check_credentials, claim_stdin, credentials, namespace};
 
 /// The key of the one-entry object that stands for binary in JSON: `{"_bin": "<base64>"}`.

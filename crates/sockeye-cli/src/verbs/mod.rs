@@ -6,4 +6,5 @@ pub(crate) mod connect;
 pub(crate) mod demo;
 pub(crate) mod emit;
 pub(crate) mod listen;
+pub(crate) mod load;
 pub(crate) mod man;

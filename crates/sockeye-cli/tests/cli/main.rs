@@ -1,6 +1,7 @@
 //! The `sockeye` command, as a program, against a real server in this process.
 
 mod connect;
+mod load;
 mod oneshot;
 mod server;
 

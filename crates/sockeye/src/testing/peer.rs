@@ -139,7 +139,8 @@ impl fmt::Debug for Peer {
     }
 }
 
-/// An event of a client.
+/// An event of a client. A clone of it can be kept, to answer later.
+#[derive(Clone)]
 pub struct Received {
     membership: Arc<Membership>,
     name: String,
