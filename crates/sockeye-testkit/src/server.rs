@@ -40,6 +40,9 @@ pub struct Settings {
     /// As the official server: a namespace is left a tick (a millisecond) after its DISCONNECT; a CONNECT before that
     /// meets the old socket, and ends the connection.
     pub leaves_later: bool,
+    /// Connection state recovery: a client that comes back is the old one, and gets the events that it missed. (What was
+    /// emitted by [`Server::emit_kept`].)
+    pub recovery: bool,
 }
 
 impl Default for Settings {
@@ -53,6 +56,7 @@ impl Default for Settings {
             mute_connects: 0,
             mute_acks: 0,
             leaves_later: false,
+            recovery: false,
         }
     }
 }
@@ -120,6 +124,8 @@ pub struct Server {
     watched: bool,
     sessions: u32,
     sockets: u32,
+    /// Events that were emitted to `/` for good: their JSON without the closing bracket; the offset is their number.
+    kept: Vec<String>,
 }
 
 impl Server {
@@ -223,6 +229,35 @@ impl Server {
             format!("{head}{prefix}{json}"),
             attachments.iter().map(|a| a.to_vec()).collect(),
         )
+    }
+
+    /// Emits an event to `/` that is kept for a client that is away; `json` is the array. Needs `recovery`.
+    pub fn emit_kept(&mut self, json: &str) -> Vec<Act> {
+        let event = json.strip_suffix(']').unwrap_or(json).to_owned();
+        self.kept.push(event);
+        if self.joined().contains(&"/") {
+            self.send(self.kept_packet(self.kept.len() - 1), Vec::new())
+        } else {
+            Vec::new()
+        }
+    }
+
+    fn kept_packet(&self, n: usize) -> String {
+        format!("42{},\"{n}\"]", self.kept[n])
+    }
+
+    /// The answer to a CONNECT to `/` of a server that recovers sessions, and what was missed.
+    fn recover(&mut self, auth: &str) -> Vec<Act> {
+        let old = auth.contains("\"pid\":\"P\"");
+        let seen = auth.split_once("\"offset\":\"").map(|(_, rest)| rest);
+        let seen = seen.and_then(|rest| rest.split('"').next()?.parse::<usize>().ok());
+        let mut acts = self.send("40{\"sid\":\"S\",\"pid\":\"P\"}".into(), Vec::new());
+        if old {
+            for n in seen.map_or(0, |n| n + 1)..self.kept.len() {
+                acts.extend(self.send(self.kept_packet(n), Vec::new()));
+            }
+        }
+        acts
     }
 
     /// Throws the client out of a namespace.
@@ -621,8 +656,13 @@ impl Server {
                         Vec::new(),
                     );
                 }
+                let recovers = self.settings.recovery && nsp == "/";
                 session.joined.push(nsp);
                 self.sockets += 1;
+                if recovers {
+                    let auth = self.auths.last().cloned().unwrap_or_default();
+                    return self.recover(&auth);
+                }
                 self.send(
                     format!("40{prefix}{{\"sid\":\"S{}\"}}", self.sockets),
                     Vec::new(),

@@ -259,6 +259,14 @@ impl<'a> Acks<'a> {
         }
     }
 
+    /// The counter stands shortly before its end, as after years.
+    #[cfg(feature = "count-steps")]
+    pub(super) fn age(&mut self, left: u32) {
+        #[allow(clippy::unnecessary_cast)] // Not where a number has 64 bits.
+        let left = left as Serial;
+        self.last = Serial::MAX - left;
+    }
+
     /// The entry that was added last was added in vain.
     pub(super) fn take_back(&mut self, lane: &mut Lane, id: AckId) {
         self.remove(lane, id.place);

@@ -258,6 +258,13 @@ impl<'a> Namespaces<'a> {
         self.joined
     }
 
+    /// The counters stand shortly before their ends, as after years.
+    #[cfg(feature = "count-steps")]
+    pub(super) const fn age(&mut self, left: u32) {
+        self.made = u32::MAX - left;
+        self.joins = u32::MAX - left;
+    }
+
     /// The number of the next join.
     pub(super) const fn next_join(&mut self) -> u32 {
         self.joins = self.joins.wrapping_add(1);

@@ -105,6 +105,14 @@ impl Engine<'_> {
         self.websocket.pings
     }
 
+    /// The counters stand shortly before their ends, as after years.
+    #[cfg(feature = "count-steps")]
+    pub(crate) const fn age(&mut self, left: u32) {
+        self.websocket.pings = u32::MAX - left;
+        self.websocket.pongs = u32::MAX - left;
+        self.rx.epoch = u32::MAX - left;
+    }
+
     /// How many questions have been asked.
     pub(crate) const fn pings(&self) -> u32 {
         self.websocket.pings

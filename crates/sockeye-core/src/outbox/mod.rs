@@ -382,6 +382,12 @@ impl<'a> Outbox<'a> {
         self.packets.len()
     }
 
+    /// The numbers of packets stand shortly before the end of what is kept of them, as after years.
+    #[cfg(feature = "count-steps")]
+    pub(crate) fn age(&mut self, left: u32) {
+        self.accepted = u64::from(u32::MAX - left);
+    }
+
     /// Packets accepted so far.
     pub(crate) const fn accepted(&self) -> u64 {
         self.accepted

@@ -29,6 +29,7 @@ mod transcripts;
 mod undeliverable;
 mod upgrade;
 mod websocket;
+mod year;
 
 use sockeye_core::{Config, Memory, Storage};
 use sockeye_testkit::Rig;
