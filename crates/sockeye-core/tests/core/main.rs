@@ -22,6 +22,7 @@ mod retries;
 mod room;
 mod servers;
 mod split;
+mod states;
 #[cfg(feature = "alloc")]
 mod steps;
 mod storage;

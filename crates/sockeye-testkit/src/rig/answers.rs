@@ -14,6 +14,11 @@ impl Rig<'_> {
         self.conns[link.index()].open
     }
 
+    /// Whether the link is being connected.
+    pub const fn is_opening(&self, link: Link) -> bool {
+        self.conns[link.index()].opening
+    }
+
     /// Counts openings and closings of a link.
     pub const fn epoch(&self, link: Link) -> u32 {
         self.conns[link.index()].epoch
