@@ -104,6 +104,7 @@ fn features(report: &mut Report) -> Result<(), String> {
         "polling",
         "alloc",
         "redirects",
+        "deflate",
         "log",
         "defmt",
         "alloc,polling,log,defmt",

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use sockeye::net::Tls;
 use sockeye::{
-    AckError, Args, Client, ClientBuilder, ConnectError, ConnectErrorKind, DisconnectReason, Event,
-    EventStream, Notice, NoticeStream, Socket, Transport,
+    AckError, Args, Client, ClientBuilder, Compression, ConnectError, ConnectErrorKind,
+    DisconnectReason, Event, EventStream, Notice, NoticeStream, Socket, Transport,
 };
 use tokio::sync::mpsc;
 
@@ -72,6 +72,9 @@ pub(crate) fn builder(options: &Connection) -> Result<ClientBuilder, Failure> {
         .reconnection_delay(options.reconnect_delay)
         .reconnection_delay_max(options.reconnect_delay_max)
         .randomization_factor(options.randomization_factor);
+    if options.compress {
+        builder = builder.compression(Compression::DEFAULT);
+    }
     if let Some(namespace) = &options.namespace {
         builder = builder.namespace(namespace);
     }

@@ -162,6 +162,78 @@ impl Default for Reconnection {
     }
 }
 
+/// How WebSocket messages are compressed (permessage-deflate, RFC 7692), if the server agrees: [`Config::compression`].
+///
+/// It takes memory: some 300 KB for compressing from the first message on that is compressed, given back when the
+/// connection is idle, and 43 KB for inflating.
+#[cfg(feature = "deflate")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub struct Compression {
+    /// Messages of so many bytes or more are compressed, smaller ones are not. Default 1024, as the official client.
+    /// (What the server compresses is its own choice.)
+    pub threshold: usize,
+    /// The client compresses each message without what earlier ones taught. Default false. The server may ask for it, too.
+    pub client_no_context_takeover: bool,
+    /// The server has to do the same, which spares this side the memory between messages; the connection fails if it does
+    /// not agree. Default false.
+    pub server_no_context_takeover: bool,
+}
+
+#[cfg(feature = "deflate")]
+impl Compression {
+    /// The defaults named at each field.
+    pub const DEFAULT: Self = Self {
+        threshold: 1024,
+        client_no_context_takeover: false,
+        server_no_context_takeover: false,
+    };
+
+    /// The same for messages of so many bytes or more.
+    #[must_use]
+    pub const fn threshold(mut self, bytes: usize) -> Self {
+        self.threshold = bytes;
+        self
+    }
+
+    /// The same with or without the client's context takeover.
+    #[must_use]
+    pub const fn client_no_context_takeover(mut self, on: bool) -> Self {
+        self.client_no_context_takeover = on;
+        self
+    }
+
+    /// The same with or without the server's context takeover.
+    #[must_use]
+    pub const fn server_no_context_takeover(mut self, on: bool) -> Self {
+        self.server_no_context_takeover = on;
+        self
+    }
+}
+
+#[cfg(feature = "deflate")]
+impl Default for Compression {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// What server and client have agreed on: [`Client::compression`](crate::Client::compression).
+#[cfg(feature = "deflate")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub struct AgreedCompression {
+    /// The client's messages are compressed. False if the server allows a smaller window only than the compressor has
+    /// (`client_max_window_bits` below 15): the server's messages alone are compressed then.
+    pub sending: bool,
+    /// The client begins each message anew.
+    pub client_no_context_takeover: bool,
+    /// The server begins each message anew.
+    pub server_no_context_takeover: bool,
+}
+
 /// How to reach the server and how to behave: the Manager and Engine.IO options.
 ///
 /// Its `Debug` shows no query and no headers: they carry tokens more often than not.
@@ -178,6 +250,10 @@ pub struct Config<'a> {
     pub headers: Str<'a>,
     /// WebSocket sub-protocols as in `Sec-WebSocket-Protocol`; empty for none.
     pub protocols: Str<'a>,
+    /// Offers the server to compress WebSocket messages. Default `None`. Long-polling is never compressed.
+    /// Without growable memory nothing is offered.
+    #[cfg(feature = "deflate")]
+    pub compression: Option<Compression>,
     /// Which transports to use. Default `POLLING_FIRST`; [`Transports::WEBSOCKET`] without the feature `polling`.
     pub transports: Transports,
     /// Whether a polling session probes for WebSocket. Default true.
@@ -228,6 +304,8 @@ impl core::fmt::Debug for Config<'_> {
             }
         }
         let mut all = f.debug_struct("Config");
+        #[cfg(feature = "deflate")]
+        all.field("compression", &self.compression);
         all.field("host", &self.host)
             .field("path", &self.path)
             .field("query", &Hidden(self.query.len()))
@@ -263,6 +341,8 @@ impl<'a> Config<'a> {
             query: text(""),
             headers: text(""),
             protocols: text(""),
+            #[cfg(feature = "deflate")]
+            compression: None,
             #[cfg(feature = "polling")]
             transports: Transports::POLLING_FIRST,
             #[cfg(not(feature = "polling"))]

@@ -102,6 +102,9 @@ pub enum Cause {
     WebSocketProtocol(&'static str),
     /// The WebSocket was closed with this status code; the text is the server's reason.
     WebSocketClose(u16),
+    /// The server's compressed data was not accepted: the text says why.
+    #[cfg(feature = "deflate")]
+    Compression(&'static str),
     /// A packet could not be read.
     Packet(PacketError),
     /// The server disconnected the namespace.
@@ -257,6 +260,8 @@ impl fmt::Display for Details<'_> {
                 f.write_str("): a proxy in between may not pass upgrades on (nginx: proxy_http_version 1.1, Upgrade and Connection headers), or the session is on another server")
             }
             Cause::WebSocketProtocol(what) => write!(f, "WebSocket protocol error: {what}"),
+            #[cfg(feature = "deflate")]
+            Cause::Compression(what) => f.write_str(what),
             Cause::WebSocketClose(code) => {
                 match code {
                     // Not on the wire: it stands for none (RFC 6455 section 7.1.5).

@@ -43,6 +43,7 @@
 //! - `alloc` (default): growable memory (`Memory::growable`), values of any shape (`packet::Value`, `serde_json::Value`)
 //!   and owned binary data (`packet::Bin`) as arguments. Without it, everything lives in a [`Storage`] that the caller owns.
 //! - `polling` (default): HTTP long-polling, the upgrade from it, base64 payloads, cookies. Without it: WebSocket alone.
+//! - `deflate`: compressed WebSocket messages (permessage-deflate), if `Config::compression` asks for them.
 //! - `redirects`: a driver may follow redirects of the handshake. Without it, they are errors.
 //! - `log`, `defmt`: where diagnostics go.
 
@@ -72,6 +73,8 @@ pub use client::{
     AckRequest, Client, Detached, DetachedOutput, EmitOptions, Event, Message, NamespaceError,
     NspOptions, Outgoing, Output, RawPacket, Refusal, Unsent,
 };
+#[cfg(feature = "deflate")]
+pub use config::{AgreedCompression, Compression};
 pub use config::{
     Config, Entropy, Offline, Reconnection, Str, Timestamp, Transport, Transports, text,
 };

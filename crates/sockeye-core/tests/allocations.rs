@@ -48,6 +48,10 @@ fn feed(client: &mut Client<'_>, mut bytes: &[u8], mut app: impl FnMut(&Event<'_
 }
 
 fn joined(client: &mut Client<'_>) -> NamespaceId {
+    joined_with(client, "")
+}
+
+fn joined_with(client: &mut Client<'_>, headers: &str) -> NamespaceId {
     let nsp = client.namespace("/", NspOptions::default()).unwrap();
     client.connect(Instant::ZERO, nsp);
     let mut bytes = Vec::with_capacity(1);
@@ -55,7 +59,7 @@ fn joined(client: &mut Client<'_>) -> NamespaceId {
     let (request, _) = Request::parse(&bytes).unwrap();
     let accept = accept_key(request.header("sec-websocket-key").unwrap());
     let answer = format!(
-        "HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
+        "HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n{headers}\r\n"
     );
     for bytes in [
         answer.into_bytes(),
@@ -236,4 +240,64 @@ fn memory_stays_within_the_limits_and_comes_back() {
         kept <= 8_192,
         "{kept} bytes more are kept while idle than the {idle} at first"
     );
+}
+
+/// What a connection takes on which messages are compressed, beside what it takes anyway; and what is left of that when it has
+/// been quiet. Printed for the guide: `cargo test -p sockeye-core --features deflate --test allocations -- --nocapture`.
+#[cfg(feature = "deflate")]
+#[test]
+fn what_compression_takes() {
+    use flate2::{Compress, Compression, FlushCompress};
+
+    let mut payload = Vec::with_capacity(100);
+    Compress::new(Compression::default(), false)
+        .compress_vec(b"42[\"x\"]", &mut payload, FlushCompress::Sync)
+        .unwrap();
+    payload.truncate(payload.len() - 4);
+    let compressed = frame(0xc1, &payload);
+    for (answer, kept_at_most) in [("", 48_000), ("; server_no_context_takeover", 4_096)] {
+        let mut config = config(Transports::WEBSOCKET);
+        config.compression = Some(sockeye_core::Compression::DEFAULT);
+        let memory = sockeye_core::Memory::growable(&config.limits);
+        let mut client = Client::new(config, memory);
+        let headers = format!("Sec-WebSocket-Extensions: permessage-deflate{answer}\r\n");
+        let mut nsp = None;
+        let agreed = measure(|| nsp = Some(joined_with(&mut client, &headers))).bytes_current;
+        let mut seen = 0;
+        let receiving = measure(|| feed(&mut client, &compressed, |_| seen += 1)).bytes_current;
+        assert_eq!(seen, 1);
+        let text = "x".repeat(2000);
+        let sending = measure(|| {
+            client
+                .emit(
+                    Instant::ZERO,
+                    nsp.unwrap(),
+                    "x",
+                    &(&*text,),
+                    EmitOptions::PLAIN,
+                )
+                .unwrap();
+            drain(&mut client, &mut Vec::new(), |_| ());
+        })
+        .bytes_current;
+        let resting = measure(|| {
+            feed(&mut client, &frame(0x81, b"2"), |_| ());
+            feed(&mut client, &frame(0x81, b"2"), |_| ());
+        })
+        .bytes_current;
+        let kept = receiving + sending + resting;
+        println!(
+            "permessage-deflate{answer}: {agreed} bytes when joined, {receiving} more for inflating, {sending} for compressing; {kept} of them are kept while idle"
+        );
+        assert!(
+            agreed < 8_192,
+            "{agreed} bytes before anything is compressed"
+        );
+        assert!(receiving < 44_000, "inflating took {receiving} bytes");
+        assert!(
+            (100_000..450_000).contains(&sending),
+            "compressing took {sending} bytes"
+        );
+        assert!(kept <= kept_at_most, "{kept} bytes are kept while idle");
+    }
 }

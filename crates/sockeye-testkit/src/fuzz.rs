@@ -20,12 +20,14 @@ use crate::{Seeded, frame, response};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 5] = [
+pub const TARGETS: &[Target] = &[
     ("http", http),
     ("websocket", websocket),
     ("polling", polling),
     ("packets", packets),
     ("client", client),
+    #[cfg(feature = "deflate")]
+    ("deflate", deflate),
 ];
 
 /// Memory as a small device has it.
@@ -113,6 +115,59 @@ pub fn websocket(data: &[u8]) {
         rig.feed(Link::WebSocket, data);
         rig.pass(60_000);
     });
+}
+
+/// Anything as the answer to an offer of compression; as frames where it has been agreed on; and as what a compressed message
+/// is, in frames of the sizes that the second byte says.
+#[cfg(feature = "deflate")]
+pub fn deflate(data: &[u8]) {
+    let (pieces, data) = pieces(data);
+    let mut config = config(Transports::WEBSOCKET);
+    config.compression = Some(sockeye_core::Compression::DEFAULT.threshold(0));
+    config.limits.receive = 4096;
+    let begin = |rig: &mut Rig<'_>, answer: &str| {
+        rig.connect("/");
+        rig.ws_accept_with(answer);
+        rig.ws("0{\"sid\":\"E1\"}");
+        rig.ws("40{\"sid\":\"S1\"}");
+    };
+    let answer: String = data
+        .iter()
+        .map(|byte| char::from(*byte))
+        .filter(|c| matches!(c, ' '..='~'))
+        .collect();
+    memories(&config, |mut rig| {
+        begin(
+            &mut rig,
+            &format!("Sec-WebSocket-Extensions: permessage-deflate{answer}\r\n"),
+        );
+        rig.pass(60_000);
+    });
+    for answer in ["", "; server_no_context_takeover"] {
+        memories(&config, |mut rig| {
+            let answer = format!("Sec-WebSocket-Extensions: permessage-deflate{answer}\r\n");
+            begin(&mut rig, &answer);
+            rig.pieces = pieces.clone();
+            rig.feed(Link::WebSocket, data);
+            rig.pass(60_000);
+        });
+        memories(&config, |mut rig| {
+            let answer = format!("Sec-WebSocket-Extensions: permessage-deflate{answer}\r\n");
+            begin(&mut rig, &answer);
+            rig.pieces = pieces.clone();
+            let Some((size, data)) = data.split_first() else {
+                return;
+            };
+            let mut parts = data.chunks(usize::from(*size).max(1)).peekable();
+            let mut first = 0x41;
+            while let Some(part) = parts.next() {
+                let last = if parts.peek().is_none() { 0x80 } else { 0 };
+                rig.feed(Link::WebSocket, &frame(first | last, part));
+                first = 0;
+            }
+            rig.pass(60_000);
+        });
+    }
 }
 
 /// Anything as the body of polling responses, before and after the handshake; and as frames, one for each record.

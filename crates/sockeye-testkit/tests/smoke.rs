@@ -6,7 +6,7 @@ use sockeye_testkit::Seeded;
 use sockeye_testkit::fuzz::TARGETS;
 
 /// What inputs are made of: pieces that mean something, cut and joined at random.
-const PIECES: [&[u8]; 40] = [
+const PIECES: [&[u8]; 43] = [
     b"HTTP/1.1 200 OK\r\n",
     b"HTTP/1.1 101 X\r\n",
     b"HTTP/1.1 400 Bad Request\r\n",
@@ -47,6 +47,9 @@ const PIECES: [&[u8]; 40] = [
     b"\x01\x0242",
     b"\x80\x05[\"a\"]",
     b"\x82\x7e\x01\x00",
+    b"; server_no_context_takeover",
+    b"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00",
+    b"\xf2\x48\xcd\xc9\xc9\x07\x00",
 ];
 
 fn generate(name: &str, seeded: &mut Seeded) -> Vec<u8> {

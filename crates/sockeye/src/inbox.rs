@@ -79,6 +79,8 @@ pub(crate) enum Head {
         nsp: u32,
         ack: bool,
         volatile: bool,
+        /// It is not compressed, whatever has been agreed on. Without the feature `deflate` nothing is.
+        uncompressed: bool,
         timeout: Option<Duration>,
     },
     Ack(AckRequest),
@@ -140,6 +142,9 @@ pub(crate) struct Shared {
     /// `connect` waits for a server that is not there.
     pub(crate) wait_for_server: bool,
     pub(crate) close_timeout: Duration,
+    /// What the server has agreed on of the offered compression.
+    #[cfg(feature = "deflate")]
+    pub(crate) agreed: Mutex<Option<sockeye_core::AgreedCompression>>,
     /// User handles alive, over all namespaces.
     pub(crate) handles: AtomicUsize,
     /// 0: none, 1: polling, 2: websocket.
@@ -242,6 +247,8 @@ impl Shared {
             base64,
             wait_for_server,
             close_timeout,
+            #[cfg(feature = "deflate")]
+            agreed: Mutex::new(None),
             handles: AtomicUsize::new(0),
             transport: AtomicU8::new(0),
             outgoing: Mutex::new(0),

@@ -266,6 +266,9 @@ pub(crate) struct Connection {
     /// Send binary as base64 text even over WebSocket
     #[arg(long, help_heading = "Connection")]
     pub(crate) force_base64: bool,
+    /// Compress WebSocket messages of 1 KiB or more, if the server agrees (permessage-deflate)
+    #[arg(long, help_heading = "Connection")]
+    pub(crate) compress: bool,
     /// Trust the CAs in this PEM file instead of the system's: for https with a CA of your own
     #[arg(long, value_name = "FILE", help_heading = "Connection")]
     pub(crate) cacert: Option<std::path::PathBuf>,

@@ -442,6 +442,8 @@ impl<'a> Client<'a> {
             ready: joined,
             shared,
             ack: None,
+            #[cfg(feature = "deflate")]
+            uncompressed: options.uncompressed,
         };
         if !options.ack {
             self.outbox.push(nsp, &prefix, body, base64, meta)?;
@@ -532,6 +534,8 @@ impl<'a> Client<'a> {
             ack: None,
             ready: true,
             shared: false,
+            #[cfg(feature = "deflate")]
+            uncompressed: false,
         };
         self.outbox.push(request.nsp, &prefix, body, base64, meta)?;
         Ok(())

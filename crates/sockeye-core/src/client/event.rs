@@ -265,6 +265,10 @@ pub struct EmitOptions {
     pub timeout: Option<Duration>,
     /// Drop the packet if it cannot be written at once.
     pub volatile: bool,
+    /// Do not compress the packet, whatever has been agreed on: it is compressed already, or has secrets beside what
+    /// others may choose.
+    #[cfg(feature = "deflate")]
+    pub uncompressed: bool,
 }
 
 impl EmitOptions {
@@ -273,24 +277,38 @@ impl EmitOptions {
         ack: false,
         timeout: None,
         volatile: false,
+        #[cfg(feature = "deflate")]
+        uncompressed: false,
     };
     /// An answer wanted.
     pub const ACK: Self = Self {
         ack: true,
         timeout: None,
         volatile: false,
+        #[cfg(feature = "deflate")]
+        uncompressed: false,
     };
     /// Dropped if it cannot be written at once.
     pub const VOLATILE: Self = Self {
         ack: false,
         timeout: None,
         volatile: true,
+        #[cfg(feature = "deflate")]
+        uncompressed: false,
     };
 
     /// The same with a timeout for the acknowledgement.
     #[must_use]
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
+        self
+    }
+
+    /// The same, compressed if that has been agreed on (the default) or never.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub const fn compress(mut self, on: bool) -> Self {
+        self.uncompressed = !on;
         self
     }
 }

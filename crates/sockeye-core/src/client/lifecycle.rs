@@ -497,6 +497,8 @@ const CONTROL: Meta = Meta {
     ack: None,
     ready: true,
     shared: false,
+    #[cfg(feature = "deflate")]
+    uncompressed: false,
 };
 
 const fn control(kind: Kind, nsp: &str) -> Prefix<'_> {

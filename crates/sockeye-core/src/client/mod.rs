@@ -214,6 +214,12 @@ impl<'a> Client<'a> {
         self.engine.sid()
     }
 
+    /// What the server has agreed on of the offered [`Config::compression`]; `None` if nothing is compressed.
+    #[cfg(feature = "deflate")]
+    pub fn compression(&self) -> Option<crate::AgreedCompression> {
+        self.engine.compression()
+    }
+
     /// Bytes of one message that the server said it accepts (`maxPayload`); `None` if it did not say, or without a
     /// session. A larger one is accepted here all the same: the server decides.
     pub fn max_payload(&self) -> Option<usize> {

@@ -59,6 +59,7 @@ impl Engine<'_> {
         self.links.want(link);
         if link == Link::WebSocket {
             self.websocket.reset();
+            self.compression.reset();
         }
         let rx = self.rx.of(link);
         self.rx.areas[rx].clear_stream();

@@ -10,6 +10,7 @@
 //! streams, `heartbeat.rs` pings and pongs, `polling/` what only long-polling needs, `redirect.rs` a handshake that is
 //! answered elsewhere. The packets to send lie in the outbox, which the client lends.
 
+mod compression;
 mod heartbeat;
 mod lifecycle;
 mod link;
@@ -27,6 +28,7 @@ use crate::outbox::Outbox;
 use crate::rng::Rng;
 use crate::time::{Instant, earliest};
 use crate::wire::http1::HttpDecoder;
+use compression::Compression;
 use heartbeat::Heartbeat;
 pub use link::Link;
 use link::{Job, LinkState, Links, Phase};
@@ -208,6 +210,7 @@ pub(crate) struct Engine<'a> {
     rx: Receiver<'a>,
     head: Head<'a>,
     websocket: WebSocket,
+    compression: Compression,
     polling: Polling,
     redirection: Redirection,
     heartbeat: Heartbeat,
@@ -238,6 +241,7 @@ impl<'a> Engine<'a> {
             },
             head: Head::new(head),
             websocket: WebSocket::new(),
+            compression: Compression::OFF,
             polling: Polling::NEW,
             redirection: Redirection::NONE,
             heartbeat: Heartbeat::STOPPED,
@@ -647,6 +651,7 @@ impl<'a> Engine<'a> {
             return;
         }
         self.main_rx().shrink();
+        self.compression.tidy();
         outbox.shrink();
         if self.rx.ws_is_main {
             self.head.shrink();

@@ -106,7 +106,7 @@ impl Engine<'_> {
                     let cause = Cause::BadHttp("HTTP response before the request was complete");
                     self.link_failed(link, DisconnectReason::TransportError, Fault::of(cause));
                 } else if link == Link::WebSocket && status == 101 {
-                    self.websocket_opened();
+                    self.websocket_opened(outbox);
                 } else if self.redirection.is_unjudged() {
                     self.redirected(link);
                 } else {
@@ -131,6 +131,7 @@ impl Engine<'_> {
 
     /// A `Set-Cookie` or `Location` line is at the front of the stream.
     fn header(&mut self, link: Link, len: usize) {
+        let offer = self.offer();
         let rx = self.rx.of(link);
         let line = core::str::from_utf8(&self.rx.areas[rx].stream()[..len]).unwrap_or("");
         let Some((name, value)) = line.split_once(':') else {
@@ -141,7 +142,7 @@ impl Engine<'_> {
             if self.config.keeps_cookies() {
                 self.polling.cookies.set(value, self.now);
             }
-        } else {
+        } else if !self.compression.hear(offer, link, name, value) {
             let status = self.links.response(link).status;
             self.fault = Fault::quoting(Cause::Redirect(status), value.as_bytes());
             if self.config.follows_redirects() && matches!(self.state, State::Opening { .. }) {

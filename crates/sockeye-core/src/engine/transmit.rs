@@ -233,6 +233,8 @@ impl Engine<'_> {
                 self.websocket.control.written(n);
             } else {
                 outbox.ws_written(n);
+                #[cfg(feature = "deflate")]
+                outbox.next_frame(&mut self.rng);
             }
         } else if self.polling.lead_unwritten {
             self.polling.lead_unwritten = false;
@@ -471,6 +473,11 @@ impl Engine<'_> {
         if !self.config.protocols.is_empty() {
             self.head
                 .put_all(&["Sec-WebSocket-Protocol: ", &self.config.protocols, "\r\n"]);
+        }
+        #[cfg(feature = "deflate")]
+        if let Some(offer) = self.offer() {
+            let offer = alloc::format!("Sec-WebSocket-Extensions: {offer}\r\n");
+            self.head.put(offer.as_bytes());
         }
         self.end_request(link)
     }

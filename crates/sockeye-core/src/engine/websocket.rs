@@ -57,7 +57,7 @@ impl Control {
 /// What is kept of the WebSocket.
 #[derive(Debug)]
 pub(super) struct WebSocket {
-    decoder: WsDecoder,
+    pub(super) decoder: WsDecoder,
     /// The answer to our key.
     accept: [u8; 28],
     pub(super) control: Control,
@@ -124,13 +124,13 @@ impl Engine<'_> {
     }
 
     /// The server has agreed to frames.
-    pub(super) fn websocket_opened(&mut self) {
+    pub(super) fn websocket_opened(&mut self, outbox: &mut Outbox<'_>) {
         let http = self.links.response(Link::WebSocket);
+        let extended = http.extensions;
         let accepted = http.upgrade_websocket
             && http.connection_upgrade
-            && !http.extensions
             && http.accept.as_str().as_bytes() == self.websocket.accept;
-        if !accepted {
+        if !(accepted && self.agree(outbox, extended)) {
             self.link_failed(
                 Link::WebSocket,
                 DisconnectReason::TransportError,
@@ -204,6 +204,9 @@ impl Engine<'_> {
             }
             Ok(Some(Item::Message { binary })) => {
                 self.rx.release = Some(rx);
+                if !self.inflate(outbox, rx) {
+                    return None;
+                }
                 if POLLING && !self.rx.ws_is_main {
                     self.probed(binary);
                     return None;
@@ -214,6 +217,7 @@ impl Engine<'_> {
                     self.packet()
                 }
             }
+            Ok(Some(Item::Skipped { .. })) if self.lost_compressed(outbox) => None,
             Ok(Some(Item::Skipped { binary, bytes })) => self.too_large(binary, bytes),
             Ok(Some(Item::Ping { len })) => {
                 let mut payload = [0; 125];
@@ -238,7 +242,7 @@ impl Engine<'_> {
                 };
                 let fault = Fault::quoting(Cause::WebSocketClose(code), message);
                 let echo = if len >= 2 { &echo[..] } else { &[] };
-                self.closed_by_server(outbox, echo, fault);
+                self.close_websocket(outbox, echo, DisconnectReason::TransportClose, fault);
                 None
             }
         }
@@ -254,8 +258,15 @@ impl Engine<'_> {
         }
     }
 
-    /// The server has sent a close frame: that is answered by one, then the link is closed (RFC 6455 section 5.5.1).
-    fn closed_by_server(&mut self, outbox: &Outbox<'_>, payload: &[u8], fault: Fault) {
+    /// The session ends by a close frame of ours with this payload: as the answer to the server's (RFC 6455 section 5.5.1), or
+    /// because of something that the server has sent. Then the link is closed.
+    pub(super) fn close_websocket(
+        &mut self,
+        outbox: &Outbox<'_>,
+        payload: &[u8],
+        reason: DisconnectReason,
+        fault: Fault,
+    ) {
         let open = matches!(
             self.state,
             State::Open {
@@ -265,11 +276,11 @@ impl Engine<'_> {
         );
         let in_frame = outbox.is_in_frame();
         if !open || self.links[Link::WebSocket].blocked || in_frame || self.has_expired() {
-            self.link_failed(Link::WebSocket, DisconnectReason::TransportClose, fault);
+            self.link_failed(Link::WebSocket, reason, fault);
             return;
         }
         self.control_frame(ws::CLOSE, payload);
         self.closing(Transport::WebSocket, Goodbye::Answer);
-        self.end(DisconnectReason::TransportClose, fault, true, false);
+        self.end(reason, fault, true, false);
     }
 }

@@ -68,6 +68,16 @@ impl Bytes<'_> {
         }
     }
 
+    /// As [`Self::grow`], past the cap if need be.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn stretch(&mut self, len: usize) {
+        if let Self::Growable { buf, .. } = self
+            && len > buf.len()
+        {
+            buf.resize(len, 0);
+        }
+    }
+
     /// Gives all memory back (growable storage only).
     pub(crate) fn shrink(&mut self) {
         match self {

@@ -207,6 +207,32 @@ impl<'a> RxBuf<'a> {
         self.msg_len = 0;
     }
 
+    /// Puts other bytes in the place of the message. The area may become larger by so many bytes than it otherwise does, if
+    /// much has been read behind the message: the caller bounds their number. Growable memory only.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn replace_message(&mut self, with: &[u8]) {
+        let front = self.held + RECORD;
+        if front + with.len() > self.start {
+            let shift = front + with.len() - self.start;
+            moved(self.end - self.start);
+            self.mem.stretch(self.end + shift);
+            if self.mem.len() < self.end + shift {
+                return;
+            }
+            self.mem
+                .get_mut()
+                .copy_within(self.start..self.end, self.start + shift);
+            self.start += shift;
+            self.end += shift;
+        }
+        // What is read next joins it, as it would have joined the other.
+        self.msg = self.start - with.len();
+        self.msg_len = with.len();
+        if let Some(message) = self.mem.get_mut().get_mut(self.msg..self.start) {
+            message.copy_from_slice(with);
+        }
+    }
+
     /// Whether the area is full: nothing more can be read unless something is dropped.
     pub(crate) fn is_full(&mut self) -> bool {
         !self.has_space() && self.space().is_empty()

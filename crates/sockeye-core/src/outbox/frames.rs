@@ -21,8 +21,18 @@ impl Outbox<'_> {
             self.frame(i, rng);
         }
         let mut next = self.ready.head();
+        // A packet of which something is compressed is a write of its own.
+        #[cfg(feature = "deflate")]
+        if let Some(i) = next.filter(|i| end.is_none() && self.is_compressible(*i)) {
+            self.commit_compressed(i, rng);
+            return true;
+        }
         let mut last = None;
         while let Some(i) = next {
+            #[cfg(feature = "deflate")]
+            if self.is_compressible(i) {
+                break;
+            }
             let Some(packet) = self.packets.get_mut(i) else {
                 break;
             };
@@ -109,6 +119,10 @@ impl Outbox<'_> {
     /// begun, because something else is to go in between.
     #[inline]
     pub(crate) fn ws_bytes(&self, pause: bool) -> &[u8] {
+        #[cfg(feature = "deflate")]
+        if let Write::Compressed = self.write {
+            return self.compressor.bytes(pause);
+        }
         let Write::Frames { skip, pos } = self.write else {
             return &[];
         };
@@ -141,6 +155,11 @@ impl Outbox<'_> {
 
     /// `n` bytes of [`Self::ws_bytes`] have been written.
     pub(crate) fn ws_written(&mut self, n: usize) {
+        #[cfg(feature = "deflate")]
+        if let Write::Compressed = self.write {
+            self.compressed_written(n);
+            return;
+        }
         let Write::Frames { mut skip, mut pos } = self.write else {
             return;
         };

@@ -12,6 +12,8 @@ impl Outbox<'_> {
     /// as well, lest it keep all behind it waiting for ever. Everything else waits for its namespace again, in order.
     pub(crate) fn connection_lost(&mut self) {
         self.interrupt();
+        #[cfg(feature = "deflate")]
+        self.compress(None);
         // From the back, so that each goes to the front of those that wait.
         while let Some(i) = self.packets.pop_back(&mut self.unreported) {
             self.ready_lost(i);
@@ -43,6 +45,8 @@ impl Outbox<'_> {
     pub(crate) fn withdraw(&mut self) {
         let begun = match self.write {
             Write::Frames { skip, pos } => skip > 0 || pos > 0,
+            #[cfg(feature = "deflate")]
+            Write::Compressed => self.compressor.is_begun(),
             Write::Post(post) if post.is_unwritten() => self
                 .writing
                 .head()
@@ -65,6 +69,10 @@ impl Outbox<'_> {
             packet.state = SendState::Ready;
             let nsp = packet.nsp;
             self.is_first_ready(i, nsp);
+        }
+        #[cfg(feature = "deflate")]
+        if !begun && matches!(self.write, Write::Compressed) {
+            self.compressor.forget();
         }
         if self.writing.is_empty() || matches!(self.write, Write::Post(_)) {
             self.write = Write::Nothing;
@@ -134,6 +142,11 @@ impl Outbox<'_> {
                     self.unframe(i, skip);
                     skip = 0;
                 }
+            }
+            #[cfg(feature = "deflate")]
+            Write::Compressed => {
+                let first = self.writing.head();
+                self.was_begun(first.filter(|_| self.compressor.is_begun()));
             }
             Write::Post(post) => self.interrupt_post(&post),
         }

@@ -6,10 +6,12 @@
 //! so that neighbouring packets become one contiguous write. Until then the gap in front of an attachment keeps its
 //! length.
 //!
-//! `mod.rs` has the packets, `queues.rs`, `ready.rs` and `retries.rs` where they wait, `push.rs` how they get in, `frames.rs` and
-//! `post.rs` how they get out, `lost.rs` what the end of a connection means for them, `encode.rs` (with `alloc`) the
-//! memory for encoding.
+//! `mod.rs` has the packets, `queues.rs`, `ready.rs` and `retries.rs` where they wait, `push.rs` how they get in, `frames.rs`,
+//! `compressed.rs` and `post.rs` how they get out, `lost.rs` what the end of a connection means for them, `encode.rs` (with
+//! `alloc`) the memory for encoding.
 
+#[cfg(feature = "deflate")]
+mod compressed;
 #[cfg(feature = "alloc")]
 mod encode;
 mod frames;
@@ -139,6 +141,9 @@ pub(crate) struct Packet {
     base64: bool,
     /// The application wants to see it before it leaves.
     report: bool,
+    /// It leaves as it is, whatever has been agreed on.
+    #[cfg(feature = "deflate")]
+    uncompressed: bool,
     nsp: NamespaceId,
     /// Who waits for its answer.
     ack: Option<AckId>,
@@ -168,6 +173,8 @@ impl Empty for Packet {
         again: false,
         base64: false,
         report: false,
+        #[cfg(feature = "deflate")]
+        uncompressed: false,
         nsp: NamespaceId::NONE,
         ack: None,
         older: NONE,
@@ -243,6 +250,9 @@ enum Write {
         skip: usize,
         pos: usize,
     },
+    /// One packet as frames in a buffer of their own.
+    #[cfg(feature = "deflate")]
+    Compressed,
     /// The body of a POST.
     Post(Post),
 }
@@ -257,6 +267,9 @@ pub(crate) struct Meta {
     pub(crate) ready: bool,
     /// Other namespaces want to send as well: leave some room to them.
     pub(crate) shared: bool,
+    /// It is not to be compressed.
+    #[cfg(feature = "deflate")]
+    pub(crate) uncompressed: bool,
 }
 
 /// The JSON part of a packet, and its attachments.
@@ -336,6 +349,8 @@ pub(crate) struct Outbox<'a> {
     report: bool,
     #[cfg(feature = "alloc")]
     encoder: encode::Encoder,
+    #[cfg(feature = "deflate")]
+    compressor: compressed::Compressor,
 }
 
 impl<'a> Outbox<'a> {
@@ -367,6 +382,8 @@ impl<'a> Outbox<'a> {
             report: false,
             #[cfg(feature = "alloc")]
             encoder: encode::Encoder::new(),
+            #[cfg(feature = "deflate")]
+            compressor: compressed::Compressor::default(),
         }
     }
 
@@ -424,7 +441,12 @@ impl<'a> Outbox<'a> {
 
     /// Whether frames are being written.
     pub(crate) const fn is_framing(&self) -> bool {
-        matches!(self.write, Write::Frames { .. })
+        match self.write {
+            Write::Frames { .. } => true,
+            #[cfg(feature = "deflate")]
+            Write::Compressed => true,
+            _ => false,
+        }
     }
 
     /// Whether a packet has left in part, in a POST that is over, and the rest of it is to follow.
@@ -434,7 +456,12 @@ impl<'a> Outbox<'a> {
 
     /// Whether some frame has been written in part.
     pub(crate) const fn is_in_frame(&self) -> bool {
-        matches!(self.write, Write::Frames { pos: 1.., .. })
+        match self.write {
+            Write::Frames { pos, .. } => pos > 0,
+            #[cfg(feature = "deflate")]
+            Write::Compressed => self.compressor.is_in_message(),
+            _ => false,
+        }
     }
 
     /// Whether the packet of an acknowledgement is here and nothing of it has left on this connection.
@@ -633,6 +660,8 @@ impl<'a> Outbox<'a> {
     /// Gives memory back while nothing is kept.
     pub(crate) fn shrink(&mut self) {
         if self.packets.is_empty() {
+            #[cfg(feature = "deflate")]
+            self.compressor.shrink();
             self.mem.shrink();
             self.packets.shrink();
         }

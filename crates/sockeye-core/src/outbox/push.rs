@@ -195,6 +195,8 @@ impl Outbox<'_> {
             life: meta.life,
             base64,
             report,
+            #[cfg(feature = "deflate")]
+            uncompressed: meta.uncompressed,
             nsp,
             ack: meta.ack,
             older: self.newest,

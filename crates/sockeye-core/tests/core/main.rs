@@ -2,6 +2,8 @@
 
 mod accounting;
 mod acks;
+#[cfg(feature = "deflate")]
+mod deflate;
 mod drive;
 mod handshake;
 mod heartbeat;

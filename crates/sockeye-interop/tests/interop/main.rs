@@ -27,6 +27,7 @@ macro_rules! scenario {
 
 mod acks;
 mod binary;
+mod compression;
 mod connect;
 mod events;
 mod harness;

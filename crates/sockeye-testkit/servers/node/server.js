@@ -14,6 +14,16 @@ const io = new Server(server, {
   pingTimeout: Number(options["ping-timeout"]),
   transports: options.transports.split(","),
   maxHttpBufferSize: Number(options["max-buffer"]),
+  ...(options.deflate
+    ? {
+        perMessageDeflate: {
+          threshold: Number(options.deflate),
+          ...(options["window-bits"]
+            ? { clientMaxWindowBits: Number(options["window-bits"]), serverMaxWindowBits: Number(options["window-bits"]) }
+            : {}),
+        },
+      }
+    : {}),
   ...(options.recovery
     ? { connectionStateRecovery: { maxDisconnectionDuration: Number(options.recovery), skipMiddlewares: true } }
     : {}),
@@ -78,6 +88,7 @@ function serve(socket) {
       query: socket.handshake.query,
       headers: socket.handshake.headers,
       transport: socket.conn.transport.name,
+      extensions: socket.conn.transport.socket && socket.conn.transport.socket.extensions,
     }),
   );
   on("ask", (args) => socket.emit("question", ...args, (...answer) => socket.emit("answered", ...answer)));

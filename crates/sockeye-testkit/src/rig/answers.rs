@@ -167,10 +167,19 @@ impl Rig<'_> {
     /// # Panics
     /// If there is none.
     pub fn ws_accept(&mut self) {
+        self.ws_accept_with("");
+    }
+
+    /// The same, with more header lines, each ended by CRLF.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn ws_accept_with(&mut self, headers: &str) {
+        self.compressed = !headers.is_empty();
         let request = self.answered(Link::WebSocket);
         let key = request.header("sec-websocket-key").expect("a key");
         let answer = format!(
-            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n\r\n",
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n{headers}\r\n",
             accept_key(key)
         );
         self.conns[Link::WebSocket.index()].frames = true;

@@ -100,6 +100,8 @@ pub struct Rig<'a> {
     pub masks: Vec<[u8; 4]>,
     /// The most outputs that one drain took.
     pub longest_drain: usize,
+    /// Compression has been agreed on: frames may be anything.
+    compressed: bool,
     now: Instant,
     logged_at: Instant,
     log: String,
@@ -156,6 +158,7 @@ impl<'a> Rig<'a> {
             latency: Duration::ZERO,
             wanted: VecDeque::new(),
             masks: Vec::new(),
+            compressed: false,
             longest_drain: 0,
             now: Instant::ZERO,
             logged_at: Instant::ZERO,
@@ -647,6 +650,9 @@ impl<'a> Rig<'a> {
                     0x88 => format!("ws> close {}", words::hex(&frame.payload)),
                     0x89 => "ws> ping".to_owned(),
                     0x8a => format!("ws> pong {}", words::printable(&frame.payload)),
+                    first if self.compressed => {
+                        format!("ws> {first:02x} {}", words::hex(&frame.payload))
+                    }
                     first => panic!("a frame that begins with {first:02x}"),
                 };
                 self.line(&line);

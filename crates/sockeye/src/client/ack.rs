@@ -75,12 +75,18 @@ impl From<Missing> for AckError {
 /// # Ok(())
 /// # }
 /// ```
+///
+/// There is no `retries` here: it is an option of the namespace ([`ClientBuilder::retries`](crate::ClientBuilder::retries)),
+/// as in the official client. Events of such a namespace are sent one at a time, each when the one before has been
+/// answered, which is what keeps them in order although some are sent twice. A single event with retries among others
+/// without would be overtaken by what was emitted after it, once at each further try. Give such events a namespace of their own.
 #[must_use = "nothing is sent before it is awaited or `send` is called"]
 pub struct EmitWithAck<Answer> {
     socket: Socket,
     packet: Result<Encoded, EmitError>,
     timeout: Option<Duration>,
     volatile: bool,
+    uncompressed: bool,
     answer: PhantomData<fn() -> Answer>,
 }
 
@@ -98,6 +104,7 @@ impl<Answer> EmitWithAck<Answer> {
             packet,
             timeout: None,
             volatile: false,
+            uncompressed: false,
             answer: PhantomData,
         }
     }
@@ -116,6 +123,13 @@ impl<Answer> EmitWithAck<Answer> {
         self
     }
 
+    /// Whether the packet may be compressed: see [`Socket::compress`].
+    #[cfg(feature = "deflate")]
+    pub const fn compress(mut self, on: bool) -> Self {
+        self.uncompressed = !on;
+        self
+    }
+
     /// Sends the event now, and gives the future of its answer.
     pub fn send(self) -> AckFuture<Answer> {
         let Self {
@@ -123,6 +137,7 @@ impl<Answer> EmitWithAck<Answer> {
             packet,
             timeout,
             volatile,
+            uncompressed,
             ..
         } = self;
         let sent = packet.and_then(|packet| {
@@ -131,6 +146,7 @@ impl<Answer> EmitWithAck<Answer> {
                 nsp: socket.nsp().index as u32,
                 ack: true,
                 volatile,
+                uncompressed,
                 timeout,
             };
             let Encoded {

@@ -48,6 +48,13 @@ impl Manager {
         self.shared.transport()
     }
 
+    /// What the server has agreed on of the offered [`compression`](crate::ClientBuilder::compression); `None` if nothing is
+    /// compressed, as over long-polling.
+    #[cfg(feature = "deflate")]
+    pub fn compression(&self) -> Option<crate::AgreedCompression> {
+        *crate::inbox::lock(&self.shared.agreed)
+    }
+
     /// Drops the connection of all namespaces and makes a new one at once (reason `forced close`). A running wait for
     /// reconnection ends now.
     pub fn reconnect(&self) {

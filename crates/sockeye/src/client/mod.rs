@@ -4,6 +4,8 @@ pub(crate) mod ack;
 pub(crate) mod args;
 pub(crate) mod builder;
 pub(crate) mod close;
+#[cfg(feature = "deflate")]
+pub(crate) mod compress;
 pub(crate) mod error;
 pub(crate) mod listen;
 pub(crate) mod manager;

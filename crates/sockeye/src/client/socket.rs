@@ -235,7 +235,7 @@ impl Socket {
     /// [`EmitError::Full`] when the send buffer is at its limit: await [`room`](Self::room) and try again. The other
     /// variants tell what is wrong with the packet; nothing of it is sent.
     pub fn emit<A: EmitArgs>(&self, event: &str, args: A) -> Result<(), EmitError> {
-        self.send_packet(event, &args, false)
+        self.send_packet(event, &args, false, false)
     }
 
     /// Emits the event `message`, as `socket.send()` does in the official client.
@@ -251,12 +251,14 @@ impl Socket {
         event: &str,
         args: &A,
         volatile: bool,
+        uncompressed: bool,
     ) -> Result<(), EmitError> {
         check_event(event)?;
         let head = Head::Emit {
             nsp: self.nsp.index as u32,
             ack: false,
             volatile,
+            uncompressed,
             timeout: None,
         };
         encode(
@@ -310,6 +312,18 @@ impl Socket {
         Volatile { socket: self }
     }
 
+    /// Emits with compression, which is the default where it has been agreed on
+    /// ([`compression`](crate::ClientBuilder::compression)), or without: for what is compressed already, and for what holds
+    /// a secret beside something that others may choose (whoever sees the sizes of messages can guess it then).
+    #[cfg(feature = "deflate")]
+    pub const fn compress(&self, on: bool) -> crate::Compress<'_> {
+        crate::Compress {
+            socket: self,
+            on,
+            volatile: false,
+        }
+    }
+
     /// Waits until the send buffer has room: less than half of its limit is used.
     ///
     /// ```
@@ -339,7 +353,7 @@ impl Socket {
     /// network, or dropped. What is emitted later is not waited for. Packets for a namespace that is not joined are
     /// waited for too.
     ///
-    /// What was given up instead of written has been told by [`Notice::Unsent`] before: it is in the streams of
+    /// What was given up instead of written has been told by [`Notice::Unsent`](crate::Notice::Unsent) before: it is in the streams of
     /// [`notices`](Self::notices). (Unless `flush` is awaited by a handler that this notice has to wait for.)
     pub async fn flush(&self) {
         let target = self.shared.accepted();

@@ -13,7 +13,7 @@ pub struct Volatile<'s> {
     pub(crate) socket: &'s Socket,
 }
 
-impl Volatile<'_> {
+impl<'s> Volatile<'s> {
     /// Emits an event that is dropped if it cannot be sent at once. `Ok` does not tell which: whether the link takes
     /// it is known only after this has returned.
     ///
@@ -23,9 +23,19 @@ impl Volatile<'_> {
         if !self.socket.connected() {
             return check_event(event);
         }
-        match self.socket.send_packet(event, &args, true) {
+        match self.socket.send_packet(event, &args, true, false) {
             Err(EmitError::Full) => Ok(()),
             result => result,
+        }
+    }
+
+    /// The same with compression or without: see [`Socket::compress`].
+    #[cfg(feature = "deflate")]
+    pub const fn compress(self, on: bool) -> crate::Compress<'s> {
+        crate::Compress {
+            socket: self.socket,
+            on,
+            volatile: true,
         }
     }
 

@@ -63,12 +63,19 @@ impl Driver {
                     nsp,
                     ack,
                     volatile,
+                    uncompressed,
                     timeout,
                 } => {
                     let sender = if ack { inbox.acks.pop_front() } else { None };
                     let mut options = EmitOptions::PLAIN;
                     options.ack = ack;
                     options.volatile = volatile;
+                    #[cfg(feature = "deflate")]
+                    {
+                        options.uncompressed = uncompressed;
+                    }
+                    #[cfg(not(feature = "deflate"))]
+                    let _ = uncompressed;
                     options.timeout = timeout;
                     self.emit(nsp as usize, packet, options, sender);
                 }

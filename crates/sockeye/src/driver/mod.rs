@@ -93,6 +93,9 @@ struct Driver {
     /// The core has been given something since it was drained.
     needs_drain: bool,
     failure: LastFailure,
+    /// What handles see of compression.
+    #[cfg(feature = "deflate")]
+    agreed: Option<sockeye_core::AgreedCompression>,
     /// The last handle is gone.
     ending: bool,
     /// It has come to its end, and said so.
@@ -134,6 +137,8 @@ impl Driver {
             now: Instant::ZERO,
             needs_drain: true,
             failure: LastFailure::default(),
+            #[cfg(feature = "deflate")]
+            agreed: None,
             ending: false,
             ended: false,
         }
@@ -279,6 +284,12 @@ impl Driver {
         shared
             .waiting_acks
             .store(self.core.pending_acks(), Ordering::Relaxed);
+        #[cfg(feature = "deflate")]
+        if self.agreed != self.core.compression() {
+            self.agreed = self.core.compression();
+            *lock(&shared.agreed) = self.agreed;
+            tracing::debug!(agreed = ?self.agreed, "compression");
+        }
         if shared.room_wanted.load(Ordering::Acquire) && shared.has_room() {
             shared.room_wanted.store(false, Ordering::Release);
             shared.room.advance();

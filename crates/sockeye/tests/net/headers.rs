@@ -102,3 +102,31 @@ async fn headers_that_would_break_the_protocol() {
     }
     assert_eq!(host.state(|state| state.accepted), 0);
 }
+
+/// Offered where it is asked for. A server that says nothing about it gets everything as it is.
+#[cfg(feature = "deflate")]
+#[tokio::test]
+async fn compression() {
+    let host = Host::start();
+    let builder = client(&host).compression(sockeye::Compression::DEFAULT);
+    let socket = within("connect", builder.connect()).await.unwrap();
+    let text = "x".repeat(5000);
+    socket.emit("long", (&text,)).unwrap();
+    socket.compress(false).emit("long", (&text,)).unwrap();
+    socket
+        .volatile()
+        .compress(false)
+        .emit("long", (&text,))
+        .unwrap();
+    let expected = format!("/ [\"long\",\"{text}\"]");
+    assert_eq!(host.received(3).await, [&*expected; 3]);
+    assert_eq!(socket.manager().compression(), None);
+    let offer = "permessage-deflate, permessage-deflate; client_max_window_bits";
+    assert_eq!(
+        values(&host, "sec-websocket-extensions"),
+        [Some(offer.into())]
+    );
+    let host = Host::start();
+    within("connect", client(&host).connect()).await.unwrap();
+    assert_eq!(values(&host, "sec-websocket-extensions"), [None]);
+}

@@ -352,6 +352,8 @@ impl HttpDecoder {
             self.accept.set_lossy(value);
         } else if is("sec-websocket-extensions") {
             self.extensions = !value.is_empty();
+            #[cfg(feature = "deflate")]
+            return Ok(true);
         } else if is("content-type") {
             self.html = value.get(..9).is_some_and(|value| same(value, "text/html"));
         } else {

@@ -187,7 +187,6 @@ impl WsDecoder {
 
     /// For a connection on which permessage-deflate has been agreed on, or not.
     #[cfg(feature = "deflate")]
-    #[allow(dead_code)]
     pub(crate) fn with_deflate(deflate: bool) -> Self {
         Self {
             deflate,
@@ -206,9 +205,8 @@ impl WsDecoder {
         false
     }
 
-    /// Whether the message of the last [`Item::Message`] is compressed.
+    /// Whether the message of the last [`Item::Message`], or [`Item::Skipped`], is compressed.
     #[cfg(feature = "deflate")]
-    #[allow(dead_code)]
     pub(crate) const fn is_compressed(&self) -> bool {
         self.compressed
     }

@@ -1,7 +1,6 @@
 //! permessage-deflate (RFC 7692): messages are compressed, each with what earlier ones taught, or without.
 //!
-//! Nothing here is used until an engine offers it; see [`Offer`].
-#![allow(dead_code)]
+//! [`Offer`] and [`Agreement`] are the negotiation, [`Inflater`] and [`Deflater`] the two directions.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -15,8 +14,9 @@ use miniz_oxide::{DataFormat, MZError, MZFlush, MZStatus};
 /// What every compressed message ends with, and leaves out on the wire.
 const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
 
-/// What the client offers in `Sec-WebSocket-Extensions`. It never offers `client_max_window_bits`: the compressor knows one window only,
-/// and a server may not ask for another without an offer.
+/// What the client offers in `Sec-WebSocket-Extensions`: two ways, of which a server takes the first that suits it. By the
+/// second it may ask for a smaller window (`client_max_window_bits`), as some always do. The compressor knows one window only:
+/// messages are not compressed then, and those that come are inflated all the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Offer {
     /// The server is asked to begin each message anew.
@@ -27,12 +27,16 @@ pub(crate) struct Offer {
 
 impl fmt::Display for Offer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("permessage-deflate")?;
-        if self.server_no_context_takeover {
-            f.write_str("; server_no_context_takeover")?;
-        }
-        if self.client_no_context_takeover {
-            f.write_str("; client_no_context_takeover")?;
+        for (lead, window) in [("", ""), (", ", "; client_max_window_bits")] {
+            f.write_str(lead)?;
+            f.write_str("permessage-deflate")?;
+            if self.server_no_context_takeover {
+                f.write_str("; server_no_context_takeover")?;
+            }
+            if self.client_no_context_takeover {
+                f.write_str("; client_no_context_takeover")?;
+            }
+            f.write_str(window)?;
         }
         Ok(())
     }
@@ -45,9 +49,19 @@ pub(crate) struct Agreement {
     pub(crate) server_no_context_takeover: bool,
     /// The client has to begin each message anew.
     pub(crate) client_no_context_takeover: bool,
-    /// The server's window, 8 to 15: never larger than the one that is kept.
-    pub(crate) server_max_window_bits: u8,
+    /// The window that the server allows the client, 8 to 15. (Its own is never larger than the one that is kept.)
+    pub(crate) client_max_window_bits: u8,
 }
+
+impl Agreement {
+    /// Whether messages can be compressed as has been agreed on.
+    pub(crate) const fn can_deflate(&self) -> bool {
+        self.client_max_window_bits == WINDOW_BITS
+    }
+}
+
+/// The window of the compressor, and the largest that there is: 32 KiB.
+const WINDOW_BITS: u8 = 15;
 
 /// Why an answer is none to the offer. The connection has to be failed (RFC 6455 section 4.1, RFC 7692 section 5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,9 +85,9 @@ impl Offer {
             server_no_context_takeover: false,
             // What the client has said of itself holds without an answer.
             client_no_context_takeover: self.client_no_context_takeover,
-            server_max_window_bits: 15,
+            client_max_window_bits: WINDOW_BITS,
         };
-        let mut seen = [false; 3];
+        let mut seen = [false; 4];
         for part in parts {
             let (name, value) = match part.split_once('=') {
                 Some((name, value)) => (name.trim_end(), Some(value.trim_start())),
@@ -83,6 +97,7 @@ impl Offer {
                 "server_no_context_takeover" => 0,
                 "client_no_context_takeover" => 1,
                 "server_max_window_bits" => 2,
+                "client_max_window_bits" => 3,
                 _ => return Err(AnswerError::Parameter),
             };
             if core::mem::replace(&mut seen[which], true) {
@@ -91,17 +106,20 @@ impl Offer {
             match (which, value) {
                 (0, None) => agreed.server_no_context_takeover = true,
                 (1, None) => agreed.client_no_context_takeover = true,
-                (2, Some(value)) => {
+                (2 | 3, Some(value)) => {
                     // The value may stand in quotes (RFC 6455 section 9.1).
                     let bits = match value.strip_prefix('"').and_then(|v| v.strip_suffix('"')) {
                         Some(inner) => inner,
                         None => value,
                     };
-                    agreed.server_max_window_bits = match bits.as_bytes() {
+                    let bits = match bits.as_bytes() {
                         [digit @ b'8'..=b'9'] => digit - b'0',
                         [b'1', digit @ b'0'..=b'5'] => 10 + digit - b'0',
                         _ => return Err(AnswerError::Value),
                     };
+                    if which == 3 {
+                        agreed.client_max_window_bits = bits;
+                    }
                 }
                 _ => return Err(AnswerError::Value),
             }
@@ -119,8 +137,7 @@ impl Offer {
 pub(crate) enum InflateError {
     /// The data is not DEFLATE's.
     Corrupt,
-    /// The message is larger than the bound, whatever its compressed size. Later ones can be read only if the rest of it is given to
-    /// [`Inflater::skip`].
+    /// The message is larger than the bound, whatever its compressed size. Later ones, which may refer to it, cannot be read.
     TooLarge,
 }
 
@@ -138,21 +155,38 @@ impl Inflater {
         }
     }
 
-    /// Appends what a piece of a message's payload stands for to `out`, which does not become longer than `limit`. A byte of payload stands
-    /// for up to 1032: pieces of some kilobytes bound the time that one call takes.
+    /// Appends what a piece of a message's payload stands for to `out`, which does not become longer than `limit`. A byte of
+    /// payload stands for up to 1032.
     pub(crate) fn feed(
         &mut self,
-        piece: &[u8],
+        mut piece: &[u8],
         out: &mut Vec<u8>,
         limit: usize,
     ) -> Result<(), InflateError> {
-        self.pump(piece, &mut |bytes| {
-            let fits = bytes.len() <= limit.saturating_sub(out.len());
-            if fits {
-                out.extend_from_slice(bytes);
+        let mut some = [0; 1024];
+        loop {
+            let result = inflate(&mut self.state, piece, &mut some, MZFlush::None);
+            piece = piece.get(result.bytes_consumed..).unwrap_or_default();
+            let bytes = some.get(..result.bytes_written).unwrap_or_default();
+            if bytes.len() > limit.saturating_sub(out.len()) {
+                return Err(InflateError::TooLarge);
             }
-            fits
-        })
+            out.extend_from_slice(bytes);
+            match result.status {
+                // A block that says to be the last one: the next begins a new stream, without what was before.
+                Ok(MZStatus::StreamEnd) => {
+                    self.state.reset_as(MinReset);
+                    if piece.is_empty() {
+                        return Ok(());
+                    }
+                }
+                Ok(_) if piece.is_empty() && bytes.len() < some.len() => return Ok(()),
+                Ok(_) => {}
+                // All has been taken and all has been given.
+                Err(MZError::Buf) if piece.is_empty() => return Ok(()),
+                Err(_) => return Err(InflateError::Corrupt),
+            }
+        }
     }
 
     /// As [`feed`](Self::feed), at the end of the message.
@@ -162,58 +196,17 @@ impl Inflater {
         Ok(())
     }
 
-    /// Takes a piece of a message that is too large: what it stands for is not kept, but later messages may refer to it.
-    pub(crate) fn skip(&mut self, piece: &[u8], last: bool) -> Result<(), InflateError> {
-        if !self.anew {
-            self.pump(piece, &mut |_| true)?;
-            if last {
-                self.pump(&TAIL, &mut |_| true)?;
-            }
-        }
-        if last {
-            self.end();
-        }
-        Ok(())
-    }
-
     fn end(&mut self) {
         if self.anew {
             self.state.reset_as(MinReset);
         }
     }
+}
 
-    fn pump(
-        &mut self,
-        mut piece: &[u8],
-        take: &mut dyn FnMut(&[u8]) -> bool,
-    ) -> Result<(), InflateError> {
-        let mut some = [0; 1024];
-        let mut too_large = false;
-        loop {
-            let result = inflate(&mut self.state, piece, &mut some, MZFlush::None);
-            piece = piece.get(result.bytes_consumed..).unwrap_or_default();
-            let bytes = some.get(..result.bytes_written).unwrap_or_default();
-            // What is too large is inflated to the end of the piece, because the next piece goes on from there.
-            too_large = too_large || !take(bytes);
-            match result.status {
-                // A block that says to be the last one: the next begins a new stream, without what was before.
-                Ok(MZStatus::StreamEnd) => {
-                    self.state.reset_as(MinReset);
-                    if piece.is_empty() {
-                        break;
-                    }
-                }
-                Ok(_) if piece.is_empty() && bytes.len() < some.len() => break,
-                Ok(_) => {}
-                // All has been taken and all has been given.
-                Err(MZError::Buf) if piece.is_empty() => break,
-                Err(_) => return Err(InflateError::Corrupt),
-            }
-        }
-        if too_large {
-            return Err(InflateError::TooLarge);
-        }
-        Ok(())
+impl fmt::Debug for Inflater {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Its window holds messages.
+        f.write_str("Inflater")
     }
 }
 
@@ -234,7 +227,13 @@ impl Deflater {
     }
 
     /// Appends the payload of a whole message to `out`.
-    pub(crate) fn message(&mut self, mut message: &[u8], out: &mut Vec<u8>) {
+    #[cfg(test)]
+    pub(crate) fn message(&mut self, message: &[u8], out: &mut Vec<u8>) {
+        self.piece(message, true, out);
+    }
+
+    /// Appends what a piece of a message becomes to `out`: all of it, so that it can leave as a frame.
+    pub(crate) fn piece(&mut self, mut message: &[u8], last: bool, out: &mut Vec<u8>) {
         let mut some = [0; 1024];
         let start = out.len();
         loop {
@@ -244,6 +243,9 @@ impl Deflater {
             if message.is_empty() && result.bytes_written < some.len() || result.status.is_err() {
                 break;
             }
+        }
+        if !last {
+            return;
         }
         let written = out.get(start..).unwrap_or_default();
         if written.ends_with(&TAIL) {
@@ -259,6 +261,12 @@ impl Deflater {
     }
 }
 
+impl fmt::Debug for Deflater {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Deflater")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     extern crate std;
@@ -270,12 +278,12 @@ mod tests {
     const BOTH_KEEP: Agreement = Agreement {
         server_no_context_takeover: false,
         client_no_context_takeover: false,
-        server_max_window_bits: 15,
+        client_max_window_bits: 15,
     };
     const BOTH_ANEW: Agreement = Agreement {
         server_no_context_takeover: true,
         client_no_context_takeover: true,
-        server_max_window_bits: 15,
+        client_max_window_bits: 15,
     };
 
     fn inflated(inflater: &mut Inflater, payload: &[u8], piece: usize) -> Vec<u8> {
@@ -332,26 +340,18 @@ mod tests {
     }
 
     #[test]
-    fn a_bomb_is_refused_and_the_next_message_is_read() {
+    fn a_bomb_is_refused() {
         for agreed in [BOTH_KEEP, BOTH_ANEW] {
-            let mut deflater = Deflater::new(agreed);
-            let (mut bomb, mut next) = (Vec::new(), Vec::new());
-            deflater.message(&vec![0; 10_000_000], &mut bomb);
-            deflater.message(b"\0\0\0\0\0\0\0\0 next", &mut next);
+            let mut bomb = Vec::new();
+            Deflater::new(agreed).message(&vec![0; 10_000_000], &mut bomb);
             assert!(bomb.len() < 20_000);
             let mut inflater = Inflater::new(agreed);
-            let mut out = Vec::new();
-            let (mut pieces, limit) = (bomb.chunks(100), 50_000);
-            let refused = pieces.by_ref().position(|piece| {
+            let (mut out, limit) = (Vec::new(), 50_000);
+            let refused = bomb.chunks(100).position(|piece| {
                 inflater.feed(piece, &mut out, limit) == Err(InflateError::TooLarge)
             });
-            assert!(refused.is_some() && out.len() <= limit && out.capacity() <= 2 * limit);
-            for piece in pieces {
-                inflater.skip(piece, false).unwrap();
-            }
-            inflater.skip(b"", true).unwrap();
-            let next = inflated(&mut inflater, &next, 3);
-            assert_eq!(next, b"\0\0\0\0\0\0\0\0 next");
+            assert!(refused.is_some_and(|piece| piece < 3));
+            assert!(out.len() <= limit && out.capacity() <= 2 * limit);
         }
     }
 
@@ -369,10 +369,14 @@ mod tests {
             server_no_context_takeover: true,
             client_no_context_takeover: true,
         };
-        assert_eq!(plain.to_string(), "permessage-deflate");
+        assert_eq!(
+            plain.to_string(),
+            "permessage-deflate, permessage-deflate; client_max_window_bits"
+        );
+        let both = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
         assert_eq!(
             format!("{anew}"),
-            "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+            format!("{both}, {both}; client_max_window_bits")
         );
         assert_eq!(plain.answered("permessage-deflate"), Ok(BOTH_KEEP));
         assert_eq!(
@@ -383,8 +387,12 @@ mod tests {
         );
         for (bits, value) in [("8", 8), ("15", 15), ("\"10\"", 10)] {
             let answer = format!("permessage-deflate; server_max_window_bits={bits}");
+            // Any of them fits into the window that is kept.
+            assert_eq!(plain.answered(&answer), Ok(BOTH_KEEP));
+            let answer = format!("permessage-deflate; client_max_window_bits={bits}");
             let agreed = plain.answered(&answer).unwrap();
-            assert_eq!(agreed.server_max_window_bits, value);
+            assert_eq!(agreed.client_max_window_bits, value);
+            assert_eq!(agreed.can_deflate(), value == 15);
         }
         let kept = anew.answered("permessage-deflate; server_no_context_takeover");
         assert_eq!(kept, Ok(BOTH_ANEW), "what the client said of itself");
@@ -397,8 +405,8 @@ mod tests {
             ),
             ("permessage-deflate; x", AnswerError::Parameter),
             (
-                "permessage-deflate; client_max_window_bits=10",
-                AnswerError::Parameter,
+                "permessage-deflate; client_max_window_bits=16",
+                AnswerError::Value,
             ),
             (
                 "permessage-deflate; client_no_context_takeover; client_no_context_takeover",
@@ -406,6 +414,10 @@ mod tests {
             ),
             (
                 "permessage-deflate; server_max_window_bits",
+                AnswerError::Value,
+            ),
+            (
+                "permessage-deflate; client_max_window_bits",
                 AnswerError::Value,
             ),
             (
