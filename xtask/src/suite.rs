@@ -141,6 +141,9 @@ fn interop(report: &mut Report) -> Result<(), String> {
 fn demo(report: &mut Report) -> Result<(), String> {
     report.check(&mut cargo(
         "run --quiet -p sockeye-cli --bin sockeye -- demo --duration 10s --port 0",
+    ))?;
+    report.check(&mut cargo(
+        "run --quiet -p sockeye-cli --bin sockeye -- demo --duration 5s --port 0 --tls --tls-ca target/demo-ca.pem",
     ))
 }
 

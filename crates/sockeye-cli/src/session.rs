@@ -47,8 +47,7 @@ pub(crate) fn unusable(options: &Connection, error: &ConnectError) -> Failure {
 /// Whom to trust, if it is not the system's CAs.
 pub(crate) fn tls(options: &Connection) -> Result<Option<Tls>, Failure> {
     if let Some(file) = &options.cacert {
-        let pem = std::fs::read(file)
-            .map_err(|error| Failure::usage(format!("--cacert {}: {error}", file.display())))?;
+        let pem = ca_pem(file)?;
         return Ok(Some(Tls::new().ca_pem(pem)));
     }
     let any = || Tls::new().danger_accept_invalid_certs(true);
@@ -91,6 +90,12 @@ pub(crate) fn builder(options: &Connection) -> Result<ClientBuilder, Failure> {
         builder = builder.query(key, value);
     }
     Ok(builder)
+}
+
+/// What `--cacert` names.
+pub(crate) fn ca_pem(file: &std::path::Path) -> Result<Vec<u8>, Failure> {
+    std::fs::read(file)
+        .map_err(|error| Failure::usage(format!("--cacert {}: {error}", file.display())))
 }
 
 /// A URL without what may be secret in it: user name, password, query.

@@ -366,6 +366,23 @@ pub(crate) struct Demo {
     /// Address to listen on; 0.0.0.0 lets boards and browsers on your network in
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     pub(crate) bind: std::net::IpAddr,
+    /// Serve over https, with a certificate by an authority that is made for this run
+    #[arg(long, conflicts_with = "connect")]
+    pub(crate) tls: bool,
+    /// Where to write that authority's certificate (PEM), for browsers and boards to trust
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "sockeye-demo-ca.pem",
+        requires = "tls"
+    )]
+    pub(crate) tls_ca: std::path::PathBuf,
+    /// A further name or address of this machine in the certificate, as boards and browsers call it; repeat for more
+    #[arg(long, value_name = "HOST", requires = "tls")]
+    pub(crate) tls_name: Vec<String>,
+    /// Trust the certificate authorities in this PEM file, and no others, at --connect https://…
+    #[arg(long, value_name = "FILE", requires = "connect")]
+    pub(crate) cacert: Option<std::path::PathBuf>,
     /// How many simulated devices to run
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=32))]
     pub(crate) devices: u16,

@@ -392,6 +392,37 @@ async fn odd_values_are_printed_as_they_came() {
     assert_eq!(outcome.out.trim_end(), wanted);
 }
 
+#[cfg(feature = "demo")]
+#[tokio::test]
+async fn the_demo_over_tls() {
+    let file = std::env::temp_dir().join(format!("sockeye-ca-{}.pem", std::process::id()));
+    let ca = file.to_str().unwrap();
+    let args = [
+        "demo",
+        "--duration",
+        "3s",
+        "--port",
+        "0",
+        "--tls",
+        "--tls-ca",
+        ca,
+    ];
+    let outcome = sockeye(&args).await;
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    assert!(
+        outcome.out.contains("open https://127.0.0.1:"),
+        "{outcome:?}"
+    );
+    assert!(outcome.out.contains(ca), "{outcome:?}");
+    assert!(outcome.out.contains("All of it worked."), "{outcome:?}");
+    let pem = std::fs::read_to_string(&file).unwrap();
+    assert!(
+        pem.contains("BEGIN CERTIFICATE") && !pem.contains("KEY"),
+        "{pem}"
+    );
+    std::fs::remove_file(&file).unwrap();
+}
+
 /// Also when the server says so while the command takes its leave.
 #[tokio::test]
 async fn an_event_that_was_given_up_is_a_failure() {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
+use sockeye::net::Tls;
 use sockeye::{AckError, Bin, Client, ConnectError, Responder, Socket, Transport};
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
@@ -129,11 +130,12 @@ pub(crate) async fn run(
     index: usize,
     model: Model,
     url: String,
+    ca_pem: Option<Vec<u8>>,
     tally: Arc<Tally>,
     mut end: watch::Receiver<bool>,
 ) {
     let led = Arc::new(AtomicBool::new(false));
-    let socket = match connect(model, &url, &tally, &led) {
+    let socket = match connect(model, &url, ca_pem, &tally, &led) {
         Ok(socket) => socket,
         Err(error) => return tally.trouble(error.to_string()),
     };
@@ -169,13 +171,18 @@ fn first_report(index: usize) -> Duration {
 fn connect(
     model: Model,
     url: &str,
+    ca_pem: Option<Vec<u8>>,
     tally: &Arc<Tally>,
     led: &Arc<AtomicBool>,
 ) -> Result<Socket, ConnectError> {
     let (joined, refused, back, obeyed) =
         (tally.clone(), tally.clone(), tally.clone(), tally.clone());
     let (state, lamp) = (led.clone(), led.clone());
-    let socket = Client::builder(url)
+    let mut builder = Client::builder(url);
+    if let Some(pem) = ca_pem {
+        builder = builder.tls(Tls::new().ca_pem(pem));
+    }
+    let socket = builder
         .auth(json!({"name": tally.name}))
         .transports(model.transports.iter().copied())
         .reconnection_delay(Duration::from_millis(400))

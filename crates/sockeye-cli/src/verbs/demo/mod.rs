@@ -12,6 +12,8 @@ mod picture;
 mod server;
 mod stats;
 mod tally;
+mod target;
+mod tls;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::net::{IpAddr, SocketAddr};
@@ -26,6 +28,8 @@ use self::hub::Hub;
 use self::link::Link;
 use self::stats::human;
 use self::tally::{Demands, Summary, Tally};
+use self::target::Target;
+use self::tls::Tls;
 use crate::exit::{Exit, Failure};
 use crate::options::Demo;
 use crate::output;
@@ -45,23 +49,32 @@ pub(crate) async fn run(options: Demo) -> Result<Exit, Failure> {
     let (end, ended) = watch::channel(false);
     let mut tasks = JoinSet::new();
 
-    let mut taken = false;
+    let (mut taken, mut ca) = (false, None);
     let (target, hub) = match &options.connect {
         Some(url) => (Target::parse(url)?, None),
         None => {
             let hub = Hub::new();
             let (listener, address) = listen(options.bind, options.port, PORT).await?;
             taken = options.port.is_none() && address.port() != PORT;
-            let shown = hub.clone();
-            tasks.spawn(async move {
-                if let Err(error) = server::serve(listener, shown).await {
-                    eprintln!("sockeye: the demo's server ended: {error}");
-                }
-            });
-            (Target::local(address), Some(hub))
+            if options.tls {
+                let tls = Tls::new(options.bind, &options.tls_name, &options.tls_ca)?;
+                let listener = tls
+                    .listen(listener)
+                    .map_err(|error| cannot(address, error))?;
+                serve(&mut tasks, listener, &hub);
+                ca = Some(tls);
+            } else {
+                serve(&mut tasks, listener, &hub);
+            }
+            (Target::local(address, options.tls), Some(hub))
         }
     };
-    announce(&options, &target, taken);
+    announce(&options, &target, ca.as_ref(), taken);
+    let ca_pem = match (&ca, &options.cacert) {
+        (Some(tls), _) => Some(tls.ca_pem.clone().into_bytes()),
+        (None, Some(file)) => Some(session::ca_pem(file)?),
+        (None, None) => None,
+    };
 
     let count = if options.no_devices {
         0
@@ -100,6 +113,7 @@ pub(crate) async fn run(options: Demo) -> Result<Exit, Failure> {
             index,
             model,
             url,
+            ca_pem.clone(),
             tally.clone(),
             ended.clone(),
         ));
@@ -148,11 +162,6 @@ async fn listen(
     port: Option<u16>,
     usual: u16,
 ) -> Result<(TcpListener, SocketAddr), Failure> {
-    let cannot = |address, error| {
-        Failure::usage(format!(
-            "cannot listen on {address}: {error}; choose another --port or --bind"
-        ))
-    };
     let address = SocketAddr::new(bind, port.unwrap_or(usual));
     match server::bind(address).await {
         Ok(listener) => Ok(listener),
@@ -167,89 +176,32 @@ async fn listen(
     }
 }
 
+fn cannot(address: SocketAddr, error: std::io::Error) -> Failure {
+    Failure::usage(format!(
+        "cannot listen on {address}: {error}; choose another --port or --bind"
+    ))
+}
+
+fn serve(
+    tasks: &mut JoinSet<()>,
+    listener: impl axum::serve::Listener<Addr: std::fmt::Debug>,
+    hub: &Hub,
+) {
+    let hub = hub.clone();
+    tasks.spawn(async move {
+        if let Err(error) = server::serve(listener, hub).await {
+            eprintln!("sockeye: the demo's server ended: {error}");
+        }
+    });
+}
+
 /// The devices: their counters and their tasks.
 struct Fleet {
     tallies: Vec<Arc<Tally>>,
     running: JoinSet<()>,
 }
 
-/// The server that the devices use.
-struct Target {
-    /// With the namespace.
-    url: String,
-    /// `host:port`, for the relay.
-    server: String,
-    /// What follows the port: namespace and query.
-    rest: String,
-}
-
-impl Target {
-    fn local(address: SocketAddr) -> Self {
-        // Devices run here even if the server listens on all addresses.
-        let ip = match address.ip() {
-            ip if !ip.is_unspecified() => ip,
-            IpAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
-            IpAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
-        };
-        let server = SocketAddr::new(ip, address.port()).to_string();
-        Self {
-            url: format!("http://{server}{}", contract::NAMESPACE),
-            server,
-            rest: contract::NAMESPACE.to_owned(),
-        }
-    }
-
-    fn parse(url: &str) -> Result<Self, Failure> {
-        let wrong = |why: &str| {
-            Failure::usage(format!(
-                "--connect {}: {why}; write http://host:port",
-                session::public(url)
-            ))
-        };
-        let after = url
-            .strip_prefix("http://")
-            .ok_or_else(|| wrong("only http:// works here"))?;
-        let split = after.find(['/', '?']).unwrap_or(after.len());
-        let (authority, rest) = after.split_at(split);
-        if authority.is_empty() || authority.contains('@') {
-            return Err(wrong("the host is missing or not usable"));
-        }
-        let port = authority
-            .rsplit_once(':')
-            .filter(|(host, _)| !host.contains(':') || host.ends_with(']'));
-        let server = match port {
-            Some((_, port)) if port.parse::<u16>().is_err() => {
-                return Err(wrong("the port is not a number up to 65535"));
-            }
-            Some(_) => authority.to_owned(),
-            None => format!("{authority}:80"),
-        };
-        // The devices' namespace, unless the URL names one.
-        let (path, query) = rest.split_at(rest.find('?').unwrap_or(rest.len()));
-        let path = if path.is_empty() || path == "/" {
-            contract::NAMESPACE
-        } else {
-            path
-        };
-        let rest = format!("{path}{query}");
-        Ok(Self {
-            url: format!("http://{server}{rest}"),
-            server,
-            rest,
-        })
-    }
-
-    /// The same through a relay.
-    fn url_through(&self, relay: SocketAddr) -> String {
-        format!("http://{relay}{}", self.rest)
-    }
-
-    fn page(&self) -> String {
-        format!("http://{}", self.server)
-    }
-}
-
-fn announce(options: &Demo, target: &Target, taken: bool) {
+fn announce(options: &Demo, target: &Target, tls: Option<&Tls>, taken: bool) {
     match &options.connect {
         Some(_) => say(&format!(
             "Sockeye demo: simulated devices at {}",
@@ -263,6 +215,17 @@ fn announce(options: &Demo, target: &Target, taken: bool) {
     if taken {
         say(&format!(
             "Port {PORT} is taken by another program, so this is a free one."
+        ));
+    }
+    if let Some(tls) = tls {
+        let file = tls.file.display();
+        say(&format!(
+            "Its certificate is by an authority made for this run: {file}\n\
+             \x20 browser  import that file as an authority (or accept the warning)\n\
+             \x20 sockeye  sockeye listen {}/devices --cacert {file}\n\
+             \x20 board    SOCKEYE_URL=https://<a name of this machine>{}/devices SOCKEYE_CA={file}, and here --bind 0.0.0.0 --tls-name <that name>",
+            target.page(),
+            target.port()
         ));
     }
     if options.connect.is_none() && !options.no_devices {
@@ -500,39 +463,6 @@ fn say(line: &str) {
 mod tests {
     use super::*;
 
-    #[test]
-    fn outside_servers() {
-        let target = Target::parse("http://example.com").unwrap();
-        assert_eq!(
-            (target.url.as_str(), target.server.as_str()),
-            ("http://example.com:80/devices", "example.com:80")
-        );
-        let target = Target::parse("http://[::1]:3000/fleet?k=v").unwrap();
-        assert_eq!(
-            (target.url.as_str(), target.server.as_str()),
-            ("http://[::1]:3000/fleet?k=v", "[::1]:3000")
-        );
-        assert_eq!(
-            target.url_through(([127, 0, 0, 1], 9).into()),
-            "http://127.0.0.1:9/fleet?k=v"
-        );
-        assert_eq!(Target::parse("http://[::1]").unwrap().server, "[::1]:80");
-        for wrong in [
-            "https://x",
-            "x:3000",
-            "http://",
-            "http://u@h",
-            "http://h:99999",
-            "http://h:",
-        ] {
-            assert_eq!(
-                Target::parse(wrong).err().map(|failure| failure.exit),
-                Some(Exit::Usage),
-                "{wrong}"
-            );
-        }
-    }
-
     #[tokio::test]
     async fn the_usual_port_or_a_free_one_but_never_another_than_asked_for() {
         let bind = IpAddr::from([127, 0, 0, 1]);
@@ -546,14 +476,5 @@ mod tests {
         drop(_taken);
         let (_again, address) = listen(bind, None, taken).await.unwrap();
         assert_eq!(address.port(), taken);
-    }
-
-    #[test]
-    fn devices_on_this_machine_reach_a_server_on_all_addresses() {
-        assert_eq!(
-            Target::local(([0, 0, 0, 0], 80).into()).server,
-            "127.0.0.1:80"
-        );
-        assert_eq!(Target::local("[::]:80".parse().unwrap()).server, "[::1]:80");
     }
 }

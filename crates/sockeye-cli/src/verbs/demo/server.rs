@@ -10,6 +10,7 @@ use axum::http::{StatusCode, header};
 use axum::response::sse::{Event as SseEvent, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::serve::Listener;
 use axum::{Json, Router};
 use bytes::Bytes;
 use futures_util::Stream;
@@ -32,7 +33,10 @@ const MAX_MESSAGE: usize = 1 << 20;
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Serves boards and pages on `listener` until the task is dropped.
-pub(crate) async fn serve(listener: TcpListener, hub: Hub) -> io::Result<()> {
+pub(crate) async fn serve(
+    listener: impl Listener<Addr: std::fmt::Debug>,
+    hub: Hub,
+) -> io::Result<()> {
     let ticks = hub.clone();
     let router = router(hub);
     let ticker = async move {
