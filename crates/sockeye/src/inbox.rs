@@ -2,11 +2,9 @@
 
 use std::cell::Cell;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use atomic_waker::AtomicWaker;
 use futures_channel::oneshot;
 use sockeye_core::packet::{EmitArgs, EncodeError, encode_args_to_vec};
 use sockeye_core::{AckId, AckRequest, EmitError, Limits, NspOptions, Reconnection};
@@ -16,6 +14,8 @@ use crate::client::close::CloseError;
 use crate::client::options::{AuthSource, nsp_options};
 use crate::namespace::Namespaces;
 pub(crate) use crate::namespace::NspShared;
+use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use crate::sync::{AtomicWaker, Mutex, MutexGuard};
 pub(crate) use crate::waiters::AckSender;
 use crate::waiters::Milestone;
 
@@ -375,8 +375,9 @@ impl Shared {
 
     /// The driver takes everything; `taken` is empty and gives its memory for what comes next.
     pub(crate) fn take_inbox(&self, taken: &mut Box<Inbox>) {
-        // Before the look inside: what comes after it wakes again.
-        self.mail.store(false, Ordering::Release);
+        // Before the look inside: what comes after it wakes again. Not a plain store: whoever found the mark set, and so did
+        // not wake, has written something before (what is waited for, say), which is seen from here on.
+        self.mail.swap(false, Ordering::AcqRel);
         let mut inbox = lock(&self.inbox);
         taken.accepted = inbox.accepted;
         if !inbox.entries.is_empty() {

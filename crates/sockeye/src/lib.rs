@@ -92,8 +92,11 @@ mod client;
 mod dispatch;
 mod driver;
 mod inbox;
+#[cfg(loom)]
+pub mod interleavings;
 mod namespace;
 pub mod net;
+mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod waiters;

@@ -1,8 +1,7 @@
 //! One namespace, as its handles and the driver share it, and the list of all of a connection.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use sockeye_core::NspOptions;
 
@@ -10,6 +9,8 @@ use crate::client::options::AuthSource;
 use crate::dispatch::handlers::Handlers;
 use crate::dispatch::queue::Queue;
 use crate::inbox::lock;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::waiters::{ConnectCalls, Milestone};
 
 /// How a namespace is, as its handles see it.

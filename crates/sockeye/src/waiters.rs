@@ -4,8 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use sockeye_core::AckId;
@@ -15,6 +14,8 @@ use crate::client::args::Args;
 use crate::client::error::ConnectError;
 use crate::inbox::{Command, Shared, lock};
 use crate::namespace::NspShared;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 // ---- a number that grows ----
 

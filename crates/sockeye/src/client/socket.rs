@@ -1,7 +1,6 @@
 //! The socket: what applications hold.
 
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use serde::Serialize;
@@ -18,6 +17,7 @@ use crate::client::volatile::Volatile;
 use crate::dispatch::guard::told_id;
 use crate::inbox::{Command, Head, NspShared, Shared, encode, lock};
 use crate::namespace::Status;
+use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::waiters::ConnectCall;
 
 /// A namespace on a connection to a Socket.IO server: a cheap clone of a handle.
@@ -59,9 +59,14 @@ impl Drop for Socket {
                 nsp: self.nsp.index,
             });
         }
-        if self.shared.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.shared.waker.wake();
-        }
+        uncount(&self.shared);
+    }
+}
+
+/// One handle of the connection less. The driver looks for the end of the last one when it is woken.
+fn uncount(shared: &Shared) {
+    if shared.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
+        shared.waker.wake();
     }
 }
 
@@ -86,7 +91,8 @@ impl Socket {
             return None;
         }
         if !alive(&nsp.handles) {
-            shared.handles.fetch_sub(1, Ordering::AcqRel);
+            // What was counted for a moment may have been the last: those that were dropped meanwhile were not.
+            uncount(&shared);
             return None;
         }
         Some(Self {

@@ -1,10 +1,10 @@
 //! The queue under a stream: bounded, with a stated policy for when it is full, and of no runtime in particular.
 
 use std::collections::VecDeque;
-use std::sync::Mutex;
 use std::task::{Context, Poll, Waker};
 
 use crate::inbox::lock;
+use crate::sync::Mutex;
 
 /// What happens to an event for which a stream has no room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -2,8 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use sockeye_core::packet::ArgsError;
@@ -17,6 +16,8 @@ use crate::dispatch::handler::{Delivery, EventFn, Settled};
 use crate::dispatch::handlers::{HandlerId, Handlers};
 use crate::dispatch::notices::Kind;
 use crate::inbox::lock;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, Ordering};
 
 pub(crate) type AnyFn = dyn Fn(&Event) + Send + Sync;
 pub(crate) type NoticeFn = dyn Fn(&Notice, &Responder) -> Settled + Send + Sync;
@@ -85,7 +86,7 @@ pub(crate) enum Called {
 }
 
 impl EventEntry {
-    pub(crate) const fn new(id: u64, once: bool, call: Call) -> Self {
+    pub(crate) fn new(id: u64, once: bool, call: Call) -> Self {
         Self {
             id,
             once,

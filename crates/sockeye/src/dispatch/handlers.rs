@@ -2,8 +2,9 @@
 //! listens to one event, never the whole table, and no lock is held while user code runs.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+/// The standard library's also in the models of `sync.rs`, whose atomics cannot be static.
+use std::sync::atomic::AtomicU64 as StaticU64;
 
 use sockeye_core::packet::ArgsError;
 
@@ -17,6 +18,8 @@ use crate::dispatch::guard::{BoxFuture, guard};
 use crate::dispatch::handler::{Delivery, EventFn};
 use crate::dispatch::notices::{Kind, Wanted};
 use crate::inbox::lock;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// A registered handler: for [`Socket::off`](crate::Socket::off).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -81,7 +84,7 @@ pub(crate) struct Handlers {
     wanted: AtomicU32,
 }
 
-static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+static NEXT_ID: StaticU64 = StaticU64::new(1);
 
 impl Handlers {
     pub(crate) fn new() -> Self {

@@ -25,14 +25,14 @@ pub(crate) mod queue;
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicIsize, Ordering};
 use std::sync::{Arc, Weak};
 
-use atomic_waker::AtomicWaker;
 use sockeye_core::{Message, Outgoing};
 
 use crate::client::error::{ConnectError, Notice};
 use crate::inbox::{NspShared, Shared};
+use crate::sync::AtomicWaker;
+use crate::sync::atomic::{AtomicIsize, Ordering};
 pub(crate) use notices::Kind;
 pub(crate) use queue::Answer;
 use queue::Call;

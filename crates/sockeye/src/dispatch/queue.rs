@@ -3,9 +3,8 @@
 //! The driver writes, the namespace's dispatcher reads. What lies between them is one [`Load`], swapped as a whole, so
 //! that neither waits for the other and a burst costs no allocation for each event.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use atomic_waker::AtomicWaker;
 use sockeye_core::packet::{Args as ArgsRef, Attachments};
 use sockeye_core::{AckRequest, Message, Outgoing};
 
@@ -13,6 +12,7 @@ use crate::client::ack::AckError;
 use crate::client::args::Args;
 use crate::client::error::{ConnectError, Notice};
 use crate::inbox::{AckSender, NspShared, lock};
+use crate::sync::{AtomicWaker, Mutex};
 
 /// What each entry of a queue is counted for, beside its text and attachments.
 pub(crate) const ENTRY: usize = 64;
@@ -226,7 +226,7 @@ pub(crate) struct Queue {
 }
 
 impl Queue {
-    pub(crate) const fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             inner: Mutex::new(Inner {
                 load: Load {

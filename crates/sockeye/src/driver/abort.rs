@@ -3,12 +3,11 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
-use atomic_waker::AtomicWaker;
+use crate::sync::AtomicWaker;
+use crate::sync::atomic::{AtomicBool, Ordering};
 
-#[derive(Default)]
 struct State {
     aborted: AtomicBool,
     waker: AtomicWaker,
@@ -29,7 +28,10 @@ pub(super) fn abortable<F>(future: F) -> (impl Future<Output = ()> + Send, Abort
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    let state = Arc::<State>::default();
+    let state = Arc::new(State {
+        aborted: AtomicBool::new(false),
+        waker: AtomicWaker::new(),
+    });
     let abort = Abort(Arc::clone(&state));
     (
         Abortable {

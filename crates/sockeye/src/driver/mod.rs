@@ -22,7 +22,6 @@ mod written;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use atomic_waker::AtomicWaker;
 use sockeye_core::drive::Work;
 use sockeye_core::{Cause, Client, Config, DisconnectReason, Instant, Link, Memory, Output};
 
@@ -35,6 +34,7 @@ use crate::namespace::Status;
 use crate::net::failure::{LastFailure, LinkFailures};
 use crate::net::redirect::Redirects;
 use crate::net::{Computed, DialError, DialErrorKind, Network};
+use crate::sync::AtomicWaker;
 use events::{EventContext, FollowUp};
 use pending_acks::PendingAcks;
 use slots::Slots;

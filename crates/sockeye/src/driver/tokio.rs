@@ -13,6 +13,7 @@ use tracing::Instrument as _;
 
 use super::{Driver, Parts};
 use crate::net::io::{self, Io};
+use crate::sync;
 
 /// Rounds of one poll before others get their turn.
 const ROUNDS: usize = 16;
@@ -39,21 +40,25 @@ pub(crate) fn spawn(runtime: &tokio::runtime::Handle, parts: Parts) {
     let span = parts.span();
     let (tasks, in_span) = (runtime.clone(), span.clone());
     let spawn = move |task: Pin<Box<dyn Future<Output = ()> + Send>>| {
-        tasks.spawn(task.instrument(in_span.clone()));
+        sync::start(&tasks, task.instrument(in_span.clone()));
     };
-    let _guard = runtime.enter();
+    let (origin, sleep) = {
+        let _guard = runtime.enter();
+        let far = Duration::from_secs(86_400);
+        (tokio::time::Instant::now(), tokio::time::sleep(far))
+    };
     let task = Task {
         driver: Driver::new(parts, Box::new(spawn)),
-        origin: tokio::time::Instant::now(),
+        origin,
         links: [Io::Closed, Io::Closed, Io::Closed],
         blocked: [false; 3],
-        sleep: Box::pin(tokio::time::sleep(Duration::from_secs(86_400))),
+        sleep: Box::pin(sleep),
         armed: None,
         registered: false,
         wake: None,
         dialing: false,
     };
-    runtime.spawn(task.instrument(span));
+    sync::start(runtime, task.instrument(span));
 }
 
 impl Task {

@@ -1,7 +1,7 @@
 //! Waiting until packets are written: `flush`, and the clean end of a namespace.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use futures_channel::oneshot;
 use sockeye_core::Client;
@@ -11,6 +11,7 @@ use super::timers::{Key, Timer};
 use crate::client::close::CloseError;
 use crate::dispatch::Answer;
 use crate::inbox::lock;
+use crate::sync::Mutex;
 
 /// A place in the order of the packets that the core has accepted.
 #[derive(Clone, Copy, Debug)]

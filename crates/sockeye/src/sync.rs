@@ -1,0 +1,63 @@
+//! What the seam between handles, driver and dispatchers is made of: locks, atomics, and the place of a waker.
+//!
+//! They are the standard library's. In the crate `sockeye-interleavings`, which compiles these sources once more, they are
+//! loom's: there the tests run the seam in every order in which its threads may meet (see `interleavings.rs`).
+
+#[cfg(not(loom))]
+pub(crate) use {
+    atomic_waker::AtomicWaker,
+    std::sync::{Mutex, MutexGuard, atomic},
+};
+
+#[cfg(loom)]
+pub(crate) use {
+    loom::sync::{Mutex, MutexGuard, atomic},
+    slot::AtomicWaker,
+};
+
+#[cfg(feature = "tokio")]
+use std::future::Future;
+
+/// Starts a task on a runtime. (In the models: as a thread of loom's.)
+#[cfg(all(feature = "tokio", not(loom)))]
+pub(crate) fn start(
+    runtime: &tokio::runtime::Handle,
+    task: impl Future<Output = ()> + Send + 'static,
+) {
+    runtime.spawn(task);
+}
+
+/// As above, for the models.
+#[cfg(loom)]
+pub(crate) fn start(_: &tokio::runtime::Handle, task: impl Future<Output = ()> + Send + 'static) {
+    crate::interleavings::start(task);
+}
+
+#[cfg(loom)]
+mod slot {
+    use std::task::Waker;
+
+    use super::Mutex;
+
+    /// What the crate `atomic-waker` promises, by a lock: a wake that meets a registration wakes the one or the other.
+    #[derive(Debug)]
+    pub(crate) struct AtomicWaker(Mutex<Option<Waker>>);
+
+    impl AtomicWaker {
+        pub(crate) fn new() -> Self {
+            Self(Mutex::new(None))
+        }
+
+        pub(crate) fn register(&self, waker: &Waker) {
+            let old = self.0.lock().map(|mut slot| slot.replace(waker.clone()));
+            drop(old);
+        }
+
+        pub(crate) fn wake(&self) {
+            let waker = self.0.lock().map(|mut slot| slot.take());
+            if let Ok(Some(waker)) = waker {
+                waker.wake();
+            }
+        }
+    }
+}
