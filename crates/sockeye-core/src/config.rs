@@ -306,6 +306,8 @@ impl core::fmt::Debug for Config<'_> {
         let mut all = f.debug_struct("Config");
         #[cfg(feature = "deflate")]
         all.field("compression", &self.compression);
+        #[cfg(feature = "redirects")]
+        all.field("follow_redirects", &self.follow_redirects);
         all.field("host", &self.host)
             .field("path", &self.path)
             .field("query", &Hidden(self.query.len()))
@@ -319,7 +321,6 @@ impl core::fmt::Debug for Config<'_> {
             .field("timestamp", &self.timestamp)
             .field("timestamp_param", &self.timestamp_param)
             .field("cookies", &self.keeps_cookies())
-            .field("follow_redirects", &self.follows_redirects())
             .field("connect_timeout", &self.connect_timeout)
             .field("join_timeout", &self.join_timeout)
             .field("request_timeout", &self.request_timeout)

@@ -5,6 +5,7 @@
 
 #[cfg(not(feature = "redirects"))]
 mod state {
+    use crate::config::Config;
     use crate::engine::polling::cookies::Jar;
 
     #[derive(Debug)]
@@ -21,8 +22,24 @@ mod state {
 
         pub(in crate::engine) const fn reset(&mut self, _: &mut Jar) {}
 
-        pub(in crate::engine) const fn place(&self) -> Option<[&str; 4]> {
-            None
+        #[inline(always)]
+        pub(in crate::engine) fn host<'c>(&self, config: &'c Config<'_>) -> &'c str {
+            &config.host
+        }
+
+        #[inline(always)]
+        pub(in crate::engine) fn path<'c>(&self, config: &'c Config<'_>) -> &'c str {
+            &config.path
+        }
+
+        #[inline(always)]
+        pub(in crate::engine) fn query<'c>(&self, config: &'c Config<'_>) -> &'c str {
+            &config.query
+        }
+
+        #[inline(always)]
+        pub(in crate::engine) fn headers<'c>(&self, config: &'c Config<'_>) -> &'c str {
+            &config.headers
         }
     }
 }
@@ -32,6 +49,7 @@ mod state {
     use alloc::boxed::Box;
     use alloc::string::String;
 
+    use crate::config::Config;
     use crate::engine::polling::cookies::Jar;
 
     /// A redirect of the handshake that the driver is to judge: [`Client::redirect`](crate::Client::redirect).
@@ -141,10 +159,30 @@ mod state {
             }
         }
 
-        /// Host, path, query and headers of the server that this session was sent to.
-        pub(in crate::engine) fn place(&self) -> Option<[&str; 4]> {
-            let server = self.server.as_deref()?;
-            Some([&server.host, &server.path, &server.query, &server.headers])
+        /// Whether this session was sent to another server.
+        pub(in crate::engine) const fn is_followed(&self) -> bool {
+            self.server.is_some()
+        }
+
+        /// What the requests of this session name.
+        pub(in crate::engine) fn host<'c>(&'c self, config: &'c Config<'_>) -> &'c str {
+            let server = self.server.as_deref();
+            server.map_or(&config.host, |server| &server.host)
+        }
+
+        pub(in crate::engine) fn path<'c>(&'c self, config: &'c Config<'_>) -> &'c str {
+            let server = self.server.as_deref();
+            server.map_or(&config.path, |server| &server.path)
+        }
+
+        pub(in crate::engine) fn query<'c>(&'c self, config: &'c Config<'_>) -> &'c str {
+            let server = self.server.as_deref();
+            server.map_or(&config.query, |server| &server.query)
+        }
+
+        pub(in crate::engine) fn headers<'c>(&'c self, config: &'c Config<'_>) -> &'c str {
+            let server = self.server.as_deref();
+            server.map_or(&config.headers, |server| &server.headers)
         }
     }
 }
@@ -166,7 +204,7 @@ mod judged {
         }
 
         pub(crate) fn is_redirected(&self) -> bool {
-            self.redirection.place().is_some()
+            self.redirection.is_followed()
         }
 
         /// The driver follows: the link that it was asked to open leads to this server.

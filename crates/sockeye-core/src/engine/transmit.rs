@@ -486,14 +486,13 @@ impl Engine<'_> {
     fn begin_request(&mut self, link: Link, method: &str, transport: Transport) {
         self.head.begin(link);
         let head = &mut self.head;
-        let config = &self.config;
-        let [host, path, query, headers] = self.redirection.place().unwrap_or([
-            &config.host,
-            &config.path,
-            &config.query,
-            &config.headers,
+        let (place, config) = (&self.redirection, &self.config);
+        head.put_all(&[
+            method,
+            place.path(config),
+            "?EIO=4&transport=",
+            transport.name(),
         ]);
-        head.put_all(&[method, path, "?EIO=4&transport=", transport.name()]);
         let stamped = match self.config.timestamp {
             Timestamp::Polling => transport == Transport::Polling,
             Timestamp::Always => true,
@@ -510,17 +509,17 @@ impl Engine<'_> {
             head.put(b"&sid=");
             head.put_escaped(self.session.id.as_str());
         }
-        if !query.is_empty() {
-            head.put_all(&["&", query]);
+        if !place.query(config).is_empty() {
+            head.put_all(&["&", place.query(config)]);
         }
-        head.put_all(&[" HTTP/1.1\r\nHost: ", host, "\r\n"]);
+        head.put_all(&[" HTTP/1.1\r\nHost: ", place.host(config), "\r\n"]);
         let jar = self
             .config
             .keeps_cookies()
             .then(|| self.polling.cookies.iter(self.now))
             .into_iter()
             .flatten();
-        head.put_headers(headers, jar);
+        head.put_headers(place.headers(config), jar);
     }
 
     fn end_request(&mut self, link: Link) -> bool {
