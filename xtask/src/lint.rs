@@ -8,6 +8,7 @@ use crate::part::{Part, Report};
 use crate::run::{cargo, root};
 use crate::secure;
 use crate::tools::works;
+use crate::xtensa;
 
 pub(crate) const PARTS: &[Part] = &[
     Part {
@@ -49,6 +50,11 @@ pub(crate) const PARTS: &[Part] = &[
         name: "esp32",
         about: "clippy on the firmware of ESP32 boards",
         run: esp32::lint,
+    },
+    Part {
+        name: "xtensa",
+        about: "what devices compile, type-checked for Xtensa chips (ESP32, S2, S3)",
+        run: xtensa::lint,
     },
 ];
 

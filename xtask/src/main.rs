@@ -25,6 +25,7 @@ mod servers;
 mod size;
 mod suite;
 mod tools;
+mod xtensa;
 
 use std::process::ExitCode;
 

@@ -14,15 +14,15 @@ use crate::tools::{self, Tool, works};
 /// A cold build with C code takes three minutes on two cores.
 const LIMIT: Duration = Duration::from_secs(20 * 60);
 
-const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
+pub(crate) const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_SOURCES: &str = "/usr/lib/rustlib/src/rust/library/core";
 
-const DEBIAN_COMPILER: Tool = Tool {
+pub(crate) const DEBIAN_COMPILER: Tool = Tool {
     what: "a Rust compiler with RISC-V targets (`rustup target add riscv32imc-unknown-none-elf riscv32imac-unknown-none-elf`)",
     probe: &[DEBIAN_RUSTC, "--version"],
     packages: &["rustc-web"],
 };
-const DEBIAN_LIBRARY: Tool = Tool {
+pub(crate) const DEBIAN_LIBRARY: Tool = Tool {
     what: "the sources of Rust's library",
     probe: &["test", "-d", DEBIAN_SOURCES],
     packages: &["rust-web-src"],

@@ -1,0 +1,46 @@
+//! What devices compile, checked for chips with the Xtensa instruction set: see `firmware/xtensa/README.md`.
+
+use std::time::Duration;
+
+use crate::part::Report;
+use crate::riscv::{DEBIAN_COMPILER, DEBIAN_LIBRARY, DEBIAN_RUSTC};
+use crate::run::{self, root};
+use crate::tools;
+
+const LIMIT: Duration = Duration::from_secs(10 * 60);
+const CHIPS: &[&str] = &["esp32", "esp32s2"];
+const CHECKS: &[&str] = &[
+    "-p sockeye-core --no-default-features",
+    "-p sockeye-embedded --no-default-features",
+    "-p sockeye-embedded --features embassy-net,polling",
+    "-p sockeye-c --no-default-features --features polling",
+];
+
+/// Type-checks the crates of devices; no code is made, because this LLVM cannot.
+pub(crate) fn lint(report: &mut Report) -> Result<(), String> {
+    // Whatever else is installed: the target files have the data layout of this compiler's LLVM.
+    tools::need(&[DEBIAN_COMPILER, DEBIAN_LIBRARY])?;
+    for chip in CHIPS {
+        for what in CHECKS {
+            let passed = check(chip, what)?;
+            let verdict = passed
+                .then_some(())
+                .ok_or_else(|| "it does not compile".to_owned());
+            report.record(&format!("{chip}: {what}"), verdict);
+        }
+    }
+    Ok(())
+}
+
+fn check(chip: &str, what: &str) -> Result<bool, String> {
+    let mut cargo = run::cargo(&format!("check --quiet --locked {what}"));
+    cargo.args(["-Z", "build-std=core,alloc", "-Z", "json-target-spec"]);
+    cargo
+        .arg("--target")
+        .arg(root().join(format!("firmware/xtensa/xtensa-{chip}.json")));
+    cargo.args(["--target-dir", "target/xtensa"]);
+    cargo.env("RUSTC", DEBIAN_RUSTC).env("RUSTC_BOOTSTRAP", "1");
+    cargo.env("RUSTFLAGS", "-Zno-codegen");
+    cargo.env_remove("CARGO_ENCODED_RUSTFLAGS");
+    Ok(run::run(&mut cargo, LIMIT)?.success())
+}
