@@ -10,6 +10,8 @@
 
 #[cfg(feature = "certificates")]
 pub mod certificates;
+#[cfg(feature = "chaos")]
+pub mod chaos;
 pub mod fuzz;
 mod http;
 #[cfg(feature = "relay")]
