@@ -1,6 +1,10 @@
 //! Fuzz targets as plain functions: each takes any bytes and must return. The fuzz workspace calls them with the
 //! bytes that it finds interesting; a smoke test calls them with generated ones and with the committed seeds.
 
+mod dialogue;
+#[cfg(feature = "differential")]
+mod differential;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -16,6 +20,10 @@ use crate::rig::{Opening, Pieces, Rig, config};
 use crate::server::{Server, Settings};
 use crate::{Seeded, frame, response};
 
+pub use dialogue::dialogue;
+#[cfg(feature = "differential")]
+pub use differential::{http_head, json, ws_frames};
+
 /// A name and a target.
 pub type Target = (&'static str, fn(&[u8]));
 
@@ -28,6 +36,13 @@ pub const TARGETS: &[Target] = &[
     ("client", client),
     #[cfg(feature = "deflate")]
     ("deflate", deflate),
+    ("dialogue", dialogue),
+    #[cfg(feature = "differential")]
+    ("json", json),
+    #[cfg(feature = "differential")]
+    ("http_head", http_head),
+    #[cfg(feature = "differential")]
+    ("ws_frames", ws_frames),
 ];
 
 /// Memory as a small device has it.

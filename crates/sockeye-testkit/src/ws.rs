@@ -42,7 +42,7 @@ impl Frame {
         } else {
             None
         };
-        let mut payload = bytes.get(at..at + len)?.to_vec();
+        let mut payload = bytes.get(at..at.checked_add(len)?)?.to_vec();
         if let Some(key) = mask {
             for (i, byte) in payload.iter_mut().enumerate() {
                 *byte ^= key[i % 4];

@@ -214,7 +214,7 @@ proptest! {
 
     #[test]
     fn no_bytes_make_it_panic(bytes in vec(any::<u8>(), 0..600)) {
-        for (_, target) in fuzz::TARGETS {
+        for &(_, target) in fuzz::TARGETS {
             target(&bytes);
         }
     }
