@@ -109,6 +109,38 @@ fn clippy(report: &mut Report) -> Result<(), String> {
             "clippy --quiet {packages} --all-targets -- -D warnings"
         )))?;
     }
+    // Without targets for tests, which bring features of their own.
+    for features in BLOCKING {
+        report.check(&mut cargo(&format!(
+            "clippy --quiet -p sockeye --no-default-features --features {features} --lib -- -D warnings"
+        )))?;
+    }
+    no_tokio(report)
+}
+
+/// The blocking client without tokio.
+const BLOCKING: &[&str] = &["blocking", "blocking,rustls", "blocking,native-tls"];
+
+/// The blocking client compiles nothing of tokio, with and without rustls.
+fn no_tokio(report: &mut Report) -> Result<(), String> {
+    let found = BLOCKING[..2].iter().find_map(|features| {
+        let tree = format!(
+            "tree --quiet -p sockeye --no-default-features --features {features} --edges normal --prefix none"
+        );
+        match cargo(&tree).output() {
+            Err(error) => Some(format!("cargo {tree}: {error}")),
+            Ok(output) if !output.status.success() => Some(format!("cargo {tree} failed")),
+            Ok(output) => String::from_utf8_lossy(&output.stdout)
+                .lines()
+                .find(|line| line.starts_with("tokio"))
+                .map(|line| format!("{line} lies below the features {features}")),
+        }
+    });
+    report.timed(
+        "no tokio below the blocking client",
+        std::time::Duration::ZERO,
+        found.map_or(Ok(()), Err),
+    );
     Ok(())
 }
 
@@ -119,6 +151,7 @@ fn docs(report: &mut Report) -> Result<(), String> {
         "-p sockeye-core --no-default-features",
         "-p sockeye --all-features",
         "-p sockeye --no-default-features --features tokio",
+        "-p sockeye --no-default-features --features blocking",
         "-p sockeye-embedded",
         "-p sockeye-embedded --all-features",
     ] {

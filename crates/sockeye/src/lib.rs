@@ -36,8 +36,9 @@
 //!
 //! # The network
 //! `https` and `wss` by rustls, with the system's trusted CAs or your own (`net::Tls`); HTTP, HTTPS and SOCKS 5
-//! proxies, from the environment or given; any other byte stream by a [`net::Connector`]. Cargo features:
+//! proxies, from the environment or given; any other byte stream by a `net::Connector`. Cargo features:
 //! - `tokio` (default): the client for tokio.
+//! - `blocking`: `sockeye::blocking`, the client on threads, without tokio below.
 //! - `rustls` (default): TLS by rustls with ring and the system's CAs. Its parts: `rustls-ring` or `rustls-aws-lc-rs`
 //!   or `rustls-no-provider` for the cryptography, `platform-verifier` or `webpki-roots` for trust.
 //! - `native-tls`: the system's TLS library, where it is asked for.
@@ -85,9 +86,13 @@
 //! - Compression (`permessage-deflate`) is a feature (`deflate`), and offered only where it is asked for
 //!   (`ClientBuilder::compression`): it takes some 300 KB for a connection that compresses.
 
-#[cfg(not(feature = "tokio"))]
-compile_error!("sockeye has nothing to run on: enable its feature `tokio` (a default one)");
+#[cfg(not(any(feature = "tokio", feature = "blocking")))]
+compile_error!(
+    "sockeye has nothing to run on: enable its feature `tokio` (a default one) or `blocking`"
+);
 
+#[cfg(feature = "blocking")]
+pub mod blocking;
 mod client;
 mod dispatch;
 mod driver;

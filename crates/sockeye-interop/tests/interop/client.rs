@@ -15,7 +15,7 @@ pub(crate) const WAYS: [&[Transport]; 3] = [
 
 /// With delays that do not make tests wait.
 pub(crate) fn builder(url: &str) -> ClientBuilder {
-    Client::builder(url)
+    crate::driven(Client::builder(url))
         .reconnection_delay(Duration::from_millis(20))
         .reconnection_delay_max(Duration::from_millis(100))
         .timeout(Duration::from_secs(10))

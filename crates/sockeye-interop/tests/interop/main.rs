@@ -7,18 +7,28 @@ mod wait;
 
 use std::time::Duration;
 
-/// Makes one test per server of `async fn NAME(kind: Kind)`; each is called `module::NAME::server`.
+/// Makes one test per server of `async fn NAME(kind: Kind)`; each is called `module::NAME::server`. What runs on all
+/// servers runs once more with a client that is driven by threads instead of tokio.
 macro_rules! scenario {
     ($name:ident) => {
-        scenario!($name on node_4_8 Node48, node_3_1 Node31, python Python, socketioxide Socketioxide);
+        scenario!(@ $name
+            bounded node_4_8 Node48,
+            bounded node_3_1 Node31,
+            bounded python Python,
+            bounded socketioxide Socketioxide,
+            on_threads node_4_8_on_threads Node48
+        );
     };
     ($name:ident on $($test:ident $kind:ident),+) => {
+        scenario!(@ $name $(bounded $test $kind),+);
+    };
+    (@ $name:ident $($run:ident $test:ident $kind:ident),+) => {
         mod $name {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 #[ignore = "needs the scenario servers: cargo xtask test --part interop"]
                 async fn $test() {
-                    crate::bounded(super::$name(crate::server::Kind::$kind)).await;
+                    crate::$run(super::$name(crate::server::Kind::$kind)).await;
                 }
             )+
         }
@@ -40,4 +50,22 @@ mod transports;
 async fn bounded(scenario: impl Future<Output = ()>) {
     let ended = tokio::time::timeout(Duration::from_secs(60), scenario).await;
     assert!(ended.is_ok(), "the scenario did not end within 60 s");
+}
+
+tokio::task_local! {
+    /// The clients of this scenario are driven by threads.
+    static ON_THREADS: ();
+}
+
+/// As [`bounded`], with the clients on threads.
+async fn on_threads(scenario: impl Future<Output = ()>) {
+    ON_THREADS.scope((), bounded(scenario)).await;
+}
+
+/// The client is driven as the scenario wants it.
+fn driven(builder: sockeye::ClientBuilder) -> sockeye::ClientBuilder {
+    match ON_THREADS.try_with(|()| ()) {
+        Ok(()) => builder.threads(),
+        Err(_) => builder,
+    }
 }

@@ -16,9 +16,9 @@ use crate::client::options::{
 };
 use crate::client::url::Address;
 use crate::dispatch::handler::{Handler, Params, Returns, event_fn};
-#[cfg(feature = "tokio")]
-use crate::driver;
-use crate::driver::{Parts, Target};
+#[cfg(feature = "blocking")]
+use crate::driver::threads::ThreadOptions;
+use crate::driver::{self, Parts, Target};
 use crate::inbox::Shared;
 use crate::net::options::NetworkOptions;
 use crate::net::redirect::{self, Redirects};
@@ -59,6 +59,9 @@ pub struct ClientBuilder {
     setup: Vec<Setup>,
     pub(crate) redirects: usize,
     pub(crate) network: NetworkOptions,
+    /// Threads drive the connection instead of tasks of tokio.
+    #[cfg(feature = "blocking")]
+    pub(crate) threads: Option<ThreadOptions>,
 }
 
 impl fmt::Debug for ClientBuilder {
@@ -97,6 +100,8 @@ impl ClientBuilder {
             setup: Vec::new(),
             redirects: redirect::DEFAULT,
             network: NetworkOptions::default(),
+            #[cfg(feature = "blocking")]
+            threads: None,
         }
     }
 
@@ -402,6 +407,15 @@ impl ClientBuilder {
         self
     }
 
+    /// Drives the connection by threads of its own instead of tasks of tokio (feature `blocking`): for async code on
+    /// another runtime. Handlers run on [threads](crate::blocking#threads), without a runtime. (Without the feature
+    /// `tokio` it is always so. For code that is not async, see [`blocking`](crate::blocking).)
+    #[cfg(feature = "blocking")]
+    pub fn threads(mut self) -> Self {
+        self.threads.get_or_insert_default();
+        self
+    }
+
     // ---- go ----
 
     /// Connects, and waits until the namespace is joined. When the first attempt fails, that is the error; to wait for
@@ -409,12 +423,11 @@ impl ClientBuilder {
     /// [`connect_background`](Self::connect_background). Once joined, a lost connection is made again as the
     /// reconnection policy says.
     ///
-    /// Must be called within a tokio runtime. Dropping the future gives the attempt up.
+    /// Must be called within a tokio runtime, if one is to drive the connection. Dropping the future gives the attempt up.
     ///
     /// # Errors
     /// A bad URL or option, a server that cannot be reached, the server's refusal (with its message and data), or an
     /// answer that no Socket.IO server gives.
-    #[cfg(feature = "tokio")]
     pub async fn connect(self) -> Result<Socket, ConnectError> {
         let socket = self.open()?;
         socket.connect().await?;
@@ -426,7 +439,6 @@ impl ClientBuilder {
     ///
     /// # Errors
     /// A bad URL or option.
-    #[cfg(feature = "tokio")]
     pub fn connect_background(self) -> Result<Socket, ConnectError> {
         let socket = self.open()?;
         socket.connect_background();
@@ -437,15 +449,28 @@ impl ClientBuilder {
     ///
     /// # Errors
     /// A bad URL or option, or no tokio runtime.
-    #[cfg(feature = "tokio")]
     pub fn open(self) -> Result<Socket, ConnectError> {
-        // (A bad URL is told before a missing runtime, as every other option is.)
+        #[cfg(all(feature = "blocking", feature = "tokio"))]
+        let threads = self.threads.clone();
+        #[cfg(all(feature = "blocking", not(feature = "tokio")))]
+        let threads = Some(self.threads.clone().unwrap_or_default());
+        // (A bad option is told before a missing runtime.)
         let (socket, parts) = self.prepare()?;
-        let runtime = tokio::runtime::Handle::try_current().map_err(|_| {
-            ConnectError::config("no tokio runtime: call this from within one (#[tokio::main])")
-        })?;
-        driver::tokio::spawn(&runtime, parts);
-        Ok(socket)
+        #[cfg(feature = "blocking")]
+        if let Some(threads) = threads {
+            driver::blocking::spawn(parts, threads)?;
+            return Ok(socket);
+        }
+        #[cfg(feature = "tokio")]
+        {
+            let runtime = tokio::runtime::Handle::try_current().map_err(|_| {
+                ConnectError::config("no tokio runtime: call this from within one (#[tokio::main])")
+            })?;
+            driver::tokio::spawn(&runtime, parts);
+            Ok(socket)
+        }
+        #[cfg(not(feature = "tokio"))]
+        unreachable!("threads or tokio")
     }
 
     /// The socket, and what its driver is made of.

@@ -85,6 +85,12 @@ impl Responder {
     pub fn socket(&self) -> Option<Socket> {
         Socket::upgrade(&self.shared, &self.nsp)
     }
+
+    /// As [`socket`](Self::socket), for handlers of a blocking client.
+    #[cfg(feature = "blocking")]
+    pub fn blocking_socket(&self) -> Option<crate::blocking::Socket> {
+        self.socket().map(Into::into)
+    }
 }
 
 impl fmt::Debug for Responder {

@@ -14,11 +14,13 @@ use crate::client::responder::Responder;
 use crate::dispatch::Outlet;
 use crate::dispatch::channel::Channel;
 use crate::dispatch::entries::{Called, EventEntry, Listening, Places, Room, Taken};
+#[cfg(feature = "blocking")]
+use crate::dispatch::guard;
 use crate::dispatch::guard::{BoxFuture, Guarded, Join, Outcome, guard};
 use crate::dispatch::handler::Delivery;
 use crate::dispatch::handlers::Handlers;
 use crate::dispatch::notices::Kind;
-use crate::dispatch::queue::{ENTRY, Item, Load, Queue, Sides, Told};
+use crate::dispatch::queue::{ENTRY, Early, Item, Load, Queue, Told};
 use crate::inbox::NspShared;
 
 /// After so many entries other tasks run.
@@ -31,13 +33,15 @@ const PIECE: usize = 64 << 10;
 /// (Not an `async fn`: a runtime that is ending drops the task before it has run at all, and what waits is for its
 /// streams all the same.)
 pub(super) fn run(outlet: Arc<Outlet>, nsp: Arc<NspShared>) -> impl Future<Output = ()> + Send {
+    #[cfg(feature = "blocking")]
+    let place = Arc::clone(&nsp);
     let mut work = Work {
         outlet,
         nsp,
         load: Load::default(),
         at: Cursor::default(),
     };
-    async move {
+    let run = async move {
         let mut user = User {
             responder: Responder {
                 shared: Weak::clone(&work.outlet.shared),
@@ -50,7 +54,11 @@ pub(super) fn run(outlet: Arc<Outlet>, nsp: Arc<NspShared>) -> impl Future<Outpu
         while work.take(&mut user).await {
             work.through(&mut user).await;
         }
-    }
+    };
+    // A handler that waits on this thread finds its queue.
+    #[cfg(feature = "blocking")]
+    let run = guard::OnQueue::new(place, run);
+    run
 }
 
 /// What the dispatcher keeps from one event to the next.
@@ -108,6 +116,7 @@ impl Work {
     async fn take(&mut self, user: &mut User) -> bool {
         // Both at once: what has been worked through is not left for `drop`.
         let done = std::mem::take(&mut self.at);
+        self.load.answers = self.nsp.queue.take_hand();
         self.load.clear();
         if self.outlet.worked(done.worked) {
             yield_now().await;
@@ -144,7 +153,8 @@ impl Work {
             items,
             text,
             records,
-            early,
+            notices,
+            ..
         } = load;
         while let Some(item) = items.get(at.item) {
             at.item += 1;
@@ -173,19 +183,19 @@ impl Work {
                         delivery: &delivery,
                     };
                     if !user.listening.any.is_empty() || !user.listening.streams.is_empty() {
-                        any(outlet, nsp, early, &user.listening, &delivery).await;
+                        any(outlet, nsp, notices, &user.listening, &delivery).await;
                     }
                     for entry in calling.entries.by_ref() {
                         match entry.call(&nsp.handlers, &delivery) {
                             Called::Done => (),
                             Called::Await(future) => {
-                                await_handler(nsp, early, name, None, future).await;
+                                await_handler(nsp, name, None, future).await;
                             }
                             Called::Spawn(future, places) => {
-                                spawn(outlet, nsp, early, name, future, &places).await;
+                                spawn(outlet, nsp, name, future, &places).await;
                             }
                             Called::Full(room) => {
-                                await_room(outlet, nsp, early, room).await;
+                                await_room(outlet, nsp, notices, room).await;
                             }
                         }
                     }
@@ -203,7 +213,7 @@ impl Work {
                 }
                 Item::Answer(len) => {
                     size += *len as usize;
-                    if let Some(answer) = early.answers.take_turn() {
+                    if let Some(answer) = nsp.queue.take_turn() {
                         answer.send();
                         if !matches!(items.get(at.item), None | Some(Item::Answer(_))) {
                             // Who has been answered comes first, before handlers of what came later; one that blocks
@@ -213,8 +223,8 @@ impl Work {
                     }
                 }
                 Item::Notice => {
-                    if let Some(told) = early.notices.take_turn() {
-                        tell(outlet, nsp, early, &told).await;
+                    if let Some(told) = notices.take_turn() {
+                        tell(outlet, nsp, &told).await;
                     }
                 }
             }
@@ -230,7 +240,8 @@ impl Work {
 /// The runtime may end before the work does: what is left reaches streams and those who wait for answers.
 impl Drop for Work {
     fn drop(&mut self) {
-        let load = std::mem::take(&mut self.load);
+        let mut load = std::mem::take(&mut self.load);
+        load.answers = self.nsp.queue.take_hand();
         flush_load(&self.nsp, &self.outlet, load, &mut self.at);
         flush(&self.nsp, &self.outlet);
     }
@@ -283,12 +294,12 @@ fn flush_load(nsp: &Arc<NspShared>, outlet: &Outlet, mut load: Load, at: &mut Cu
             }
             Item::Answer(len) => {
                 at.worked += *len as usize;
-                if let Some(answer) = load.early.answers.take_turn() {
+                if let Some(answer) = load.answers.take_turn() {
                     answer.send();
                 }
             }
             Item::Notice => {
-                if let Some(told) = load.early.notices.take_turn() {
+                if let Some(told) = load.notices.take_turn() {
                     tell_streams(nsp, &told);
                 }
             }
@@ -318,7 +329,7 @@ impl Drop for Calling<'_> {
 async fn any(
     outlet: &Arc<Outlet>,
     nsp: &Arc<NspShared>,
-    sides: &mut Sides,
+    notices: &mut Early<Told>,
     listening: &Listening,
     delivery: &Delivery<'_>,
 ) {
@@ -334,7 +345,7 @@ async fn any(
         let event = telling.event.clone();
         if let Some(event) = nsp.handlers.push(stream, event, None) {
             let room = Room::new(Arc::clone(stream), event);
-            await_room(outlet, nsp, sides, room).await;
+            await_room(outlet, nsp, notices, room).await;
         }
     }
 }
@@ -356,26 +367,25 @@ impl Drop for Telling<'_> {
 /// Awaits a handler. Meanwhile answers pass: it may be waiting for one.
 async fn await_handler(
     nsp: &Arc<NspShared>,
-    sides: &mut Sides,
     name: &str,
     join: Option<Arc<Join>>,
     future: BoxFuture,
 ) {
     let future = Guarded { name, join, future };
-    let outcome: Outcome = passing(&nsp.queue, sides, future).await;
+    let outcome: Outcome = passing(&nsp.queue, future).await;
     if let Err(error) = outcome {
         nsp.handlers.failed(name, error);
     }
 }
 
 /// Awaits something, and lets answers pass if it takes time.
-async fn passing<T>(queue: &Queue, sides: &mut Sides, future: impl Future<Output = T>) -> T {
+async fn passing<T>(queue: &Queue, future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     let mut pending = false;
     let output = std::future::poll_fn(|cx| {
         let poll = future.as_mut().poll(cx);
         if poll.is_pending() && !std::mem::replace(&mut pending, true) {
-            queue.let_pass(sides, false);
+            queue.let_pass(false);
         }
         poll
     })
@@ -390,17 +400,11 @@ async fn passing<T>(queue: &Queue, sides: &mut Sides, future: impl Future<Output
 async fn spawn(
     outlet: &Arc<Outlet>,
     nsp: &Arc<NspShared>,
-    sides: &mut Sides,
     name: &str,
     future: BoxFuture,
     places: &Arc<Places>,
 ) {
-    let place: Taken = passing(
-        &nsp.queue,
-        sides,
-        std::future::poll_fn(|cx| places.poll_take(cx)),
-    )
-    .await;
+    let place: Taken = passing(&nsp.queue, std::future::poll_fn(|cx| places.poll_take(cx))).await;
     let (nsp, name) = (Arc::clone(nsp), Box::<str>::from(name));
     (outlet.spawn)(Box::pin(async move {
         let future = Guarded {
@@ -419,19 +423,19 @@ async fn spawn(
 async fn await_room(
     outlet: &Arc<Outlet>,
     nsp: &Arc<NspShared>,
-    sides: &mut Sides,
+    notices: &mut Early<Told>,
     room: impl Future<Output = ()>,
 ) {
     let mut room = pin!(room);
     let queue = &nsp.queue;
     loop {
-        queue.let_pass(sides, true);
+        queue.let_pass(true);
         let early = std::future::poll_fn(|cx| {
             if room.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(None);
             }
             queue.waker.register(cx.waker());
-            let next = sides.notices.next_early();
+            let next = notices.next_early();
             match next.or_else(|| queue.early_notice()) {
                 Some(told) => Poll::Ready(Some(told)),
                 None => Poll::Pending,
@@ -441,13 +445,13 @@ async fn await_room(
         queue.go_on();
         match early {
             None => return,
-            Some(told) => tell(outlet, nsp, sides, &told).await,
+            Some(told) => tell(outlet, nsp, &told).await,
         }
     }
 }
 
 /// Tells a notice to streams and handlers.
-async fn tell(outlet: &Arc<Outlet>, nsp: &Arc<NspShared>, sides: &mut Sides, told: &Told) {
+async fn tell(outlet: &Arc<Outlet>, nsp: &Arc<NspShared>, told: &Told) {
     let handlers = &nsp.handlers;
     tell_streams(nsp, told);
     let kind = Kind::of(&told.notice);
@@ -471,7 +475,7 @@ async fn tell(outlet: &Arc<Outlet>, nsp: &Arc<NspShared>, sides: &mut Sides, tol
     for _ in 0..told.times {
         for entry in &entries {
             if let Some(future) = entry.call(handlers, &told.notice, &responder, join.as_ref()) {
-                await_handler(nsp, sides, kind.name(), join.clone(), future).await;
+                await_handler(nsp, kind.name(), join.clone(), future).await;
             }
         }
     }

@@ -93,3 +93,56 @@ impl Future for Guarded<'_> {
         }
     }
 }
+
+#[cfg(feature = "blocking")]
+pub(crate) use on_queue::{OnQueue, let_pass};
+
+/// The way from a handler that blocks its thread to the queue that it holds up.
+#[cfg(feature = "blocking")]
+mod on_queue {
+    use super::*;
+    use crate::inbox::NspShared;
+
+    thread_local! {
+        /// The namespace whose dispatcher runs on this thread.
+        static NAMESPACE: RefCell<Option<Arc<NspShared>>> = const { RefCell::new(None) };
+    }
+
+    /// A dispatcher, known to the thread it runs on.
+    pub(crate) struct OnQueue<F> {
+        nsp: Arc<NspShared>,
+        run: Pin<Box<F>>,
+    }
+
+    impl<F> OnQueue<F> {
+        pub(crate) fn new(nsp: Arc<NspShared>, run: F) -> Self {
+            Self {
+                nsp,
+                run: Box::pin(run),
+            }
+        }
+    }
+
+    impl<F: Future<Output = ()>> Future for OnQueue<F> {
+        type Output = ();
+
+        fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+            let outer = NAMESPACE.replace(Some(Arc::clone(&self.nsp)));
+            let poll = self.run.as_mut().poll(cx);
+            drop(NAMESPACE.replace(outer));
+            poll
+        }
+    }
+
+    /// Runs something that blocks this thread. If it is a handler's, answers pass meanwhile: it may wait for one.
+    pub(crate) fn let_pass<R>(wait: impl FnOnce() -> R) -> R {
+        let nsp = NAMESPACE.with_borrow(Clone::clone).filter(|_| in_handler());
+        let Some(nsp) = nsp else { return wait() };
+        let passing = nsp.queue.let_pass_blocked();
+        let result = wait();
+        if passing {
+            nsp.queue.go_on();
+        }
+        result
+    }
+}

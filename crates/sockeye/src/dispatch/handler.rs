@@ -173,6 +173,28 @@ where
     })
 }
 
+/// As [`event_fn`], for a handler that runs as a task of its own, whether it is async or not.
+#[cfg(feature = "blocking")]
+pub(crate) fn task_fn<P, R, M>(handler: impl Handler<P, Output = R>) -> Box<EventFn>
+where
+    P: Params + Send,
+    R: Returns<M>,
+{
+    let handler = std::sync::Arc::new(handler);
+    Box::new(move |delivery| {
+        let params = P::read(&delivery.args, delivery.responder)?;
+        let handler = std::sync::Arc::clone(&handler);
+        let responder = delivery.responder.clone();
+        Ok(Settled::Later(Box::pin(async move {
+            let settled = handler.call(params).settle(Some(&responder));
+            match settled {
+                Settled::Now(outcome) => outcome,
+                Settled::Later(future) => future.await,
+            }
+        })))
+    })
+}
+
 /// What a handler may return: a [`Returned`], or a future of one.
 #[diagnostic::on_unimplemented(
     message = "a handler cannot return `{Self}`",

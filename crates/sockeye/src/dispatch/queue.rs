@@ -84,15 +84,19 @@ pub(crate) struct Early<T> {
 // (Not derived: that would ask for `T: Default`.)
 impl<T> Default for Early<T> {
     fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> Early<T> {
+    const fn new() -> Self {
         Self {
             list: Vec::new(),
             from: 0,
             turn: 0,
         }
     }
-}
 
-impl<T> Early<T> {
     fn push(&mut self, item: T) {
         self.list.push(Some(item));
     }
@@ -133,13 +137,9 @@ pub(crate) struct Load {
     pub(crate) text: String,
     /// Attachments.
     pub(crate) records: Vec<u8>,
-    pub(crate) early: Sides,
-}
-
-/// The entries that may overtake others.
-#[derive(Default)]
-pub(crate) struct Sides {
+    /// May overtake others. Those of a load in hand are in [`Queue::hand`].
     pub(crate) answers: Early<Answer>,
+    /// May overtake others.
     pub(crate) notices: Early<Told>,
 }
 
@@ -149,13 +149,13 @@ impl Load {
         self.items.clear();
         self.text.clear();
         self.records.clear();
-        self.early.answers.clear();
-        self.early.notices.clear();
+        self.answers.clear();
+        self.notices.clear();
         let size = self.text.capacity()
             + self.records.capacity()
             + self.items.capacity() * size_of::<Item>()
-            + self.early.answers.list.capacity() * size_of::<Answer>()
-            + self.early.notices.list.capacity() * size_of::<Told>();
+            + self.answers.list.capacity() * size_of::<Answer>()
+            + self.notices.list.capacity() * size_of::<Told>();
         if size > KEEP {
             *self = Self::default();
         }
@@ -222,6 +222,9 @@ struct Inner {
 
 pub(crate) struct Queue {
     inner: Mutex<Inner>,
+    /// The answers among what the dispatcher is working through: here, so that a handler that blocks its thread can let
+    /// them pass.
+    hand: Mutex<Early<Answer>>,
     pub(crate) waker: AtomicWaker,
 }
 
@@ -233,23 +236,14 @@ impl Queue {
                     items: Vec::new(),
                     text: String::new(),
                     records: Vec::new(),
-                    early: Sides {
-                        answers: Early {
-                            list: Vec::new(),
-                            from: 0,
-                            turn: 0,
-                        },
-                        notices: Early {
-                            list: Vec::new(),
-                            from: 0,
-                            turn: 0,
-                        },
-                    },
+                    answers: Early::new(),
+                    notices: Early::new(),
                 },
                 phase: Phase::Unborn,
                 touched: false,
                 ended: false,
             }),
+            hand: Mutex::new(Early::new()),
             waker: AtomicWaker::new(),
         }
     }
@@ -280,14 +274,14 @@ impl Queue {
         let load = &mut inner.load;
         if matches!(notice, Notice::Ping)
             && matches!(load.items.last(), Some(Item::Notice))
-            && let Some(Some(last)) = load.early.notices.list.last_mut()
+            && let Some(Some(last)) = load.notices.list.last_mut()
             && matches!(last.notice, Notice::Ping)
         {
             last.times = last.times.saturating_add(1);
             return (0, false);
         }
         load.items.push(Item::Notice);
-        load.early.notices.push(Told {
+        load.notices.push(Told {
             notice: notice.clone(),
             times: 1,
         });
@@ -305,7 +299,7 @@ impl Queue {
         }
         let size = answer.size();
         inner.load.items.push(Item::Answer(size as u32));
-        inner.load.early.answers.push(answer);
+        inner.load.answers.push(answer);
         Ok((ENTRY + size, !std::mem::replace(&mut inner.touched, true)))
     }
 
@@ -358,19 +352,30 @@ impl Queue {
         }
         inner.phase = Phase::Busy;
         std::mem::swap(&mut inner.load, load);
+        std::mem::swap(&mut *lock(&self.hand), &mut load.answers);
         Some(true)
     }
 
+    /// The turn of an answer in hand has come: if it has not passed before.
+    pub(crate) fn take_turn(&self) -> Option<Answer> {
+        lock(&self.hand).take_turn()
+    }
+
+    /// Takes the answers in hand back.
+    pub(crate) fn take_hand(&self) -> Early<Answer> {
+        std::mem::take(&mut *lock(&self.hand))
+    }
+
     /// A handler is awaited, or (`full`) a stream has no room: answers pass from now on, after those in hand.
-    pub(crate) fn let_pass(&self, sides: &mut Sides, full: bool) {
+    pub(crate) fn let_pass(&self, full: bool) {
         let mut passing = Vec::new();
         loop {
-            while let Some(answer) = sides.answers.next_early() {
+            while let Some(answer) = self.next_in_hand() {
                 answer.send();
             }
             passing.drain(..).for_each(Answer::send);
             let mut inner = lock(&self.inner);
-            let waiting = &mut inner.load.early.answers;
+            let waiting = &mut inner.load.answers;
             if waiting.is_spent() {
                 inner.phase = if full { Phase::Full } else { Phase::Awaiting };
                 return;
@@ -380,6 +385,21 @@ impl Queue {
                 passing.push(answer);
             }
         }
+    }
+
+    fn next_in_hand(&self) -> Option<Answer> {
+        lock(&self.hand).next_early()
+    }
+
+    /// A handler blocks the dispatcher's thread: answers pass meanwhile. Whether they did not before: then
+    /// [`go_on`](Self::go_on) follows.
+    #[cfg(feature = "blocking")]
+    pub(crate) fn let_pass_blocked(&self) -> bool {
+        let busy = lock(&self.inner).phase == Phase::Busy;
+        if busy {
+            self.let_pass(false);
+        }
+        busy
     }
 
     /// Answers wait for their turn again.
@@ -393,7 +413,7 @@ impl Queue {
         if inner.touched {
             return None;
         }
-        inner.load.early.notices.next_early()
+        inner.load.notices.next_early()
     }
 
     /// The dispatcher is gone: what it has not taken.

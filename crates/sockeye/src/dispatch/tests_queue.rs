@@ -72,17 +72,17 @@ fn answers_pass_a_pending_handler_in_their_order_and_once() {
     queue.notice(&Notice::Upgraded);
     queue.written();
     assert!(!is_there(&mut first_there) && !is_there(&mut second_there));
-    queue.let_pass(&mut load.early, false);
+    queue.let_pass(false);
     assert!(is_there(&mut first_there) && is_there(&mut second_there));
     // From now on they pass by themselves, and notices do not.
     assert!(queue.answer(answer().0).is_err());
     assert_eq!(queue.written(), Call::No);
     queue.go_on();
-    assert!(load.early.notices.take_turn().is_some());
-    assert!(load.early.answers.take_turn().is_none());
+    assert!(load.notices.take_turn().is_some());
+    assert!(queue.take_turn().is_none());
     let mut load = taken(&queue);
-    assert!(load.early.answers.take_turn().is_none());
-    assert!(load.early.notices.take_turn().is_some());
+    assert!(queue.take_turn().is_none());
+    assert!(load.notices.take_turn().is_some());
 }
 
 #[test]
@@ -92,10 +92,10 @@ fn notices_pass_a_full_stream() {
     queue.notice(&Notice::ReconnectFailed);
     queue.written();
     let mut load = taken(&queue);
-    load.early.notices.take_turn().unwrap();
-    queue.let_pass(&mut load.early, true);
-    assert!(load.early.notices.next_early().is_some());
-    assert!(load.early.notices.next_early().is_none());
+    load.notices.take_turn().unwrap();
+    queue.let_pass(true);
+    assert!(load.notices.next_early().is_some());
+    assert!(load.notices.next_early().is_none());
     queue.notice(&Notice::Upgraded);
     assert!(
         queue.early_notice().is_none(),
@@ -104,10 +104,10 @@ fn notices_pass_a_full_stream() {
     assert_eq!(queue.written(), Call::Wake);
     assert!(queue.early_notice().is_some() && queue.early_notice().is_none());
     // Their turns come, and find nothing.
-    assert!(load.early.notices.take_turn().is_none());
+    assert!(load.notices.take_turn().is_none());
     queue.go_on();
     let mut load = taken(&queue);
-    assert!(load.early.notices.take_turn().is_none());
+    assert!(load.notices.take_turn().is_none());
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn pings_without_end_are_one_entry() {
     queue.written();
     let mut load = taken(&queue);
     assert_eq!((load.items.len(), bytes), (1, ENTRY));
-    assert_eq!(load.early.notices.take_turn().unwrap().times, 1_000_000);
+    assert_eq!(load.notices.take_turn().unwrap().times, 1_000_000);
 }
 
 #[test]

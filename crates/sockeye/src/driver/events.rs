@@ -127,6 +127,8 @@ impl EventContext<'_> {
                 let slot = self.slots.of_core(refusal.nsp)?;
                 tracing::debug!(namespace = %slot.shared.name, message = error.message, "the server refused the namespace");
                 slot.keep_trying = false;
+                // Before the answer: who is told on another thread may look at once.
+                slot.shared.set_status(Status::Idle);
                 let notice = Notice::ConnectError(error.clone());
                 self.batch.notice(&slot.shared, &notice);
                 self.batch.connected(&slot.shared, Err(error));

@@ -10,10 +10,14 @@
 //! What is here is of no runtime. Who moves the bytes and waits is `tokio` or `blocking`; both own a [`Driver`].
 
 mod abort;
+#[cfg(feature = "blocking")]
+pub(crate) mod blocking;
 mod commands;
 mod events;
 mod pending_acks;
 mod slots;
+#[cfg(feature = "blocking")]
+pub(crate) mod threads;
 mod timers;
 #[cfg(feature = "tokio")]
 pub(crate) mod tokio;

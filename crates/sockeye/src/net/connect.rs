@@ -21,6 +21,13 @@ impl Network {
                 self.reached(Stage::Connecting);
                 return connector.connect(target).await;
             }
+            // (Only `blocking::ClientBuilder` sets one.)
+            #[cfg(feature = "blocking")]
+            Way::Blocking(_) => {
+                return Err(DialError::config(
+                    "a connector of blocking streams cannot serve a client on tokio",
+                ));
+            }
             Way::Tcp { tcp, tls, proxy } => (tcp, tls.as_ref(), proxy.as_deref()),
         };
         // A server of the application's tests, in memory.

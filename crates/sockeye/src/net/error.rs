@@ -25,7 +25,7 @@ pub enum DialErrorKind {
     Config,
     /// The server redirects to where the client does not go. Trying again cannot mend it.
     Redirect,
-    /// Anything else that a [`Connector`](super::Connector) reports.
+    /// Anything else that a `Connector` reports.
     Other,
 }
 

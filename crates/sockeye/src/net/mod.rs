@@ -2,8 +2,10 @@
 //!
 //! By default the client resolves the URL's host, connects by TCP to the quickest of its addresses ([`TcpConnector`]),
 //! goes through a proxy if the environment or an option names one, and encrypts by `Tls` for `https` and `wss`.
-//! A [`Connector`] of the application's replaces all of that.
+//! A `Connector` of the application's replaces all of that.
 
+#[cfg(feature = "blocking")]
+pub(crate) mod blocking;
 #[cfg(feature = "tokio")]
 mod connect;
 #[cfg(feature = "tokio")]
@@ -11,6 +13,7 @@ pub(crate) mod connector;
 mod error;
 pub(crate) mod failure;
 pub(crate) mod headers;
+mod heard;
 #[cfg(feature = "tokio")]
 pub(crate) mod io;
 mod network;

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::TlsClient;
+#[cfg(feature = "blocking")]
+use super::blocking;
 #[cfg(feature = "tokio")]
 use super::connector::AnyConnector;
 use super::error::{DialError, DialErrorKind};
@@ -33,6 +35,9 @@ pub(crate) enum Way {
     /// The application's.
     #[cfg(feature = "tokio")]
     Connector(AnyConnector),
+    /// The application's, of blocking streams.
+    #[cfg(feature = "blocking")]
+    Blocking(blocking::AnyConnector),
     /// TCP, through a proxy or not, and TLS if the target or the proxy wants it.
     Tcp {
         tcp: TcpConnector,
@@ -93,6 +98,8 @@ impl Network {
         let (next, own) = match &self.way {
             #[cfg(feature = "tokio")]
             Way::Connector(_) => (target, true),
+            #[cfg(feature = "blocking")]
+            Way::Blocking(_) => (target, true),
             Way::Tcp { proxy, .. } => (proxy.as_ref().map_or(target, |proxy| &proxy.at), false),
         };
         let message = if at(Stage::Computing) {
@@ -127,6 +134,8 @@ impl Network {
             // It may have been built with `Tls::over`.
             #[cfg(feature = "tokio")]
             Way::Connector(_) => super::explain(error, &self.target),
+            #[cfg(feature = "blocking")]
+            Way::Blocking(_) => super::explain(error, &self.target),
         };
         tls.unwrap_or_else(|| {
             let message = match error.kind() {

@@ -7,6 +7,8 @@ use crate::client::options::is_token;
 use crate::client::url::Address;
 
 use super::TlsChoice;
+#[cfg(feature = "blocking")]
+use super::blocking;
 #[cfg(feature = "tokio")]
 use super::connector::AnyConnector;
 use super::headers::Credentials;
@@ -30,6 +32,8 @@ pub(crate) enum ProxyOption {
 pub(crate) struct NetworkOptions {
     #[cfg(feature = "tokio")]
     pub(crate) connector: Option<AnyConnector>,
+    #[cfg(feature = "blocking")]
+    pub(crate) blocking_connector: Option<blocking::AnyConnector>,
     pub(crate) tcp: TcpConnector,
     pub(crate) tls: TlsChoice,
     pub(crate) proxy: ProxyOption,
@@ -50,6 +54,10 @@ impl NetworkOptions {
         if let Some(connector) = &self.connector {
             // A connector of the application's knows its own way.
             return Ok(Way::Connector(connector.clone()));
+        }
+        #[cfg(feature = "blocking")]
+        if let Some(connector) = &self.blocking_connector {
+            return Ok(Way::Blocking(connector.clone()));
         }
         let proxy = match &self.proxy {
             ProxyOption::None => None,

@@ -10,7 +10,7 @@ use sockeye_tls::tokio_rustls;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::error::{DialError, DialErrorKind};
+use super::heard::Heard;
 
 /// A stream with or without TLS: what `net::Tls::over` makes of a stream `S`.
 #[derive(Debug)]
@@ -102,14 +102,8 @@ pub(crate) struct Open {
     stream: Stream,
     /// Bytes written may wait in the stream's own buffer.
     unflushed: bool,
-    /// Nothing has been read since the last write, so that an end now cuts no answer.
-    unanswered: bool,
-    /// Nothing has been read at all.
-    silent: bool,
+    heard: Heard,
 }
-
-/// A record of TLS that carries an alert: what a server of TLS answers to plain HTTP. No HTTP answer begins so.
-const TLS_ALERT: u8 = 0x15;
 
 /// A goodbye that the network does not take at once is given up after this.
 const GOODBYE: Duration = Duration::from_secs(2);
@@ -119,8 +113,7 @@ impl Open {
         Self {
             stream,
             unflushed: false,
-            unanswered: true,
-            silent: true,
+            heard: Heard::new(),
         }
     }
 
@@ -131,34 +124,13 @@ impl Open {
         cx: &mut Context<'_>,
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
+        let plain = !self.stream.buffers();
         let mut buf = ReadBuf::new(buf);
         let poll = each!(&mut self.stream, stream => Pin::new(stream).poll_read(cx, &mut buf));
         match poll {
             Poll::Pending => Poll::Pending,
-            Poll::Ready(Ok(())) => {
-                let received = buf.filled();
-                self.unanswered &= received.is_empty();
-                if std::mem::take(&mut self.silent)
-                    && received.first() == Some(&TLS_ALERT)
-                    && !self.stream.buffers()
-                {
-                    return Poll::Ready(Err(io::Error::other(DialError::new(
-                        DialErrorKind::Tls,
-                        "the server speaks TLS at this port: use https:// or wss://",
-                    ))));
-                }
-                Poll::Ready(Ok(received.len()))
-            }
-            // An encrypted stream that ends without a goodbye may have been cut by somebody in between. Where no part of
-            // an answer has arrived nothing can be missing from one: many servers close idle connections that way.
-            Poll::Ready(Err(error))
-                if error.kind() == io::ErrorKind::UnexpectedEof
-                    && self.unanswered
-                    && self.stream.buffers() =>
-            {
-                Poll::Ready(Ok(0))
-            }
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Ready(Ok(())) => Poll::Ready(self.heard.received(buf.filled(), plain)),
+            Poll::Ready(Err(error)) => Poll::Ready(self.heard.failed(error, plain)),
         }
     }
 
@@ -168,7 +140,7 @@ impl Open {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.unanswered = true;
+        self.heard.wrote();
         let poll = each!(&mut self.stream, stream => Pin::new(stream).poll_write(cx, bytes));
         if poll.is_ready() && self.stream.buffers() {
             self.unflushed = true;

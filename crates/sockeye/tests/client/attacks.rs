@@ -8,13 +8,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sockeye::testing::Server;
-use sockeye::{Bin, Client, CloseError, EmitError, Limits, Socket, Transport};
+use sockeye::{Bin, CloseError, EmitError, Limits, Socket, Transport};
 use sockeye_testkit::{frame, response};
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::Semaphore;
 
 use crate::support::raw::{OPEN, connected, listen, ws};
-use crate::support::{Log, PATIENCE, eventually, quick, within};
+use crate::support::{Log, PATIENCE, client_at, eventually, quick, within};
 
 fn scaled(usual: usize, heavy: usize) -> usize {
     if std::env::var_os("SOCKEYE_HEAVY").is_some() {
@@ -121,7 +121,7 @@ async fn cut_at_every_byte_of_the_polling_handshake() {
     });
     let log = Log::new();
     let (events, errors, losses) = (log.clone(), log.clone(), log.clone());
-    let _socket = Client::builder(format!("http://{address}"))
+    let _socket = client_at(format!("http://{address}"))
         .transports([Transport::Polling])
         .reconnection_delay(Duration::from_millis(1))
         .reconnection_delay_max(Duration::from_millis(1))
@@ -252,6 +252,9 @@ async fn a_server_that_never_reads() {
 /// At least once and in order, whatever is cut: before a packet, within it, before its answer.
 #[tokio::test(start_paused = true)]
 async fn retries_survive_a_thousand_cuts() {
+    if !crate::support::on_tokio() {
+        return; // The server in memory, and its clock, are tokio's.
+    }
     let cuts = scaled(300, 1000);
     let server = Server::new();
     let seen = Arc::new(Mutex::new(Vec::new()));
@@ -262,7 +265,7 @@ async fn retries_survive_a_thousand_cuts() {
         told.lock().unwrap().push(n);
         event.ack(());
     });
-    let socket = quick(Client::builder(server.url("/")))
+    let socket = quick(client_at(server.url("/")))
         .retries(u32::MAX)
         .ack_timeout(Duration::from_millis(200))
         .connect()
@@ -300,12 +303,15 @@ async fn retries_survive_a_thousand_cuts() {
 /// All lose their server at once, wait a minute for it, and are back soon after it is.
 #[tokio::test(start_paused = true)]
 async fn a_storm_of_clients_finds_its_server_again() {
+    if !crate::support::on_tokio() {
+        return; // The server in memory, and its clock, are tokio's.
+    }
     let many = scaled(200, 500);
     let server = Server::new();
     server.on("who", |event| event.ack(event.parse::<(usize,)>().unwrap()));
     let mut sockets = Vec::new();
     for _ in 0..many {
-        sockets.push(Client::builder(server.url("/")).connect().await.unwrap());
+        sockets.push(client_at(server.url("/")).connect().await.unwrap());
     }
     for round in 0..3 {
         if round == 1 {
@@ -338,6 +344,9 @@ async fn a_storm_of_clients_finds_its_server_again() {
 /// Futures are dropped after a few polls, with the connection in any state, and nothing is used up.
 #[tokio::test(start_paused = true)]
 async fn futures_dropped_at_random_leave_nothing_behind() {
+    if !crate::support::on_tokio() {
+        return; // The server in memory, and its clock, are tokio's.
+    }
     const ACKS: usize = 64;
     let server = Server::new();
     server.on("echo", |event| {
@@ -345,7 +354,7 @@ async fn futures_dropped_at_random_leave_nothing_behind() {
     });
     let mut limits = Limits::default();
     limits.acks = ACKS;
-    let socket = quick(Client::builder(server.url("/")))
+    let socket = quick(client_at(server.url("/")))
         .limits(limits)
         .connect()
         .await

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use sockeye::{Args, Bin, Client, Transport};
+use sockeye::{Args, Bin, Transport};
 
-use crate::support::{Host, Log, client, polling, within};
+use crate::support::{Host, Log, client, client_at, polling, within};
 
 #[derive(Serialize, Deserialize, Debug, PartialEq, Clone)]
 struct Picture {
@@ -88,9 +88,7 @@ async fn order_is_kept_around_binary_packets() {
         let host = Host::start();
         let socket = within(
             "connect",
-            Client::builder(host.url("/"))
-                .transports(transports)
-                .connect(),
+            client_at(host.url("/")).transports(transports).connect(),
         )
         .await
         .unwrap();

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use sockeye::testing::Server;
-use sockeye::{AckError, Bin, Client, EmitError, Limits};
+use sockeye::{AckError, Bin, EmitError, Limits};
 
-use crate::support::{Host, Log, client, polling, within};
+use crate::support::{Host, Log, client, client_at, polling, within};
 
 fn limits(change: impl FnOnce(&mut Limits)) -> Limits {
     let mut limits = Limits::default();
@@ -272,8 +272,11 @@ fn forgetful(unanswered: usize) -> (Server, Log) {
 
 #[tokio::test(start_paused = true)]
 async fn retries_keep_order_and_try_again() {
+    if !crate::support::on_tokio() {
+        return; // The server in memory, and its clock, are tokio's.
+    }
     let (server, seen) = forgetful(2);
-    let builder = Client::builder(server.url("/"))
+    let builder = client_at(server.url("/"))
         .retries(2)
         .ack_timeout(Duration::from_secs(20));
     let socket = builder.connect().await.unwrap();
@@ -288,8 +291,11 @@ async fn retries_keep_order_and_try_again() {
 
 #[tokio::test(start_paused = true)]
 async fn retries_used_up_and_over_a_reconnection() {
+    if !crate::support::on_tokio() {
+        return; // The server in memory, and its clock, are tokio's.
+    }
     let (server, seen) = forgetful(3);
-    let builder = Client::builder(server.url("/"))
+    let builder = client_at(server.url("/"))
         .retries(1)
         .ack_timeout(Duration::from_secs(10));
     let socket = builder.connect().await.unwrap();

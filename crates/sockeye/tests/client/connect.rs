@@ -3,15 +3,17 @@
 use std::time::Duration;
 
 use serde_json::json;
-use sockeye::{Cause, Client, ConnectErrorKind, Notice, Transport};
+use sockeye::{Cause, ConnectErrorKind, Notice, Transport};
 use sockeye_testkit::{Settings, response};
 
-use crate::support::{Host, Log, client, closed_port, eventually, polling, quick, within};
+use crate::support::{
+    Host, Log, client, client_at, closed_port, eventually, polling, quick, within,
+};
 
 #[tokio::test]
 async fn joined() {
     let host = Host::start();
-    let socket = within("connect", Client::builder(host.url("/chat")).connect())
+    let socket = within("connect", client_at(host.url("/chat")).connect())
         .await
         .unwrap();
     assert!(socket.connected() && socket.active() && !socket.recovered());
@@ -31,7 +33,7 @@ async fn refused_with_message_and_data() {
         ..Settings::default()
     });
     for transport in [Transport::Polling, Transport::WebSocket] {
-        let builder = Client::builder(host.url("/admin")).transports([transport]);
+        let builder = client_at(host.url("/admin")).transports([transport]);
         let error = within("connect", builder.connect()).await.unwrap_err();
         assert_eq!(error.kind(), ConnectErrorKind::Refused);
         assert_eq!(error.message(), "refused");
@@ -174,7 +176,7 @@ async fn a_server_that_is_busy_is_tried_again() {
 #[tokio::test]
 async fn a_closed_port() {
     let address = closed_port();
-    let builder = Client::builder(format!("http://{address}")).reconnection(false);
+    let builder = client_at(format!("http://{address}")).reconnection(false);
     let error = within("connect", builder.connect()).await.unwrap_err();
     assert_eq!(
         (error.kind(), error.cause()),
@@ -191,7 +193,7 @@ async fn a_closed_port() {
 
 #[tokio::test]
 async fn a_host_name_that_is_not_known() {
-    let builder = Client::builder("http://no-such-host.invalid:1").reconnection(false);
+    let builder = client_at("http://no-such-host.invalid:1").reconnection(false);
     let error = within("connect", builder.connect()).await.unwrap_err();
     assert!(
         error.to_string().contains("no-such-host.invalid"),
@@ -201,7 +203,7 @@ async fn a_host_name_that_is_not_known() {
 
 #[tokio::test]
 async fn attempts_used_up() {
-    let builder = quick(Client::builder(format!("http://{}", closed_port())))
+    let builder = quick(client_at(format!("http://{}", closed_port())))
         .reconnection_attempts(Some(2))
         .wait_for_server(true);
     let log = Log::new();
@@ -253,8 +255,7 @@ async fn attempts_used_up() {
 
 #[tokio::test]
 async fn no_attempts_at_all() {
-    let builder =
-        Client::builder(format!("http://{}", closed_port())).reconnection_attempts(Some(0));
+    let builder = client_at(format!("http://{}", closed_port())).reconnection_attempts(Some(0));
     within("connect", builder.connect()).await.unwrap_err();
 }
 
@@ -327,7 +328,7 @@ async fn open_then_connect() {
 async fn emits_before_the_join_are_kept_in_order() {
     for transport in [Transport::Polling, Transport::WebSocket] {
         let host = Host::start();
-        let socket = Client::builder(host.url("/early"))
+        let socket = client_at(host.url("/early"))
             .transports([transport])
             .open()
             .unwrap();

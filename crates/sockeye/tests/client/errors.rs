@@ -1,60 +1,48 @@
 //! Bad input: one line that says what is wrong and what to do.
 
 use serde_json::json;
-use sockeye::{Client, ClientBuilder, ConnectErrorKind, Transport};
+use sockeye::{ClientBuilder, ConnectErrorKind, Transport};
 
-use crate::support::{Host, client, within};
+use crate::support::{Host, client, client_at, within};
 
 const URL: &str = "http://127.0.0.1:9";
 
 #[tokio::test]
 async fn bad_urls_and_options() {
     let cases: Vec<(ClientBuilder, &str)> = vec![
-        (Client::builder(""), "it is empty"),
-        (Client::builder("localhost:3000"), "no scheme"),
-        (Client::builder("ftp://h"), "scheme ftp is unknown"),
-        (Client::builder("http://"), "bad URL"),
-        (Client::builder("wss://"), "bad URL"),
-        (Client::builder("http://[::1"), "bad URL"),
-        (Client::builder("http://h:99999"), "bad URL"),
-        (Client::builder("http://u%3Av:p@h"), "colon"),
-        (Client::builder("http://h/a%2Cb"), "commas"),
-        (Client::builder(URL).namespace("a,b"), "commas"),
-        (Client::builder(URL).namespace("a\nb"), "control characters"),
-        (Client::builder(URL).path("/a b"), "percent-encode"),
-        (Client::builder(URL).path("/a?b=1"), "bad path"),
-        (Client::builder(URL).path("/é"), "bad path"),
-        (Client::builder(URL).query("sid", "1"), "query key sid"),
-        (Client::builder(format!("{URL}/?EIO=3")), "query key EIO"),
-        (Client::builder(URL).header("a b", "c"), "bad header name"),
-        (Client::builder(URL).header("", "c"), "bad header name"),
+        (client_at(""), "it is empty"),
+        (client_at("localhost:3000"), "no scheme"),
+        (client_at("ftp://h"), "scheme ftp is unknown"),
+        (client_at("http://"), "bad URL"),
+        (client_at("wss://"), "bad URL"),
+        (client_at("http://[::1"), "bad URL"),
+        (client_at("http://h:99999"), "bad URL"),
+        (client_at("http://u%3Av:p@h"), "colon"),
+        (client_at("http://h/a%2Cb"), "commas"),
+        (client_at(URL).namespace("a,b"), "commas"),
+        (client_at(URL).namespace("a\nb"), "control characters"),
+        (client_at(URL).path("/a b"), "percent-encode"),
+        (client_at(URL).path("/a?b=1"), "bad path"),
+        (client_at(URL).path("/é"), "bad path"),
+        (client_at(URL).query("sid", "1"), "query key sid"),
+        (client_at(format!("{URL}/?EIO=3")), "query key EIO"),
+        (client_at(URL).header("a b", "c"), "bad header name"),
+        (client_at(URL).header("", "c"), "bad header name"),
+        (client_at(URL).header("A", "b\r\nEvil: 1"), "no line breaks"),
+        (client_at(URL).header("Host", "h"), "use the option `host`"),
         (
-            Client::builder(URL).header("A", "b\r\nEvil: 1"),
-            "no line breaks",
-        ),
-        (
-            Client::builder(URL).header("Host", "h"),
-            "use the option `host`",
-        ),
-        (
-            Client::builder(URL).header("sec-websocket-KEY", "h"),
+            client_at(URL).header("sec-websocket-KEY", "h"),
             "makes the WebSocket handshake itself",
         ),
-        (Client::builder(URL).transports([]), "no transport"),
+        (client_at(URL).transports([]), "no transport"),
         (
-            Client::builder(URL).transports([Transport::Polling, Transport::Polling]),
+            client_at(URL).transports([Transport::Polling, Transport::Polling]),
             "",
         ),
+        (client_at(URL).auth(json!("text")), "must be a JSON object"),
+        (client_at(URL).auth(json!([1])), "must be a JSON object"),
         (
-            Client::builder(URL).auth(json!("text")),
-            "must be a JSON object",
-        ),
-        (
-            Client::builder(URL).auth(json!([1])),
-            "must be a JSON object",
-        ),
-        (
-            Client::builder(URL).auth(std::collections::HashMap::from([(vec![0], 1)])),
+            client_at(URL).auth(std::collections::HashMap::from([(vec![0], 1)])),
             "key must be a string",
         ),
     ];
@@ -77,14 +65,12 @@ async fn bad_urls_and_options() {
 
 #[tokio::test]
 async fn secrets_are_not_shown() {
-    let builder = Client::builder(format!("{URL}/chat?token=s3cret"))
+    let builder = client_at(format!("{URL}/chat?token=s3cret"))
         .auth(json!({"token": "s3cret"}))
         .query("key", "s3cret")
         .header("Authorization", "s3cret")
         .proxy("http://u:s3cret@proxy:8080");
-    assert!(
-        !format!("{:?}", Client::builder("http://u:s3cret@h/?token=s3cret")).contains("s3cret")
-    );
+    assert!(!format!("{:?}", client_at("http://u:s3cret@h/?token=s3cret")).contains("s3cret"));
     assert!(!format!("{builder:?}").contains("s3cret"));
     let socket = builder.open().unwrap();
     let namespace = socket.namespace("/x").auth(json!({"t": "s3cret"}));
@@ -95,15 +81,15 @@ async fn secrets_are_not_shown() {
     assert!(!format!("{:?}", ask.send()).contains("s3cret"));
     // Nor in errors: a payload that is none, a header with a line break, a URL that cannot be read.
     let wrong: [ClientBuilder; 9] = [
-        Client::builder(URL).auth("s3cret"),
-        Client::builder(URL).auth(["s3cret"]),
-        Client::builder(URL).header("Authorization", "s3cret\n"),
-        Client::builder(URL).header("Host", "s3cret"),
-        Client::builder(URL).query("sid", "s3cret"),
-        Client::builder("http://tom:s3cret@h:x"),
-        Client::builder("http://u%3Av:s3cret@h"),
-        Client::builder("tom:s3cret@h?s3cret"),
-        Client::builder("gopher://h?token=s3cret"),
+        client_at(URL).auth("s3cret"),
+        client_at(URL).auth(["s3cret"]),
+        client_at(URL).header("Authorization", "s3cret\n"),
+        client_at(URL).header("Host", "s3cret"),
+        client_at(URL).query("sid", "s3cret"),
+        client_at("http://tom:s3cret@h:x"),
+        client_at("http://u%3Av:s3cret@h"),
+        client_at("tom:s3cret@h?s3cret"),
+        client_at("gopher://h?token=s3cret"),
     ];
     for builder in wrong {
         let debug = format!("{builder:?}");
@@ -124,12 +110,12 @@ async fn secrets_are_not_shown() {
 #[tokio::test]
 async fn bad_sub_protocols_and_time_stamp_names() {
     for builder in [
-        Client::builder(URL).protocols(["a\r\nEvil: 1"]),
-        Client::builder(URL).protocols(["a b"]),
-        Client::builder(URL).protocols([""]),
-        Client::builder(URL).timestamp_param("a&b"),
-        Client::builder(URL).timestamp_param("sid"),
-        Client::builder(URL).timestamp_param(""),
+        client_at(URL).protocols(["a\r\nEvil: 1"]),
+        client_at(URL).protocols(["a b"]),
+        client_at(URL).protocols([""]),
+        client_at(URL).timestamp_param("a&b"),
+        client_at(URL).timestamp_param("sid"),
+        client_at(URL).timestamp_param(""),
     ] {
         let error = builder.open().expect_err("a bad name");
         assert_eq!(error.kind(), ConnectErrorKind::Config);

@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde::Deserialize;
-use sockeye::{Args, Client, Event, HandlerId, Responder, Socket};
+use sockeye::{Args, Event, HandlerId, Responder, Socket};
 use tokio::sync::oneshot;
 
-use crate::support::{Host, Log, client, eventually, polling, within};
+use crate::support::{Host, Log, client, client_at, eventually, polling, within};
 
 pub(crate) async fn joined(host: &Host) -> Socket {
     within("connect", client(host).connect()).await.unwrap()
@@ -479,7 +479,7 @@ async fn events_before_the_reply_are_delivered_as_connected_and_before_connect()
     let host = Host::start();
     let log = Log::new();
     let (one, two) = (log.clone(), log.clone());
-    let builder = Client::builder(host.url("/"))
+    let builder = client_at(host.url("/"))
         .transports([sockeye::Transport::WebSocket])
         .on("early", move |(): (), reply: Responder| {
             one.push(format!("early {}", reply.socket().unwrap().connected()));

@@ -7,16 +7,16 @@ use std::time::Duration;
 use serde_json::json;
 use sockeye::testing::Server;
 use sockeye::{
-    AckError, BoxError, Cause, Client, ClientBuilder, ConnectErrorKind, EmitError, Limits, Notice,
-    Socket, Transport,
+    AckError, BoxError, Cause, ClientBuilder, ConnectErrorKind, EmitError, Limits, Notice, Socket,
+    Transport,
 };
 
-use crate::support::{Host, Log, client, within};
+use crate::support::{Host, Log, client, client_at, within};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn memory(server: &Server) -> ClientBuilder {
-    Client::builder(server.url("/")).transports([Transport::WebSocket])
+    client_at(server.url("/")).transports([Transport::WebSocket])
 }
 
 // ---- connect ----
@@ -95,7 +95,7 @@ fn closed_programs_lose_nothing() {
         for round in 0..5 {
             let host = Host::start();
             let main = async {
-                let builder = Client::builder(host.url("/")).transports([transport]);
+                let builder = client_at(host.url("/")).transports([transport]);
                 let socket = builder.connect().await.unwrap();
                 for n in 0..3 {
                     socket.emit("bye", (n,)).unwrap();

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use sockeye::{Args, Bin, Client, Limits, Notice, Transport};
+use sockeye::{Args, Bin, Limits, Notice, Transport};
 use sockeye_testkit::{Frame, frame, response};
 use tokio::io::AsyncReadExt as _;
 
 use crate::support::raw::{OPEN, connected, listen, ws};
-use crate::support::{Log, eventually, quick, within};
+use crate::support::{Log, client_at, eventually, quick, within};
 
 #[tokio::test]
 async fn one_byte_at_a_time() {
@@ -265,8 +265,7 @@ async fn polling_answers_that_break_off() {
             }
         }
     });
-    let builder =
-        quick(Client::builder(format!("http://{address}")).transports([Transport::Polling]));
+    let builder = quick(client_at(format!("http://{address}")).transports([Transport::Polling]));
     let socket = builder.open().unwrap();
     let log = Log::new();
     let errors = log.clone();
@@ -362,7 +361,7 @@ async fn a_failed_upgrade_stays_on_polling() {
             peer.write(&response("200 OK", "", body.as_bytes())).await;
         }
     });
-    let socket = quick(Client::builder(format!("http://{address}")))
+    let socket = quick(client_at(format!("http://{address}")))
         .open()
         .unwrap();
     let mut notices = socket.manager().notices();

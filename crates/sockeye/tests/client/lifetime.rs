@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sockeye::{AckError, Client, ConnectErrorKind, EmitError, Responder, Socket};
+use sockeye::{AckError, ConnectErrorKind, EmitError, Responder, Socket};
 use tokio::runtime::{Builder, Handle, Runtime};
 
-use crate::support::{Host, Log, client, closed_port, eventually, polling, quick, within};
+use crate::support::{
+    Host, Log, client, client_at, closed_port, eventually, polling, quick, within,
+};
 
 fn tasks() -> usize {
     Handle::current().metrics().num_alive_tasks()
@@ -135,7 +137,7 @@ async fn dropped_while_the_query_is_computed() {
 async fn dropped_while_backing_off() {
     let log = Log::new();
     let failed = log.clone();
-    let builder = Client::builder(format!("http://{}", closed_port()))
+    let builder = client_at(format!("http://{}", closed_port()))
         .reconnection_delay(Duration::from_secs(3600))
         .reconnection_delay_max(Duration::from_secs(3600))
         .on_connect_error(move |_, error| failed.push(error.active().to_string()));
@@ -334,7 +336,7 @@ fn the_end_of_the_runtime_fails_what_the_driver_never_took() {
 
 #[test]
 fn no_runtime_is_an_error() {
-    let error = Client::builder("http://127.0.0.1:1").open().unwrap_err();
+    let error = client_at("http://127.0.0.1:1").open().unwrap_err();
     assert_eq!(error.kind(), ConnectErrorKind::Config);
     assert!(error.to_string().contains("no tokio runtime"), "{error}");
 }
@@ -377,7 +379,7 @@ fn handles_work_from_threads_without_a_runtime() {
 async fn many_connections_come_and_go() {
     let host = Host::start();
     for _ in 0..20 {
-        let socket = within("connect", quick(Client::builder(host.url("/"))).connect())
+        let socket = within("connect", quick(client_at(host.url("/"))).connect())
             .await
             .unwrap();
         drop(socket);

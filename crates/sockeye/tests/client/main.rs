@@ -1,4 +1,5 @@
-//! What the tokio client promises, against a scripted server on loopback: no outside server, no fixed sleeps.
+//! What the client promises, against a scripted server on loopback: no outside server, no fixed sleeps. On tokio here, and
+//! once more on threads in `tests/threads`.
 
 mod acks;
 mod attacks;

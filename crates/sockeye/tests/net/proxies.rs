@@ -5,15 +5,15 @@ use std::net::SocketAddr;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 
+use sockeye::Transport;
 use sockeye::net::{DialErrorKind, Tls};
-use sockeye::{Client, Transport};
 use sockeye_testkit::certificates::{Authority, Leaf};
 use sockeye_testkit::relay::Relay;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::peers::{Lines, Settings, TlsFront, head, join_and_leave, listener};
-use crate::support::{Host, quick, within};
+use crate::support::{Host, client_at, quick, within};
 
 /// An HTTP proxy for one server, whatever is asked for; the heads that it gets.
 async fn http_proxy(server: SocketAddr, answer: &'static str) -> (Relay, Lines) {
@@ -58,7 +58,7 @@ async fn connect_with_credentials() {
         ("wss", 443, front.relay.address()),
     ] {
         let (proxy, heads) = http_proxy(address, ESTABLISHED).await;
-        let builder = Client::builder(format!("{scheme}://example.test/"))
+        let builder = client_at(format!("{scheme}://example.test/"))
             .proxy(format!("http://user:p%40ss@{}", proxy.address()))
             .tls(Tls::new().ca_pem(ca.pem()))
             .transports([Transport::WebSocket]);
@@ -101,7 +101,7 @@ async fn refusals() {
         ("", "closed the connection before it answered"),
     ] {
         let (proxy, _) = http_proxy(host.address(), answer).await;
-        let builder = Client::builder("http://example.test/")
+        let builder = client_at("http://example.test/")
             .proxy(proxy.address().to_string())
             .reconnection(false);
         let error = within("connect", builder.connect()).await.unwrap_err();
@@ -115,7 +115,7 @@ async fn refusals() {
         assert_eq!(error.dial(), Some(DialErrorKind::Proxy));
     }
     let closed = crate::support::closed_port();
-    let builder = Client::builder("http://example.test/")
+    let builder = client_at("http://example.test/")
         .proxy(closed.to_string())
         .reconnection(false);
     let error = within("connect", builder.connect()).await.unwrap_err();
@@ -129,7 +129,7 @@ async fn refusals() {
         ("ftp://h", "scheme ftp"),
         ("http://u:secret@", "bad proxy URL"),
     ] {
-        let error = Client::builder("http://example.test/")
+        let error = client_at("http://example.test/")
             .proxy(bad)
             .open()
             .unwrap_err();
@@ -163,7 +163,7 @@ async fn https_proxy() {
                 Ok((stream, address))
             }
         });
-        let builder = Client::builder(url)
+        let builder = client_at(url)
             .proxy(format!("https://localhost:{}", proxy.address().port()))
             .tls(Tls::new().ca_pem(ca.pem()));
         let socket = within("connect", builder.connect()).await.unwrap();
@@ -175,7 +175,7 @@ async fn https_proxy() {
         socket.disconnect();
         host.empty().await;
         // The certificate of the proxy is checked as the server's is.
-        let builder = Client::builder(url)
+        let builder = client_at(url)
             .proxy(format!("https://127.0.0.1:{}", proxy.address().port()))
             .tls(Tls::new().ca_pem(ca.pem()));
         let error = within("connect", quick(builder).connect())
@@ -229,7 +229,7 @@ async fn socks() {
                 Ok((stream, server))
             }
         });
-        let builder = Client::builder("http://example.test:8000/")
+        let builder = client_at("http://example.test:8000/")
             .resolve("example.test", ["10.1.2.3".parse().unwrap()])
             .proxy(format!("{scheme}://{credentials}{}", proxy.address()))
             .transports([Transport::WebSocket]);
@@ -246,7 +246,7 @@ async fn environment_child() {
     let Ok(url) = std::env::var("SOCKEYE_TEST_URL") else {
         return;
     };
-    let mut builder = Client::builder(url).transports([Transport::WebSocket]);
+    let mut builder = client_at(url).transports([Transport::WebSocket]);
     if std::env::var_os("SOCKEYE_TEST_NO_PROXY").is_some() {
         builder = builder.no_proxy();
     }

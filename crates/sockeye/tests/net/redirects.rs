@@ -1,12 +1,12 @@
 //! Redirects of the handshake: which are followed, where the session lives then, and what goes along.
 
 use sockeye::net::{DialErrorKind, Tls};
-use sockeye::{Cause, Client, ClientBuilder, ConnectError, Socket, Transport};
+use sockeye::{Cause, ClientBuilder, ConnectError, Socket, Transport};
 use sockeye_testkit::certificates::{Authority, Leaf};
 use sockeye_testkit::{Request, response};
 
 use crate::peers::{Settings, TlsFront};
-use crate::support::{Host, client, eventually, polling, quick, within};
+use crate::support::{Host, client, client_at, eventually, polling, quick, within};
 
 /// Answers every request that `which` picks by a redirect to the place that it gives.
 fn redirect(host: &Host, which: impl Fn(&Request) -> Option<String> + Send + 'static) {
@@ -45,8 +45,8 @@ async fn the_session_lives_at_the_other_server() {
             base(&second)
         );
         redirect(&first, to(place));
-        let builder = quick(Client::builder(format!("{}/?room=1", base(&first))))
-            .transports(transports.clone());
+        let builder =
+            quick(client_at(format!("{}/?room=1", base(&first)))).transports(transports.clone());
         let socket = connect(builder).await;
         eventually("websocket", || {
             socket.transport() == Some(Transport::WebSocket)
@@ -94,7 +94,7 @@ async fn within_one_origin() {
         (!known).then(|| "gate/?EIO=4".to_owned())
     });
     let url = format!("http://user:secret@{}/", host.address());
-    let builder = Client::builder(url)
+    let builder = client_at(url)
         .transports([Transport::WebSocket])
         .header("Cookie", "own=1")
         .header("X-Key", "secret");
@@ -135,7 +135,7 @@ async fn credentials_stay_at_their_origin() {
         .upgrade(false)
         .headers_with(move || async move { Ok(secrets().to_vec()) });
     let url = format!("http://user:s3cret@{}/", first.address());
-    let in_url = quick(Client::builder(url)).header("Accept-Language", "de");
+    let in_url = quick(client_at(url)).header("Accept-Language", "de");
     for builder in [given, computed, in_url] {
         let socket = connect(builder).await;
         let requests = first.state(|state| core::mem::take(&mut state.requests));
@@ -168,7 +168,7 @@ async fn to_https_and_never_back() {
     let front = TlsFront::start(&secure, &Settings::of(&server)).await;
     redirect(&plain, to(front.url("localhost", "/socket.io/")));
     let trusting = |url: String| {
-        quick(Client::builder(url))
+        quick(client_at(url))
             .transports([Transport::WebSocket])
             .tls(Tls::new().ca_pem(ca.pem()))
     };
@@ -270,7 +270,7 @@ async fn connectors_get_the_new_target() {
     });
     let address = host.address();
     let (targets, mut seen) = tokio::sync::mpsc::unbounded_channel();
-    let builder = Client::builder("http://first.test/")
+    let builder = sockeye::Client::builder("http://first.test/")
         .transports([Transport::WebSocket])
         .connector(move |target: sockeye::net::Target| {
             targets.send(target.to_string()).unwrap();

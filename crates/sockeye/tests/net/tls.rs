@@ -1,14 +1,14 @@
 //! TLS that works: names, addresses, versions, client certificates, resumption, goodbyes, large messages.
 
 use serde_json::json;
+use sockeye::Transport;
 use sockeye::net::{DialErrorKind, TcpConnector, Tls};
-use sockeye::{Client, Transport};
 use sockeye_testkit::certificates::{Authority, Leaf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::peers::{Seen, Settings, TlsFront, join_and_leave};
-use crate::support::{Host, quick, within};
+use crate::support::{Host, client_at, quick, within};
 
 /// Both transports, the upgrade included, over TLS 1.3, with the name sent along and HTTP/1.1 agreed upon.
 #[tokio::test]
@@ -22,7 +22,7 @@ async fn both_transports() {
     ] {
         let host = Host::start();
         let front = TlsFront::start(&host, &Settings::of(&server)).await;
-        let builder = Client::builder(front.url("localhost", "/chat"))
+        let builder = client_at(front.url("localhost", "/chat"))
             .tls(Tls::new().ca_pem(ca.pem()))
             .transports(transports.clone());
         let socket = within("connect", builder.connect()).await.unwrap();
@@ -57,7 +57,7 @@ async fn an_address_in_the_certificate() {
     let server = ca.issue(&Leaf::of(&["server.test", "127.0.0.1"]));
     let host = Host::start();
     let front = TlsFront::start(&host, &Settings::of(&server)).await;
-    let builder = Client::builder(front.url("127.0.0.1", "/"))
+    let builder = client_at(front.url("127.0.0.1", "/"))
         .tls(Tls::new().ca_der(ca.der()))
         .transports([Transport::WebSocket]);
     within("connect", builder.connect()).await.unwrap();
@@ -109,7 +109,7 @@ async fn intermediate_and_tls_1_2() {
     let mut settings = Settings::of(&server);
     settings.only_tls12 = true;
     let front = TlsFront::start(&host, &settings).await;
-    let builder = Client::builder(front.url("localhost", "/")).tls(Tls::new().ca_pem(ca.pem()));
+    let builder = client_at(front.url("localhost", "/")).tls(Tls::new().ca_pem(ca.pem()));
     let socket = within("connect", builder.connect()).await.unwrap();
     assert!(socket.connected());
     assert_eq!(front.seen()[0].version, "1.2");
@@ -128,7 +128,7 @@ async fn mutual() {
         (settings.only_tls12, settings.clients) = (only_tls12, Some(&ca));
         let front = TlsFront::start(&host, &settings).await;
         let client = |tls: Tls| {
-            quick(Client::builder(front.url("localhost", "/")).tls(tls))
+            quick(client_at(front.url("localhost", "/")).tls(tls))
                 .transports([Transport::WebSocket])
                 .wait_for_server(true)
         };
@@ -155,7 +155,9 @@ async fn mutual() {
         );
 
         // The same by a connector that the application has put together.
-        let builder = client(trust.clone()).connector(trust.over(TcpConnector::new()));
+        // (Its streams are tokio's, and so is the driver.)
+        let builder = sockeye::Client::builder(front.url("localhost", "/"))
+            .connector(trust.over(TcpConnector::new()));
         let error = within("over", builder.connect()).await.unwrap_err();
         assert!(
             error.to_string().contains("certificate of the client"),
@@ -192,8 +194,7 @@ async fn pinned_key() {
     let pin = BASE64_STANDARD.encode(sha256.hash(&server.public_key()).as_ref());
     let other = BASE64_STANDARD.encode([7; 32]);
     let client = |tls: Tls| {
-        quick(Client::builder(front.url("localhost", "/")).tls(tls))
-            .transports([Transport::WebSocket])
+        quick(client_at(front.url("localhost", "/")).tls(tls)).transports([Transport::WebSocket])
     };
     let tls = Tls::new()
         .ca_pem(ca.pem())
@@ -231,8 +232,8 @@ async fn no_verification_and_own_configuration() {
     let server = ca.issue(&Leaf::named("elsewhere.test"));
     let host = Host::start();
     let front = TlsFront::start(&host, &Settings::of(&server)).await;
-    let builder = Client::builder(front.url("localhost", "/"))
-        .tls(Tls::new().danger_accept_invalid_certs(true));
+    let builder =
+        client_at(front.url("localhost", "/")).tls(Tls::new().danger_accept_invalid_certs(true));
     join_and_leave("no verification", &host, builder).await;
 
     let mut roots = rustls::RootCertStore::empty();
@@ -243,7 +244,7 @@ async fn no_verification_and_own_configuration() {
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
-    let builder = Client::builder(front.url("elsewhere.test", "/"))
+    let builder = client_at(front.url("elsewhere.test", "/"))
         .resolve("elsewhere.test", ["127.0.0.1".parse().unwrap()])
         .tls(Tls::rustls_config(config));
     join_and_leave("own configuration", &host, builder).await;
@@ -265,7 +266,7 @@ async fn resumed() {
         let mut settings = Settings::of(&server);
         settings.only_tls12 = only_tls12;
         let front = TlsFront::start(&host, &settings).await;
-        let builder = quick(Client::builder(front.url("localhost", "/")))
+        let builder = quick(client_at(front.url("localhost", "/")))
             .tls(Tls::new().ca_pem(ca.pem()))
             .transports([Transport::WebSocket]);
         let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
@@ -297,7 +298,7 @@ async fn goodbyes() {
     for transport in [Transport::WebSocket, Transport::Polling] {
         let host = Host::start();
         let front = TlsFront::start(&host, &Settings::of(&server)).await;
-        let builder = Client::builder(front.url("localhost", "/"))
+        let builder = client_at(front.url("localhost", "/"))
             .tls(Tls::new().ca_pem(ca.pem()))
             .transports([transport]);
         let socket = within("connect", builder.connect()).await.unwrap();
@@ -325,7 +326,7 @@ async fn large_messages() {
         let host = Host::start();
         host.state(|state| state.stalled = true);
         let front = TlsFront::start(&host, &Settings::of(&server)).await;
-        let socket = Client::builder(front.url("localhost", "/"))
+        let socket = client_at(front.url("localhost", "/"))
             .tls(Tls::new().ca_pem(ca.pem()))
             .transports([transport])
             .connect_background()
@@ -360,7 +361,7 @@ async fn time_saved_by_resumption() {
     let mut times = [Duration::ZERO; 2];
     const ROUNDS: u32 = 10;
     for _ in 0..ROUNDS {
-        let builder = quick(Client::builder(front.url("localhost", "/")))
+        let builder = quick(client_at(front.url("localhost", "/")))
             .tls(Tls::new().ca_pem(ca.pem()))
             .transports([Transport::WebSocket]);
         let socket = builder.open().unwrap();

@@ -2,16 +2,16 @@
 //! and the remedy.
 
 use sockeye::net::{DialErrorKind, Tls};
-use sockeye::{Client, ConnectError, ConnectErrorKind, Transport};
+use sockeye::{ConnectError, ConnectErrorKind, Transport};
 use sockeye_testkit::certificates::{Authority, Leaf};
 
 use crate::peers::{Settings, TlsFront, raw};
-use crate::support::{Host, quick, within};
+use crate::support::{Host, client_at, quick, within};
 
 async fn refused(url: &str, tls: Tls) -> ConnectError {
     let error = within(
         url,
-        quick(Client::builder(url).tls(tls))
+        quick(client_at(url).tls(tls))
             .wait_for_server(true)
             .connect(),
     )
@@ -192,7 +192,7 @@ async fn tls_behind_a_plain_url() {
         let url = format!("http://localhost:{}/", front.relay.address().port());
         let error = within(
             "connect",
-            quick(Client::builder(&url))
+            quick(client_at(&url))
                 .transports([transport])
                 .wait_for_server(true)
                 .connect(),
@@ -213,7 +213,7 @@ async fn tls_behind_a_plain_url() {
 async fn a_cut_is_not_definitive() {
     let address = raw(b"").await;
     let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
-    let socket = quick(Client::builder(format!("https://{address}/")))
+    let socket = quick(client_at(format!("https://{address}/")))
         .tls(Tls::new().danger_accept_invalid_certs(true))
         .on_connect_error(move |_: sockeye::Socket, error: ConnectError| {
             let _ = tell.send(error);

@@ -37,7 +37,11 @@ impl TlsClient {
 
     /// What an error of the handshake means.
     #[cfg(feature = "rustls-no-provider")]
-    pub(super) fn explain_handshake(&self, error: &io::Error, target: &Target) -> DialError {
+    pub(in crate::net) fn explain_handshake(
+        &self,
+        error: &io::Error,
+        target: &Target,
+    ) -> DialError {
         // Whether there is a certificate to show.
         let identified = match self {
             Self::Rustls(config) => config.client_auth_cert_resolver.has_certs(),
@@ -62,7 +66,7 @@ pub(crate) fn server_name(target: &Target) -> Result<ServerName<'static>, DialEr
 
 /// What an error of the system's library means, as far as it says: certificates, and connections that were cut.
 #[cfg(feature = "native-tls")]
-pub(super) fn native_error(error: &native_tls::Error, target: &Target) -> DialError {
+pub(in crate::net) fn native_error(error: &native_tls::Error, target: &Target) -> DialError {
     let text = error.to_string();
     let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
     let mut cut = text.contains("unexpected EOF") || text.contains("closed");

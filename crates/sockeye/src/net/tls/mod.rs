@@ -1,6 +1,6 @@
 //! TLS: whom to trust, and who to be. What is here needs no runtime; only `connect` is for tokio.
 
-mod client;
+pub(super) mod client;
 #[cfg(feature = "tokio")]
 mod connect;
 #[cfg(feature = "rustls-no-provider")]

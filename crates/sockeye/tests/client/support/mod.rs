@@ -33,14 +33,29 @@ pub(crate) async fn eventually(what: &str, mut condition: impl FnMut() -> bool) 
     .await;
 }
 
+/// Whether the clients of this binary are driven by tokio: by threads in those that are called so.
+pub(crate) fn on_tokio() -> bool {
+    !env!("CARGO_CRATE_NAME").starts_with("threads")
+}
+
+/// A client of the driver that this binary is about.
+pub(crate) fn client_at(url: impl AsRef<str>) -> ClientBuilder {
+    let builder = Client::builder(url);
+    if on_tokio() {
+        builder
+    } else {
+        builder.threads()
+    }
+}
+
 /// A client of `host` over WebSocket alone that reconnects quickly.
 pub(crate) fn client(host: &Host) -> ClientBuilder {
-    quick(Client::builder(host.url("/")).transports([Transport::WebSocket]))
+    quick(client_at(host.url("/")).transports([Transport::WebSocket]))
 }
 
 /// A client of `host` over polling alone that reconnects quickly.
 pub(crate) fn polling(host: &Host) -> ClientBuilder {
-    quick(Client::builder(host.url("/")).transports([Transport::Polling]))
+    quick(client_at(host.url("/")).transports([Transport::Polling]))
 }
 
 /// Reconnects after a few milliseconds.
