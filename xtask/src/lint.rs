@@ -7,6 +7,7 @@ use crate::guide;
 use crate::part::{Part, Report};
 use crate::run::{cargo, root};
 use crate::secure;
+use crate::supply;
 use crate::tools::works;
 use crate::xtensa;
 
@@ -35,6 +36,16 @@ pub(crate) const PARTS: &[Part] = &[
         name: "floors",
         about: "no file of the core names what lies above it",
         run: floors::lint,
+    },
+    Part {
+        name: "supply",
+        about: "licences of everything that is compiled along, crates in two versions",
+        run: supply::lint,
+    },
+    Part {
+        name: "matrix",
+        about: "every crate with each feature alone, with all and with none",
+        run: supply::matrix,
     },
     Part {
         name: "tls",

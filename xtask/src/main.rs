@@ -24,6 +24,7 @@ mod secure;
 mod servers;
 mod size;
 mod suite;
+mod supply;
 mod tools;
 mod xtensa;
 
