@@ -198,6 +198,10 @@ async fn serve(socket: SocketRef, TryData(auth): TryData<Value>) {
                     reply(args.0.into_iter().skip(1).collect());
                 }
                 "broadcast" => drop(socket.broadcast().emit("broadcast", &args).await),
+                "put" => {
+                    drop(socket.broadcast().emit("put", &args).await);
+                    reply(args.0);
+                }
                 "leave" => drop(socket.disconnect()),
                 _ => {}
             }

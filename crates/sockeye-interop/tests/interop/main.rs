@@ -37,6 +37,7 @@ macro_rules! scenario {
 
 mod acks;
 mod binary;
+mod chaos;
 mod compression;
 mod connect;
 mod events;

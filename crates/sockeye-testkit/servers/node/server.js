@@ -107,6 +107,10 @@ function serve(socket) {
   on("later", ([ms, value], ack) => setTimeout(() => ack(value), ms));
   on("silence", () => {});
   on("broadcast", (args) => socket.broadcast.emit("broadcast", ...args));
+  on("put", (args, ack) => {
+    socket.broadcast.emit("put", ...args);
+    ack(...args);
+  });
   on("leave", () => socket.disconnect());
   on("close", () => socket.disconnect(true));
 

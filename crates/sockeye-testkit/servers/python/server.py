@@ -131,6 +131,10 @@ class Scenario(socketio.AsyncNamespace):
     async def on_broadcast(self, sid, *args):
         await self.emit("broadcast", args, skip_sid=sid)
 
+    async def on_put(self, sid, *args):
+        await self.emit("put", args, skip_sid=sid)
+        return args
+
     async def on_leave(self, sid):
         await self.disconnect(sid)
 
