@@ -373,6 +373,15 @@ fn steps() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
             steps.entry(state).or_default().extend(next);
         }
     }
+    // The table's goodbye is one over WebSocket. One over polling may have no link left, and while either is under way, what is
+    // to follow it can be called off.
+    for (from, to) in [
+        ("closing", "dialing"),
+        ("dialing", "closing"),
+        ("opening", "closing"),
+    ] {
+        steps.entry(from).or_default().insert(to);
+    }
     steps
 }
 
