@@ -105,6 +105,16 @@ impl Socket {
         id
     }
 
+    /// As [`on_any_outgoing`](Self::on_any_outgoing), before those registered so far.
+    pub fn prepend_any_outgoing(
+        &self,
+        handler: impl Fn(&Event) + Send + Sync + 'static,
+    ) -> HandlerId {
+        let id = self.nsp().handlers.on_any(true, true, Box::new(handler));
+        self.shared().sync_outgoing(self.nsp());
+        id
+    }
+
     /// Removes all handlers of [`on_any`](Self::on_any).
     pub fn off_any(&self) {
         self.nsp().handlers.off_any(false);
