@@ -316,29 +316,30 @@ fn binary_or_nothing_instead_of_a_handshake() {
 #[test]
 fn no_answer_within_the_connect_timeout() {
     // While dialing, while the request waits, and while the handshake waits.
-    for stage in 0..3 {
-        both(
-            || config(Transports::WEBSOCKET),
-            |rig| {
-                if stage == 0 {
-                    rig.opening = Opening::Hold;
-                }
-                rig.connect("/");
-                if stage == 2 {
-                    rig.ws_accept();
-                }
-                rig.take_log();
-                rig.pass(20_500);
-                rig.expect(
-                    r"
-                    @20000
-                    close ws
-                    closed attempt transport error [ConnectTimeout], retry
-                    reconnecting #1 in 1000 ms
-                    ",
-                );
-            },
-        );
+    for (transports, link, stages) in [
+        (Transports::WEBSOCKET, "ws", 0..3),
+        (Transports::POLLING, "get", 0..2),
+    ] {
+        for stage in stages {
+            both(
+                || config(transports),
+                |rig| {
+                    if stage == 0 {
+                        rig.opening = Opening::Hold;
+                    }
+                    rig.connect("/");
+                    if stage == 2 {
+                        rig.ws_accept();
+                    }
+                    rig.take_log();
+                    rig.pass(20_500);
+                    rig.expect(&format!(
+                        "@20000\nclose {link}\nclosed attempt transport error [ConnectTimeout], retry\n\
+                         reconnecting #1 in 1000 ms"
+                    ));
+                },
+            );
+        }
     }
 }
 
@@ -412,6 +413,29 @@ fn all_transports_are_tried() {
             );
         },
     );
+}
+
+/// Unless all are asked for (fact 10).
+#[test]
+fn only_the_first_transport_is_tried() {
+    for (transports, link) in [
+        (Transports::POLLING_FIRST, "get"),
+        (Transports::WEBSOCKET_FIRST, "ws"),
+    ] {
+        both(
+            || config(transports),
+            |rig| {
+                rig.opening = Opening::Refuse;
+                rig.connect("/");
+                rig.pass(1_000);
+                let refused = "closed attempt transport error [Dial \"connection refused\"], retry";
+                rig.expect(&format!(
+                    "open {link}\n{refused}\nreconnecting #1 in 1000 ms\n@1000\nattempt #1\n\
+                     open {link}\n{refused}\nreconnecting #2 in 2000 ms"
+                ));
+            },
+        );
+    }
 }
 
 #[test]

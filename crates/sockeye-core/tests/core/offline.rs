@@ -2,7 +2,7 @@
 
 #[cfg(feature = "alloc")]
 use sockeye_core::EmitError;
-use sockeye_core::{EmitOptions, Link, NspOptions, Offline};
+use sockeye_core::{EmitOptions, Link, NspOptions, Offline, Transports};
 use sockeye_testkit::{Opening, Rig, Server, Settings, config};
 
 use crate::both;
@@ -37,7 +37,7 @@ fn options(offline: Offline) -> NspOptions {
 
 /// So that growable memory is as tight as a device's.
 fn tight() -> sockeye_core::Config<'static> {
-    let mut config = config(sockeye_core::Transports::WEBSOCKET);
+    let mut config = config(Transports::WEBSOCKET);
     config.limits.send = 4096;
     config.limits.packets = 32;
     config
@@ -176,4 +176,53 @@ fn a_hello_finds_room_after_a_long_outage() {
         assert_eq!(log.matches("[\"e\",").count(), kept, "{log}");
         assert_eq!(log.matches("[\"hello\",").count(), 2, "{log}");
     });
+}
+
+/// After `disconnect`, also while the goodbye is still under way: it goes with the next join, and its answer comes then.
+#[test]
+fn what_is_emitted_after_leaving_goes_with_the_next_join() {
+    for polling in [false, true] {
+        let transports = if polling {
+            Transports::POLLING
+        } else {
+            Transports::WEBSOCKET
+        };
+        both(
+            || config(transports),
+            |rig| {
+                let nsp = if polling {
+                    rig.joined_polling("[]")
+                } else {
+                    rig.joined_ws()
+                };
+                rig.take_log();
+                rig.disconnect(nsp);
+                rig.emit(nsp, "after", &(1,), EmitOptions::ACK).unwrap();
+                if polling {
+                    rig.post_reply();
+                    rig.post_reply();
+                } else {
+                    rig.ws_frame(0x88, b"");
+                }
+                assert!(rig.client.is_down());
+                let log = rig.take_log();
+                assert!(!log.contains("after") && !log.contains("ack #"), "{log}");
+                rig.client.connect(rig.now(), nsp);
+                rig.drain();
+                if polling {
+                    rig.opened_polling("[]");
+                    rig.post_reply();
+                    rig.get_reply("40{\"sid\":\"S2\"}");
+                    rig.get_reply("430[\"yes\"]");
+                } else {
+                    rig.opened_ws();
+                    rig.ws("40{\"sid\":\"S2\"}");
+                    rig.ws("430[\"yes\"]");
+                }
+                let log = rig.take_log();
+                assert_eq!(log.matches("> 420[\"after\",1]").count(), 1, "{log}");
+                assert!(log.contains("ack #1 [\"yes\"]\n"), "{log}");
+            },
+        );
+    }
 }

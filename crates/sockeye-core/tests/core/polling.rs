@@ -80,6 +80,43 @@ fn max_payload_is_kept() {
     );
 }
 
+/// An attachment counts with the length of its base64 text and the letter before it.
+#[test]
+fn max_payload_counts_binary_as_base64() {
+    const HEADER: &str = "451-[\"b\",{\"_placeholder\":true,\"num\":0}]";
+    // 30 bytes are 40 letters. Header, separator, `b` and 40 letters fit exactly, or do not.
+    let whole = HEADER.len() + 1 + 41;
+    for (max, fits) in [(whole, true), (whole - 1, false)] {
+        both(
+            || config(Transports::POLLING),
+            |rig| {
+                rig.connect("/");
+                rig.get_reply(&format!("0{{\"sid\":\"E1\",\"maxPayload\":{max}}}"));
+                rig.post_reply();
+                rig.get_reply("40{\"sid\":\"S1\"}");
+                let nsp = rig.namespace("/", sockeye_core::NspOptions::default());
+                rig.emit(nsp, "hold", &(), EmitOptions::PLAIN).unwrap();
+                rig.emit(nsp, "b", &(BinRef(&[7; 30]),), EmitOptions::PLAIN)
+                    .unwrap();
+                rig.take_log();
+                rig.post_reply();
+                rig.post_reply();
+                let log = rig.take_log();
+                let posts: Vec<usize> = log
+                    .lines()
+                    .filter_map(|line| line.strip_prefix("post> "))
+                    .map(|body| body.split('|').count())
+                    .collect();
+                assert_eq!(
+                    posts,
+                    if fits { vec![2] } else { vec![1, 1] },
+                    "{max}: {log}"
+                );
+            },
+        );
+    }
+}
+
 #[test]
 fn binary_out_is_base64() {
     both(

@@ -343,3 +343,139 @@ fn a_link_that_opens_too_late_is_not_used() {
         },
     );
 }
+
+#[test]
+fn after_connecting_by_hand_it_reconnects_by_itself() {
+    both(
+        || config(Transports::WEBSOCKET),
+        |rig| {
+            let nsp = rig.joined_ws();
+            rig.disconnect(nsp);
+            rig.ws_frame(0x88, b"");
+            rig.client.connect(rig.now(), nsp);
+            rig.drain();
+            rig.opened_ws();
+            rig.ws("40{\"sid\":\"S2\"}");
+            rig.take_log();
+            rig.cut(Link::WebSocket);
+            assert!(rig.take_events().ends_with("reconnecting #1 in 1000 ms\n"));
+            rig.pass(1_000);
+            rig.opened_ws();
+            rig.ws("40{\"sid\":\"S3\"}");
+            assert_eq!(
+                rig.take_events(),
+                "attempt #1\nopened websocket E1\nreconnected #1\nconnected / id=S3\n"
+            );
+        },
+    );
+}
+
+#[test]
+fn attempts_are_counted_anew_after_giving_up() {
+    both(
+        || with(|policy| policy.attempts = Some(2)),
+        |rig| {
+            rig.opening = Opening::Refuse;
+            let nsp = rig.connect("/");
+            for round in 0..2 {
+                rig.pass(60_000);
+                let events = rig.take_events();
+                let attempts: Vec<&str> = events
+                    .lines()
+                    .filter(|line| line.starts_with("attempt #") || line.starts_with("reconnect f"))
+                    .collect();
+                assert_eq!(
+                    attempts,
+                    ["attempt #1", "attempt #2", "reconnect failed"],
+                    "{round}"
+                );
+                rig.client.connect(rig.now(), nsp);
+                rig.drain();
+            }
+        },
+    );
+}
+
+/// It is the attempt that is left, not only the wait for it: nothing is told of it, and nothing follows.
+#[test]
+fn leaving_during_an_attempt_ends_it() {
+    both(
+        || config(Transports::WEBSOCKET),
+        |rig| {
+            let nsp = rig.joined_ws();
+            rig.cut(Link::WebSocket);
+            rig.opening = Opening::Hold;
+            rig.pass(1_000);
+            rig.take_log();
+            rig.disconnect(nsp);
+            rig.opened(Link::WebSocket);
+            rig.pass(60_000);
+            rig.expect("close ws");
+            assert!(rig.client.is_down() && !rig.client.is_active(nsp));
+        },
+    );
+}
+
+#[test]
+fn one_of_two_is_left_during_the_wait() {
+    both(
+        || config(Transports::WEBSOCKET),
+        |rig| {
+            let main = rig.joined_ws();
+            let chat = rig.connect("/chat");
+            rig.ws("40/chat,{\"sid\":\"C1\"}");
+            rig.cut(Link::WebSocket);
+            rig.take_log();
+            rig.disconnect(main);
+            rig.pass(1_000);
+            rig.opened_ws();
+            rig.ws("40/chat,{\"sid\":\"C2\"}");
+            let log = rig.take_log();
+            assert!(
+                log.ends_with(
+                    "ws> 40/chat,\nws< 40/chat,{\"sid\":\"C2\"}\nconnected /chat id=C2\n"
+                ),
+                "{log}"
+            );
+            assert!(!log.contains("ws> 40\n"), "{log}");
+            assert!(!rig.client.is_active(main) && rig.client.is_connected(chat));
+        },
+    );
+}
+
+#[test]
+fn another_namespace_does_not_count_the_attempts_anew() {
+    both(
+        || with(|policy| policy.attempts = Some(2)),
+        |rig| {
+            rig.opening = Opening::Refuse;
+            let one = rig.connect("/one");
+            // Between the first attempt and the second.
+            rig.pass(1_500);
+            let two = rig.connect("/two");
+            rig.pass(60_000);
+            let events = rig.take_events();
+            assert_eq!(events.matches("attempt #").count(), 2, "{events}");
+            assert_eq!(events.matches("reconnect failed").count(), 1, "{events}");
+            assert!(!rig.client.is_active(one) && !rig.client.is_active(two));
+        },
+    );
+}
+
+#[test]
+fn there_is_no_id_between_two_sessions() {
+    both(
+        || config(Transports::WEBSOCKET),
+        |rig| {
+            let nsp = rig.joined_ws();
+            assert!(rig.client.id(nsp).is_some());
+            rig.cut(Link::WebSocket);
+            assert_eq!(rig.client.id(nsp), None);
+            rig.pass(1_000);
+            rig.opened_ws();
+            assert_eq!(rig.client.id(nsp), None);
+            rig.ws("40{\"sid\":\"S2\"}");
+            assert_eq!(rig.client.id(nsp), Some("S2"));
+        },
+    );
+}

@@ -204,3 +204,28 @@ fn places_of_the_forgotten_come_back() {
     rig.pass(5_000);
     assert!(rig.client.is_down());
 }
+
+/// The connection is not closed with the only namespace that is joined while another one is about to be.
+#[test]
+fn leaving_one_while_another_joins() {
+    both(
+        || config(Transports::WEBSOCKET),
+        |rig| {
+            let main = rig.joined_ws();
+            let chat = rig.connect("/chat");
+            rig.disconnect(main);
+            rig.ws("40/chat,{\"sid\":\"C\"}");
+            rig.emit(chat, "e", &(), EmitOptions::PLAIN).unwrap();
+            rig.expect(
+                r#"
+                ws> 40/chat,
+                disconnected / io client disconnect [Local]
+                ws> 41
+                ws< 40/chat,{"sid":"C"}
+                connected /chat id=C
+                ws> 42/chat,["e"]
+                "#,
+            );
+        },
+    );
+}

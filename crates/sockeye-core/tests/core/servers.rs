@@ -217,6 +217,29 @@ fn cookies_of_both_sides_are_one_line() {
     );
 }
 
+/// Devices keep one, which is what load balancers need.
+#[cfg(feature = "alloc")]
+#[test]
+fn several_cookies_are_one_line_too() {
+    let config = config(Transports::POLLING);
+    let memory = sockeye_core::Memory::growable(&config.limits);
+    let mut rig = Rig::new(config, memory);
+    rig.connect("/");
+    rig.reply(
+        Link::Poll,
+        &response(
+            "200 OK",
+            "Set-Cookie: 1=1; Max-Age=100\r\nSet-Cookie: 2=2\r\n",
+            b"0{\"sid\":\"E1\"}",
+        ),
+    );
+    for link in [Link::Poll, Link::Post] {
+        let head = &rig.request(link).unwrap().head;
+        assert_eq!(head.matches("ookie:").count(), 1, "{head}");
+        assert!(head.contains("\r\nCookie: 1=1; 2=2\r\n"), "{head}");
+    }
+}
+
 #[cfg(feature = "alloc")]
 #[test]
 fn a_large_post_leaves_in_large_pieces() {

@@ -300,6 +300,50 @@ fn closing_in_every_phase() {
     }
 }
 
+/// The upgrade is given up for the goodbye. What was emitted before leaves by polling; what is emitted after stays for
+/// another connection.
+#[test]
+fn leaving_during_an_upgrade_takes_along_what_was_emitted_before() {
+    both(
+        || config(Transports::POLLING_FIRST),
+        |rig| {
+            let nsp = rig.joined_polling("[\"websocket\"]");
+            rig.ws_accept();
+            rig.ws("3probe");
+            // Polling pauses: this waits for the WebSocket.
+            rig.emit(nsp, "before", &(), EmitOptions::PLAIN).unwrap();
+            rig.take_log();
+            rig.disconnect(nsp);
+            rig.emit(nsp, "after", &(), EmitOptions::ACK).unwrap();
+            rig.post_reply();
+            rig.post_reply();
+            rig.expect(
+                r#"
+                disconnected / io client disconnect [Local]
+                close ws
+                post> 42["before"]|41
+                post< ok
+                post> 1
+                post< ok
+                close get
+                close post
+                "#,
+            );
+            assert!(rig.client.is_down());
+            // It goes with the next join, and its answer is its own.
+            rig.client.connect(rig.now(), nsp);
+            rig.drain();
+            rig.opened_polling("[]");
+            rig.post_reply();
+            rig.get_reply("40{\"sid\":\"S2\"}");
+            rig.get_reply("430[7]");
+            let log = rig.take_log();
+            assert_eq!(log.matches("post> 420[\"after\"]").count(), 1, "{log}");
+            assert!(log.contains("ack #1 [7]\n"), "{log}");
+        },
+    );
+}
+
 #[test]
 fn upgrade_off() {
     for by_config in [true, false] {

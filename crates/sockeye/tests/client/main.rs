@@ -17,6 +17,7 @@ mod lifetime;
 mod namespaces;
 mod options;
 mod order;
+mod parity;
 mod pressure;
 mod reconnect;
 mod streams;

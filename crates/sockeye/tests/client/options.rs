@@ -47,6 +47,7 @@ async fn query_is_merged_and_encoded() {
     let builder = client_at(url)
         .query("key", "v&v=é")
         .query("empty", "")
+        .query("&a", "&=?a")
         .transports([Transport::Polling]);
     let socket = within("connect", builder.connect()).await.unwrap();
     socket.emit("tell", (1,)).unwrap();
@@ -58,6 +59,7 @@ async fn query_is_merged_and_encoded() {
             assert_eq!(request.query("x"), Some("1"));
             assert_eq!(request.query("key"), Some("v%26v%3D%C3%A9"));
             assert_eq!(request.query("empty"), Some(""));
+            assert_eq!(request.query("%26a"), Some("%26%3D%3Fa"));
             assert_eq!(request.query("EIO"), Some("4"));
             assert_eq!(request.query("transport"), Some("polling"));
         }
@@ -163,6 +165,8 @@ async fn no_auth_fixed_auth_and_auth_of_a_function() {
     socket.disconnect();
     within("connect", socket.connect()).await.unwrap();
     let auths = host.state(|state| state.server.auths.clone());
+    // It goes into CONNECT, and nowhere else.
+    assert!(host.state(|state| state.queries("token").iter().all(|token| token == "-")));
     assert_eq!(auths[0], "");
     let json: serde_json::Value = serde_json::from_str(&auths[1]).unwrap();
     assert_eq!(json, json!({"token": "x", "n": 1}));

@@ -199,6 +199,8 @@ mod tests {
 
     #[test]
     fn keeps_replaces_deletes() {
+        extern crate std;
+        use std::format;
         let t = Instant::from_millis;
         let mut jar = Jar::EMPTY;
         jar.set("AWSALB=abc; Path=/; HttpOnly", t(0));
@@ -209,6 +211,15 @@ mod tests {
         assert_eq!(jar.iter(t(0)).count(), 0);
         jar.set("a=b; Expires=Wed, 21 Oct 2099 07:28:00 GMT", t(0));
         assert!(jar.iter(t(0)).eq([("a", "b")]));
+        // A value may look like a query, and no other attribute makes a difference.
+        let value = "bar=bar&foo=foo&John=Doe&Doe=John";
+        let all = "Domain=.example.com; Path=/; HttpOnly; Secure; SameSite=strict";
+        jar.set(&format!("a={value}; {all}"), t(0));
+        assert!(jar.iter(t(0)).eq([("a", value)]));
+        jar.set(&format!("a=b; Max-Age=1000; {all}"), t(0));
+        assert!(jar.iter(t(999_999)).eq([("a", "b")]));
+        assert_eq!(jar.iter(t(1_000_000)).count(), 0);
+        jar.set("a=b", t(0));
         jar.set("bad", t(0));
         jar.set("a=\u{1}", t(0));
         assert!(jar.iter(t(0)).eq([("a", "b")]));
