@@ -4,6 +4,7 @@ use crate::board;
 use crate::esp32;
 use crate::floors;
 use crate::guide;
+use crate::parity;
 use crate::part::{Part, Report};
 use crate::run::{cargo, root};
 use crate::secure;
@@ -31,6 +32,11 @@ pub(crate) const PARTS: &[Part] = &[
         name: "guide",
         about: "links of Markdown files, and the facts that comments cite",
         run: guide::lint,
+    },
+    Part {
+        name: "parity",
+        about: "the tests that docs/parity.md names exist",
+        run: parity::lint,
     },
     Part {
         name: "floors",

@@ -14,6 +14,7 @@ mod guide;
 mod lint;
 mod man;
 mod node;
+mod parity;
 mod part;
 mod proxy;
 mod qemu;
