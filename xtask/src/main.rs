@@ -24,6 +24,7 @@ mod scenarios;
 mod secure;
 mod servers;
 mod size;
+mod size_matrix;
 mod suite;
 mod supply;
 mod tools;
@@ -37,6 +38,7 @@ cargo xtask lint [--list] [--part NAME]...   format, clippy and docs, warnings d
 cargo xtask bench [OPTIONS]                  what an event costs, beside other clients; `--help` lists the options
 cargo xtask device [OPTIONS]                 an emulated board as one more device of the demo; `--help` lists the options
 cargo xtask size [--symbols]                 flash, RAM, stack and instructions of the client on a chip, held against budgets
+cargo xtask size --matrix                    what each feature and each profile takes, as a table for the board's README
 cargo xtask man [FOLDER]                     the manual pages of the command, by default in target/man
 cargo xtask servers                          installs the packages of the scenario servers, for running single interop tests
 

@@ -123,6 +123,21 @@ impl Firmware<'_> {
         self.run(cargo, "pass clippy")
     }
 
+    /// Builds the images with other settings than those of the folder: `args` for cargo. Gives the folder of the images,
+    /// which the next build writes over; nothing if this machine's compiler cannot do it.
+    pub(crate) fn build_with(&self, args: &[&str]) -> Result<Option<PathBuf>, String> {
+        let compiler = compiler(self.target)?;
+        let own_library = args.iter().any(|arg| arg.starts_with("build-std"));
+        if own_library && matches!(compiler, Compiler::Rustup) {
+            return Ok(None);
+        }
+        let output = run::root().join(self.folder).join("target");
+        let mut cargo = self.cargo("build --release", &compiler);
+        cargo.args(args);
+        self.run(cargo, "build")?;
+        Ok(Some(output.join(self.target.triple()).join("release")))
+    }
+
     fn cargo(&self, verb: &str, compiler: &Compiler) -> Command {
         let folder = run::root().join(self.folder);
         let mut cargo = run::cargo(verb);

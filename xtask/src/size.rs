@@ -12,18 +12,24 @@ use crate::board::FOLDER;
 use crate::node::Node;
 use crate::qemu::Board;
 use crate::riscv::{self, Firmware, Target};
-use crate::{run, servers};
+use crate::{run, servers, size_matrix};
 
 const LIMIT: Duration = Duration::from_secs(120);
 /// The buffers that the user of the image `client` has sized: receive, send, answers, request head, two chunks.
-const BUFFERS: u32 = 2048 + 1024 + 256 + 512 + 2 * 256;
+pub(crate) const BUFFERS: u32 = 2048 + 1024 + 256 + 512 + 2 * 256;
 
 /// Measures, prints the table, and fails above a budget.
 pub(crate) fn run(args: &[&str]) -> Result<(), String> {
     let symbols = match args {
         [] => false,
         ["--symbols"] => true,
-        _ => return Err("there is only `--symbols`, which shows what takes the flash".to_owned()),
+        ["--matrix"] => return size_matrix::run(),
+        _ => {
+            return Err(
+                "there are only `--symbols`, which shows what takes the flash, and `--matrix`, which shows what each feature takes"
+                    .to_owned(),
+            );
+        }
     };
     servers::install()?;
     let target = Target::Imc;

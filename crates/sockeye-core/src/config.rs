@@ -22,6 +22,11 @@ pub const fn text(s: &str) -> Str<'_> {
 /// Whether long-polling is compiled in: code behind it is checked in every build, and left out of images without it.
 pub(crate) const POLLING: bool = cfg!(feature = "polling");
 
+/// Whether the `retries` queue is compiled in.
+pub(crate) const RETRIES: bool = cfg!(feature = "retries");
+/// Whether connection state recovery is compiled in.
+pub(crate) const RECOVERY: bool = cfg!(feature = "recovery");
+
 /// An Engine.IO transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -415,6 +420,7 @@ mod tests {
 }
 
 /// What gives way when an event is emitted while its namespace is not joined.
+#[cfg(feature = "offline")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]

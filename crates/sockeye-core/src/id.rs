@@ -45,6 +45,7 @@ impl Id {
 
     /// Keeps what stands between the quotes of a JSON string as it is, to give it back as it came; whether it fits (if
     /// not, nothing is kept).
+    #[cfg(feature = "recovery")]
     pub(crate) fn set_raw(&mut self, raw: &str) -> bool {
         self.0.clear();
         let fits = raw.len() <= ID_MAX;

@@ -45,7 +45,14 @@
 //! - `polling` (default): HTTP long-polling, the upgrade from it, base64 payloads, cookies. Without it: WebSocket alone.
 //! - `deflate`: compressed WebSocket messages (permessage-deflate), if `Config::compression` asks for them.
 //! - `redirects`: a driver may follow redirects of the handshake. Without it, they are errors.
+//! - `retries` (default): the queue that sends each packet again until it is acknowledged (`NspOptions::retries`).
+//! - `recovery` (default): connection state recovery. Without it, every connection begins a new session of the server, and
+//!   `recovered` is never true.
+//! - `offline` (default): what gives way when events are emitted while a namespace is not joined (`NspOptions::offline`,
+//!   `spare_bytes`, `spare_packets`). Without it: nothing, a full send buffer refuses the emit.
 //! - `log`, `defmt`: where diagnostics go.
+//!
+//! An option of a feature that is off does not compile.
 
 #[cfg(feature = "alloc")]
 extern crate alloc;
@@ -64,6 +71,7 @@ mod outbox;
 pub mod packet;
 mod rng;
 mod short;
+mod slices;
 mod storage;
 mod time;
 mod url;
@@ -73,11 +81,11 @@ pub use client::{
     AckRequest, Client, Detached, DetachedOutput, EmitOptions, Event, Message, NamespaceError,
     NspOptions, Outgoing, Output, RawPacket, Refusal, Unsent,
 };
+#[cfg(feature = "offline")]
+pub use config::Offline;
 #[cfg(feature = "deflate")]
 pub use config::{AgreedCompression, Compression};
-pub use config::{
-    Config, Entropy, Offline, Reconnection, Str, Timestamp, Transport, Transports, text,
-};
+pub use config::{Config, Entropy, Reconnection, Str, Timestamp, Transport, Transports, text};
 pub use engine::Link;
 #[cfg(feature = "redirects")]
 pub use engine::{Redirect, Server};

@@ -86,8 +86,10 @@ fn append(bytes: &mut [u8], len: &mut u8, text: &str) -> bool {
 
 fn append_lossy(out: &mut [u8], len: &mut u8, bytes: &[u8]) {
     for chunk in bytes.utf8_chunks() {
-        for (n, part) in chunk.valid().split(char::is_control).enumerate() {
-            if n > 0 && !append(out, len, " ") || !append(out, len, part) {
+        let mut buf = [0; 4];
+        for c in chunk.valid().chars() {
+            let c = if c.is_control() { ' ' } else { c };
+            if !append(out, len, c.encode_utf8(&mut buf)) {
                 return;
             }
         }
@@ -109,6 +111,8 @@ impl<const N: usize> PartialEq for Short<N> {
     }
 }
 
+impl<const N: usize> Eq for Short<N> {}
+
 impl<const N: usize> fmt::Debug for Short<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(self.as_str(), f)
@@ -117,8 +121,12 @@ impl<const N: usize> fmt::Debug for Short<N> {
 
 impl<const N: usize> fmt::Write for Short<N> {
     fn write_str(&mut self, s: &str) -> fmt::Result {
-        self.push_str(s);
-        Ok(())
+        // Nothing follows what has been cut.
+        if self.push_str(s) {
+            Ok(())
+        } else {
+            Err(fmt::Error)
+        }
     }
 }
 

@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::slices::split_once;
+
 /// The parts of a URL such as `http://board.local:3000/telemetry?token=1`, borrowed from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -70,23 +72,24 @@ impl<'u> Url<'u> {
         if url.bytes().any(|b| !b.is_ascii_graphic()) {
             return Err(UrlError::Character);
         }
-        let (scheme, rest) = url.split_once(':').ok_or(UrlError::Scheme)?;
+        let (scheme, rest) = split_once(url, b':').ok_or(UrlError::Scheme)?;
         let rest = rest.strip_prefix("//").ok_or(UrlError::Scheme)?;
         let is = |name: &str| scheme.eq_ignore_ascii_case(name);
         let tls = is("https") || is("wss");
         if !tls && !is("http") && !is("ws") {
             return Err(UrlError::Scheme);
         }
-        let rest = rest.split_once('#').map_or(rest, |(rest, _)| rest);
-        let end = rest.find(['/', '?']).unwrap_or(rest.len());
+        let rest = split_once(rest, b'#').map_or(rest, |(rest, _)| rest);
+        let end = rest.bytes().position(|b| matches!(b, b'/' | b'?'));
+        let end = end.unwrap_or(rest.len());
         let (authority, rest) = rest.split_at_checked(end).unwrap_or((rest, ""));
-        let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
-        if authority.contains('@') {
+        let (path, query) = split_once(rest, b'?').unwrap_or((rest, ""));
+        if authority.bytes().any(|b| b == b'@') {
             return Err(UrlError::User);
         }
         let (host, port) = match authority.strip_prefix('[') {
             Some(v6) => {
-                let (host, rest) = v6.split_once(']').ok_or(UrlError::Host)?;
+                let (host, rest) = split_once(v6, b']').ok_or(UrlError::Host)?;
                 let port = if rest.is_empty() {
                     None
                 } else {
@@ -94,7 +97,7 @@ impl<'u> Url<'u> {
                 };
                 (host, port)
             }
-            None => match authority.split_once(':') {
+            None => match split_once(authority, b':') {
                 Some((host, port)) => (host, Some(port)),
                 None => (authority, None),
             },

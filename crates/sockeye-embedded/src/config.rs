@@ -22,7 +22,7 @@ pub struct Config {
     pub tls: bool,
     /// The namespace of the first [`Socket`](crate::Socket).
     pub namespace: &'static str,
-    /// Options of that namespace: what gives way while it is not joined ([`Offline`](crate::Offline)), the room kept for its
+    /// Options of that namespace: what gives way while it is not joined (feature `offline`), the room kept for its
     /// join, the timeout of acknowledgements, the `retries` queue. (`auth` has no effect: the [`Handler`](crate::Handler) is always asked.)
     pub options: NspOptions,
     /// Connect as soon as the runner runs; otherwise by [`Socket::connect`](crate::Socket::connect). Default true.

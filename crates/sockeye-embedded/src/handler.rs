@@ -54,7 +54,7 @@ pub trait Handler<M: RawMutex + 'static = NoopRawMutex> {
     /// [`Event::Reconnecting`] with its delay, [`Event::ReconnectAttempt`], [`Event::Reconnected`],
     /// [`Event::ReconnectFailed`], [`Event::Ping`]), and what has been lost: [`Event::MessageTooLarge`], a message that was
     /// too large to receive; [`Event::Unsent`], a packet that was accepted and given up; [`Event::Dropped`], events that gave
-    /// way to newer ones while the namespace was not joined ([`Offline`](crate::Offline)).
+    /// way to newer ones while the namespace was not joined (feature `offline`).
     fn on_manager(&mut self, socket: &Socket<M>, event: &Event<'_>) {
         let _ = (socket, event);
     }

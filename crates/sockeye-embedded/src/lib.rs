@@ -76,6 +76,10 @@
 //!
 //! # Features
 //! - `embassy-time` (default): the clock. Without it implement [`Clock`] and use [`new_with_clock`].
+//! - `retries`, `recovery`, `offline` (default): the `retries` queue (`NspOptions::retries`), connection state recovery
+//!   (`Socket::recovered`), and what gives way while a namespace is not joined (`NspOptions::offline`, `spare_bytes`,
+//!   `spare_packets`). A device that does not need one leaves it out, and saves flash; its options do not compile then. What
+//!   each takes stands in `firmware/qemu-virt/README.md`.
 //! - `embassy-net`, `ipv6`: connections over embassy-net. - `edge-nal`: over any stack with those traits.
 //! - `tokio`: `net::Tokio`, to try a device's program on a computer.
 //! - `log`, `defmt`: where diagnostics go; with `defmt` public types can be logged.
@@ -116,11 +120,12 @@ pub use handler::{Auth, Handler, HandlerError, Handlers};
 pub use runner::Runner;
 pub use socket::{Socket, Volatile};
 pub use sockeye_core as core_api;
+#[cfg(feature = "offline")]
+pub use sockeye_core::Offline;
 pub use sockeye_core::packet::{Args, ArgsError, BinRef, EmitArgs, FromArgs, RawArgs, Text};
 pub use sockeye_core::{
     AckError, AckId, AckRequest, Cause, Details, DisconnectReason, EmitError, EmitOptions, Event,
-    Message, NamespaceError, NamespaceId, NspOptions, Offline, Reconnection, Refusal, Transport,
-    Transports,
+    Message, NamespaceError, NamespaceId, NspOptions, Reconnection, Refusal, Transport, Transports,
 };
 pub use sockeye_core::{Str, text};
 pub use sockeye_core::{Url, UrlError};

@@ -81,6 +81,7 @@ impl<M: RawMutex> Socket<M> {
     }
 
     /// Whether the server kept the old session at the last connect: same id, missed events delivered.
+    #[cfg(feature = "recovery")]
     pub fn recovered(&self) -> bool {
         self.shared.with(|inner| inner.core.is_recovered(self.nsp))
     }

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use crate::config::RETRIES;
 use crate::error::AckError;
 use crate::handle::{AckId, NamespaceId};
 use crate::memory::{Empty, Index, Lane, NONE, Serial, Slab};
@@ -21,7 +22,7 @@ pub(crate) struct AckEntry {
     /// Its packet, as long as that is in the outbox.
     pub(super) packet: Index,
     /// A packet of the `retries` queue.
-    pub(super) retry: bool,
+    retry: bool,
     /// The application did not ask for the answer.
     pub(super) silent: bool,
     /// The emit's own timeout; without one the namespace's counts, and only for packets that have been sent.
@@ -74,6 +75,11 @@ impl AckEntry {
             deadline,
             ..self
         }
+    }
+
+    /// It belongs to a packet of the `retries` queue.
+    pub(super) const fn is_retry(&self) -> bool {
+        RETRIES && self.retry
     }
 
     /// Whether its packet has been sent, or is on its way, under an id.

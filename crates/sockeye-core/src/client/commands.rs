@@ -309,6 +309,13 @@ impl<'a> Client<'a> {
         }
     }
 
+    /// Without the feature nothing gives way.
+    #[cfg(not(feature = "offline"))]
+    #[allow(clippy::unused_self, reason = "as with the feature")]
+    const fn gives_way(&mut self, _nsp: NamespaceId, _options: EmitOptions) -> bool {
+        false
+    }
+
     /// Answers an event that asked for it.
     ///
     /// # Errors
@@ -401,7 +408,7 @@ impl<'a> Client<'a> {
         let (most_attachments, most_acks) = (config.limits.attachments, config.limits.acks);
         let base64 = config.base64();
         let shared = self.namespaces.active() > 1;
-        let Some(mut entry) = self.namespaces.get_mut(nsp) else {
+        let Some(entry) = self.namespaces.get_mut(nsp) else {
             return Err(EmitError::UnknownNamespace);
         };
         let joined = entry.is_joined();
@@ -413,14 +420,17 @@ impl<'a> Client<'a> {
         if attachments > usize::from(most_attachments) {
             return Err(EmitError::TooManyAttachments);
         }
-        if !joined {
+        #[cfg(feature = "offline")]
+        let entry = if joined {
+            entry
+        } else {
             self.make_offline_room(nsp, &body, options)?;
-            entry = match self.namespaces.get_mut(nsp) {
+            match self.namespaces.get_mut(nsp) {
                 Some(entry) => entry,
                 None => return Err(EmitError::UnknownNamespace),
-            };
-        }
-        let retry = entry.options.retries.is_some() && !options.volatile;
+            }
+        };
+        let retry = entry.options.retries().is_some() && !options.volatile;
         let id = (options.ack && !retry).then_some(entry.next_id);
         let prefix = Prefix {
             kind: if attachments > 0 {

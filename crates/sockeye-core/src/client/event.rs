@@ -103,7 +103,7 @@ pub enum Event<'c> {
     Outgoing(Outgoing<'c>),
     /// A packet that an emit had accepted was given up. Told only where no acknowledgement tells it.
     Unsent(Unsent<'c>),
-    /// Events that waited for a join gave way to newer ones: see [`Offline`](crate::Offline).
+    /// Events that waited for a join gave way to newer ones: see `NspOptions::offline` (feature `offline`).
     Dropped {
         /// The namespace.
         nsp: NamespaceId,

@@ -6,12 +6,14 @@ use super::event::{AckRequest, Message};
 use super::namespaces::{Heard, NspState};
 use super::notices::Notice;
 use super::{Client, PendingEvent};
+use crate::config::RECOVERY;
 use crate::error::{Cause, DisconnectReason, Fault};
 use crate::handle::NamespaceId;
 use crate::id::Id;
 use crate::memory::{RECORD, RxBuf, records};
 use crate::packet::socket::{Kind, Parsed, Span, event_name_of, parse};
 use crate::packet::{Args, Attachments, PacketError, Text, json};
+use crate::slices;
 
 /// What has arrived and is still needed.
 #[derive(Debug)]
@@ -140,8 +142,6 @@ impl Client<'_> {
         error: PacketError,
         packet: Option<&Arrived>,
     ) -> Option<PendingEvent> {
-        // The packet goes with the session: its beginning is enough to find the name in.
-        let mut copy = [0; 192];
         let text = match packet {
             Some(packet) => self.text(packet),
             None => self.engine.message(),
@@ -154,12 +154,9 @@ impl Client<'_> {
             error,
             around.unwrap_or_default().escape_ascii()
         );
-        let n = text.len().min(copy.len());
-        copy[..n].copy_from_slice(&text[..n]);
-        let valid = match core::str::from_utf8(&copy[..n]) {
-            Ok(text) => text,
-            Err(error) => core::str::from_utf8(&copy[..error.valid_up_to()]).unwrap_or(""),
-        };
+        // Its beginning is enough to find the name in.
+        let valid = slices::front(text, 192).utf8_chunks().next();
+        let valid = valid.map_or("", |chunk| chunk.valid());
         let fault = Fault::of(Cause::Packet(error));
         let fault = match event_name_of(valid) {
             Some(name) => fault.in_event(Text::from_raw(name.of(valid))),
@@ -471,7 +468,8 @@ impl Client<'_> {
     fn connected(&mut self, nsp: NamespaceId, data: Span) -> Option<PendingEvent> {
         let text = core::str::from_utf8(data.bytes(self.engine.message())).unwrap_or("");
         let read = |key| json::field(text, key).and_then(json::as_str);
-        let (sid, pid) = (read("sid"), read("pid"));
+        let sid = read("sid");
+        let pid = if RECOVERY { read("pid") } else { None };
         let entry = self.namespaces.get_mut(nsp)?;
         match (entry.state(), sid) {
             (NspState::Joining, Some(sid)) => {

@@ -7,7 +7,7 @@ use super::notices::Notice;
 use super::{Client, PendingEvent};
 use crate::config::Transport;
 use crate::engine::Ended;
-use crate::error::{Cause, DisconnectReason, EmitError, Fault};
+use crate::error::{Cause, DisconnectReason, EmitError};
 use crate::fmt::say;
 use crate::handle::NamespaceId;
 use crate::outbox::{Body, Class, Life, Meta};
@@ -282,10 +282,8 @@ impl Client<'_> {
             self.notices.push(Notice::NoAnswer { nsp, old });
             self.close_if_unused();
         } else {
-            self.engine.fail(
-                DisconnectReason::TransportError,
-                Fault::of(Cause::JoinTimeout),
-            );
+            self.engine
+                .fail_for(DisconnectReason::TransportError, Cause::JoinTimeout);
             self.follow();
         }
     }

@@ -16,6 +16,7 @@ mod inbound;
 mod lifecycle;
 mod namespaces;
 mod notices;
+#[cfg(feature = "offline")]
 mod offline;
 mod recovery;
 mod retries;
@@ -138,6 +139,7 @@ enum PendingEvent {
         packet: Index,
         cause: UnsentCause,
     },
+    #[cfg(feature = "offline")]
     Dropped {
         nsp: NamespaceId,
         count: u32,
@@ -539,6 +541,7 @@ impl<'a> Client<'a> {
                     }
                     None => None,
                 },
+                #[cfg(feature = "offline")]
                 Notice::Dropped(nsp) => self.namespaces.get_mut(nsp).map(|entry| {
                     let count = core::mem::take(&mut entry.dropped);
                     PendingEvent::Dropped { nsp, count }
@@ -703,6 +706,7 @@ impl PendingEvent {
                 id,
                 result: Err(error),
             },
+            #[cfg(feature = "offline")]
             Self::Dropped { nsp, count } => Event::Dropped { nsp, count },
             Self::Reconnecting { attempt, delay } => Event::Reconnecting { attempt, delay },
             Self::ReconnectAttempt(n) => Event::ReconnectAttempt(n),

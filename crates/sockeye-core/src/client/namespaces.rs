@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use super::deferred::Deferred;
 use super::recovery::Recovery;
+#[cfg(feature = "offline")]
 use crate::config::Offline;
 use crate::handle::NamespaceId;
 use crate::id::Id;
@@ -24,15 +25,45 @@ pub struct NspOptions {
     /// The `retries` queue: every packet waits for its acknowledgement before the next one is sent, and is sent at most
     /// this many times more. Needs a timeout, or a lost answer holds the queue up until the next reconnection. The server
     /// must acknowledge every event.
+    #[cfg(feature = "retries")]
     pub retries: Option<u32>,
     /// What gives way when an event is emitted while the namespace is not joined and finds no room. Packets of the `retries`
     /// queue never do.
+    #[cfg(feature = "offline")]
     pub offline: Offline,
     /// Bytes of the send buffer that events emitted while the namespace is not joined leave free, so that what is emitted at
     /// the join finds room even after a long outage. Framing counts: 6 to 14 bytes a packet.
+    #[cfg(feature = "offline")]
     pub spare_bytes: u32,
     /// Packets for which they leave room, likewise.
+    #[cfg(feature = "offline")]
     pub spare_packets: u16,
+}
+
+impl NspOptions {
+    pub(super) const DEFAULT: Self = Self {
+        auth: false,
+        ack_timeout: None,
+        #[cfg(feature = "retries")]
+        retries: None,
+        #[cfg(feature = "offline")]
+        offline: Offline::Refuse,
+        #[cfg(feature = "offline")]
+        spare_bytes: 0,
+        #[cfg(feature = "offline")]
+        spare_packets: 0,
+    };
+
+    #[cfg(feature = "retries")]
+    pub(super) const fn retries(&self) -> Option<u32> {
+        self.retries
+    }
+
+    #[cfg(not(feature = "retries"))]
+    #[allow(clippy::unused_self, reason = "as with the feature")]
+    pub(super) const fn retries(&self) -> Option<u32> {
+        None
+    }
 }
 
 #[cfg(feature = "alloc")]
@@ -108,6 +139,7 @@ pub(crate) struct Namespace {
     /// The next ack id: from 0, never reset.
     pub(super) next_id: u64,
     /// Events that gave way to newer ones, and are not told yet.
+    #[cfg(feature = "offline")]
     pub(super) dropped: u32,
     pub(super) sid: Id,
     pub(super) recovered: bool,
@@ -128,14 +160,8 @@ impl Empty for Namespace {
         #[cfg(not(feature = "alloc"))]
         name: Name::EMPTY,
         state: NspState::Idle,
-        options: NspOptions {
-            auth: false,
-            ack_timeout: None,
-            retries: None,
-            offline: Offline::Refuse,
-            spare_bytes: 0,
-            spare_packets: 0,
-        },
+        options: NspOptions::DEFAULT,
+        #[cfg(feature = "offline")]
         dropped: 0,
         deadline: None,
         heard: Heard::Nothing,
@@ -303,21 +329,17 @@ impl<'a> Namespaces<'a> {
     /// Adds a namespace; `None` if there is no room.
     pub(super) fn add(&mut self, name: Name, options: NspOptions) -> Option<NamespaceId> {
         self.made = self.made.wrapping_add(1);
-        let entry = Namespace {
-            name,
-            options,
-            ..Namespace::EMPTY
-        };
         if self.slab.len() > usize::from(u16::MAX - 1) {
             return None;
         }
-        let i = self.slab.insert(entry).ok()?;
+        let i = self.slab.insert_empty()?;
         #[allow(clippy::useless_conversion)] // Not where an index has 32 bits.
         let id = NamespaceId {
             index: u16::try_from(i).ok()?,
             generation: self.made,
         };
-        self.slab.get_mut(i)?.id = id;
+        let entry = self.slab.get_mut(i)?;
+        (entry.id, entry.name, entry.options) = (id, name, options);
         #[cfg(feature = "alloc")]
         if !self.slab.is_fixed() {
             let hash = |i: Index| {

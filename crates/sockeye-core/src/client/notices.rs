@@ -31,6 +31,7 @@ pub(crate) enum Notice {
     /// Packets were given up: one after the other, until none is left.
     Unsent,
     /// Events of the namespace gave way to newer ones.
+    #[cfg(feature = "offline")]
     Dropped(NamespaceId),
     Reconnecting {
         attempt: u32,

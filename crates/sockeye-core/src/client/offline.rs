@@ -29,7 +29,7 @@ impl Client<'_> {
         };
         let wanted = &entry.options;
         let spare = (wanted.spare_bytes as usize, wanted.spare_packets.into());
-        let plain = wanted.retries.is_none();
+        let plain = wanted.retries().is_none();
         let policy = if plain {
             wanted.offline
         } else {
@@ -70,7 +70,7 @@ impl Client<'_> {
         };
         let may = self.outbox.is_fixed()
             && entry.options.offline == Offline::DropOldest
-            && entry.options.retries.is_none()
+            && entry.options.retries().is_none()
             && !(options.volatile || entry.is_joined());
         let Some(ack) = may.then(|| self.outbox.drop_oldest(nsp)).flatten() else {
             return false;

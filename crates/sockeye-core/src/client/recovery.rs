@@ -1,9 +1,12 @@
 //! Connection state recovery: what the server wants to hear at the next CONNECT, so that it gives back what was missed.
 
+#[cfg(feature = "recovery")]
 use crate::id::Id;
+#[cfg(feature = "recovery")]
 use crate::packet::json;
 
 /// What is known of the session of a namespace, as it came: between the quotes of JSON strings, still escaped.
+#[cfg(feature = "recovery")]
 #[derive(Debug)]
 pub(super) struct Recovery {
     /// Empty if the server does not offer recovery.
@@ -12,6 +15,7 @@ pub(super) struct Recovery {
     offset: Id,
 }
 
+#[cfg(feature = "recovery")]
 impl Recovery {
     pub(super) const EMPTY: Self = Self {
         pid: Id::EMPTY,
@@ -75,5 +79,36 @@ impl Recovery {
             parts[7] = ",";
         }
         parts
+    }
+}
+
+/// Without the feature nothing is kept: each CONNECT asks for a new session, as if the server did not offer recovery.
+#[cfg(not(feature = "recovery"))]
+#[derive(Debug)]
+pub(super) struct Recovery;
+
+#[cfg(not(feature = "recovery"))]
+#[allow(clippy::unused_self, reason = "as with the feature")]
+impl Recovery {
+    pub(super) const EMPTY: Self = Self;
+
+    pub(super) const fn is_on(&self) -> bool {
+        false
+    }
+
+    pub(super) const fn pid_len(&self) -> usize {
+        0
+    }
+
+    pub(super) const fn clear(&mut self) {}
+
+    pub(super) const fn joined(&mut self, _pid: &str) -> bool {
+        false
+    }
+
+    pub(super) const fn received(&mut self, _offset: &str) {}
+
+    pub(super) const fn members<'r>(&'r self, _auth: &str) -> [&'r str; 8] {
+        [""; 8]
     }
 }

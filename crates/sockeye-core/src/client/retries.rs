@@ -5,6 +5,7 @@ use super::Client;
 use super::acks::{AckEntry, Acks, NO_ID};
 use super::namespaces::Namespace;
 use super::notices::Notice;
+use crate::config::RETRIES;
 use crate::error::AckError;
 use crate::handle::{AckId, NamespaceId};
 use crate::memory::{Index, NONE};
@@ -16,14 +17,14 @@ impl Client<'_> {
         let Some(entry) = self.acks.at(place).copied() else {
             return true;
         };
-        if entry.retry {
+        if entry.is_retry() {
             self.retry_over(nsp, place);
         } else {
             // The server has answered before it can have read the packet: nobody waits for another answer.
             self.outbox.forget_ack(entry.packet, id);
         }
         self.remove_ack(nsp, place);
-        if entry.retry {
+        if entry.is_retry() {
             self.drive_retries(nsp);
         }
         entry.silent
@@ -59,7 +60,7 @@ impl Client<'_> {
             return;
         };
         let in_flight = core::mem::replace(&mut entry.retry_ack, NONE);
-        let retries = entry.options.retries.unwrap_or(0);
+        let retries = entry.options.retries().unwrap_or(0);
         let exhausted = self.outbox.is_exhausted(nsp, retries);
         let mut at = entry.acks.head();
         while let Some(place) = at {
@@ -68,7 +69,7 @@ impl Client<'_> {
             else {
                 return;
             };
-            if !entry.retry {
+            if !entry.is_retry() {
                 if !self.outbox.is_waiting(entry.packet, id) {
                     // Its end is told here, so that it must not come to the server later.
                     self.outbox.abandon(entry.packet, id);
@@ -130,11 +131,8 @@ impl Client<'_> {
 
     /// Sends the head of the namespace's queue, if nothing is in flight.
     pub(super) fn drive_retries(&mut self, nsp: NamespaceId) {
-        if self
-            .namespaces
-            .get(nsp)
-            .is_none_or(|entry| !entry.is_joined())
-        {
+        let joined = |entry: &Namespace| entry.is_joined();
+        if !RETRIES || !self.namespaces.get(nsp).is_some_and(joined) {
             return;
         }
         let Some((packet, ack, attachments)) = self.outbox.retry_head(nsp) else {
@@ -181,7 +179,7 @@ impl Client<'_> {
 
     /// There was no room for an entry: looks again.
     pub(super) fn drive_starved(&mut self) -> bool {
-        if !self.starved || !self.acks.has_silent_room() {
+        if !RETRIES || !self.starved || !self.acks.has_silent_room() {
             return false;
         }
         self.starved = false;
@@ -199,7 +197,7 @@ impl Client<'_> {
             return;
         };
         let nsp = entry.nsp;
-        if !entry.retry || !entry.has_id() {
+        if !entry.is_retry() || !entry.has_id() {
             // A packet that is still unsent is not sent any more.
             if !self.outbox.cancel(entry.packet, id) {
                 self.outbox.forget_ack(entry.packet, id);
@@ -219,7 +217,7 @@ impl Client<'_> {
                 .set_deadline(place, timeout.map(|timeout| now + timeout));
             return;
         }
-        let retries = namespace.options.retries.unwrap_or(0);
+        let retries = namespace.options.retries().unwrap_or(0);
         let exhausted = self.outbox.is_exhausted(nsp, retries);
         if !ours {
             // Without a packet (the send buffer has been cleared) there is nothing to try again.
@@ -248,7 +246,7 @@ impl Client<'_> {
             self.acks.silence(place);
             return;
         }
-        if entry.retry && entry.has_id() {
+        if entry.is_retry() && entry.has_id() {
             self.outbox.forget_ack(entry.packet, id);
             let under_way = self
                 .namespaces
@@ -262,7 +260,7 @@ impl Client<'_> {
             }
             return;
         }
-        let tried = entry.retry && self.outbox.was_tried(entry.packet);
+        let tried = entry.is_retry() && self.outbox.was_tried(entry.packet);
         if tried || !self.outbox.cancel(entry.packet, id) {
             self.outbox.forget_ack(entry.packet, id);
         }

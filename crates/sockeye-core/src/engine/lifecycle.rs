@@ -65,6 +65,12 @@ impl Engine<'_> {
         self.rx.areas[rx].clear_stream();
     }
 
+    /// [`Self::fail`] for a cause without words.
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
+    pub(crate) fn fail_for(&mut self, reason: DisconnectReason, cause: Cause) {
+        self.fail(reason, Fault::of(cause));
+    }
+
     /// Ends the session, or the attempt, at once. The client has to be told in the same call: see
     /// [`take_ended`](Self::take_ended).
     pub(crate) fn fail(&mut self, reason: DisconnectReason, fault: Fault) {
@@ -157,7 +163,7 @@ impl Engine<'_> {
             State::Down | State::Closing { .. } => (),
             State::Opening { transport, .. } => {
                 self.closing(transport, Goodbye::Flush);
-                self.fail(DisconnectReason::ForcedClose, Fault::of(Cause::Local));
+                self.fail_for(DisconnectReason::ForcedClose, Cause::Local);
             }
             State::Open { transport, upgrade } => {
                 if POLLING && upgrade != Upgrade::None {
@@ -195,7 +201,7 @@ impl Engine<'_> {
         if let State::Open { transport, .. } | State::Opening { transport, .. } = self.state {
             self.closing(transport, Goodbye::Flush);
         }
-        self.fail(DisconnectReason::ForcedClose, Fault::of(Cause::Local));
+        self.fail_for(DisconnectReason::ForcedClose, Cause::Local);
     }
 
     /// `3probe` has come and polling rests: WebSocket takes over.

@@ -380,17 +380,16 @@ impl<'a> Engine<'a> {
         let due = |at: Option<Instant>| at.is_some_and(|at| self.now >= at);
         self.heartbeat.check(self.now);
         if self.heartbeat.has_expired(self.now) {
-            self.fail(DisconnectReason::PingTimeout, Fault::of(Cause::PingTimeout));
+            self.fail_for(DisconnectReason::PingTimeout, Cause::PingTimeout);
             return;
         }
         match self.state {
             State::Opening { deadline, .. } if due(deadline) => {
-                let fault = Fault::of(Cause::ConnectTimeout);
-                self.fail(DisconnectReason::TransportError, fault);
+                self.fail_for(DisconnectReason::TransportError, Cause::ConnectTimeout);
                 return;
             }
             State::Closing { deadline, .. } if due(Some(deadline)) => {
-                self.fail(DisconnectReason::ForcedClose, Fault::of(Cause::Local));
+                self.fail_for(DisconnectReason::ForcedClose, Cause::Local);
                 return;
             }
             State::Open { upgrade, .. } if POLLING && due(upgrade.deadline()) => {
@@ -400,8 +399,7 @@ impl<'a> Engine<'a> {
             _ => (),
         }
         if POLLING && due(self.links.deadline()) {
-            let fault = Fault::of(Cause::RequestTimeout);
-            self.fail(DisconnectReason::TransportError, fault);
+            self.fail_for(DisconnectReason::TransportError, Cause::RequestTimeout);
         }
     }
 

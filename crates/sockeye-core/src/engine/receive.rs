@@ -10,6 +10,7 @@ use crate::outbox::{Outbox, PostError};
 use crate::packet::engine::{Handshake, Type};
 use crate::packet::payload;
 use crate::packet::{PacketError, json};
+use crate::slices;
 use crate::wire::http1::{HttpDecoder, Step as HttpStep};
 
 /// Bytes of an error's body that are looked at.
@@ -133,8 +134,9 @@ impl Engine<'_> {
     fn header(&mut self, link: Link, len: usize) {
         let offer = self.offer();
         let rx = self.rx.of(link);
-        let line = core::str::from_utf8(&self.rx.areas[rx].stream()[..len]).unwrap_or("");
-        let Some((name, value)) = line.split_once(':') else {
+        let line =
+            core::str::from_utf8(slices::front(self.rx.areas[rx].stream(), len)).unwrap_or("");
+        let Some((name, value)) = slices::split_once(line, b':') else {
             return;
         };
         let value = value.trim_ascii();
@@ -223,7 +225,7 @@ impl Engine<'_> {
             return;
         }
         if html && opening {
-            self.fail(error, Fault::of(Cause::Html(status)));
+            self.fail_for(error, Cause::Html(status));
             return;
         }
         if link == Link::Poll && !core::mem::take(&mut self.polling.ended) {
@@ -233,7 +235,7 @@ impl Engine<'_> {
             } else {
                 Cause::Packet(PacketError::Type)
             };
-            self.fail(error, Fault::of(cause));
+            self.fail_for(error, cause);
             return;
         }
         if link == Link::Post {
@@ -343,9 +345,11 @@ impl Engine<'_> {
         let http = self.links.response(Link::Poll);
         // Engine.IO 3 in text form is `<length>:0{…}`, in binary form `0x00 <digits> 0xff 0{…}`.
         let binary = message.iter().position(|b| *b == 0xff);
-        let old = digits > 0 && message[digits..].starts_with(b":0{")
+        let old = digits > 0 && slices::part(message, digits, message.len()).starts_with(b":0{")
             || message.first() == Some(&0)
-                && binary.is_some_and(|at| message[at + 1..].starts_with(b"0{"));
+                && binary.is_some_and(|at| {
+                    slices::part(message, at + 1, message.len()).starts_with(b"0{")
+                });
         let cause = if old {
             Cause::OldServer
         } else if POLLING && http.html {
@@ -353,7 +357,7 @@ impl Engine<'_> {
         } else {
             Cause::NotEngineIo
         };
-        let fault = Fault::quoting(cause, &message[..message.len().min(60)]);
+        let fault = Fault::quoting(cause, slices::front(message, 60));
         self.fail(DisconnectReason::TransportError, fault);
         None
     }
@@ -364,8 +368,8 @@ impl Engine<'_> {
             // Base64: always with polling, and on WebSocket from servers that were asked for it (`b64`).
             let rx = self.main_rx();
             let Some(len) = payload::decode_in_place(&mut rx.message_mut()[1..]) else {
-                let fault = Fault::of(Cause::Packet(PacketError::Encoding));
-                self.fail(DisconnectReason::ParseError, fault);
+                let cause = Cause::Packet(PacketError::Encoding);
+                self.fail_for(DisconnectReason::ParseError, cause);
                 return None;
             };
             rx.trim_message(1, len);
@@ -388,15 +392,14 @@ impl Engine<'_> {
                 self.is_open().then_some(SessionEvent::Ping)
             }
             Some(Type::Close) => {
-                let fault = Fault::of(Cause::EngineClose);
-                self.fail(DisconnectReason::TransportClose, fault);
+                self.fail_for(DisconnectReason::TransportClose, Cause::EngineClose);
                 None
             }
             // A second `open`, or packets only a client sends, change nothing.
             Some(Type::Noop | Type::Pong | Type::Open | Type::Upgrade) => None,
             None => {
                 let cause = Cause::Packet(PacketError::Type);
-                let fault = Fault::quoting(cause, &message[..message.len().min(60)]);
+                let fault = Fault::quoting(cause, slices::front(message, 60));
                 self.fail(DisconnectReason::TransportError, fault);
                 None
             }

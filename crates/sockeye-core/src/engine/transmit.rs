@@ -7,6 +7,7 @@ use crate::error::{Cause, DisconnectReason, Fault};
 use crate::memory::Bytes;
 use crate::outbox::Outbox;
 use crate::packet::socket::put_decimal;
+use crate::slices;
 use crate::wire::ws;
 
 /// The buffer in which request heads are built: one at a time, for whichever link comes first.
@@ -59,7 +60,7 @@ impl<'a> Head<'a> {
 
     fn bytes(&self, link: Link) -> &[u8] {
         if self.owner == Some(link) {
-            &self.mem.get()[self.pos..self.len]
+            slices::part(self.mem.get(), self.pos, self.len)
         } else {
             &[]
         }
@@ -77,7 +78,7 @@ impl<'a> Head<'a> {
             self.overflow = true;
             return;
         }
-        self.mem.get_mut()[self.len..end].copy_from_slice(bytes);
+        slices::write(self.mem.get_mut(), self.len, bytes);
         self.len = end;
     }
 
@@ -145,8 +146,8 @@ impl<'a> Head<'a> {
 
     fn put_number(&mut self, n: u64) {
         let mut digits = [0; 20];
-        let len = put_decimal(&mut digits, n);
-        self.put(&digits[..len]);
+        let len = put_decimal(&mut digits, 0, n);
+        self.put(slices::front(&digits, len));
     }
 }
 
@@ -336,7 +337,7 @@ impl Engine<'_> {
                 self.links.changed
             }
             Goodbye::Said | Goodbye::Answer => {
-                self.fail(DisconnectReason::ForcedClose, Fault::of(Cause::Local));
+                self.fail_for(DisconnectReason::ForcedClose, Cause::Local);
                 true
             }
         }
@@ -346,7 +347,7 @@ impl Engine<'_> {
         match goodbye {
             Goodbye::Answer => {
                 if self.websocket.control.is_empty() {
-                    self.fail(DisconnectReason::ForcedClose, Fault::of(Cause::Local));
+                    self.fail_for(DisconnectReason::ForcedClose, Cause::Local);
                     return true;
                 }
                 false

@@ -4,6 +4,7 @@ use super::{Engine, Goodbye, Job, Link, SessionEvent, State, Upgrade};
 use crate::config::{POLLING, Transport};
 use crate::error::{Cause, DisconnectReason, Fault};
 use crate::outbox::Outbox;
+use crate::slices;
 use crate::wire::ws::{self, Item, WsDecoder};
 
 /// Control frames and Engine.IO's own packets on a WebSocket: they go in front of queued packets.
@@ -30,9 +31,9 @@ impl Control {
         let at = usize::from(self.len);
         let end = at + 6 + payload.len();
         if let Some(out) = self.buf.get_mut(at..end) {
-            ws::write_header(&mut out[..6], opcode, payload.len(), key);
-            out[6..].copy_from_slice(payload);
-            ws::mask(&mut out[6..], key);
+            ws::write_header(out, opcode, payload.len(), key);
+            slices::write(out, 6, payload);
+            ws::mask(out.get_mut(6..).unwrap_or_default(), key);
             self.len = end as u8;
         }
     }
@@ -43,7 +44,7 @@ impl Control {
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
-        &self.buf[usize::from(self.pos)..usize::from(self.len)]
+        slices::part(&self.buf, self.pos.into(), self.len.into())
     }
 
     pub(super) fn written(&mut self, n: usize) {

@@ -198,7 +198,50 @@ impl<'a, T: Empty> Slab<'a, T> {
         self.node_mut(i).map(|node| &mut node.value)
     }
 
+    /// Adds an entry, in no lane, as it is while its place is free: for entries that are large, and are filled in where
+    /// they lie.
+    #[cfg(feature = "alloc")]
+    pub(crate) fn insert_empty(&mut self) -> Option<Index> {
+        self.insert(T::EMPTY).ok()
+    }
+
+    /// Adds an entry, in no lane, as it is while its place is free: for entries that are large, and are filled in where
+    /// they lie.
+    #[cfg(not(feature = "alloc"))]
+    #[inline(never)]
+    pub(crate) fn insert_empty(&mut self) -> Option<Index> {
+        let (free, Nodes::Fixed { nodes, fresh }) = (self.free, &mut self.nodes);
+        let (i, node) = match nodes.get_mut(free as usize) {
+            Some(node) => {
+                self.free = node.next;
+                (free, node)
+            }
+            None => {
+                let i = *fresh;
+                let node = nodes.get_mut(i)?;
+                *fresh += 1;
+                (i as Index, node)
+            }
+        };
+        (node.prev, node.next) = (NONE, NONE);
+        self.len += 1;
+        Some(i)
+    }
+
     /// Adds an entry, in no lane; hands it back if there is no room.
+    #[cfg(not(feature = "alloc"))]
+    pub(crate) fn insert(&mut self, value: T) -> Result<Index, T> {
+        let Some(i) = self.insert_empty() else {
+            return Err(value);
+        };
+        if let Some(entry) = self.get_mut(i) {
+            *entry = value;
+        }
+        Ok(i)
+    }
+
+    /// Adds an entry, in no lane; hands it back if there is no room.
+    #[cfg(feature = "alloc")]
     pub(crate) fn insert(&mut self, value: T) -> Result<Index, T> {
         if self.room() == 0 {
             return Err(value);
@@ -225,7 +268,6 @@ impl<'a, T: Empty> Slab<'a, T> {
                 }
                 None => return Err(node.value),
             },
-            #[cfg(feature = "alloc")]
             Nodes::Growable { nodes, .. } => {
                 if nodes.len() == nodes.capacity() && nodes.len() < 2 {
                     // Most tables of most clients never hold more than one or two.

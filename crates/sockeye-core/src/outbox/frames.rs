@@ -1,6 +1,6 @@
 //! How packets get out as WebSocket frames: many in one write.
 
-use super::{Life, Outbox, SendState, Write};
+use super::{Outbox, SendState, Write};
 use crate::limits::BATCH;
 use crate::memory::Index;
 use crate::memory::records::{get_u32, put_u32};
@@ -186,7 +186,7 @@ impl Outbox<'_> {
         let Some(packet) = self.packets.get(i) else {
             return;
         };
-        if packet.life != Life::Answered {
+        if !packet.life.is_answered() {
             self.remove(i);
             return;
         }
@@ -211,9 +211,8 @@ fn seal(mem: &mut [u8], start: usize, opcode: u8, len: usize, rng: &mut Rng) -> 
     let end = start + header + len;
     let key = rng.mask();
     if let Some(frame) = mem.get_mut(start..end) {
-        let (header, payload) = frame.split_at_mut(header);
-        ws::write_header(header, opcode, len, key);
-        ws::mask(payload, key);
+        ws::write_header(frame, opcode, len, key);
+        ws::mask(frame.get_mut(header..).unwrap_or_default(), key);
     }
     end
 }

@@ -1,6 +1,7 @@
 //! What the end of a connection means for packets.
 
 use super::{Life, Outbox, SendState, UnsentCause, Write};
+use crate::config::RETRIES;
 use crate::memory::{Index, NONE};
 
 /// So often a packet may be interrupted by the end of a connection; then it is given up.
@@ -24,7 +25,7 @@ impl Outbox<'_> {
         while let Some(i) = self.packets.pop_back(&mut self.writing) {
             self.keep_or_drop(i);
         }
-        for n in 0..self.queues.len() {
+        for n in 0..self.in_flight_queues() {
             let Some(i) = self.queues.get(n).map(|queue| queue.in_flight) else {
                 continue;
             };
@@ -95,11 +96,16 @@ impl Outbox<'_> {
                 }
             }
         }
-        for n in 0..self.queues.len() {
+        for n in 0..self.in_flight_queues() {
             if let Some(owner) = self.queues.get(n).map(|queue| queue.owner) {
                 self.requeue_retry(owner);
             }
         }
+    }
+
+    /// Queues that may have a packet under way that waits for its answer.
+    fn in_flight_queues(&self) -> usize {
+        if RETRIES { self.queues.len() } else { 0 }
     }
 
     fn ready_lost(&mut self, i: Index) {

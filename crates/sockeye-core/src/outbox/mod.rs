@@ -16,6 +16,7 @@ mod compressed;
 mod encode;
 mod frames;
 mod lost;
+#[cfg(feature = "offline")]
 mod offline;
 mod post;
 mod push;
@@ -23,6 +24,7 @@ mod queues;
 mod ready;
 mod retries;
 
+use crate::config::RETRIES;
 use crate::handle::{AckId, NamespaceId};
 use crate::memory::steps::{moved, step};
 use crate::memory::{Bytes, Empty, Index, Lane, NONE, Serial, Slab, Table, records};
@@ -30,6 +32,7 @@ use crate::packet::Attachments;
 use crate::wire::ws;
 #[cfg(feature = "alloc")]
 pub(crate) use encode::encoded;
+#[cfg(feature = "offline")]
 pub(crate) use offline::Way;
 use post::Post;
 pub(crate) use post::PostError;
@@ -61,6 +64,12 @@ pub(crate) enum Life {
     Written,
     /// Until it has been answered: the `retries` queue.
     Answered,
+}
+
+impl Life {
+    const fn is_answered(self) -> bool {
+        RETRIES && matches!(self, Self::Answered)
+    }
 }
 
 /// What a packet may take of the room.
@@ -232,6 +241,17 @@ impl Queue {
         held: 0,
         held_bytes: 0,
     };
+}
+
+impl Queue {
+    /// Where a packet of the `retries` queue waits, or another.
+    const fn lane(&mut self, retry: bool) -> &mut Lane {
+        if RETRIES && retry {
+            &mut self.retries
+        } else {
+            &mut self.waiting
+        }
+    }
 }
 
 impl Default for Queue {

@@ -8,6 +8,7 @@ use crate::memory::records::put_u32;
 use crate::memory::{Empty as _, Index, Serial};
 use crate::packet::socket::Prefix;
 use crate::packet::{EmitArgs, EncodeError, encode_args_to_slice, payload};
+use crate::slices;
 use crate::wire::ws;
 
 /// The longest frame header.
@@ -55,8 +56,8 @@ impl Outbox<'_> {
         };
         if count > 0 {
             // Behind the JSON the attachments, as they will lie.
-            let (front, back) = mem.split_at_mut(from + json_len);
-            let Some(back) = back.get_mut(..rest) else {
+            let split = out.split_at_mut_checked(json_len);
+            let Some((front, back)) = split.filter(|(_, back)| back.len() >= rest) else {
                 return Err(full);
             };
             let mut at = 0;
@@ -64,7 +65,7 @@ impl Outbox<'_> {
                 put_attachment(back, &mut at, attachment).ok_or(EncodeError::BufferTooSmall)
             };
             // The same arguments give the same JSON: it is written over itself.
-            let (again, _) = encode_args_to_slice(event, args, &mut front[from..], &mut copied)?;
+            let (again, _) = encode_args_to_slice(event, args, front, &mut copied)?;
             if again != json_len || at != rest {
                 return Err(EmitError::Encode(EncodeError::BufferTooSmall));
             }
@@ -137,6 +138,7 @@ impl Outbox<'_> {
     }
 
     /// Bytes that an event will take, attachments included.
+    #[cfg(feature = "offline")]
     pub(crate) fn size_of(
         &self,
         prefix: &Prefix<'_>,
@@ -176,7 +178,7 @@ impl Outbox<'_> {
         let area = self.tail();
         let start = area + gap;
         self.write_body(start, (prefix, prefix_len), &body, base64);
-        let ready = meta.ready && meta.life != Life::Answered;
+        let ready = meta.ready && !meta.life.is_answered();
         let report = self.report && meta.class == Class::Event;
         let state = if ready {
             self.ready_state(report)
@@ -225,12 +227,8 @@ impl Outbox<'_> {
             self.remove(i);
             return Err(PushError::Full);
         };
-        let lane = if meta.life == Life::Answered {
-            &mut queue.retries
-        } else {
-            &mut queue.waiting
-        };
-        self.packets.push_back(lane, i);
+        self.packets
+            .push_back(queue.lane(meta.life.is_answered()), i);
         self.account_held(i, true);
         Ok(i)
     }
@@ -248,7 +246,7 @@ impl Outbox<'_> {
         let mem = self.mem.get_mut();
         match body {
             Body::Bytes(bytes, attachments) => {
-                mem[json..json + bytes.len()].copy_from_slice(bytes);
+                slices::write(mem, json, bytes);
                 let mut at = json + bytes.len();
                 for attachment in attachments.iter() {
                     if base64 {
@@ -265,12 +263,12 @@ impl Outbox<'_> {
             Body::Parts(parts) => {
                 let mut at = json;
                 for part in *parts {
-                    mem[at..at + part.len()].copy_from_slice(part.as_bytes());
+                    slices::write(mem, at, part.as_bytes());
                     at += part.len();
                 }
             }
         }
-        prefix.write(&mut mem[start..json]);
+        prefix.write(mem.get_mut(start..json).unwrap_or_default());
     }
 
     /// Makes room for a CONNECT packet that found none although nothing is about to leave: the newest packet that waits
@@ -279,7 +277,7 @@ impl Outbox<'_> {
         let mut at = self.newest;
         while let Some(packet) = self.packets.get(at) {
             let (i, older) = (at, packet.older);
-            let (nsp, ack, retry) = (packet.nsp, packet.ack, packet.life == Life::Answered);
+            let (nsp, ack, retry) = (packet.nsp, packet.ack, packet.life.is_answered());
             if packet.state == SendState::Waiting {
                 self.account_held(i, false);
                 if let Some(queue) = self
@@ -287,12 +285,7 @@ impl Outbox<'_> {
                     .get_mut(nsp.index())
                     .filter(|queue| queue.owner == nsp)
                 {
-                    let lane = if retry {
-                        &mut queue.retries
-                    } else {
-                        &mut queue.waiting
-                    };
-                    self.packets.unlink(lane, i);
+                    self.packets.unlink(queue.lane(retry), i);
                 }
                 self.give_up(i, UnsentCause::NoRoom);
                 return Some(ack);
@@ -332,7 +325,7 @@ fn layout(prefix: &Prefix<'_>, body: &Body<'_>, base64: bool, life: Life) -> Lay
     let text = prefix + json;
     let gap = match life {
         // A later try has another ack id.
-        Life::Answered => MAX_HEADER + ID_DIGITS + prefix,
+        _ if life.is_answered() => MAX_HEADER + ID_DIGITS + prefix,
         _ => ws::header_len(text),
     };
     let rest: usize = match body {

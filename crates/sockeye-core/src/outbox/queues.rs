@@ -1,6 +1,7 @@
 //! Where packets wait: each namespace's own until it is joined, those that may leave in one lane for all.
 
 use super::{Class, Life, Outbox, Queue, SendState};
+use crate::config::RETRIES;
 use crate::handle::{AckId, NamespaceId};
 use crate::memory::{Index, Lane, NONE, Serial};
 
@@ -67,25 +68,16 @@ impl Outbox<'_> {
 
     /// Drops every packet of the namespace that has not begun to leave, except those that mean something only now.
     pub(crate) fn drop_packets(&mut self, nsp: NamespaceId, keep_ready: bool) {
-        for retries in [false, true] {
+        let lanes: &[bool] = if RETRIES { &[false, true] } else { &[false] };
+        for &retries in lanes {
             loop {
                 let Some(queue) = self.queue(nsp) else { return };
-                let lane = if retries {
-                    &mut queue.retries
-                } else {
-                    &mut queue.waiting
-                };
-                let mut rest = core::mem::take(lane);
+                let mut rest = core::mem::take(queue.lane(retries));
                 let Some(i) = self.packets.pop_front(&mut rest) else {
                     break;
                 };
                 if let Some(queue) = self.queue(nsp) {
-                    let lane = if retries {
-                        &mut queue.retries
-                    } else {
-                        &mut queue.waiting
-                    };
-                    *lane = rest;
+                    *queue.lane(retries) = rest;
                 }
                 self.account_held(i, false);
                 self.remove(i);
@@ -185,7 +177,7 @@ impl Outbox<'_> {
         };
         packet.state = SendState::Waiting;
         packet.again = false;
-        let (nsp, retry) = (packet.nsp, packet.life == Life::Answered);
+        let (nsp, retry) = (packet.nsp, packet.life.is_answered());
         let Some(queue) = self
             .queues
             .get_mut(nsp.index())
@@ -194,14 +186,10 @@ impl Outbox<'_> {
             self.remove(i);
             return;
         };
-        if retry {
-            if queue.in_flight == i {
-                queue.in_flight = NONE;
-            }
-            self.packets.push_front(&mut queue.retries, i);
-        } else {
-            self.packets.push_front(&mut queue.waiting, i);
+        if retry && queue.in_flight == i {
+            queue.in_flight = NONE;
         }
+        self.packets.push_front(queue.lane(retry), i);
         self.account_held(i, true);
     }
 
@@ -210,7 +198,7 @@ impl Outbox<'_> {
         let Some(packet) = self.of_ack(i, ack) else {
             return false;
         };
-        let (nsp, retry) = (packet.nsp, packet.life == Life::Answered);
+        let (nsp, retry) = (packet.nsp, packet.life.is_answered());
         match packet.state {
             SendState::Waiting => {
                 self.account_held(i, false);
@@ -221,16 +209,11 @@ impl Outbox<'_> {
                 else {
                     return false;
                 };
-                let lane = if retry {
-                    &mut queue.retries
-                } else {
-                    &mut queue.waiting
-                };
-                self.packets.unlink(lane, i);
+                self.packets.unlink(queue.lane(retry), i);
             }
             SendState::Unreported | SendState::Ready => {
                 self.take_from_ready(i);
-                if let Some(queue) = self.queue(nsp).filter(|queue| queue.in_flight == i) {
+                if retry && let Some(queue) = self.queue(nsp).filter(|queue| queue.in_flight == i) {
                     queue.in_flight = NONE;
                 }
             }

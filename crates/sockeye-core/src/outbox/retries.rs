@@ -1,15 +1,22 @@
 //! The `retries` queue of a namespace: its packets are sent one at a time, each again and again until it is answered.
 
-use super::{Life, Outbox, SendState, UnsentCause};
+use super::{Life, Outbox, Queue, SendState, UnsentCause};
+use crate::config::RETRIES;
 use crate::handle::{AckId, NamespaceId};
 use crate::memory::{Index, NONE};
 use crate::packet::socket::Prefix;
 
 impl Outbox<'_> {
+    /// The queue of a namespace. (Without the feature nothing is ever in it, and what asks it is left out.)
+    fn retries_of(&self, nsp: NamespaceId) -> Option<&Queue> {
+        let queue = self.queues.get(nsp.index())?;
+        (RETRIES && queue.owner == nsp).then_some(queue)
+    }
+
     /// The next packet of the queue, if none is under way; who waits for its answer; how many attachments it has.
     pub(crate) fn retry_head(&self, nsp: NamespaceId) -> Option<(Index, Option<AckId>, usize)> {
-        let queue = self.queues.get(nsp.index())?;
-        if queue.owner != nsp || queue.in_flight != NONE {
+        let queue = self.retries_of(nsp)?;
+        if queue.in_flight != NONE {
             return None;
         }
         let i = queue.retries.head()?;
@@ -19,15 +26,14 @@ impl Outbox<'_> {
 
     /// The packet of the queue that is under way.
     pub(crate) fn retry_under_way(&self, nsp: NamespaceId) -> Option<Index> {
-        let queue = self.queues.get(nsp.index())?;
-        (queue.owner == nsp && queue.in_flight != NONE).then_some(queue.in_flight)
+        let queue = self.retries_of(nsp)?;
+        (queue.in_flight != NONE).then_some(queue.in_flight)
     }
 
     /// Queues in which a packet waits whose answer the application did not ask for: when its turn comes, it needs an
     /// entry among the acknowledgements all the same. Growable memory has one more for each, so that nobody counts.
     pub(crate) fn unasked_queues(&self) -> usize {
-        #[cfg(feature = "alloc")]
-        if !self.is_fixed() {
+        if !RETRIES || cfg!(feature = "alloc") && !self.is_fixed() {
             return 0;
         }
         let has_unasked = |n: usize| {
@@ -48,7 +54,7 @@ impl Outbox<'_> {
         let Some(queue) = self
             .queues
             .get_mut(nsp.index())
-            .filter(|queue| queue.owner == nsp)
+            .filter(|queue| RETRIES && queue.owner == nsp)
         else {
             return;
         };
@@ -81,11 +87,7 @@ impl Outbox<'_> {
     /// Whether the packet under way, or the head of the queue if none is, has been sent `retries` times more than once;
     /// one that is being written counts as sent. A try of which nothing has left is none.
     pub(crate) fn is_exhausted(&self, nsp: NamespaceId, retries: u32) -> bool {
-        let Some(queue) = self
-            .queues
-            .get(nsp.index())
-            .filter(|queue| queue.owner == nsp)
-        else {
+        let Some(queue) = self.retries_of(nsp) else {
             return false;
         };
         let i = match queue.in_flight {
@@ -147,7 +149,7 @@ impl Outbox<'_> {
         let Some(queue) = self
             .queues
             .get_mut(nsp.index())
-            .filter(|queue| queue.owner == nsp)
+            .filter(|queue| RETRIES && queue.owner == nsp)
         else {
             return false;
         };
@@ -167,7 +169,7 @@ impl Outbox<'_> {
         let Some(packet) = self.packets.get_mut(i) else {
             return;
         };
-        if packet.life != Life::Answered {
+        if !packet.life.is_answered() {
             return;
         }
         packet.ack = None;

@@ -296,26 +296,7 @@ pub struct Reason(Store);
 type Store = Box<str>;
 
 #[cfg(not(feature = "alloc"))]
-#[derive(Clone, PartialEq, Eq)]
-struct Store {
-    len: u8,
-    bytes: [u8; 46],
-}
-
-#[cfg(not(feature = "alloc"))]
-impl Write for Store {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let at = usize::from(self.len);
-        let fits = text.floor_char_boundary(self.bytes.len() - at);
-        self.bytes[at..at + fits].copy_from_slice(&text.as_bytes()[..fits]);
-        self.len += fits as u8;
-        if fits < text.len() {
-            Err(fmt::Error)
-        } else {
-            Ok(())
-        }
-    }
-}
+type Store = crate::short::Short<46>;
 
 impl Reason {
     /// Renders `message`.
@@ -329,11 +310,8 @@ impl Reason {
     #[cold]
     #[cfg(not(feature = "alloc"))]
     pub(crate) fn new(message: impl fmt::Display) -> Self {
-        let mut store = Store {
-            len: 0,
-            bytes: [0; 46],
-        };
-        // An error here only means that the end is missing.
+        let mut store = Store::EMPTY;
+        // What does not fit is cut.
         let _ = write!(store, "{message}");
         Self(store)
     }
@@ -343,7 +321,7 @@ impl Reason {
         #[cfg(feature = "alloc")]
         return &self.0;
         #[cfg(not(feature = "alloc"))]
-        return core::str::from_utf8(&self.0.bytes[..usize::from(self.0.len)]).unwrap_or("");
+        return self.0.as_str();
     }
 }
 

@@ -1,6 +1,7 @@
 //! Looking into JSON that has been validated.
-use super::{MAX_DEPTH, scan, skip_space, skip_string, skip_value};
+use super::{MAX_DEPTH, from, scan, skip_space, skip_string, skip_value};
 use crate::packet::text::Text;
+use crate::slices;
 
 /// The raw text of a member of a valid object; the last one wins, as in JavaScript. `None` for anything else.
 pub(crate) fn field<'a>(object: &'a str, key: &str) -> Option<&'a str> {
@@ -225,7 +226,7 @@ fn is_marked(b: &[u8]) -> bool {
         let Some(end) = skip_string(b, at + 1) else {
             return false;
         };
-        let key = &b[at + 1..end - 1];
+        let key = slices::part(b, at + 1, end - 1);
         at = skip_space(b, end);
         if b.get(at) != Some(&b':') {
             return false;
@@ -266,14 +267,14 @@ fn canonical(json: &[u8], attachments: usize) -> bool {
 }
 
 /// A bit for each level of nesting. The array around the arguments is one more level, and shares its bit with the deepest: it has no members.
-struct Levels([u64; Self::WORDS]);
+struct Levels([u32; Self::WORDS]);
 
 impl Levels {
-    const WORDS: usize = MAX_DEPTH as usize / 64;
+    const WORDS: usize = MAX_DEPTH as usize / 32;
     const NONE: Self = Self([0; Self::WORDS]);
 
-    fn place(level: usize) -> (usize, u64) {
-        (level % MAX_DEPTH as usize / 64, 1 << (level % 64))
+    fn place(level: usize) -> (usize, u32) {
+        (level % MAX_DEPTH as usize / 32, 1 << (level % 32))
     }
 
     fn set(&mut self, level: usize, on: bool) {
@@ -318,13 +319,13 @@ fn any_placeholders(json: &[u8], attachments: usize) -> bool {
                     end
                 } else {
                     let value = skip_space(json, colon + 1);
-                    let key = &json[at + 1..end - 1];
+                    let key = slices::part(json, at + 1, end - 1);
                     if key_is(key, "_placeholder") {
-                        marked.set(level, json[value..].starts_with(b"true"));
+                        marked.set(level, from(json, value).starts_with(b"true"));
                     } else if key_is(key, "num") {
-                        let digits = json.len() - scan::skip_digits(&json[value..]).len();
+                        let digits = json.len() - scan::skip_digits(from(json, value)).len();
                         let whole = !matches!(json.get(digits), Some(b'.' | b'e' | b'E'));
-                        let num = core::str::from_utf8(&json[value..digits])
+                        let num = core::str::from_utf8(slices::part(json, value, digits))
                             .ok()
                             .and_then(as_u64);
                         let named = num.is_some_and(|num| num < attachments as u64);

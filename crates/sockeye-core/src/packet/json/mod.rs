@@ -201,7 +201,7 @@ pub(crate) fn scan_array(b: &[u8]) -> Result<ArrayScan, JsonError> {
     let mut fault = Fault::NONE;
     match array(b, &mut fault) {
         Some(scan) => {
-            expect_end(b, &b[scan.end..])?;
+            expect_end(b, from(b, scan.end))?;
             Ok(scan)
         }
         None => match look(b, 0) {

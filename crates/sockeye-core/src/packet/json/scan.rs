@@ -215,7 +215,7 @@ fn skip_far_string<'a>(mut left: &'a [u8], fault: &mut Fault) -> Left<'a> {
             ] => left,
             [b'\\', b'u', digits @ ..] => {
                 let hex = digits.iter().take_while(|c| c.is_ascii_hexdigit()).take(4);
-                let (_, left) = digits.split_at(hex.count());
+                let left = super::from(digits, hex.count());
                 if digits.len() - left.len() < 4 {
                     return fault.end_or(BAD, left);
                 }
@@ -340,7 +340,7 @@ fn no_word<'a>(c: u8, left: &'a [u8], fault: &mut Fault) -> Left<'a> {
         _ => b"ull",
     };
     let same = left.iter().zip(word).take_while(|(a, b)| a == b).count();
-    fault.end_or(Why::Unexpected, left.split_at(same).1)
+    fault.end_or(Why::Unexpected, super::from(left, same))
 }
 
 /// Skips white space and one whole value, which is checked.

@@ -4,6 +4,8 @@ use core::fmt;
 
 use super::Text;
 use super::json::{self, JsonError};
+use crate::config::RECOVERY;
+use crate::slices;
 
 /// What a Socket.IO packet is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -300,7 +302,7 @@ pub(crate) fn parse(text: &[u8], max_attachments: u16) -> Result<Parsed, PacketE
         comma: 0,
         last_text: Span::default(),
     };
-    let json = &text[end..];
+    let json = data.bytes(text);
     let base = end as u32;
     let is = |wanted: json::Kind, expected| check(json, base, expected, |kind| kind == wanted);
     match kind {
@@ -356,12 +358,12 @@ fn check(
 
 fn event(packet: &mut Parsed, text: &[u8]) -> Result<(), PacketError> {
     let base = packet.data.start;
-    let json = &text[base as usize..];
+    let json = packet.data.bytes(text);
     let scan = match json::scan_array(json) {
         Ok(scan) => scan,
         Err(error) => return Err(PacketError::in_payload(base, error)),
     };
-    let first = &json[scan.first.start as usize..scan.first.end as usize];
+    let first = slices::part(json, scan.first.start as usize, scan.first.end as usize);
     packet.name = Span {
         start: base + scan.first.start,
         end: base + scan.first.end,
@@ -387,8 +389,8 @@ fn event(packet: &mut Parsed, text: &[u8]) -> Result<(), PacketError> {
     }
     if let Some(comma) = scan.rest {
         packet.comma = base + comma;
-        let last = &json[scan.last.start as usize..scan.last.end as usize];
-        if last.len() >= 2 && last[0] == b'"' {
+        let last = slices::part(json, scan.last.start as usize, scan.last.end as usize);
+        if RECOVERY && last.len() >= 2 && last[0] == b'"' {
             packet.last_text = Span {
                 start: base + scan.last.start + 1,
                 end: base + scan.last.end - 1,
@@ -412,7 +414,7 @@ pub(crate) fn event_name_of(packet: &str) -> Option<Span> {
         at = end + 1;
     }
     if text.get(at) == Some(&b'/') {
-        at += text[at..].iter().position(|b| *b == b',')? + 1;
+        at += text.get(at..)?.iter().position(|b| *b == b',')? + 1;
     }
     let (_, end) = digits(text, at);
     at = json::skip_space(text, end);
@@ -508,34 +510,33 @@ impl Prefix<'_> {
 
     /// Writes into `out`, which has exactly [`Self::len`] bytes.
     pub(crate) fn write(&self, out: &mut [u8]) {
-        out[0] = b'4';
-        out[1] = self.kind.digit();
+        slices::write(out, 0, &[b'4', self.kind.digit()]);
         let mut at = 2;
         if self.kind.is_binary() {
-            at += put_decimal(&mut out[at..], self.attachments as u64);
-            out[at] = b'-';
+            at = put_decimal(out, at, self.attachments as u64);
+            slices::write(out, at, b"-");
             at += 1;
         }
         if self.nsp != "/" {
-            out[at..at + self.nsp.len()].copy_from_slice(self.nsp.as_bytes());
+            slices::write(out, at, self.nsp.as_bytes());
             at += self.nsp.len();
-            out[at] = b',';
+            slices::write(out, at, b",");
             at += 1;
         }
         if let Some(id) = self.id {
-            put_decimal(&mut out[at..], id);
+            put_decimal(out, at, id);
         }
     }
 }
 
-/// Writes decimal `n` to the front of `out`; its length.
-pub(crate) fn put_decimal(out: &mut [u8], mut n: u64) -> usize {
-    let len = decimal_len(n);
-    for digit in out[..len].iter_mut().rev() {
+/// Writes decimal `n` to `out` from index `at` on; where it ends.
+pub(crate) fn put_decimal(out: &mut [u8], at: usize, mut n: u64) -> usize {
+    let end = at + decimal_len(n);
+    for digit in out.get_mut(at..end).unwrap_or_default().iter_mut().rev() {
         *digit = b'0' + (n % 10) as u8;
         n /= 10;
     }
-    len
+    end
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use crate::config::POLLING;
 use crate::limits::HEAD_LIMIT;
 use crate::memory::RxBuf;
 use crate::short::Short;
+use crate::slices;
 
 /// Why a response is not HTTP/1.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,7 +178,7 @@ impl HttpDecoder {
                         }
                         return Ok(Step::Wait);
                     };
-                    let line = trim(&rx.stream()[..len]);
+                    let line = trim(slices::front(rx.stream(), len));
                     if line.is_empty() && self.head_bytes <= 2 {
                         self.end_line(rx, len);
                         continue;
@@ -195,7 +196,7 @@ impl HttpDecoder {
                         self.end_line(rx, len);
                         continue;
                     }
-                    let line = trim(&rx.stream()[..len]);
+                    let line = trim(slices::front(rx.stream(), len));
                     if line.is_empty() {
                         self.end_line(rx, len);
                         if self.status < 200 && self.status != 101 {
@@ -304,11 +305,12 @@ impl HttpDecoder {
 
     /// Reads one header line; whether the caller wants to see it.
     fn header_line(&mut self, rx: &RxBuf<'_>, len: usize) -> Result<bool, HttpError> {
-        let line = &rx.stream()[..len];
+        let line = slices::front(rx.stream(), len);
         let Some(colon) = line.iter().position(|b| *b == b':') else {
             return Ok(false);
         };
-        let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
+        let name = slices::front(line, colon);
+        let value = slices::part(line, colon + 1, len).trim_ascii();
         let is = |wanted: &str| same(name, wanted);
         if is("content-length") {
             let n = core::str::from_utf8(value)

@@ -9,26 +9,32 @@ pub(crate) const fn header_len(len: usize) -> usize {
     }
 }
 
-/// Writes the header of an unfragmented masked frame into `out`, which has [`header_len`] bytes.
+/// Writes the header of an unfragmented masked frame to the front of `out`, which has at least [`header_len`] bytes.
 #[cfg_attr(feature = "alloc", inline)]
 #[cfg_attr(not(feature = "alloc"), inline(never))]
 pub(crate) fn write_header(out: &mut [u8], opcode: u8, len: usize, mask: [u8; 4]) {
-    out[0] = 0x80 | opcode;
+    let first = 0x80 | opcode;
+    let [k0, k1, k2, k3] = mask;
     match len {
-        0..=125 => {
-            out[1] = 0x80 | len as u8;
-            out[2..6].copy_from_slice(&mask);
-        }
+        0..=125 => put(out, [first, 0x80 | len as u8, k0, k1, k2, k3]),
         126..=65_535 => {
-            out[1] = 0x80 | 126;
-            out[2..4].copy_from_slice(&(len as u16).to_be_bytes());
-            out[4..8].copy_from_slice(&mask);
+            let [l0, l1] = (len as u16).to_be_bytes();
+            put(out, [first, 0x80 | 126, l0, l1, k0, k1, k2, k3]);
         }
         _ => {
-            out[1] = 0x80 | 127;
-            out[2..10].copy_from_slice(&(len as u64).to_be_bytes());
-            out[10..14].copy_from_slice(&mask);
+            put(out, [first, 0x80 | 127]);
+            let length = (len as u64).to_be_bytes();
+            put(out.get_mut(2..).unwrap_or_default(), length);
+            put(out.get_mut(10..).unwrap_or_default(), mask);
         }
+    }
+}
+
+/// Writes to the front of `out`, which has as many bytes.
+#[inline(always)]
+fn put<const N: usize>(out: &mut [u8], bytes: [u8; N]) {
+    if let Some(front) = out.first_chunk_mut() {
+        *front = bytes;
     }
 }
 

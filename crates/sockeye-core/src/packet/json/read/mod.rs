@@ -186,7 +186,7 @@ impl<'de> JsonDe<'de> {
             b'n' => Unexpected::Unit,
             b'-' | b'0'..=b'9' => {
                 let text = self.number_text()?;
-                let kind = if text.contains(['.', 'e', 'E']) {
+                let kind = if text.bytes().any(|b| matches!(b, b'.' | b'e' | b'E')) {
                     "floating point"
                 } else {
                     "integer"

@@ -78,24 +78,9 @@ impl<S: Sink> Compound<'_, '_, S> {
     fn verbatim<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Fail> {
         let start = self.writer.out.written().len();
         value.serialize(&mut *self.writer)?;
-        let text = &mut self.writer.out.written()[start..];
-        let (mut from, mut to) = (1, 0);
-        while from + 1 < text.len() {
-            let mut c = text[from];
-            if c == b'\\' {
-                from += 1;
-                // Only white space and printable characters occur in JSON.
-                c = match text[from] {
-                    b'n' => b'\n',
-                    b'r' => b'\r',
-                    b't' => b'\t',
-                    other => other,
-                };
-            }
-            text[to] = c;
-            (from, to) = (from + 1, to + 1);
-        }
-        self.writer.out.shorten(start + to);
+        let text = self.writer.out.written().get_mut(start..);
+        let len = unquote(text.unwrap_or_default());
+        self.writer.out.shorten(start + len);
         Ok(())
     }
 
@@ -103,6 +88,32 @@ impl<S: Sink> Compound<'_, '_, S> {
     fn finish(self) -> Result<(), Fail> {
         self.writer.put(self.close)
     }
+}
+
+/// Takes quotes and escapes of a JSON string away where it lies: how much is left. Not for `\\u`: only white space and
+/// printable characters occur in JSON.
+#[cold]
+#[inline(never)]
+fn unquote(text: &mut [u8]) -> usize {
+    let (mut to, mut escaped) = (0, false);
+    for from in 1..text.len().saturating_sub(1) {
+        let c = match text.get(from).copied().unwrap_or_default() {
+            b'\\' if !escaped => {
+                escaped = true;
+                continue;
+            }
+            b'n' if escaped => b'\n',
+            b'r' if escaped => b'\r',
+            b't' if escaped => b'\t',
+            other => other,
+        };
+        escaped = false;
+        if let Some(place) = text.get_mut(to) {
+            *place = c;
+            to += 1;
+        }
+    }
+    to
 }
 
 macro_rules! compound {

@@ -14,6 +14,7 @@ pub use crate::packet::attachments::Bin;
 pub use crate::packet::attachments::BinRef;
 use crate::packet::json;
 use crate::packet::text::Reason;
+use crate::slices;
 
 mod compound;
 mod emit;
@@ -287,11 +288,10 @@ impl<'s, S: Sink> ArgsWriter<'s, S> {
     /// The inside of a string that needs escapes.
     #[cold]
     fn escaped(&mut self, text: &str) -> Result<(), Fail> {
-        let (front, rest) = text
-            .as_bytes()
-            .split_at(json::find_special(text.as_bytes(), 0));
-        self.put(front)?;
-        self.escape_rest(rest)
+        let text = text.as_bytes();
+        let plain = json::find_special(text, 0);
+        self.put(slices::front(text, plain))?;
+        self.escape_rest(slices::part(text, plain, text.len()))
     }
 
     /// `rest` begins with a byte that needs an escape.
@@ -313,8 +313,8 @@ impl<'s, S: Sink> ArgsWriter<'s, S> {
                 self.put(&[b'\\', b'u', b'0', b'0', digit(c >> 4), digit(c)])?;
             }
             let plain = json::find_special(tail, 0);
-            self.put(&tail[..plain])?;
-            rest = &tail[plain..];
+            self.put(slices::front(tail, plain))?;
+            rest = slices::part(tail, plain, tail.len());
         }
         Ok(())
     }

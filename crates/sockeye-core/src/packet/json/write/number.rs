@@ -6,7 +6,7 @@ impl<S: Sink> ArgsWriter<'_, S> {
     pub(super) fn number(&mut self, negative: bool, magnitude: u64) -> Result<(), Fail> {
         let mut digits = [0; DIGITS];
         let at = put_digits(&mut digits, negative, magnitude);
-        self.put(&digits[at..])
+        self.put(digits.get(at..).unwrap_or_default())
     }
 
     /// Floats of up to three decimals, as most measured ones are, without the long way to the shortest digits. `thousands` is the value
@@ -32,7 +32,7 @@ impl<S: Sink> ArgsWriter<'_, S> {
             2
         };
         let at = put_digits(digits, negative, u64::from(thousands / 1000));
-        self.put(&text[at..DIGITS + 4 - zeros])
+        self.put(text.get(at..DIGITS + 4 - zeros).unwrap_or_default())
     }
 
     /// Any float: the shortest digits that give the value back. What is not finite is `null`.
@@ -54,9 +54,11 @@ fn put_digits(digits: &mut [u8; DIGITS], negative: bool, magnitude: u64) -> usiz
     let mut at = DIGITS;
     let mut left = magnitude;
     // Division of 64-bit numbers is a library call on small targets: leave it as soon as possible.
-    while left > u64::from(u32::MAX) {
+    while left > u64::from(u32::MAX)
+        && let Some(digit) = digits.get_mut(at - 1)
+    {
         at -= 1;
-        digits[at] = b'0' + (left % 10) as u8;
+        *digit = b'0' + (left % 10) as u8;
         left /= 10;
     }
     let mut left = left as u32;
@@ -71,9 +73,9 @@ fn put_digits(digits: &mut [u8; DIGITS], negative: bool, magnitude: u64) -> usiz
             return signed(digits, at, negative);
         }
     }
-    loop {
+    while let Some(digit) = at.checked_sub(1).and_then(|at| digits.get_mut(at)) {
         at -= 1;
-        digits[at] = b'0' + (left % 10) as u8;
+        *digit = b'0' + (left % 10) as u8;
         left /= 10;
         if left == 0 {
             break;
@@ -84,8 +86,8 @@ fn put_digits(digits: &mut [u8; DIGITS], negative: bool, magnitude: u64) -> usiz
 
 #[inline(always)]
 fn signed(digits: &mut [u8; DIGITS], at: usize, negative: bool) -> usize {
-    if negative {
-        digits[at - 1] = b'-';
+    if negative && let Some(sign) = at.checked_sub(1).and_then(|at| digits.get_mut(at)) {
+        *sign = b'-';
         return at - 1;
     }
     at

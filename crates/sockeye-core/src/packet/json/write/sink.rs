@@ -2,6 +2,8 @@
 #[cfg(feature = "alloc")]
 use alloc::vec::Vec;
 
+use crate::slices;
+
 /// Where the JSON goes.
 #[doc(hidden)]
 pub trait Sink {
@@ -52,11 +54,19 @@ impl Sink for Slice<'_> {
     #[cfg_attr(feature = "alloc", inline(always))]
     #[cfg_attr(not(feature = "alloc"), inline(never))]
     fn put(&mut self, bytes: &[u8]) -> bool {
-        self.put_all([bytes])
+        let fits = slices::put(self.out, self.len, bytes);
+        if fits {
+            self.len += bytes.len();
+        }
+        fits
     }
 
     #[inline(always)]
     fn put_all<const N: usize>(&mut self, parts: [&[u8]; N]) -> bool {
+        if !cfg!(feature = "alloc") {
+            // What does not fit is given up as a whole.
+            return parts.iter().all(|part| self.put(part));
+        }
         let len = parts.iter().map(|part| part.len()).sum::<usize>();
         let Some(mut space) = self
             .out
@@ -76,7 +86,7 @@ impl Sink for Slice<'_> {
 
     #[inline]
     fn written(&mut self) -> &mut [u8] {
-        &mut self.out[..self.len]
+        self.out.get_mut(..self.len).unwrap_or_default()
     }
 
     #[inline]

@@ -1,0 +1,70 @@
+//! Parts of byte strings without panics. Where flash is scarce each is one function, called in many places: a panic of
+//! its own takes 30 bytes at each, and the name of the file.
+
+/// The bytes from `from` up to `to`; none if there are no such bytes.
+#[cfg_attr(feature = "alloc", inline)]
+#[cfg_attr(not(feature = "alloc"), inline(never))]
+pub(crate) fn part(bytes: &[u8], from: usize, to: usize) -> &[u8] {
+    bytes.get(from..to).unwrap_or_default()
+}
+
+/// At most the first `most` bytes.
+pub(crate) fn front(bytes: &[u8], most: usize) -> &[u8] {
+    part(bytes, 0, most.min(bytes.len()))
+}
+
+/// Copies `bytes` to `out` from index `at` on: whether there is room. Without it nothing is copied.
+#[must_use]
+#[cfg_attr(feature = "alloc", inline)]
+#[cfg_attr(not(feature = "alloc"), inline(never))]
+pub(crate) fn put(out: &mut [u8], at: usize, bytes: &[u8]) -> bool {
+    let room = out.get_mut(at..).and_then(|out| out.get_mut(..bytes.len()));
+    match room {
+        Some(room) => {
+            room.copy_from_slice(bytes);
+            true
+        }
+        None => false,
+    }
+}
+
+/// Copies `bytes` to `out` from index `at` on, where the caller has seen to the room.
+#[cfg_attr(feature = "alloc", inline)]
+pub(crate) fn write(out: &mut [u8], at: usize, bytes: &[u8]) {
+    let fits = put(out, at, bytes);
+    debug_assert!(fits, "{} bytes at {at} of {}", bytes.len(), out.len());
+}
+
+/// The text in front of the first `byte`, which is ASCII, and what is behind it.
+#[cfg_attr(not(feature = "alloc"), inline(never))]
+pub(crate) fn split_once(text: &str, byte: u8) -> Option<(&str, &str)> {
+    let at = text.bytes().position(|other| other == byte)?;
+    Some((text.get(..at)?, text.get(at + 1..)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_there_is_empty_and_what_does_not_fit_is_not_begun() {
+        assert_eq!(part(b"abc", 1, 3), b"bc");
+        assert_eq!((part(b"abc", 1, 4), part(b"abc", 3, 2)), (&[][..], &[][..]));
+        assert_eq!(
+            (front(b"abc", 2), front(b"abc", 9)),
+            (&b"ab"[..], &b"abc"[..])
+        );
+        let mut out = [0; 4];
+        assert!(
+            put(&mut out, 2, b"xy") && !put(&mut out, 3, b"12") && !put(&mut out, usize::MAX, b"1")
+        );
+        assert_eq!(&out, b"\0\0xy");
+    }
+
+    #[test]
+    fn texts_are_split_as_the_library_does() {
+        for text in ["", ":", "a:b:c", "é:ü", "none"] {
+            assert_eq!(split_once(text, b':'), text.split_once(':'));
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! `cargo xtask size --matrix`: what each feature takes of a chip, and what profiles and flags save. Each row is a build of
+//! the same program, with and without the client.
+//!
+//! The table is written into the board's README, between its two marks.
+
+use std::fs;
+
+use crate::board::FOLDER;
+use crate::riscv::{self, Firmware, Target};
+use crate::run;
+use crate::size::BUFFERS;
+
+/// The features that a device may leave out: those of the board's `default`.
+const FEATURES: &[&str] = &["retries", "recovery", "offline"];
+const SMALL: &str = "profile.release.opt-level=\"z\"";
+/// What nightly compilers have against the last bytes.
+const SIZE_FLAGS: &[&str] = &[
+    "--config",
+    SMALL,
+    "--config",
+    "target.riscv32imc-unknown-none-elf.rustflags=[\"-Zunstable-options\",\"-Cpanic=immediate-abort\",\"-Zlocation-detail=none\",\"-Zfmt-debug=none\"]",
+    "-Z",
+    "build-std-features=optimize_for_size",
+];
+const BEGIN: &str = "<!-- made by `cargo xtask size --matrix` -->";
+const END: &str = "<!-- end -->";
+
+/// A row: its name, the features that are on, the rest of cargo's arguments.
+struct Build {
+    name: String,
+    features: Vec<&'static str>,
+    args: &'static [&'static str],
+}
+
+/// Builds every row, prints the table, and writes it into the README.
+pub(crate) fn run() -> Result<(), String> {
+    let mut rows = Vec::new();
+    let mut all = None;
+    for build in builds() {
+        let Some((flash, ram)) = measure(&build)? else {
+            println!(
+                "{}: not measured, the compiler of this machine has no sources of its library",
+                build.name
+            );
+            continue;
+        };
+        let (all_flash, all_ram) = *all.get_or_insert((flash, ram));
+        let less = |figure: u32, from: u32| match i64::from(figure) - i64::from(from) {
+            0 => String::new(),
+            difference => format!("{difference:+}"),
+        };
+        rows.push(format!(
+            "| {} | {flash} | {} | {ram} | {} |",
+            build.name,
+            less(flash, all_flash),
+            less(ram, all_ram)
+        ));
+    }
+    let table = format!(
+        "| build | flash, B | | static RAM, B | |\n| --- | --: | --: | --: | --: |\n{}\n",
+        rows.join("\n")
+    );
+    println!("\n{table}");
+    write(&table)
+}
+
+fn builds() -> Vec<Build> {
+    let mut builds = vec![Build {
+        name: "all features, \"s\"".to_owned(),
+        features: FEATURES.to_vec(),
+        args: &[],
+    }];
+    for left_out in FEATURES {
+        builds.push(Build {
+            name: format!("without `{left_out}`"),
+            features: FEATURES
+                .iter()
+                .copied()
+                .filter(|feature| feature != left_out)
+                .collect(),
+            args: &[],
+        });
+    }
+    for (what, args) in [
+        ("\"s\"", &[][..]),
+        ("\"z\"", &["--config", SMALL]),
+        ("size flags", SIZE_FLAGS),
+    ] {
+        for (which, features) in [("all features", FEATURES), ("lean: none of these", &[])] {
+            if !(args.is_empty() && features.len() == FEATURES.len()) {
+                builds.push(Build {
+                    name: format!("{which}, {what}"),
+                    features: features.to_vec(),
+                    args,
+                });
+            }
+        }
+    }
+    let mut polling = FEATURES.to_vec();
+    polling.push("polling");
+    builds.push(Build {
+        name: "with `polling`, \"s\"".to_owned(),
+        features: polling,
+        args: &[],
+    });
+    builds.push(Build {
+        name: "all features, \"s\", without the linker's relaxation".to_owned(),
+        features: FEATURES.to_vec(),
+        args: &[
+            "--config",
+            "target.riscv32imc-unknown-none-elf.rustflags=[\"-Clink-arg=--no-relax\"]",
+        ],
+    });
+    builds
+}
+
+/// Flash and static RAM of the client alone.
+fn measure(build: &Build) -> Result<Option<(u32, u32)>, String> {
+    let firmware = Firmware {
+        folder: FOLDER,
+        target: Target::Imc,
+        features: &build.features,
+        images: &["client", "no-client"],
+    };
+    let mut args = vec!["--no-default-features"];
+    args.extend(build.args);
+    let Some(images) = firmware.build_with(&args)? else {
+        return Ok(None);
+    };
+    let with = riscv::sizes(&images.join("client"))?;
+    let without = riscv::sizes(&images.join("no-client"))?;
+    let ram = (with.ram - without.ram).saturating_sub(BUFFERS);
+    Ok(Some((with.flash - without.flash, ram)))
+}
+
+/// Puts the table between the marks.
+fn write(table: &str) -> Result<(), String> {
+    let path = run::root().join(FOLDER).join("README.md");
+    let text = fs::read_to_string(&path)
+        .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    let around = text.split_once(BEGIN).and_then(|(before, rest)| {
+        let (_, after) = rest.split_once(END)?;
+        Some((before, after))
+    });
+    let (before, after) = around.ok_or_else(|| format!("README.md has no `{BEGIN}` … `{END}`"))?;
+    fs::write(&path, format!("{before}{BEGIN}\n{table}{END}{after}"))
+        .map_err(|error| format!("cannot write {}: {error}", path.display()))
+}
