@@ -12,6 +12,7 @@ mod floors;
 mod fuzz;
 mod guide;
 mod lint;
+mod load;
 mod man;
 mod node;
 mod parity;
@@ -36,6 +37,7 @@ const HELP: &str = "\
 cargo xtask test [--list] [--part NAME]...   every test of the project; ends with `N passed, M failed`
 cargo xtask lint [--list] [--part NAME]...   format, clippy and docs, warnings denied
 cargo xtask bench [OPTIONS]                  what an event costs, beside other clients; `--help` lists the options
+cargo xtask load [OPTIONS]                   the load tester beside Artillery, and with many clients; `--help` lists the options
 cargo xtask device [OPTIONS]                 an emulated board as one more device of the demo; `--help` lists the options
 cargo xtask size [--symbols]                 flash, RAM, stack and instructions of the client on a chip, held against budgets
 cargo xtask size --matrix                    what each feature and each profile takes, as a table for the board's README
@@ -56,6 +58,7 @@ fn main() -> ExitCode {
         Some((&"test", rest)) => part::main(suite::PARTS, rest),
         Some((&"lint", rest)) => part::main(lint::PARTS, rest),
         Some((&"bench", rest)) => end(bench::run(rest)),
+        Some((&"load", rest)) => end(load::run(rest)),
         Some((&"device", rest)) => end(device::run(rest)),
         Some((&"man", [])) => end(man::run_in("target/man")),
         Some((&"man", [folder])) => end(man::run_in(folder)),

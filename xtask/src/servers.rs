@@ -16,11 +16,7 @@ pub(crate) fn install() -> Result<(), String> {
     let servers = run::root().join("crates/sockeye-testkit/servers");
     for version in ["v4", "v3"] {
         let folder = servers.join("node").join(version);
-        once(
-            &folder.join("package-lock.json"),
-            &folder.join("node_modules"),
-            &|_| run_in(&folder, "npm", &["ci", "--no-fund", "--no-audit"]),
-        )?;
+        npm(&folder)?;
     }
     let folder = servers.join("python");
     once(
@@ -42,6 +38,18 @@ pub(crate) fn install() -> Result<(), String> {
                     "requirements.txt",
                 ],
             )
+        },
+    )
+}
+
+/// Installs the packages of a folder with a lock file.
+pub(crate) fn npm(folder: &Path) -> Result<(), String> {
+    once(
+        &folder.join("package-lock.json"),
+        &folder.join("node_modules"),
+        &|_| {
+            let ci = ["ci", "--no-fund", "--no-audit", "--ignore-scripts"];
+            run_in(folder, "npm", &ci)
         },
     )
 }

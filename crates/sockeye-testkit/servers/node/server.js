@@ -1,13 +1,17 @@
 // The scenario server on the official Node package. The contract is in ../README.md.
 "use strict";
 const path = require("path");
+const fs = require("fs");
 const http = require("http");
+const https = require("https");
 const readline = require("readline");
 
 const options = parseOptions(process.argv.slice(2));
 const { Server } = require(path.resolve(options.package, "node_modules", "socket.io"));
 
-const server = http.createServer();
+const server = options.cert
+  ? https.createServer({ cert: fs.readFileSync(options.cert), key: fs.readFileSync(options.key) })
+  : http.createServer();
 const io = new Server(server, {
   path: options.path,
   pingInterval: Number(options["ping-interval"]),
