@@ -73,6 +73,11 @@ pub(crate) const PARTS: &[Part] = &[
         about: "what devices compile, type-checked for Xtensa chips (ESP32, S2, S3)",
         run: xtensa::lint,
     },
+    Part {
+        name: "std-esp-idf",
+        about: "the blocking client, type-checked for Rust on ESP-IDF",
+        run: xtensa::esp_idf,
+    },
 ];
 
 /// The packages that are not in the workspace of the root.

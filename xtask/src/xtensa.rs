@@ -1,5 +1,7 @@
-//! What devices compile, checked for chips with the Xtensa instruction set: see `firmware/xtensa/README.md`.
+//! Type checks for chips of which no image can be made here: what devices compile, for the Xtensa instruction set (see
+//! `firmware/xtensa/README.md`), and the blocking client, for the `std` of ESP-IDF.
 
+use std::process::Command;
 use std::time::Duration;
 
 use crate::part::Report;
@@ -32,12 +34,31 @@ pub(crate) fn lint(report: &mut Report) -> Result<(), String> {
     Ok(())
 }
 
+/// `sockeye::blocking` compiles for Rust on ESP-IDF.
+pub(crate) fn esp_idf(report: &mut Report) -> Result<(), String> {
+    tools::need(&[DEBIAN_COMPILER, DEBIAN_LIBRARY])?;
+    let what = "-p sockeye --no-default-features --features blocking";
+    let mut cargo = run::cargo(&format!("check --quiet --locked {what}"));
+    cargo.args(["-Z", "build-std=std,panic_abort"]);
+    cargo.args(["--target", "riscv32imc-esp-espidf"]);
+    let passed = types_only(cargo)?;
+    let verdict = passed
+        .then_some(())
+        .ok_or_else(|| "it does not compile".to_owned());
+    report.record("sockeye::blocking for riscv32imc-esp-espidf", verdict);
+    Ok(())
+}
+
 fn check(chip: &str, what: &str) -> Result<bool, String> {
     let mut cargo = run::cargo(&format!("check --quiet --locked {what}"));
     cargo.args(["-Z", "build-std=core,alloc", "-Z", "json-target-spec"]);
     cargo
         .arg("--target")
         .arg(root().join(format!("firmware/xtensa/xtensa-{chip}.json")));
+    types_only(cargo)
+}
+
+fn types_only(mut cargo: Command) -> Result<bool, String> {
     cargo.args(["--target-dir", "target/xtensa"]);
     cargo.env("RUSTC", DEBIAN_RUSTC).env("RUSTC_BOOTSTRAP", "1");
     cargo.env("RUSTFLAGS", "-Zno-codegen");

@@ -15,6 +15,20 @@ pub(crate) use {
     slot::AtomicWaker,
 };
 
+#[cfg(loom)]
+pub(crate) use loom::sync::atomic::AtomicU64;
+/// Chips of 32 bits have none of their own.
+#[cfg(all(not(loom), not(target_has_atomic = "64")))]
+pub(crate) use portable_atomic::AtomicU64;
+#[cfg(all(not(loom), target_has_atomic = "64"))]
+pub(crate) use std::sync::atomic::AtomicU64;
+
+/// The same for statics: the standard library's also in the models, whose atomics cannot be static.
+#[cfg(not(target_has_atomic = "64"))]
+pub(crate) use portable_atomic::AtomicU64 as StaticU64;
+#[cfg(target_has_atomic = "64")]
+pub(crate) use std::sync::atomic::AtomicU64 as StaticU64;
+
 #[cfg(feature = "tokio")]
 use std::future::Future;
 

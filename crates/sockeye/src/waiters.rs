@@ -14,8 +14,9 @@ use crate::client::args::Args;
 use crate::client::error::ConnectError;
 use crate::inbox::{Command, Shared, lock};
 use crate::namespace::NspShared;
+use crate::sync::AtomicU64;
 use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::Ordering;
 
 // ---- a number that grows ----
 

@@ -3,8 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-/// The standard library's also in the models of `sync.rs`, whose atomics cannot be static.
-use std::sync::atomic::AtomicU64 as StaticU64;
 
 use sockeye_core::packet::ArgsError;
 
@@ -18,8 +16,8 @@ use crate::dispatch::guard::{BoxFuture, guard};
 use crate::dispatch::handler::{Delivery, EventFn};
 use crate::dispatch::notices::{Kind, Wanted};
 use crate::inbox::lock;
-use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicU32, Ordering};
+use crate::sync::{AtomicU64, Mutex, StaticU64};
 
 /// A registered handler: for [`Socket::off`](crate::Socket::off).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -66,6 +66,12 @@ fn poll(fds: &mut [PollFd<'_>], timeout: Option<Duration>) -> io::Result<usize> 
 /// polling would be asked for once more, and the upgrade would have to wait for the end of that.
 const ORDER: [Link; 3] = [Link::WebSocket, Link::Poll, Link::Post];
 
+/// How a bad descriptor is told, where the system has a word for it.
+#[cfg(not(target_os = "espidf"))]
+const INVALID: PollFlags = PollFlags::NVAL;
+#[cfg(target_os = "espidf")]
+const INVALID: PollFlags = PollFlags::empty();
+
 /// One of the core's links.
 enum Io {
     Closed,
@@ -247,7 +253,7 @@ impl PollNet {
                 None if rung && open.socket().is_none() => PollFlags::IN | PollFlags::OUT,
                 None => continue,
             };
-            let trouble = PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL;
+            let trouble = PollFlags::ERR | PollFlags::HUP | INVALID;
             open.readable |= flags.intersects(PollFlags::IN | trouble);
             open.writable |=
                 (open.stalled || open.unflushed) && flags.intersects(PollFlags::OUT | trouble);
