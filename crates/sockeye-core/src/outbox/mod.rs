@@ -96,7 +96,7 @@ pub enum UnsentCause {
     /// The server answered the POST that carried it with an error. What it made of the packet nobody knows, so that it is
     /// not sent again.
     Refused,
-    /// It was sent as often as [`NspOptions::retries`](crate::NspOptions::retries) allows, and never acknowledged.
+    /// It was sent as often as `NspOptions::retries` allows, and never acknowledged.
     Unanswered,
     /// Its room was needed for a CONNECT packet, without which nothing can be sent at all: enlarge the send buffer.
     NoRoom,
