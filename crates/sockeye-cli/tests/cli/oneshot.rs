@@ -137,11 +137,10 @@ async fn exit_codes_tell_what_went_wrong() {
     assert_eq!(outcome.code, Some(2), "a reserved name: {outcome:?}");
     assert!(outcome.complaint().contains("disconnect"));
 
-    // A port that was free a moment ago.
-    let free = std::net::TcpListener::bind(("127.0.0.1", 0))
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    // A port that is taken, and refuses connections.
+    let closed = tokio::net::TcpSocket::new_v4().unwrap();
+    closed.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let free = closed.local_addr().unwrap();
     let outcome = sockeye(&["listen", &format!("http://{free}")]).await;
     assert_eq!(outcome.code, Some(1));
     outcome.complaint();

@@ -5,11 +5,12 @@ mod log;
 pub(crate) mod raw;
 
 use std::future::IntoFuture;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 pub(crate) use host::{Host, State};
 pub(crate) use log::Log;
+use socket2::{Domain, Socket, Type};
 use sockeye::{Client, ClientBuilder, Transport};
 
 /// Nothing takes longer than this unless it is broken.
@@ -65,9 +66,13 @@ pub(crate) const fn quick(builder: ClientBuilder) -> ClientBuilder {
         .reconnection_delay_max(Duration::from_millis(10))
 }
 
-/// An address where nobody listens.
+/// An address where nobody listens, to the end of this process: the port is bound, so that no server of another test gets
+/// it, and never listens, so that connections are refused.
 pub(crate) fn closed_port() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .expect("a free port")
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    socket.bind(&any.into()).expect("a free port");
+    let address = socket.local_addr().expect("an address");
+    std::mem::forget(socket);
+    address.as_socket().expect("an address of the internet")
 }
