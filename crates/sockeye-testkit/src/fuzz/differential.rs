@@ -247,8 +247,8 @@ fn frames(mut script: &[u8]) -> Vec<u8> {
     out
 }
 
-/// What tungstenite makes of the frames: the texts, until the end or the first fault. `None` if one is too long for it:
-/// we skip such a message, and go on.
+/// What tungstenite makes of the frames: the texts, until the end or the first fault. `None` if one is too long for it
+/// (we skip such a message, and go on) or not UTF-8 (that is another target's business).
 fn their_texts(bytes: &[u8]) -> Option<(Vec<String>, bool)> {
     let mut socket = WebSocket::from_raw_socket(Tape(bytes), Role::Client, None);
     let mut texts = Vec::new();
@@ -261,7 +261,8 @@ fn their_texts(bytes: &[u8]) -> Option<(Vec<String>, bool)> {
             Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
                 return Some((texts, false));
             }
-            Err(Error::Capacity(_)) => return None,
+            // It says so at the first fragment; we look at a text when it is whole.
+            Err(Error::Capacity(_) | Error::Utf8(_)) => return None,
             Err(_) => return Some((texts, true)),
         }
     }
