@@ -279,6 +279,14 @@ impl Socket {
         self.inner.on_any_outgoing(handler)
     }
 
+    /// As [`on_any_outgoing`](Self::on_any_outgoing), before those registered so far.
+    pub fn prepend_any_outgoing(
+        &self,
+        handler: impl Fn(&Event) + Send + Sync + 'static,
+    ) -> HandlerId {
+        self.inner.prepend_any_outgoing(handler)
+    }
+
     /// Called each time the namespace has been joined. Inside it [`id`](Self::id) is the id of this join.
     pub fn on_connect<R, M>(&self, handler: impl Fn(Self) -> R + Send + Sync + 'static) -> HandlerId
     where
