@@ -405,7 +405,8 @@ async fn connection(inner: Arc<Inner>, stream: TcpStream, number: usize) {
                     buffer.drain(..len);
                     inner.with(|state| {
                         assert!(frame.mask.is_some(), "a client masks its frames");
-                        // A client that is leaving while the next one has come: its goodbye is its own.
+                        // The next session has come meanwhile. A client that is leaving says its goodbye; one that goes
+                        // on (its own broken connection's request came late, and took the place) finds this link closed.
                         let current = state.links[Link::WebSocket.index()]
                             .as_ref()
                             .is_some_and(|(current, _)| *current == number);
@@ -413,8 +414,8 @@ async fn connection(inner: Arc<Inner>, stream: TcpStream, number: usize) {
                             if frame.first == 0x88 {
                                 let bye = sockeye_testkit::frame(0x88, &frame.payload);
                                 let _ = sender.send(Out::Bytes(bye));
-                                let _ = sender.send(Out::Close);
                             }
+                            let _ = sender.send(Out::Close);
                             return;
                         }
                         let acts = state.server.frame(inner.now(), &frame);
