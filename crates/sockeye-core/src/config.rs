@@ -239,6 +239,32 @@ pub struct AgreedCompression {
     pub server_no_context_takeover: bool,
 }
 
+/// How packets are written: [`Config::parser`]. Both sides have to use the same; nothing on the wire says which.
+#[cfg(feature = "msgpack")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Parser {
+    /// Text with JSON, and binary messages behind it: what every server does unless it is told otherwise.
+    #[default]
+    Json,
+    /// One MessagePack map for a packet, binary values in place: `socket.io-msgpack-parser`. On a WebSocket they are
+    /// binary messages, by long-polling base64.
+    MessagePack,
+}
+
+#[cfg(feature = "msgpack")]
+impl Parser {
+    /// Binary values that one packet may have, where `limit` is [`Limits::attachments`]. In MessagePack they are values
+    /// among others, and no server counts them: there, at least 1024.
+    pub fn attachments(self, limit: u16) -> u16 {
+        match self {
+            Self::Json => limit,
+            Self::MessagePack => limit.max(1024),
+        }
+    }
+}
+
 /// How to reach the server and how to behave: the Manager and Engine.IO options.
 ///
 /// Its `Debug` shows no query and no headers: they carry tokens more often than not.
@@ -259,6 +285,9 @@ pub struct Config<'a> {
     /// Without growable memory nothing is offered.
     #[cfg(feature = "deflate")]
     pub compression: Option<Compression>,
+    /// How packets are written. Default [`Parser::Json`].
+    #[cfg(feature = "msgpack")]
+    pub parser: Parser,
     /// Which transports to use. Default `POLLING_FIRST`; [`Transports::WEBSOCKET`] without the feature `polling`.
     pub transports: Transports,
     /// Whether a polling session probes for WebSocket. Default true.
@@ -267,7 +296,8 @@ pub struct Config<'a> {
     pub remember_upgrade: bool,
     /// When the first transport fails before the handshake, try the other at once. Default false.
     pub try_all_transports: bool,
-    /// Send binary as base64 text even on WebSocket, and ask the server for the same. Default false.
+    /// Send binary as base64 text even on WebSocket, and ask the server for the same. Default false. (Packets in
+    /// MessagePack stay binary on a WebSocket, which servers take as well.)
     #[cfg(feature = "polling")]
     pub force_base64: bool,
     /// Time stamps in queries. Default [`Timestamp::Polling`].
@@ -311,6 +341,8 @@ impl core::fmt::Debug for Config<'_> {
         let mut all = f.debug_struct("Config");
         #[cfg(feature = "deflate")]
         all.field("compression", &self.compression);
+        #[cfg(feature = "msgpack")]
+        all.field("parser", &self.parser);
         #[cfg(feature = "redirects")]
         all.field("follow_redirects", &self.follow_redirects);
         all.field("host", &self.host)
@@ -349,6 +381,8 @@ impl<'a> Config<'a> {
             protocols: text(""),
             #[cfg(feature = "deflate")]
             compression: None,
+            #[cfg(feature = "msgpack")]
+            parser: Parser::Json,
             #[cfg(feature = "polling")]
             transports: Transports::POLLING_FIRST,
             #[cfg(not(feature = "polling"))]

@@ -44,6 +44,7 @@
 //!   and owned binary data (`packet::Bin`) as arguments. Without it, everything lives in a [`Storage`] that the caller owns.
 //! - `polling` (default): HTTP long-polling, the upgrade from it, base64 payloads, cookies. Without it: WebSocket alone.
 //! - `deflate`: compressed WebSocket messages (permessage-deflate), if `Config::compression` asks for them.
+//! - `msgpack`: packets in MessagePack, as `socket.io-msgpack-parser` sends them, if `Config::parser` asks for it.
 //! - `redirects`: a driver may follow redirects of the handshake. Without it, they are errors.
 //! - `retries` (default): the queue that sends each packet again until it is acknowledged (`NspOptions::retries`).
 //! - `recovery` (default): connection state recovery. Without it, every connection begins a new session of the server, and
@@ -83,6 +84,8 @@ pub use client::{
 };
 #[cfg(feature = "offline")]
 pub use config::Offline;
+#[cfg(feature = "msgpack")]
+pub use config::Parser;
 #[cfg(feature = "deflate")]
 pub use config::{AgreedCompression, Compression};
 pub use config::{Config, Entropy, Reconnection, Str, Timestamp, Transport, Transports, text};

@@ -8,9 +8,11 @@
 #[non_exhaustive]
 pub struct Limits {
     /// Attachments in one packet, both ways. Default 10, as socket.io-parser 4.2.6 does: a current official server
-    /// closes the connection on more.
+    /// closes the connection on more. With [`Parser::MessagePack`](crate::Parser::MessagePack) (feature `msgpack`) at
+    /// least 1024: no server counts them there.
     pub attachments: u16,
-    /// Bytes of one received packet together with its attachments. A larger one is skipped and reported by
+    /// Bytes of one received packet together with its attachments; one in MessagePack counts as the text and the
+    /// attachments that it becomes. A larger one is skipped and reported by
     /// [`Event::MessageTooLarge`](crate::Event::MessageTooLarge). Default 16 MiB with growable storage.
     pub receive: usize,
     /// Bytes of packets accepted for sending and not yet written (the `sendBuffer`), framing included.

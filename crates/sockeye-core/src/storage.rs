@@ -170,11 +170,27 @@ impl<'a> Memory<'a> {
 
 impl<'a> Client<'a> {
     /// A client that is not connected. `memory` comes from a [`Storage`], or is growable.
-    pub fn new(config: Config<'a>, mut memory: Memory<'a>) -> Self {
+    pub fn new(
+        #[cfg_attr(not(feature = "msgpack"), allow(unused_mut))] mut config: Config<'a>,
+        mut memory: Memory<'a>,
+    ) -> Self {
         let areas = memory.take_rx(&config);
+        #[cfg(feature = "msgpack")]
+        let packs = config.parser == crate::Parser::MessagePack;
+        #[cfg(feature = "msgpack")]
+        {
+            config.limits.attachments = config.parser.attachments(config.limits.attachments);
+        }
         Self::from_parts(
             Engine::new(config, memory.head, areas),
-            Outbox::new(memory.tx, memory.packets, memory.queues, memory.send_max),
+            Outbox::new(
+                memory.tx,
+                memory.packets,
+                memory.queues,
+                memory.send_max,
+                #[cfg(feature = "msgpack")]
+                packs,
+            ),
             memory.namespaces,
             memory.acks,
             memory.notices,

@@ -4,6 +4,8 @@
 mod dialogue;
 #[cfg(feature = "differential")]
 mod differential;
+#[cfg(feature = "differential")]
+mod msgpack;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,6 +25,8 @@ use crate::{Seeded, frame, response};
 pub use dialogue::dialogue;
 #[cfg(feature = "differential")]
 pub use differential::{http_head, json, ws_frames};
+#[cfg(feature = "differential")]
+pub use msgpack::msgpack;
 
 /// A name and a target.
 pub type Target = (&'static str, fn(&[u8]));
@@ -36,6 +40,10 @@ pub const TARGETS: &[Target] = &[
     ("client", client),
     #[cfg(feature = "deflate")]
     ("deflate", deflate),
+    #[cfg(feature = "msgpack")]
+    ("packed", packed),
+    #[cfg(feature = "differential")]
+    ("msgpack", msgpack),
     ("dialogue", dialogue),
     #[cfg(feature = "differential")]
     ("json", json),
@@ -185,6 +193,38 @@ pub fn deflate(data: &[u8]) {
     }
 }
 
+/// Anything as a packet in MessagePack, by both ways in; and the whole client at a server that speaks it.
+#[cfg(feature = "msgpack")]
+pub fn packed(data: &[u8]) {
+    let (pieces, data) = pieces(data);
+    let mut packed = config(Transports::WEBSOCKET);
+    packed.parser = sockeye_core::Parser::MessagePack;
+    packed.limits.receive = 2048;
+    let join = |text: &str| crate::server::pack(text, &[]).expect("a packet");
+    memories(&packed, |mut rig| {
+        let nsp = rig.connect("/");
+        rig.opened_ws();
+        let _ = rig.emit(nsp, "x", &(), EmitOptions::ACK);
+        rig.pieces = pieces.clone();
+        rig.feed(Link::WebSocket, &frame(0x82, data));
+        rig.feed(Link::WebSocket, &frame(0x82, &join("40{\"sid\":\"S1\"}")));
+        rig.feed(Link::WebSocket, &frame(0x82, data));
+        rig.feed(Link::WebSocket, &frame(0x82, data));
+        rig.pass(60_000);
+    });
+    packed.transports = Transports::POLLING;
+    memories(&packed, |mut rig| {
+        rig.connect("/");
+        rig.opened_polling("[]");
+        let join = crate::http::base64(&join("40{\"sid\":\"S1\"}"));
+        let body = format!("b{join}\u{1e}b{}", crate::http::base64(data));
+        rig.pieces = pieces.clone();
+        rig.feed(Link::Poll, &response("200 OK", "", body.as_bytes()));
+        rig.pass(60_000);
+    });
+    client_of(data, true);
+}
+
 /// Anything as the body of polling responses, before and after the handshake; and as frames, one for each record.
 pub fn polling(data: &[u8]) {
     let (pieces, data) = pieces(data);
@@ -291,6 +331,10 @@ fn same(value: ValueRef<'_>, owned: &Value) {
 
 /// A whole client between a server, a network that fails, and an application, all of which follow the bytes.
 pub fn client(data: &[u8]) {
+    client_of(data, false);
+}
+
+fn client_of(data: &[u8], packs: bool) {
     let mut script = Script(data);
     let transports = match script.next() % 4 {
         0 => Transports::WEBSOCKET,
@@ -310,13 +354,17 @@ pub fn client(data: &[u8]) {
     config.limits.namespaces = 2;
     config.reconnection.attempts = (flags & 16 > 0).then_some(2);
     config.request_timeout = (flags & 32 > 0).then_some(Duration::from_secs(7));
+    #[cfg(feature = "msgpack")]
+    if packs {
+        config.parser = sockeye_core::Parser::MessagePack;
+    }
     let rest = script.0;
     let detached = flags & 64 > 0;
     let meddle = (flags & 128 > 0).then(|| Seeded::new(rest.len() as u64));
     memories(&config, |mut rig| {
         rig.detached = detached;
         rig.meddle.clone_from(&meddle);
-        play(&mut rig, Script(rest));
+        play(&mut rig, Script(rest), packs);
     });
 }
 
@@ -346,14 +394,17 @@ fn link(n: u8) -> Link {
 }
 
 /// Plays the script, then ends everything, and checks what must hold in the end.
-fn play(rig: &mut Rig<'_>, mut script: Script<'_>) {
+fn play(rig: &mut Rig<'_>, mut script: Script<'_>, packs: bool) {
     const NAMES: [&str; 2] = ["/", "/chat"];
     let settings = Settings {
         ping_interval: 3_000,
         ping_timeout: 2_000,
         max_payload: 400,
+        #[cfg(feature = "msgpack")]
+        msgpack: packs,
         ..Settings::default()
     };
+    let _ = packs;
     rig.server = Some(Server::new(settings));
     rig.latency = Duration::from_millis(u64::from(script.next() % 4) * 7);
     // Every ack that was given out, and how often it has been resolved.

@@ -24,8 +24,13 @@ mod ws;
 
 pub use http::{Request, accept_key, response};
 pub use rig::{Opening, Pieces, Rig, config};
+#[cfg(feature = "msgpack")]
+pub use server::pack;
 pub use server::{Act, Server, Settings};
 pub use ws::{Frame, frame};
+
+/// Whether [`Rig`] and [`Server`] speak MessagePack with a client that does.
+pub const PACKS: bool = cfg!(feature = "msgpack");
 
 /// A small seeded generator (SplitMix64): the same seed gives the same run everywhere.
 #[derive(Clone, Debug)]

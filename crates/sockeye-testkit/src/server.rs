@@ -43,6 +43,9 @@ pub struct Settings {
     /// Connection state recovery: a client that comes back is the old one, and gets the events that it missed. (What was
     /// emitted by [`Server::emit_kept`].)
     pub recovery: bool,
+    /// It speaks MessagePack.
+    #[cfg(feature = "msgpack")]
+    pub msgpack: bool,
 }
 
 impl Default for Settings {
@@ -57,6 +60,8 @@ impl Default for Settings {
             mute_acks: 0,
             leaves_later: false,
             recovery: false,
+            #[cfg(feature = "msgpack")]
+            msgpack: false,
         }
     }
 }
@@ -126,6 +131,20 @@ pub struct Server {
     sockets: u32,
     /// Events that were emitted to `/` for good: their JSON without the closing bracket; the offset is their number.
     kept: Vec<String>,
+}
+
+/// A text packet of Socket.IO (`42["event"]`) with its attachments, packed in MessagePack; `None` for anything else.
+#[cfg(feature = "msgpack")]
+pub fn pack(packet: &str, attachments: &[Vec<u8>]) -> Option<Vec<u8>> {
+    use sockeye_core::packet::{Attachments, Packet, msgpack};
+    let packet = Packet::parse(packet.strip_prefix('4')?, u16::MAX).ok()?;
+    let mut records = Vec::new();
+    for bytes in attachments {
+        records.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
+        records.extend_from_slice(bytes);
+    }
+    let attachments = Attachments::from_records(&records, attachments.len())?;
+    Some(msgpack::encode(&packet, attachments))
 }
 
 impl Server {
@@ -280,6 +299,11 @@ impl Server {
 
     /// These bytes reach the client now.
     pub fn delivered(&mut self, bytes: &[u8]) {
+        // Of packed packets nobody looks.
+        #[cfg(feature = "msgpack")]
+        if self.settings.msgpack {
+            return;
+        }
         self.watched = true;
         let Some(session) = &mut self.session else {
             return;
@@ -309,6 +333,13 @@ impl Server {
         let Some(session) = &mut self.session else {
             return Vec::new();
         };
+        #[cfg(feature = "msgpack")]
+        if self.settings.msgpack
+            && let Some(message) = pack(&packet, &attachments)
+        {
+            session.queue.push_back(Message::Binary(message));
+            return self.flush();
+        }
         session.queue.push_back(Message::Text(packet));
         session
             .queue
@@ -468,7 +499,7 @@ impl Server {
         for packet in packets {
             match packet.strip_prefix('b') {
                 Some(text) => match unbase64(text) {
-                    Some(bytes) => acts.extend(self.binary(bytes)),
+                    Some(bytes) => acts.extend(self.binary(now, bytes)),
                     None => self.wrong("a binary packet that is not base64".into()),
                 },
                 None => acts.extend(self.packet(now, packet)),
@@ -494,7 +525,7 @@ impl Server {
             (0x89, ..) => vec![Act::Bytes(Link::WebSocket, frame(0x8a, &received.payload))],
             (0x8a, ..) => Vec::new(),
             (0x81, Ws::Active, Ok(text)) => self.packet(now, &text),
-            (0x82, Ws::Active, _) => self.binary(received.payload.clone()),
+            (0x82, Ws::Active, _) => self.binary(now, received.payload.clone()),
             (0x81, Ws::Fresh, Ok(text)) if text == "2probe" => {
                 if let Some(session) = &mut self.session {
                     session.ws = Ws::Probed;
@@ -545,18 +576,23 @@ impl Server {
             }
             Some(("4", text)) => {
                 let acts = self.socket_packet(text);
-                let leaves_later = self.settings.leaves_later;
-                if let Some(session) = &mut self.session {
-                    let left = session.left.take().filter(|_| leaves_later);
-                    let at = now + Duration::from_millis(1);
-                    session.leaving.extend(left.map(|nsp| (at, nsp)));
-                }
+                self.has_left(now);
                 acts
             }
             _ => {
                 self.wrong(format!("packet {packet:?}"));
                 Vec::new()
             }
+        }
+    }
+
+    /// What a packet leads to that leaves a namespace.
+    fn has_left(&mut self, now: Instant) {
+        let leaves_later = self.settings.leaves_later;
+        if let Some(session) = &mut self.session {
+            let left = session.left.take().filter(|_| leaves_later);
+            let at = now + Duration::from_millis(1);
+            session.leaving.extend(left.map(|nsp| (at, nsp)));
         }
     }
 
@@ -595,7 +631,35 @@ impl Server {
         self.whole(packet)
     }
 
-    fn binary(&mut self, bytes: Vec<u8>) -> Vec<Act> {
+    fn binary(&mut self, now: Instant, bytes: Vec<u8>) -> Vec<Act> {
+        #[cfg(feature = "msgpack")]
+        if self.settings.msgpack {
+            return self.packed(now, &bytes);
+        }
+        let _ = now;
+        self.attachment(bytes)
+    }
+
+    #[cfg(feature = "msgpack")]
+    fn packed(&mut self, now: Instant, bytes: &[u8]) -> Vec<Act> {
+        use sockeye_core::packet::msgpack::{Decoded, Unpacked, decode};
+        let mut decoded = Decoded::new();
+        match decode(bytes, usize::MAX, u16::MAX, &mut decoded) {
+            Ok(Unpacked::Packet) => (),
+            other => {
+                self.wrong(format!("a packed packet: {other:?}"));
+                return Vec::new();
+            }
+        }
+        let mut acts = self.socket_packet(decoded.text());
+        for bytes in decoded.attachments().iter() {
+            acts.extend(self.attachment(bytes.to_vec()));
+        }
+        self.has_left(now);
+        acts
+    }
+
+    fn attachment(&mut self, bytes: Vec<u8>) -> Vec<Act> {
         let partial = self.session.as_mut().and_then(|s| s.partial.take());
         let Some(mut partial) = partial else {
             self.wrong("binary without a header".into());

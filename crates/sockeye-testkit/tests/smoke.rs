@@ -54,6 +54,18 @@ const PIECES: [&[u8]; 43] = [
 
 fn generate(name: &str, seeded: &mut Seeded) -> Vec<u8> {
     let mut out = Vec::new();
+    if matches!(name, "msgpack" | "packed") {
+        if name == "packed" {
+            out.push(seeded.next() as u8);
+        }
+        packed_packet(seeded, &mut out);
+        for _ in 0..seeded.below(3) {
+            // Some are broken.
+            let at = seeded.below(out.len());
+            out[at] = seeded.next() as u8;
+        }
+        return out;
+    }
     if matches!(name, "client" | "dialogue" | "ws_frames") {
         // Commands are single bytes: any will do.
         let n = seeded.below(500);
@@ -70,6 +82,82 @@ fn generate(name: &str, seeded: &mut Seeded) -> Vec<u8> {
         }
     }
     out
+}
+
+/// A packet in MessagePack whose members are in any order.
+fn packed_packet(seeded: &mut Seeded, out: &mut Vec<u8>) {
+    let mut members: Vec<Vec<u8>> = vec![
+        [b"\xa4type", &[seeded.below(6) as u8][..]].concat(),
+        [
+            &b"\xa3nsp"[..],
+            [&b"\xa1/"[..], b"\xa5/chat"][seeded.below(2)],
+        ]
+        .concat(),
+    ];
+    if seeded.below(3) > 0 {
+        members.push([b"\xa2id", &[seeded.below(3) as u8][..]].concat());
+    }
+    if seeded.below(4) > 0 {
+        let mut data = b"\xa4data".to_vec();
+        let n = seeded.below(6);
+        data.push(0x91 + n as u8);
+        data.extend(b"\xa1e");
+        for _ in 0..n {
+            packed_value(seeded, 4, &mut data);
+        }
+        members.push(data);
+    }
+    out.push(0x80 + members.len() as u8);
+    while !members.is_empty() {
+        out.extend(members.swap_remove(seeded.below(members.len())));
+    }
+}
+
+fn packed_value(seeded: &mut Seeded, depth: usize, out: &mut Vec<u8>) {
+    let marker = [
+        0x00, 0x7f, 0xe0, 0xff, 0xa0, 0xa3, 0xbf, 0xc0, 0xc2, 0xc3, 0xc4, 0xc5, 0xc6, 0xc7, 0xc8,
+        0xc9, 0xca, 0xcb, 0xcc, 0xcd, 0xce, 0xcf, 0xd0, 0xd1, 0xd2, 0xd3, 0xd4, 0xd5, 0xd6, 0xd7,
+        0xd8, 0xd9, 0xda, 0xdb, 0x90, 0x93, 0x80, 0x82, 0xdc, 0xdd, 0xde, 0xdf,
+    ][seeded.below(if depth == 0 { 34 } else { 42 })];
+    out.push(marker);
+    let len = match marker {
+        0xa0..=0xbf => usize::from(marker & 0x1f),
+        0xcc | 0xd0 => 1,
+        0xcd | 0xd1 => 2,
+        0xca | 0xce | 0xd2 => 4,
+        0xcb | 0xcf | 0xd3 => 8,
+        0xd4..=0xd8 => 1 + (1 << (marker - 0xd4)),
+        0xc4..=0xc9 | 0xd9..=0xdb | 0xdc..=0xdf => {
+            let len = seeded.below(6);
+            let width = match marker {
+                0xc4 | 0xc7 | 0xd9 => 1,
+                0xc5 | 0xc8 | 0xda | 0xdc | 0xde => 2,
+                _ => 4,
+            };
+            out.extend(&(len as u32).to_be_bytes()[4 - width..]);
+            if (0xc7..=0xc9).contains(&marker) {
+                out.push(seeded.below(3) as u8);
+            }
+            len
+        }
+        _ => 0,
+    };
+    let (values, keyed) = match marker {
+        0x90..=0x9f => (usize::from(marker & 0x0f), false),
+        0x80..=0x8f => (usize::from(marker & 0x0f), true),
+        0xdc | 0xdd => (len, false),
+        0xde | 0xdf => (len, true),
+        _ => {
+            out.extend((0..len).map(|_| seeded.next() as u8));
+            return;
+        }
+    };
+    for _ in 0..values {
+        if keyed {
+            out.extend([0xa1, b'a' + seeded.below(26) as u8]);
+        }
+        packed_value(seeded, depth - 1, out);
+    }
 }
 
 #[test]

@@ -12,6 +12,8 @@ use crate::outbox::encoded;
 use crate::outbox::{Body, Class, Life, Meta, PushError};
 use crate::packet::socket::{Kind, Prefix};
 use crate::packet::{Attachments, EmitArgs, is_reserved_event};
+#[cfg(feature = "msgpack")]
+use crate::packet::{EncodeError, Reason};
 use crate::time::Instant;
 
 /// Why a namespace was not added.
@@ -40,6 +42,10 @@ impl From<PushError> for EmitError {
         match error {
             PushError::Full => Self::Full,
             PushError::TooLarge => Self::TooLarge,
+            #[cfg(feature = "msgpack")]
+            PushError::Malformed => Self::Encode(EncodeError::Serialize(Reason::new(
+                "the arguments are not valid JSON",
+            ))),
         }
     }
 }

@@ -137,6 +137,8 @@ impl<'a> Client<'a> {
             | PendingEvent::Disconnected { cause, .. }
             | PendingEvent::Closed { cause, .. } => Short::cut(self.details(cause).text),
             PendingEvent::Unsent { packet, .. } => {
+                #[cfg(feature = "msgpack")]
+                self.outbox.show(packet);
                 let (json, len) = self.outbox.json(packet);
                 bytes = len;
                 Short::cut(name_in(json).as_raw())

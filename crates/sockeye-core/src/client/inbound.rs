@@ -24,6 +24,9 @@ pub(super) struct Inbound {
     orphans: bool,
     borrowed: Borrowed,
     held: Held,
+    /// Where packets in MessagePack become text.
+    #[cfg(feature = "msgpack")]
+    pub(super) decoded: crate::packet::msgpack::Decoded,
 }
 
 /// What the last event has borrowed, to be released before anything else.
@@ -50,8 +53,8 @@ struct Partial {
 /// A whole packet: its text is the engine's message, or the first record of a held range.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Arrived {
-    parsed: Parsed,
-    held: Option<(usize, usize)>,
+    pub(super) parsed: Parsed,
+    pub(super) held: Option<(usize, usize)>,
 }
 
 impl Inbound {
@@ -60,6 +63,8 @@ impl Inbound {
         orphans: false,
         borrowed: Borrowed::Nothing,
         held: Held::NOTHING,
+        #[cfg(feature = "msgpack")]
+        decoded: crate::packet::msgpack::Decoded::new(),
     };
 
     /// The session is over, and with it all that came.
@@ -137,7 +142,7 @@ impl Client<'_> {
     /// A packet cannot be read: the session ends, as with the official client. Which event it was is said, and with
     /// logging at debug level what stands around the place. `packet` is the one, if it is held; else it is the message.
     #[cold]
-    fn parse_error(
+    pub(super) fn parse_error(
         &mut self,
         error: PacketError,
         packet: Option<&Arrived>,
@@ -182,6 +187,10 @@ impl Client<'_> {
     /// A message is in the engine's area.
     #[cfg_attr(feature = "alloc", inline)]
     pub(super) fn arrived(&mut self, binary: bool) -> Option<PendingEvent> {
+        #[cfg(feature = "msgpack")]
+        if self.engine.config().parser == crate::Parser::MessagePack {
+            return self.packed(binary);
+        }
         if binary {
             return self.attachment();
         }
@@ -247,6 +256,10 @@ impl Client<'_> {
 
     /// A message was larger than the area and has been skipped.
     pub(super) fn message_too_large(&mut self, binary: bool, bytes: u64) -> Option<PendingEvent> {
+        #[cfg(feature = "msgpack")]
+        if binary && self.engine.config().parser == crate::Parser::MessagePack {
+            return Some(PendingEvent::MessageTooLarge { bytes });
+        }
         let Some(partial) = &mut self.inbound.partial else {
             return match (binary, self.inbound.orphans) {
                 (true, true) => None,
@@ -318,7 +331,7 @@ impl Client<'_> {
 
     // In line where speed counts more than flash: the packet is not copied from call to call.
     #[cfg_attr(feature = "alloc", inline(always))]
-    fn dispatch(&mut self, arrived: Arrived) -> Option<PendingEvent> {
+    pub(super) fn dispatch(&mut self, arrived: Arrived) -> Option<PendingEvent> {
         let parsed = &arrived.parsed;
         let found = self.find_namespace(parsed.nsp.bytes(self.text(&arrived)));
         let Some((nsp, state)) = found

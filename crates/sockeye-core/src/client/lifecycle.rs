@@ -405,6 +405,12 @@ impl Client<'_> {
         let members = entry.recovery.members(auth);
         let recovery: usize = members.iter().map(|part| part.len()).sum();
         let needed = entry.name().len() + auth.len() + recovery + CONNECT_SPARE;
+        // Packed, a short fraction takes nine bytes instead of four.
+        #[cfg(feature = "msgpack")]
+        let needed = match self.engine.config().parser {
+            crate::Parser::MessagePack => 3 * needed,
+            crate::Parser::Json => needed,
+        };
         if needed > self.outbox.largest() {
             return Err(EmitError::TooLarge);
         }

@@ -3,7 +3,8 @@
 //!
 //! `mod.rs` has the driver's side (inputs and the drain), `commands.rs` the application's; `inbound.rs` packets that
 //! arrive, `deferred.rs` those that wait for their namespace; `lifecycle.rs` what a session's begin and end mean,
-//! `retries.rs` what becomes of packets that wait for answers; `detached.rs` events that let commands pass. Each of
+//! `retries.rs` what becomes of packets that wait for answers; `detached.rs` events that let commands pass, `packed.rs`
+//! packets in MessagePack that arrive. Each of
 //! `namespaces.rs`, `acks.rs`, `recovery.rs`, `backoff.rs` and `notices.rs` owns its state; `event.rs` is what is told.
 
 mod acks;
@@ -18,6 +19,8 @@ mod namespaces;
 mod notices;
 #[cfg(feature = "offline")]
 mod offline;
+#[cfg(feature = "msgpack")]
+mod packed;
 mod recovery;
 mod retries;
 
@@ -635,6 +638,8 @@ impl<'a> Client<'a> {
                 retry,
             },
             PendingEvent::Outgoing { nsp, packet } => {
+                #[cfg(feature = "msgpack")]
+                self.outbox.show(packet);
                 let outbox = &self.outbox;
                 Event::Outgoing(Outgoing {
                     nsp,
@@ -644,6 +649,8 @@ impl<'a> Client<'a> {
                 })
             }
             PendingEvent::Unsent { nsp, packet, cause } => {
+                #[cfg(feature = "msgpack")]
+                self.outbox.show(packet);
                 let (json, bytes) = self.outbox.json(packet);
                 Event::Unsent(Unsent {
                     nsp,

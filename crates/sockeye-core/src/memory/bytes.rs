@@ -69,7 +69,7 @@ impl Bytes<'_> {
     }
 
     /// As [`Self::grow`], past the cap if need be.
-    #[cfg(feature = "deflate")]
+    #[cfg(any(feature = "deflate", feature = "msgpack"))]
     pub(crate) fn stretch(&mut self, len: usize) {
         if let Self::Growable { buf, .. } = self
             && len > buf.len()

@@ -233,6 +233,65 @@ impl<'a> RxBuf<'a> {
         }
     }
 
+    /// Puts a text in the place of the message, which is the last that is needed of it; whether there is room. The area
+    /// may become larger for it than it otherwise does, as for [`Self::replace_message`].
+    #[cfg(feature = "msgpack")]
+    pub(crate) fn set_message(&mut self, text: &[u8]) -> bool {
+        self.drop_message();
+        if !self.open_room(RECORD + text.len()) {
+            return false;
+        }
+        self.msg = self.start - text.len();
+        self.msg_len = text.len();
+        let message = self.mem.get_mut().get_mut(self.msg..self.start);
+        message.is_some_and(|message| {
+            message.copy_from_slice(text);
+            true
+        })
+    }
+
+    /// Holds a packet in the place of the message: its text as a record, and the records of its attachments, with `lead`
+    /// bytes in front for the caller's own use; whether there was room.
+    #[cfg(feature = "msgpack")]
+    pub(crate) fn hold_packet(&mut self, lead: usize, text: &[u8], records: &[u8]) -> bool {
+        self.drop_message();
+        let size = lead + RECORD + text.len() + records.len();
+        if self.held + size + HOLD_ROOM > self.mem.max() || !self.open_room(size) {
+            return false;
+        }
+        let at = self.held + lead;
+        let mem = self.mem.get_mut();
+        put_u32(mem, at, text.len() as u32);
+        let from = at + RECORD;
+        let Some(room) = mem.get_mut(from..from + text.len() + records.len()) else {
+            return false;
+        };
+        let (front, back) = room.split_at_mut(text.len());
+        front.copy_from_slice(text);
+        back.copy_from_slice(records);
+        self.held += size;
+        true
+    }
+
+    /// Opens a gap behind the records when there is no message. What has been read behind it counts for no packet: if it
+    /// takes the room, the area becomes larger, at once by as much that many packets in a row do not move it one by one.
+    #[cfg(feature = "msgpack")]
+    fn open_room(&mut self, gap: usize) -> bool {
+        if self.open_gap(gap) {
+            return true;
+        }
+        let (from, len) = (self.start, self.end - self.start);
+        let to = self.held + gap + len;
+        self.mem.stretch(to + len);
+        if self.mem.len() < to + len {
+            return false;
+        }
+        moved(len);
+        self.mem.get_mut().copy_within(from..from + len, to);
+        (self.msg, self.start, self.end) = (to, to, to + len);
+        true
+    }
+
     /// Whether the area is full: nothing more can be read unless something is dropped.
     pub(crate) fn is_full(&mut self) -> bool {
         !self.has_space() && self.space().is_empty()

@@ -122,6 +122,7 @@ impl Outbox<'_> {
         let Some(packet) = self.packets.get(i) else {
             return;
         };
+        let opcode = self.opcode();
         let compressor = &mut self.compressor;
         let Some((agreement, threshold)) = compressor.agreed else {
             return;
@@ -149,7 +150,8 @@ impl Outbox<'_> {
         }
         let mut bits = match (compressor.part, packet.base64) {
             _ if !compressor.first => CONTINUATION,
-            (0, _) | (_, true) => ws::TEXT,
+            (0, _) => opcode,
+            (_, true) => ws::TEXT,
             (_, false) => ws::BINARY,
         };
         if is_compressed && compressor.first {

@@ -47,7 +47,8 @@ impl Outbox<'_> {
             bytes += to - from;
             self.is_not_ready(i, nsp);
             if alone {
-                seal(self.mem.get_mut(), from, ws::TEXT, text, rng);
+                let opcode = self.opcode();
+                seal(self.mem.get_mut(), from, opcode, text, rng);
             } else {
                 self.frame(i, rng);
             }
@@ -82,10 +83,11 @@ impl Outbox<'_> {
         let mut start = packet.frame() + self.skipped(packet);
         let (first, attachments, text) = (packet.first, packet.attachments, packet.text as usize);
         let attachment = if packet.base64 { ws::TEXT } else { ws::BINARY };
+        let opcode = self.opcode();
         let mem = self.mem.get_mut();
         for part in first..=attachments {
             let (opcode, len) = match part {
-                0 => (ws::TEXT, text),
+                0 => (opcode, text),
                 _ => (attachment, get_u32(mem, start).unwrap_or(0) as usize),
             };
             start = seal(mem, start, opcode, len, rng);

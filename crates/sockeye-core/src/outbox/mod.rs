@@ -6,9 +6,11 @@
 //! so that neighbouring packets become one contiguous write. Until then the gap in front of an attachment keeps its
 //! length.
 //!
+//! With `Parser::MessagePack` a packet is packed when it is accepted: it has no attachments, and its text is binary.
+//!
 //! `mod.rs` has the packets, `queues.rs`, `ready.rs` and `retries.rs` where they wait, `push.rs` how they get in, `frames.rs`,
 //! `compressed.rs` and `post.rs` how they get out, `lost.rs` what the end of a connection means for them, `encode.rs` (with
-//! `alloc`) the memory for encoding.
+//! `alloc`) the memory for encoding, `packed.rs` packets in MessagePack.
 
 #[cfg(feature = "deflate")]
 mod compressed;
@@ -18,6 +20,8 @@ mod frames;
 mod lost;
 #[cfg(feature = "offline")]
 mod offline;
+#[cfg(feature = "msgpack")]
+mod packed;
 mod post;
 mod push;
 mod queues;
@@ -339,6 +343,9 @@ pub(crate) enum PushError {
     Full,
     /// Never: larger than the whole area.
     TooLarge,
+    /// It is not JSON, and so cannot be packed.
+    #[cfg(feature = "msgpack")]
+    Malformed,
 }
 
 #[derive(Debug)]
@@ -371,6 +378,8 @@ pub(crate) struct Outbox<'a> {
     encoder: encode::Encoder,
     #[cfg(feature = "deflate")]
     compressor: compressed::Compressor,
+    #[cfg(feature = "msgpack")]
+    packing: packed::Packing,
 }
 
 impl<'a> Outbox<'a> {
@@ -381,6 +390,7 @@ impl<'a> Outbox<'a> {
         packets: Slab<'a, Packet>,
         queues: Table<'a, Queue>,
         max: usize,
+        #[cfg(feature = "msgpack")] packs: bool,
     ) -> Self {
         Self {
             mem,
@@ -404,6 +414,8 @@ impl<'a> Outbox<'a> {
             encoder: encode::Encoder::new(),
             #[cfg(feature = "deflate")]
             compressor: compressed::Compressor::default(),
+            #[cfg(feature = "msgpack")]
+            packing: packed::Packing::new(packs),
         }
     }
 
@@ -534,7 +546,19 @@ impl<'a> Outbox<'a> {
         self.mem.get().get(range).unwrap_or_default()
     }
 
-    /// The JSON of a packet's text, as bytes.
+    /// Whether packets are packed, and no text.
+    #[cfg(not(feature = "msgpack"))]
+    #[allow(clippy::unused_self, reason = "as with the feature")]
+    const fn packs(&self) -> bool {
+        false
+    }
+
+    /// What the first message of a packet is.
+    const fn opcode(&self) -> u8 {
+        if self.packs() { ws::BINARY } else { ws::TEXT }
+    }
+
+    /// The JSON of a packet's text, as bytes; of a packed one its data as it is.
     fn json_bytes(&self, i: Index) -> &[u8] {
         let Some(packet) = self.packets.get(i) else {
             return &[];
@@ -543,24 +567,32 @@ impl<'a> Outbox<'a> {
         self.bytes_of(start + packet.prefix as usize..start + packet.text as usize)
     }
 
-    /// The text of a packet behind its prefix, and its bytes on the wire without framing.
+    /// The text of a packet behind its prefix, and its bytes on the wire without framing. Of a packed one the packet that
+    /// has been shown last.
     pub(crate) fn json(&self, i: Index) -> (&str, usize) {
         let Some(packet) = self.packets.get(i) else {
             return ("[]", 0);
         };
-        let json = self.json_bytes(i);
         let bytes = self.parts(packet).map(|part| part.len()).sum();
+        #[cfg(feature = "msgpack")]
+        if self.packs() {
+            return (self.shown().text(), bytes);
+        }
+        let json = self.json_bytes(i);
         (core::str::from_utf8(json).unwrap_or("[]"), bytes)
     }
 
-    /// The attachments of a packet, in order.
+    /// The attachments of a packet, in order; as for [`Self::json`].
     pub(crate) fn attachments(&self, i: Index) -> impl Iterator<Item = &[u8]> {
         let parts = self.packets.get(i).map(|packet| self.parts(packet));
-        parts
+        let attachments = parts
             .into_iter()
             .flatten()
             .skip(1)
-            .map(|part| self.bytes_of(part))
+            .map(|part| self.bytes_of(part));
+        #[cfg(feature = "msgpack")]
+        let attachments = attachments.chain(self.shown().attachments().iter());
+        attachments
     }
 
     // ---- reports ----

@@ -74,10 +74,17 @@ impl Outbox<'_> {
             .queues
             .get(nsp.index())
             .filter(|queue| queue.owner == nsp)?;
+        let is_same = |waiting: &[u8]| {
+            #[cfg(feature = "msgpack")]
+            if self.packs() {
+                return super::packed::has_name(waiting, name);
+            }
+            name_token(waiting) == name
+        };
         let mut at = queue.waiting.head();
         while let Some(i) = at {
             step(1);
-            if name_token(self.json_bytes(i)) == name {
+            if is_same(self.json_bytes(i)) {
                 return Some(i);
             }
             at = self.packets.next(i);

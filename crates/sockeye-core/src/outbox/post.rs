@@ -1,6 +1,6 @@
 //! How packets get out in the body of a POST: text as it is, binary as base64, in large pieces.
 
-use super::{Life, Outbox, Packet, UnsentCause, Write};
+use super::{Life, Outbox, UnsentCause, Write};
 #[cfg(not(feature = "alloc"))]
 use crate::config::POLLING;
 use crate::limits::PACKETS_PER_POST;
@@ -109,7 +109,7 @@ impl Outbox<'_> {
             let mut took = packet.first;
             let mut full = false;
             for part in self.parts(&packet).skip(usize::from(packet.first)) {
-                let size = body_len(&packet, took, part.len());
+                let size = body_len(self.packs() || took > 0 && !packet.base64, part.len());
                 let more = size + usize::from(total > 0);
                 full = count > 0
                     && (count >= PACKETS_PER_POST || max_payload > 0 && total + more > max_payload);
@@ -218,7 +218,7 @@ impl Outbox<'_> {
             };
             let range = self.parts(packet).nth(usize::from(post.part));
             let message = self.bytes_of(range.unwrap_or(0..0));
-            let base64 = post.part > 0 && !packet.base64;
+            let base64 = self.packs() || post.part > 0 && !packet.base64;
             let begin = post.at == 0;
             let first = begin && !post.led;
             // The separator and the `b` are not torn from the first bytes behind them.
@@ -407,8 +407,8 @@ impl Write {
 }
 
 /// Bytes of a part in a polling body, without separator.
-fn body_len(packet: &Packet, part: u16, len: usize) -> usize {
-    if part > 0 && !packet.base64 {
+fn body_len(base64: bool, len: usize) -> usize {
+    if base64 {
         1 + payload::encoded_len(len)
     } else {
         len

@@ -147,11 +147,14 @@ impl Outbox<'_> {
         plain: bool,
     ) -> usize {
         let life = if plain { Life::Written } else { Life::Answered };
+        #[cfg(feature = "msgpack")]
+        if self.packs() {
+            return self.packed_size(prefix, body, life);
+        }
         layout(prefix, body, base64, life).size
     }
 
     /// Accepts one packet with its attachments, all or nothing: the number under which it is found.
-    #[allow(clippy::unnecessary_cast)] // Not where a serial has 32 bits.
     pub(crate) fn push(
         &mut self,
         nsp: NamespaceId,
@@ -160,13 +163,36 @@ impl Outbox<'_> {
         base64: bool,
         meta: Meta,
     ) -> Result<Index, PushError> {
+        #[cfg(feature = "msgpack")]
+        if self.packs() {
+            return self.push_packed(nsp, prefix, &body, meta);
+        }
+        let layout = layout(prefix, &body, base64, meta.life);
+        let base64 = becomes_text(&body, base64);
+        let attachments = body.attachments() as u16;
+        let prefix_len = layout.prefix;
+        self.accept(nsp, layout, (attachments, base64), meta, |outbox, start| {
+            outbox.write_body(start, (prefix, prefix_len), &body, base64);
+        })
+    }
+
+    /// Accepts a packet that will lie so, and is written to where its text begins as soon as there is room for it.
+    #[allow(clippy::unnecessary_cast)] // Not where a serial has 32 bits.
+    #[inline(always)]
+    pub(super) fn accept(
+        &mut self,
+        nsp: NamespaceId,
+        layout: Layout,
+        (attachments, base64): (u16, bool),
+        meta: Meta,
+        write: impl FnOnce(&mut Self, usize),
+    ) -> Result<Index, PushError> {
         let Layout {
             prefix: prefix_len,
             text,
             gap,
             size,
-        } = layout(prefix, &body, base64, meta.life);
-        let base64 = becomes_text(&body, base64);
+        } = layout;
         let (reserve, slots) = self.reserved(meta.class);
         if size + reserve > self.max || slots >= self.packets.max() || size > u32::MAX as usize / 4
         {
@@ -177,7 +203,7 @@ impl Outbox<'_> {
         }
         let area = self.tail();
         let start = area + gap;
-        self.write_body(start, (prefix, prefix_len), &body, base64);
+        write(self, start);
         let ready = meta.ready && !meta.life.is_answered();
         let report = self.report && meta.class == Class::Event;
         let state = if ready {
@@ -192,7 +218,7 @@ impl Outbox<'_> {
             gap: gap as u16,
             prefix: prefix_len as u16,
             text: text as u32,
-            attachments: body.attachments() as u16,
+            attachments,
             class: meta.class,
             life: meta.life,
             base64,
@@ -297,15 +323,15 @@ impl Outbox<'_> {
 }
 
 /// How a packet will lie.
-struct Layout {
+pub(super) struct Layout {
     /// Bytes of the prefix.
-    prefix: usize,
+    pub(super) prefix: usize,
     /// Bytes of the text, prefix included.
-    text: usize,
+    pub(super) text: usize,
     /// Bytes kept free in front of it.
-    gap: usize,
+    pub(super) gap: usize,
     /// All together, attachments included.
-    size: usize,
+    pub(super) size: usize,
 }
 
 /// Whether the attachments become text. Staged ones cannot grow in place: they stay binary, which servers take as well.
@@ -341,6 +367,17 @@ fn layout(prefix: &Prefix<'_>, body: &Body<'_>, base64: bool, life: Life) -> Lay
         text,
         gap,
         size: gap + text + rest,
+    }
+}
+
+/// The gap of a packed packet, as in [`layout`].
+#[cfg(feature = "msgpack")]
+pub(super) const fn gap(life: Life, prefix: usize, text: usize) -> usize {
+    if life.is_answered() {
+        // A later try has another ack id.
+        MAX_HEADER + ID_DIGITS + prefix
+    } else {
+        ws::header_len(text)
     }
 }
 

@@ -63,6 +63,12 @@ impl Outbox<'_> {
         };
         queue.in_flight = i;
         self.account_held(i, false);
+        #[cfg(feature = "msgpack")]
+        if self.packs() {
+            self.repack_prefix(i, prefix);
+            self.make_ready(i);
+            return;
+        }
         if let Some(packet) = self.packets.get_mut(i) {
             let json = packet.start() + packet.prefix as usize;
             let len = prefix.len();

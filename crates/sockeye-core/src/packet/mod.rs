@@ -5,6 +5,8 @@ mod args;
 mod attachments;
 pub(crate) mod engine;
 pub(crate) mod json;
+#[cfg(feature = "msgpack")]
+pub mod msgpack;
 pub(crate) mod payload;
 pub(crate) mod socket;
 mod text;

@@ -6,7 +6,7 @@ use sockeye_core::packet::BinRef;
 use sockeye_core::{EmitError, EmitOptions, Link, NspOptions, Transports};
 use sockeye_testkit::config;
 
-use crate::both;
+use crate::{as_text, both};
 
 fn within(ms: u64) -> EmitOptions {
     EmitOptions::ACK.timeout(Duration::from_millis(ms))
@@ -197,7 +197,7 @@ fn a_disconnect_fails_only_what_has_been_sent() {
 fn a_cut_in_the_middle_of_a_batch() {
     // What has been written whole is gone, what has not is sent again, once.
     for written in 0..70 {
-        both(
+        as_text(
             || config(Transports::WEBSOCKET),
             |rig| {
                 let nsp = rig.joined_ws();
@@ -244,7 +244,7 @@ fn a_cut_in_the_middle_of_a_batch() {
 #[test]
 fn a_cut_between_the_parts_of_a_packet() {
     for written in [0, 10, 45, 50, 52, 60, 65] {
-        both(
+        as_text(
             || config(Transports::WEBSOCKET),
             |rig| {
                 let nsp = rig.joined_ws();
@@ -307,7 +307,7 @@ fn answers_to_the_server() {
 #[test]
 fn binary_answers_from_the_server() {
     for transports in [Transports::WEBSOCKET, Transports::POLLING] {
-        both(
+        as_text(
             || config(transports),
             |rig| {
                 let polling = transports == Transports::POLLING;
@@ -518,7 +518,7 @@ fn volatile_packets_die_with_their_connection() {
 fn clearing_and_forgetting_finish_what_is_under_way() {
     for forget in [false, true] {
         for written in [0, 1, 20, 50, 58] {
-            both(
+            as_text(
                 || config(Transports::WEBSOCKET),
                 |rig| {
                     let main = rig.joined_ws();

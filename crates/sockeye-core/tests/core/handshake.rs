@@ -3,7 +3,7 @@
 use sockeye_core::{EmitOptions, Entropy, Link, NspOptions, Timestamp, Transports, text};
 use sockeye_testkit::{Opening, config};
 
-use crate::both;
+use crate::{as_text, both};
 
 #[test]
 fn websocket_alone() {
@@ -46,7 +46,7 @@ fn websocket_alone() {
 
 #[test]
 fn polling_alone() {
-    both(
+    as_text(
         || config(Transports::POLLING),
         |rig| {
             let nsp = rig.connect("/chat");

@@ -5,7 +5,7 @@ use sockeye_core::{
 };
 use sockeye_testkit::{Rig, config, frame};
 
-use crate::both;
+use crate::{as_text, both};
 
 /// Feeds frames, and gives a command as soon as a message is told: while it is detached, or before it is released.
 fn at_message(rig: &mut Rig<'_>, bytes: &[u8], mut command: impl FnMut(&mut Client<'_>, Instant)) {
@@ -52,7 +52,7 @@ fn binary_event() -> Vec<u8> {
 
 #[test]
 fn a_namespace_is_left_while_a_binary_event_is_looked_at() {
-    both(
+    as_text(
         || config(Transports::WEBSOCKET),
         |rig| {
             rig.joined_ws();
@@ -86,7 +86,7 @@ fn a_namespace_is_left_while_a_binary_event_is_looked_at() {
 
 #[test]
 fn held_memory_comes_back() {
-    both(
+    as_text(
         || config(Transports::WEBSOCKET),
         |rig| {
             rig.joined_ws();

@@ -3,7 +3,7 @@
 use sockeye_core::{EmitOptions, Link, Transports};
 use sockeye_testkit::{Pieces, config, response};
 
-use crate::both;
+use crate::{as_text, both};
 
 const OPEN: &str = "0{\"sid\":\"E1\"}";
 
@@ -25,7 +25,7 @@ fn chunked_bodies() {
         (7, "X: y\r\n", Pieces::Of(1)),
         (1000, "", Pieces::Of(3)),
     ] {
-        both(
+        as_text(
             || config(Transports::POLLING),
             |rig| {
                 rig.pieces = pieces.clone();
@@ -49,7 +49,7 @@ fn chunked_bodies() {
 
 #[test]
 fn bodies_that_end_with_the_connection() {
-    both(
+    as_text(
         || config(Transports::POLLING),
         |rig| {
             rig.connect("/");
@@ -591,7 +591,7 @@ fn a_get_whose_answer_may_be_lost_is_not_asked_again() {
 
 #[test]
 fn a_get_that_breaks_off() {
-    both(
+    as_text(
         || config(Transports::POLLING),
         |rig| {
             rig.joined_polling("[]");

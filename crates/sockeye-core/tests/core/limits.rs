@@ -6,7 +6,7 @@ use sockeye_core::{
 };
 use sockeye_testkit::{Pieces, Rig, config};
 
-use crate::both;
+use crate::{as_text, both};
 
 const ONE: &str = "{\"_placeholder\":true,\"num\":0}";
 
@@ -20,7 +20,7 @@ fn narrow(transports: Transports) -> Config<'static> {
 #[test]
 fn messages_that_are_too_large_are_skipped_and_said_to_be() {
     for pieces in [Pieces::Whole, Pieces::Of(1), Pieces::Of(100)] {
-        both(
+        as_text(
             || narrow(Transports::WEBSOCKET),
             |rig| {
                 rig.joined_ws();
@@ -45,7 +45,7 @@ fn messages_that_are_too_large_are_skipped_and_said_to_be() {
 #[test]
 fn the_same_by_polling() {
     for pieces in [Pieces::Whole, Pieces::Of(1), Pieces::Of(64)] {
-        both(
+        as_text(
             || narrow(Transports::POLLING),
             |rig| {
                 rig.joined_polling("[]");
@@ -67,7 +67,7 @@ fn the_same_by_polling() {
 #[test]
 fn attachments_count_together() {
     for pieces in [Pieces::Whole, Pieces::Of(1)] {
-        both(
+        as_text(
             || narrow(Transports::WEBSOCKET),
             |rig| {
                 rig.joined_ws();
@@ -105,7 +105,7 @@ fn attachments_count_together() {
 
 #[test]
 fn a_header_that_is_too_large_takes_its_attachments_along() {
-    both(
+    as_text(
         || narrow(Transports::WEBSOCKET),
         |rig| {
             rig.joined_ws();

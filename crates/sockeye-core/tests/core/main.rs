@@ -10,6 +10,8 @@ mod heartbeat;
 mod held;
 mod http;
 mod limits;
+#[cfg(feature = "msgpack")]
+mod msgpack;
 mod namespaces;
 mod offline;
 mod packets;
@@ -40,8 +42,14 @@ use sockeye_testkit::Rig;
 /// Fixed memory as a device may have it.
 type Small = Storage<4096, 4096, 8, 32, 4, 1024>;
 
-/// Runs a scenario over both kinds of memory, and by both ways of polling.
+/// Runs a scenario over both kinds of memory, by both ways of polling, and with MessagePack.
 pub fn both(config: impl Fn() -> Config<'static>, scenario: impl Fn(&mut Rig<'_>)) {
+    as_text(&config, &scenario);
+    packed(config(), scenario);
+}
+
+/// The same without MessagePack: for scenarios that look at the bytes of text packets, or count them.
+pub fn as_text(config: impl Fn() -> Config<'static>, scenario: impl Fn(&mut Rig<'_>)) {
     let mut storage = Box::new(Small::new());
     fixed(config(), storage.memory(), &scenario);
     growable(config(), &scenario);
@@ -51,6 +59,20 @@ pub fn both(config: impl Fn() -> Config<'static>, scenario: impl Fn(&mut Rig<'_>
     rig.detached = true;
     scenario(&mut rig);
 }
+
+/// The same with MessagePack, in growable memory.
+#[cfg(feature = "msgpack")]
+fn packed(mut config: Config<'_>, scenario: impl Fn(&mut Rig<'_>)) {
+    if !sockeye_testkit::PACKS {
+        return;
+    }
+    println!("-- MessagePack");
+    config.parser = sockeye_core::Parser::MessagePack;
+    growable(config, scenario);
+}
+
+#[cfg(not(feature = "msgpack"))]
+fn packed(_: Config<'_>, _: impl Fn(&mut Rig<'_>)) {}
 
 fn fixed(config: Config<'_>, memory: Memory<'_>, scenario: impl Fn(&mut Rig<'_>)) {
     println!("-- fixed memory");

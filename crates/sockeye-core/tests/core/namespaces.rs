@@ -5,7 +5,7 @@ use std::time::Duration;
 use sockeye_core::{EmitError, EmitOptions, Link, NspOptions, Transports};
 use sockeye_testkit::{Opening, config, frame};
 
-use crate::both;
+use crate::{as_text, both};
 
 fn auth() -> NspOptions {
     let mut options = NspOptions::default();
@@ -300,7 +300,7 @@ fn one_of_several_is_refused() {
 /// A server of Socket.IO 2 says it unasked, in one segment with the handshake.
 #[test]
 fn a_reply_without_sid_before_the_question() {
-    both(
+    as_text(
         || config(Transports::WEBSOCKET),
         |rig| {
             rig.connect("/");

@@ -4,7 +4,7 @@ use sockeye_core::packet::BinRef;
 use sockeye_core::{EmitError, EmitOptions, Link, Transports};
 use sockeye_testkit::config;
 
-use crate::both;
+use crate::as_text;
 
 const ONE: &str = "{\"_placeholder\":true,\"num\":0}";
 
@@ -12,7 +12,7 @@ const ONE: &str = "{\"_placeholder\":true,\"num\":0}";
 fn after(packets: &[&str]) -> String {
     let mut logs = Vec::new();
     let log = std::cell::RefCell::new(&mut logs);
-    both(
+    as_text(
         || config(Transports::WEBSOCKET),
         |rig| {
             rig.joined_ws();
@@ -209,7 +209,7 @@ fn ten_attachments_are_the_limit() {
     let mut packets = vec![header.as_str()];
     packets.extend(["bx"; 10]);
     assert!(after(&packets).starts_with("message / b "));
-    both(
+    as_text(
         || config(Transports::WEBSOCKET),
         |rig| {
             let nsp = rig.joined_ws();
@@ -226,7 +226,7 @@ fn ten_attachments_are_the_limit() {
             rig.expect("ws> 42[\"on\"]");
         },
     );
-    both(
+    as_text(
         || {
             let mut config = config(Transports::WEBSOCKET);
             config.limits.attachments = 12;
@@ -248,7 +248,7 @@ fn ten_attachments_are_the_limit() {
 #[test]
 fn a_half_packet_is_dropped_with_its_connection() {
     for by_the_application in [false, true] {
-        both(
+        as_text(
             || config(Transports::WEBSOCKET),
             |rig| {
                 let nsp = rig.joined_ws();
@@ -280,7 +280,7 @@ fn a_half_packet_is_dropped_with_its_connection() {
 
 #[test]
 fn reserved_names_are_refused() {
-    both(
+    as_text(
         || config(Transports::WEBSOCKET),
         |rig| {
             let nsp = rig.joined_ws();
@@ -317,7 +317,7 @@ fn reserved_names_are_refused() {
 
 #[test]
 fn base64_by_force() {
-    both(
+    as_text(
         || {
             let mut config = config(Transports::WEBSOCKET);
             config.force_base64 = true;
@@ -351,7 +351,7 @@ fn base64_by_force() {
 #[test]
 fn base64_on_a_websocket() {
     // Servers answer b64=1 with text messages.
-    both(
+    as_text(
         || config(Transports::WEBSOCKET),
         |rig| {
             rig.joined_ws();

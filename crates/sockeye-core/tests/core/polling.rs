@@ -4,7 +4,7 @@ use sockeye_core::packet::BinRef;
 use sockeye_core::{EmitError, EmitOptions, Link, Transports};
 use sockeye_testkit::{Server, Settings, config};
 
-use crate::both;
+use crate::{as_text, both};
 
 #[test]
 fn one_post_at_a_time_and_at_most_sixteen_packets() {
@@ -34,7 +34,7 @@ fn one_post_at_a_time_and_at_most_sixteen_packets() {
 
 #[test]
 fn max_payload_is_kept() {
-    both(
+    as_text(
         || config(Transports::POLLING),
         |rig| {
             let nsp = rig.connect("/");
@@ -87,7 +87,7 @@ fn max_payload_counts_binary_as_base64() {
     // 30 bytes are 40 letters. Header, separator, `b` and 40 letters fit exactly, or do not.
     let whole = HEADER.len() + 1 + 41;
     for (max, fits) in [(whole, true), (whole - 1, false)] {
-        both(
+        as_text(
             || config(Transports::POLLING),
             |rig| {
                 rig.connect("/");
@@ -119,7 +119,7 @@ fn max_payload_counts_binary_as_base64() {
 
 #[test]
 fn binary_out_is_base64() {
-    both(
+    as_text(
         || config(Transports::POLLING),
         |rig| {
             let nsp = rig.joined_polling("[]");
@@ -162,7 +162,7 @@ fn binary_out_is_base64() {
 
 #[test]
 fn binary_in_is_base64_over_several_gets() {
-    both(
+    as_text(
         || config(Transports::POLLING),
         |rig| {
             rig.joined_polling("[]");
@@ -194,7 +194,7 @@ fn binary_in_is_base64_over_several_gets() {
 #[test]
 fn bad_base64() {
     for bad in ["b*", "bAQI", "bA===", "bAQID BAU="] {
-        both(
+        as_text(
             || config(Transports::POLLING),
             |rig| {
                 rig.joined_polling("[]");

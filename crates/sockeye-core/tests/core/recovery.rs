@@ -3,7 +3,7 @@
 use sockeye_core::{EmitOptions, Link, NspOptions, Transports};
 use sockeye_testkit::{Rig, config};
 
-use crate::both;
+use crate::{as_text, both};
 
 fn again(rig: &mut Rig<'_>) {
     rig.cut(Link::WebSocket);
@@ -179,7 +179,7 @@ fn odd_pids() {
         ("\"with \\\"quote\"", Some(r#"with \"quote"#)),
         ("\"a\\/b\\u003d\"", Some(r"a\/b\u003d")),
     ] {
-        both(
+        as_text(
             || config(Transports::WEBSOCKET),
             |rig| {
                 rig.connect("/");

@@ -6,7 +6,7 @@ use sockeye_core::packet::BinRef;
 use sockeye_core::{EmitOptions, Link, NamespaceId, NspOptions, Transports};
 use sockeye_testkit::{Rig, config};
 
-use crate::both;
+use crate::{as_text, both};
 
 fn joined(rig: &mut Rig<'_>, retries: u32, timeout: Option<u64>) -> NamespaceId {
     let nsp = rig.joined_ws();
@@ -261,7 +261,7 @@ fn forgetting_and_clearing() {
 
 #[test]
 fn a_try_that_was_cut_off_behind_others_is_not_counted() {
-    both(
+    as_text(
         || config(Transports::WEBSOCKET),
         |rig| {
             // One try is all there is.

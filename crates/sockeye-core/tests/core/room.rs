@@ -5,7 +5,7 @@ use std::time::Duration;
 use sockeye_core::{EmitError, EmitOptions, Link, NamespaceId, NspOptions, Storage, Transports};
 use sockeye_testkit::{Opening, Rig, Server, Settings, config};
 
-use crate::both;
+use crate::{as_text, both};
 
 /// Emits until nothing more is taken: how many were.
 fn fill(rig: &mut Rig<'_>, nsp: NamespaceId, bytes: usize) -> usize {
@@ -244,7 +244,7 @@ fn timeouts_and_cancelling_while_offline() {
 
 #[test]
 fn a_flush_waits_for_what_was_emitted_before_it() {
-    both(
+    as_text(
         || config(Transports::WEBSOCKET),
         |rig| {
             let nsp = rig.joined_ws();

@@ -5,7 +5,7 @@ use sockeye_core::packet::BinRef;
 use sockeye_core::{EmitOptions, ID_MAX, Link, NspOptions, Transports, text};
 use sockeye_testkit::{Rig, config, response};
 
-use crate::both;
+use crate::{as_text, both};
 
 /// JSON strings that are ids, and what they say.
 const IDS: [(&str, &str); 5] = [
@@ -101,7 +101,7 @@ fn any_json_string_is_a_socket_id() {
 #[test]
 fn pid_and_offset_go_back_as_they_came() {
     for (raw, _) in IDS {
-        both(
+        as_text(
             || config(Transports::WEBSOCKET),
             |rig| {
                 rig.connect("/");
@@ -120,7 +120,7 @@ fn pid_and_offset_go_back_as_they_came() {
         );
     }
     // An offset that cannot be kept: an older one would bring events twice.
-    both(
+    as_text(
         || config(Transports::WEBSOCKET),
         |rig| {
             rig.connect("/");
@@ -321,7 +321,7 @@ fn parse_errors_name_the_event() {
         ("4212[\"connect\",1]", "connect"),
         ("451-[\"pic\",{\"_placeholder\":true,\"num\":3}]", "pic"),
     ] {
-        both(
+        as_text(
             || config(Transports::WEBSOCKET),
             |rig| {
                 rig.joined_ws();

@@ -5,7 +5,7 @@ use sockeye_core::packet::BinRef;
 use sockeye_core::{EmitOptions, Link, NamespaceId, Transports};
 use sockeye_testkit::{Rig, config};
 
-use crate::both;
+use crate::as_text;
 
 /// A polling session at a server that accepts 60 bytes in a POST, unless one packet has more.
 fn joined(rig: &mut Rig<'_>) -> NamespaceId {
@@ -43,7 +43,7 @@ fn upgraded(rig: &mut Rig<'_>) {
 
 #[test]
 fn over_posts_alone() {
-    both(
+    as_text(
         || config(Transports::POLLING),
         |rig| {
             let nsp = joined(rig);
@@ -70,7 +70,7 @@ fn over_posts_alone() {
 
 #[test]
 fn the_rest_over_the_websocket() {
-    both(
+    as_text(
         || config(Transports::POLLING_FIRST),
         |rig| {
             let nsp = joined(rig);
@@ -100,7 +100,7 @@ fn the_rest_over_the_websocket() {
 #[test]
 fn cut_at_every_byte_of_the_rest() {
     for at in 0..70 {
-        both(
+        as_text(
             || config(Transports::POLLING_FIRST),
             |rig| {
                 let nsp = joined(rig);
@@ -153,7 +153,7 @@ fn cut_at_every_byte_of_the_rest() {
 
 #[test]
 fn cut_between_two_posts() {
-    both(
+    as_text(
         || config(Transports::POLLING),
         |rig| {
             let nsp = joined(rig);
@@ -177,7 +177,7 @@ fn cut_between_two_posts() {
 
 #[test]
 fn thrown_out_between_two_posts() {
-    both(
+    as_text(
         || config(Transports::POLLING),
         |rig| {
             let nsp = joined(rig);

@@ -7,7 +7,7 @@ use sockeye_core::packet::BinRef;
 use sockeye_core::{EmitOptions, Link, NamespaceId, Transports};
 use sockeye_testkit::{Rig, config, response};
 
-use crate::both;
+use crate::{as_text, both};
 
 const WS: usize = Link::WebSocket.index();
 
@@ -137,7 +137,7 @@ fn of_any_size() {
 
 #[test]
 fn slower_than_the_heartbeat() {
-    both(
+    as_text(
         || config(Transports::WEBSOCKET),
         |rig| {
             let nsp = rig.joined_ws();
@@ -173,7 +173,7 @@ fn by_polling() {
         rig.post_reply();
         rig.get_reply("40{\"sid\":\"S\"}");
     };
-    both(
+    as_text(
         || config(Transports::POLLING),
         |rig| {
             let nsp = rig.joined_polling("[]");
@@ -233,7 +233,7 @@ fn by_polling() {
 
 #[test]
 fn what_has_not_begun_is_taken_back() {
-    both(
+    as_text(
         || config(Transports::POLLING),
         |rig| {
             rig.joined_polling("[]");
@@ -262,7 +262,7 @@ fn what_has_not_begun_is_taken_back() {
         },
     );
     // A batch of frames, the first of which has begun: that is finished, the others wait.
-    both(
+    as_text(
         || config(Transports::WEBSOCKET),
         |rig| {
             rig.joined_ws();

@@ -4,12 +4,12 @@ use sockeye_core::packet::BinRef;
 use sockeye_core::{EmitOptions, Link, Transports};
 use sockeye_testkit::{Pieces, accept_key, config, frame};
 
-use crate::both;
+use crate::{as_text, both};
 
 #[test]
 fn fragments_with_control_frames_between() {
     for pieces in [Pieces::Whole, Pieces::Of(1), Pieces::Of(7)] {
-        both(
+        as_text(
             || config(Transports::WEBSOCKET),
             |rig| {
                 rig.joined_ws();
@@ -43,7 +43,7 @@ fn fragments_with_control_frames_between() {
 
 #[test]
 fn fragmented_attachments_and_control_packets_between() {
-    both(
+    as_text(
         || config(Transports::WEBSOCKET),
         |rig| {
             rig.joined_ws();
@@ -112,7 +112,7 @@ fn violations() {
 
 #[test]
 fn text_that_is_not_utf8() {
-    both(
+    as_text(
         || config(Transports::WEBSOCKET),
         |rig| {
             rig.joined_ws();
@@ -197,7 +197,7 @@ fn handshakes_that_are_not_accepted() {
 
 #[test]
 fn short_writes_and_control_frames() {
-    both(
+    as_text(
         || config(Transports::WEBSOCKET),
         |rig| {
             let nsp = rig.joined_ws();
@@ -219,7 +219,7 @@ fn short_writes_and_control_frames() {
             rig.expect("ws< 2\nping\nws< 89 q\nws> 3\nws> pong q\nws> 42[\"n\",1]");
         },
     );
-    both(
+    as_text(
         || config(Transports::WEBSOCKET),
         |rig| {
             let nsp = rig.joined_ws();
@@ -248,7 +248,7 @@ fn short_writes_and_control_frames() {
 
 #[test]
 fn many_packets_are_one_write() {
-    both(
+    as_text(
         || config(Transports::WEBSOCKET),
         |rig| {
             let nsp = rig.joined_ws();

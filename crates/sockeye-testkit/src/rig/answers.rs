@@ -142,6 +142,8 @@ impl Rig<'_> {
         self.answered(Link::Poll);
         self.line(&format!("get< {payload}"));
         let body = payload.replace('|', "\u{1e}");
+        #[cfg(feature = "msgpack")]
+        let body = self.payload_packed(&body);
         self.feed(
             Link::Poll,
             &response(
@@ -190,12 +192,20 @@ impl Rig<'_> {
     /// Sends a text frame.
     pub fn ws(&mut self, packet: &str) {
         self.line(&format!("ws< {}", words::printable(packet.as_bytes())));
+        #[cfg(feature = "msgpack")]
+        if self.send_packed(packet) {
+            return;
+        }
         self.feed(Link::WebSocket, &frame(0x81, packet.as_bytes()));
     }
 
     /// Sends a binary frame.
     pub fn ws_binary(&mut self, bytes: &[u8]) {
         self.line(&format!("ws< <{}>", words::hex(bytes)));
+        #[cfg(feature = "msgpack")]
+        if self.attach_packed(bytes) {
+            return;
+        }
         self.feed(Link::WebSocket, &frame(0x82, bytes));
     }
 

@@ -1,6 +1,8 @@
 //! The rig: one client, three byte streams, one clock.
 
 mod answers;
+#[cfg(feature = "msgpack")]
+mod packed;
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -115,6 +117,8 @@ pub struct Rig<'a> {
     depth: u32,
     /// The driver does not read: what comes waits on its way.
     paused: bool,
+    #[cfg(feature = "msgpack")]
+    announced: Option<packed::Announced>,
 }
 
 /// What the client wants done.
@@ -171,6 +175,8 @@ impl<'a> Rig<'a> {
             order: 0,
             depth: 0,
             paused: false,
+            #[cfg(feature = "msgpack")]
+            announced: None,
         }
     }
 
@@ -376,6 +382,7 @@ impl<'a> Rig<'a> {
     /// # Panics
     /// Without a server.
     pub fn serve(&mut self, act: impl FnOnce(&mut Server) -> Vec<Act>) {
+        self.agree();
         let mut server = self.server.take().expect("a server");
         let acts = act(&mut server);
         self.server = Some(server);
@@ -625,6 +632,17 @@ impl<'a> Rig<'a> {
         }
     }
 
+    /// The server speaks what the client speaks.
+    fn agree(&mut self) {
+        #[cfg(feature = "msgpack")]
+        {
+            let packs = self.packs();
+            if let Some(server) = &mut self.server {
+                server.settings.msgpack = packs;
+            }
+        }
+    }
+
     fn set_open(&mut self, link: Link) {
         let conn = &mut self.conns[link.index()];
         conn.open = true;
@@ -634,6 +652,7 @@ impl<'a> Rig<'a> {
 
     /// What the client has written so far, as requests and frames.
     fn decode(&mut self, link: Link) {
+        self.agree();
         let i = link.index();
         loop {
             let conn = &mut self.conns[i];
@@ -646,6 +665,8 @@ impl<'a> Rig<'a> {
                     .push(frame.mask.expect("clients mask their frames"));
                 let line = match frame.first {
                     0x81 => format!("ws> {}", words::printable(&frame.payload)),
+                    #[cfg(feature = "msgpack")]
+                    0x82 if self.packs() => self.frame_lines(&frame.payload),
                     0x82 => format!("ws> <{}>", words::hex(&frame.payload)),
                     0x88 => format!("ws> close {}", words::hex(&frame.payload)),
                     0x89 => "ws> ping".to_owned(),
@@ -671,8 +692,12 @@ impl<'a> Rig<'a> {
                     conn.requests.len() == 1 || !self.strict || self.server.is_some(),
                     "a second request before the answer"
                 );
+                #[cfg(feature = "msgpack")]
+                let body = self.body_unpacked(&request.body);
+                #[cfg(not(feature = "msgpack"))]
+                let body = &request.body;
                 let line = match link {
-                    Link::Post => format!("post> {}", words::printable(&request.body)),
+                    Link::Post => format!("post> {}", words::printable(&body)),
                     Link::Poll if request.query("sid").is_none() => "get> handshake".to_owned(),
                     Link::Poll => "get>".to_owned(),
                     Link::WebSocket if request.query("sid").is_none() => "ws> handshake".to_owned(),

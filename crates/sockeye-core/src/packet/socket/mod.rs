@@ -107,6 +107,17 @@ pub enum PacketError {
     Placeholder,
     /// A binary message without a header that announced it.
     UnexpectedBinary,
+    /// A binary message is not a packet in MessagePack.
+    #[cfg(feature = "msgpack")]
+    MessagePack {
+        /// The byte of the message where the trouble is.
+        at: u32,
+        /// What the trouble is.
+        reason: &'static str,
+    },
+    /// A text message where packets in MessagePack are due.
+    #[cfg(feature = "msgpack")]
+    NotMessagePack,
     /// A text message where attachments were due.
     UnexpectedText,
     /// Text that is not UTF-8, or base64 that cannot be decoded.
@@ -123,6 +134,8 @@ impl PacketError {
             | Self::Json { at, .. }
             | Self::TooDeep { at, .. }
             | Self::Payload { at, .. } => Some(at),
+            #[cfg(feature = "msgpack")]
+            Self::MessagePack { at, .. } => Some(at),
             _ => None,
         }
     }
@@ -175,7 +188,20 @@ impl fmt::Display for PacketError {
             }
             Self::Reserved => "the event name is reserved",
             Self::Placeholder => "a placeholder names an attachment that does not exist",
+            #[cfg(not(feature = "msgpack"))]
             Self::UnexpectedBinary => "binary data that no packet announced",
+            #[cfg(feature = "msgpack")]
+            Self::UnexpectedBinary => {
+                "binary data that no packet announced (does the server use another parser, such as MessagePack?)"
+            }
+            #[cfg(feature = "msgpack")]
+            Self::MessagePack { at, reason } => {
+                return write!(f, "not a packet in MessagePack: {reason} (at byte {at})");
+            }
+            #[cfg(feature = "msgpack")]
+            Self::NotMessagePack => {
+                "a text packet where MessagePack was due: the server uses another parser"
+            }
             Self::UnexpectedText => "a text packet came while attachments were due",
             Self::Encoding => "text is not UTF-8 or not base64",
         })

@@ -1,0 +1,58 @@
+//! Packets in MessagePack that arrive: each is made text at the door, and is a packet like any other from there on.
+
+use super::deferred::LEAD;
+use super::inbound::Arrived;
+use super::{Client, PendingEvent};
+use crate::packet::PacketError;
+use crate::packet::msgpack::{Decoded, Unpacked, decode};
+use crate::packet::socket::parse;
+
+impl Client<'_> {
+    /// A message is in the engine's area.
+    pub(super) fn packed(&mut self, binary: bool) -> Option<PendingEvent> {
+        if !binary {
+            return self.parse_error(PacketError::NotMessagePack, None);
+        }
+        let mut decoded = core::mem::take(&mut self.inbound.decoded);
+        let event = self.unpack(&mut decoded);
+        decoded.tidy();
+        self.inbound.decoded = decoded;
+        event
+    }
+
+    fn unpack(&mut self, decoded: &mut Decoded) -> Option<PendingEvent> {
+        let limits = &self.engine.config().limits;
+        let (limit, most) = (limits.receive, limits.attachments);
+        match decode(self.engine.message(), limit, most, decoded) {
+            Ok(Unpacked::Packet) => (),
+            Ok(Unpacked::Nobodys) => {
+                crate::fmt::say!(debug, "a packet without a name, or of a strange namespace");
+                return None;
+            }
+            Ok(Unpacked::TooLarge(bytes)) => return Some(PendingEvent::MessageTooLarge { bytes }),
+            Err(error) => return self.parse_error(error, None),
+        }
+        let text = decoded.bytes();
+        let attachments = decoded.attachments();
+        let bytes = (text.len() + attachments.as_records().len()) as u64;
+        let parsed = parse(text, most);
+        let rx = self.engine.main_rx();
+        let held = match parsed {
+            // From here on only its text is needed, so that a complaint can quote it.
+            Err(error) => {
+                let _ = rx.set_message(text);
+                return self.parse_error(error, None);
+            }
+            Ok(_) if attachments.is_empty() => rx.set_message(text).then_some(None),
+            Ok(_) => {
+                let from = rx.held_len();
+                let held = rx.hold_packet(LEAD, text, attachments.as_records());
+                held.then(|| Some((from, rx.held_len())))
+            }
+        };
+        match (parsed, held) {
+            (Ok(parsed), Some(held)) => self.dispatch(Arrived { parsed, held }),
+            _ => Some(PendingEvent::MessageTooLarge { bytes }),
+        }
+    }
+}
