@@ -71,6 +71,9 @@ pub(crate) fn builder(options: &Connection) -> Result<ClientBuilder, Failure> {
         .reconnection_delay(options.reconnect_delay)
         .reconnection_delay_max(options.reconnect_delay_max)
         .randomization_factor(options.randomization_factor);
+    if options.parser == crate::options::PacketParser::Msgpack {
+        builder = builder.parser(sockeye::Parser::MessagePack);
+    }
     if options.compress {
         builder = builder.compression(Compression::DEFAULT);
     }

@@ -8,7 +8,7 @@
 #[non_exhaustive]
 pub struct Limits {
     /// Attachments in one packet, both ways. Default 10, as socket.io-parser 4.2.6 does: a current official server
-    /// closes the connection on more. With [`Parser::MessagePack`](crate::Parser::MessagePack) (feature `msgpack`) at
+    /// closes the connection on more. With `Parser::MessagePack` (feature `msgpack`) at
     /// least 1024: no server counts them there.
     pub attachments: u16,
     /// Bytes of one received packet together with its attachments; one in MessagePack counts as the text and the

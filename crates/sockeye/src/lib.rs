@@ -42,6 +42,8 @@
 //! - `rustls` (default): TLS by rustls with ring and the system's CAs. Its parts: `rustls-ring` or `rustls-aws-lc-rs`
 //!   or `rustls-no-provider` for the cryptography, `platform-verifier` or `webpki-roots` for trust.
 //! - `native-tls`: the system's TLS library, where it is asked for.
+//! - `deflate`: compressed WebSocket messages (`ClientBuilder::compression`).
+//! - `msgpack`: packets in MessagePack, for servers with `socket.io-msgpack-parser` (`ClientBuilder::parser`).
 //! - `proxy` (default): `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` are obeyed.
 //!
 //! # Connecting
@@ -134,6 +136,8 @@ pub use sockeye_core::{
     Cause, DisconnectReason, EmitError, Limits, Reconnection, Transport, UnsentCause,
 };
 
+#[cfg(feature = "msgpack")]
+pub use sockeye_core::Parser;
 #[cfg(feature = "deflate")]
 pub use sockeye_core::{AgreedCompression, Compression};
 

@@ -221,6 +221,15 @@ impl Answers {
     }
 }
 
+/// The parsers by their names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PacketParser {
+    /// Text with JSON: the default of every server
+    Json,
+    /// MessagePack: servers with `socket.io-msgpack-parser`
+    Msgpack,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Transports {
     /// HTTP long-polling only
@@ -269,6 +278,9 @@ pub(crate) struct Connection {
     /// Compress WebSocket messages of 1 KiB or more, if the server agrees (permessage-deflate)
     #[arg(long, help_heading = "Connection")]
     pub(crate) compress: bool,
+    /// How packets are written: as the server's parser wants them
+    #[arg(long, value_enum, default_value = "json", help_heading = "Connection")]
+    pub(crate) parser: PacketParser,
     /// Trust the CAs in this PEM file instead of the system's: for https with a CA of your own
     #[arg(long, value_name = "FILE", help_heading = "Connection")]
     pub(crate) cacert: Option<std::path::PathBuf>,

@@ -28,6 +28,7 @@ fn seed(default: u64) -> u64 {
 async fn proxy(weather: Weather, server: &Server) -> (Chaos, String) {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, server.port));
     let chaos = Chaos::under(weather, address).await.expect("a free port");
+    crate::server::parser_is(chaos.address().port(), crate::server::packs(server.port));
     let url = format!("http://{}/", chaos.address());
     (chaos, url)
 }
@@ -36,7 +37,11 @@ scenario!(every_event_arrives_in_order_through_cuts);
 async fn every_event_arrives_in_order_through_cuts(kind: Kind) {
     let seed = seed(11);
     // A thousand against the official server, fewer against those whose connections take longer to make.
-    let cuts = if kind == Kind::Node48 { 334 } else { 100 };
+    let cuts = if matches!(kind, Kind::Node48 | Kind::Node48Msgpack) {
+        334
+    } else {
+        100
+    };
     let server =
         Server::start_with(kind, &["--ping-interval", "1000", "--ping-timeout", "1000"]).await;
     for (i, way) in WAYS.into_iter().enumerate() {
@@ -119,7 +124,7 @@ enum Told {
     News(u64),
 }
 
-scenario!(recovery_brings_exactly_what_was_missed_through_cuts on node_4_8 Node48);
+scenario!(recovery_brings_exactly_what_was_missed_through_cuts on node_4_8 Node48, node_4_8_msgpack Node48Msgpack);
 async fn recovery_brings_exactly_what_was_missed_through_cuts(kind: Kind) {
     let seed = seed(12);
     let mut server = Server::start_with(kind, &["--recovery", "60000"]).await;

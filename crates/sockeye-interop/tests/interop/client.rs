@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sockeye::{Client, ClientBuilder, Socket, Transport};
+use sockeye::{Client, ClientBuilder, Parser, Socket, Transport};
 
 use crate::wait::{eventually, within};
 
@@ -15,7 +15,18 @@ pub(crate) const WAYS: [&[Transport]; 3] = [
 
 /// With delays that do not make tests wait.
 pub(crate) fn builder(url: &str) -> ClientBuilder {
+    let port = url.split_once("127.0.0.1:").and_then(|(_, rest)| {
+        let end = rest
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(rest.len());
+        rest[..end].parse().ok()
+    });
+    let parser = match port {
+        Some(port) if crate::server::packs(port) => Parser::MessagePack,
+        _ => Parser::Json,
+    };
     crate::driven(Client::builder(url))
+        .parser(parser)
         .reconnection_delay(Duration::from_millis(20))
         .reconnection_delay_max(Duration::from_millis(100))
         .timeout(Duration::from_secs(10))

@@ -49,6 +49,7 @@ impl Link {
             .await
             .expect("a free port");
         let port = listener.local_addr().expect("a bound listener").port();
+        crate::server::parser_is(port, crate::server::packs(target));
         let accepted = Arc::new(AtomicUsize::new(0));
         let (states, count) = (state.clone(), Arc::clone(&accepted));
         let accepting = tokio::spawn(async move {

@@ -13,6 +13,7 @@ macro_rules! scenario {
     ($name:ident) => {
         scenario!(@ $name
             bounded node_4_8 Node48,
+            bounded node_4_8_msgpack Node48Msgpack,
             bounded node_3_1 Node31,
             bounded python Python,
             bounded socketioxide Socketioxide,
@@ -42,6 +43,7 @@ mod compression;
 mod connect;
 mod events;
 mod harness;
+mod msgpack;
 mod reconnect;
 mod recovery;
 mod strangers;

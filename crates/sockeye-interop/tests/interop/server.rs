@@ -1,7 +1,9 @@
 //! Scenario servers as child processes. What they offer: `crates/sockeye-testkit/servers/README.md`.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::Mutex;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
@@ -13,6 +15,8 @@ use crate::wait::within;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Node48,
+    /// The same with socket.io-msgpack-parser.
+    Node48Msgpack,
     Node31,
     Python,
     Socketioxide,
@@ -33,6 +37,11 @@ impl Kind {
         };
         match self {
             Self::Node48 => node("v4"),
+            Self::Node48Msgpack => {
+                let mut command = node("v4");
+                command.args(["--parser", "msgpack"]);
+                command
+            }
             Self::Node31 => node("v3"),
             Self::Python => {
                 let python = servers.join("python/.venv/bin/python");
@@ -44,6 +53,28 @@ impl Kind {
             Self::Socketioxide => Command::new(env!("CARGO_BIN_EXE_socketioxide-server")),
         }
     }
+}
+
+/// Ports behind which a server with MessagePack is. What a client is to speak goes with its server's port, whatever task
+/// or thread makes the client.
+static PACKING: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+
+/// What the server behind this port speaks from here on.
+pub(crate) fn parser_is(port: u16, packs: bool) {
+    let mut ports = PACKING.lock().expect("nobody panics with it");
+    if packs {
+        ports.insert(port);
+    } else {
+        ports.remove(&port);
+    }
+}
+
+/// Whether the server behind this port speaks MessagePack.
+pub(crate) fn packs(port: u16) -> bool {
+    PACKING
+        .lock()
+        .expect("nobody panics with it")
+        .contains(&port)
 }
 
 fn installed(path: &Path) {
@@ -90,6 +121,7 @@ impl Server {
             .unwrap_or_else(|| panic!("the {kind:?} server ended at its start"));
         let hello: Value = serde_json::from_str(&line).expect("the first line is JSON");
         let port = u16::try_from(hello["port"].as_u64().expect("a port")).expect("a port number");
+        parser_is(port, kind == Kind::Node48Msgpack);
         Self {
             kind,
             options,

@@ -28,6 +28,9 @@ const io = new Server(server, {
         },
       }
     : {}),
+  ...(options.parser === "msgpack"
+    ? { parser: require(path.resolve(options.package, "node_modules", "socket.io-msgpack-parser")) }
+    : {}),
   ...(options.recovery
     ? { connectionStateRecovery: { maxDisconnectionDuration: Number(options.recovery), skipMiddlewares: true } }
     : {}),

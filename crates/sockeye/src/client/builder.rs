@@ -235,6 +235,23 @@ impl ClientBuilder {
         self
     }
 
+    /// How packets are written. Default [`Parser::Json`](crate::Parser::Json);
+    /// [`Parser::MessagePack`](crate::Parser::MessagePack) is for servers with `socket.io-msgpack-parser`. Both sides have to
+    /// use the same: a server with another parser closes the connection, and the reason of the disconnect here is
+    /// `parse error` or `transport close`. Handlers and emits are the same with either.
+    ///
+    /// What JSON cannot say is read as `JSON.stringify` writes it: dates as texts in ISO 8601, `undefined` as `null`
+    /// (and as no member of an object), floats that are not finite as `null`. Extensions that the official parser does
+    /// not know are arrays of their number and their bytes, as there.
+    ///
+    /// A packet counts for [`Limits::receive`] as the JSON and the binary that it becomes, and may have at least 1024
+    /// binary values, whatever [`Limits::attachments`] says.
+    #[cfg(feature = "msgpack")]
+    pub const fn parser(mut self, parser: sockeye_core::Parser) -> Self {
+        self.config.parser = parser;
+        self
+    }
+
     /// Keep cookies the server sets, and send them back (sticky sessions). Default true.
     pub const fn cookies(mut self, on: bool) -> Self {
         self.config.cookies = on;
@@ -541,6 +558,10 @@ impl ClientBuilder {
             Some(true) => Timestamp::Always,
             Some(false) => Timestamp::Never,
         };
+        #[cfg(feature = "msgpack")]
+        {
+            config.limits.attachments = config.parser.attachments(config.limits.attachments);
+        }
         let shared = Arc::new(Shared::new(
             config.limits,
             config.force_base64,

@@ -116,6 +116,11 @@ impl Driver {
         } = parts;
         // Handles keep to the limits; the core has room to spare for CONNECT packets, namespaces that are being left, and
         // the like.
+        // Packed, a short fraction takes nine bytes instead of four; handles count JSON.
+        #[cfg(feature = "msgpack")]
+        if config.parser == sockeye_core::Parser::MessagePack {
+            config.limits.send = config.limits.send.saturating_mul(3);
+        }
         config.limits.send = config.limits.send.saturating_add(1 << 20);
         config.limits.packets = config.limits.packets.saturating_add(1 << 10);
         config.limits.namespaces = config.limits.namespaces.saturating_add(1 << 8);
