@@ -1,5 +1,5 @@
 //! Type checks for chips of which no image can be made here: what devices compile, for the Xtensa instruction set (see
-//! `firmware/xtensa/README.md`), and the blocking client, for the `std` of ESP-IDF.
+//! `firmware/xtensa/README.md`), and the blocking client with its firmware, for the `std` of ESP-IDF.
 
 use std::process::Command;
 use std::time::Duration;
@@ -18,6 +18,17 @@ const CHECKS: &[&str] = &[
     "-p sockeye-c --no-default-features --features polling",
 ];
 
+const ESP_IDF: &[(&str, &str)] = &[
+    (
+        "sockeye::blocking",
+        "-p sockeye --no-default-features --features blocking",
+    ),
+    (
+        "the library of firmware/esp-idf-rust",
+        "--manifest-path firmware/esp-idf-rust/Cargo.toml --lib --no-default-features",
+    ),
+];
+
 /// Type-checks the crates of devices; no code is made, because this LLVM cannot.
 pub(crate) fn lint(report: &mut Report) -> Result<(), String> {
     // Whatever else is installed: the target files have the data layout of this compiler's LLVM.
@@ -34,18 +45,19 @@ pub(crate) fn lint(report: &mut Report) -> Result<(), String> {
     Ok(())
 }
 
-/// `sockeye::blocking` compiles for Rust on ESP-IDF.
+/// `sockeye::blocking` compiles for Rust on ESP-IDF, and so does what of the firmware needs no ESP-IDF.
 pub(crate) fn esp_idf(report: &mut Report) -> Result<(), String> {
     tools::need(&[DEBIAN_COMPILER, DEBIAN_LIBRARY])?;
-    let what = "-p sockeye --no-default-features --features blocking";
-    let mut cargo = run::cargo(&format!("check --quiet --locked {what}"));
-    cargo.args(["-Z", "build-std=std,panic_abort"]);
-    cargo.args(["--target", "riscv32imc-esp-espidf"]);
-    let passed = types_only(cargo)?;
-    let verdict = passed
-        .then_some(())
-        .ok_or_else(|| "it does not compile".to_owned());
-    report.record("sockeye::blocking for riscv32imc-esp-espidf", verdict);
+    for (name, what) in ESP_IDF {
+        let mut cargo = run::cargo(&format!("check --quiet --locked {what}"));
+        cargo.args(["-Z", "build-std=std,panic_abort"]);
+        cargo.args(["--target", "riscv32imc-esp-espidf"]);
+        let passed = types_only(cargo)?;
+        let verdict = passed
+            .then_some(())
+            .ok_or_else(|| "it does not compile".to_owned());
+        report.record(&format!("{name} for riscv32imc-esp-espidf"), verdict);
+    }
     Ok(())
 }
 

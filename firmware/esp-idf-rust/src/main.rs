@@ -1,0 +1,272 @@
+//! The image: Wi-Fi, pins and TLS of an ESP32 board for the application of [`sockeye_board`].
+
+use std::io::{self, Read, Write};
+use std::mem::ManuallyDrop;
+use std::net::TcpStream;
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use esp_idf_svc::eventloop::EspSystemEventLoop;
+use esp_idf_svc::hal::gpio::{Input, Output, PinDriver, Pull};
+use esp_idf_svc::hal::peripherals::Peripherals;
+use esp_idf_svc::log::EspLogger;
+use esp_idf_svc::nvs::EspDefaultNvsPartition;
+use esp_idf_svc::sntp::{EspSntp, SyncStatus};
+use esp_idf_svc::sys::{
+    ESP_TLS_ERR_SSL_WANT_READ, ESP_TLS_ERR_SSL_WANT_WRITE, EspError, esp_get_free_heap_size,
+};
+use esp_idf_svc::tls::{self, EspTls};
+use esp_idf_svc::wifi::{AuthMethod, BlockingWifi, ClientConfiguration, Configuration, EspWifi};
+use sockeye::net::{DialError, DialErrorKind};
+use sockeye_board::app::{self, Board, Options};
+use sockeye_board::connect::{Handshake, Net, Session};
+
+const SSID: &str = env!("SOCKEYE_WIFI_SSID");
+const PASSWORD: &str = env!("SOCKEYE_WIFI_PASSWORD");
+const URL: &str = env!("SOCKEYE_URL");
+/// How often Wi-Fi is looked after.
+const LOOK: Duration = Duration::from_secs(2);
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    // Without this call some patches of ESP-IDF's runtime would not be linked.
+    esp_idf_svc::sys::link_patches();
+    EspLogger::initialize_default();
+
+    let peripherals = Peripherals::take()?;
+    let events = EspSystemEventLoop::take()?;
+    let wifi = EspWifi::new(
+        peripherals.modem,
+        events.clone(),
+        Some(EspDefaultNvsPartition::take()?),
+    )?;
+    let mut wifi = BlockingWifi::wrap(wifi, events)?;
+    let signal = Arc::new(AtomicI32::new(0));
+    configure(&mut wifi)?;
+    join(&mut wifi);
+    let name = name(&wifi)?;
+    let seen = Arc::clone(&signal);
+    // It waits for events, and says a few words: 4 KB do.
+    thread::Builder::new()
+        .name("wifi".into())
+        .stack_size(4096)
+        .spawn(move || stay_joined(&mut wifi, &seen))?;
+
+    // Certificates have dates, so that the clock comes first.
+    let clock = URL
+        .starts_with("https")
+        .then(EspSntp::new_default)
+        .transpose()?;
+    if let Some(clock) = &clock {
+        log::info!("waiting for the time");
+        while clock.get_sync_status() != SyncStatus::Completed {
+            thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    let board = Arc::new(Esp {
+        led: Mutex::new(PinDriver::output(peripherals.pins.gpio8)?),
+        lit: AtomicBool::new(false),
+        button: PinDriver::input(peripherals.pins.gpio9, Pull::Up)?,
+        signal,
+    });
+    board.set_led(false);
+    let options = Options {
+        url: URL.into(),
+        name,
+        chip: "ESP32-C3".into(),
+    };
+    let socket = app::start(&board, Net(EspHandshake), options)?;
+    app::run(&*board, &socket);
+    Ok(())
+}
+
+fn configure(wifi: &mut BlockingWifi<EspWifi<'static>>) -> Result<(), Box<dyn std::error::Error>> {
+    let auth_method = if PASSWORD.is_empty() {
+        AuthMethod::None
+    } else {
+        AuthMethod::WPA2Personal
+    };
+    wifi.set_configuration(&Configuration::Client(ClientConfiguration {
+        ssid: SSID
+            .try_into()
+            .map_err(|_| "SOCKEYE_WIFI_SSID has more than 32 bytes")?,
+        password: PASSWORD
+            .try_into()
+            .map_err(|_| "SOCKEYE_WIFI_PASSWORD has more than 64 bytes")?,
+        auth_method,
+        ..Default::default()
+    }))?;
+    wifi.start()?;
+    Ok(())
+}
+
+/// Joins the network, however long it takes.
+fn join(wifi: &mut BlockingWifi<EspWifi<'static>>) {
+    loop {
+        log::info!("joining {SSID:?}");
+        match wifi.connect().and_then(|()| wifi.wait_netif_up()) {
+            Ok(()) => break,
+            Err(error) => log::warn!("cannot join {SSID:?}: {error}"),
+        }
+        thread::sleep(LOOK);
+    }
+    match wifi.wifi().sta_netif().get_ip_info() {
+        Ok(info) => log::info!("address {}", info.ip),
+        Err(error) => log::warn!("no address: {error}"),
+    }
+}
+
+/// The client reconnects by itself; that there is a network again is seen to here.
+fn stay_joined(wifi: &mut BlockingWifi<EspWifi<'static>>, signal: &AtomicI32) -> ! {
+    loop {
+        thread::sleep(LOOK);
+        if wifi.is_up().unwrap_or(false) {
+            signal.store(wifi.wifi().get_rssi().unwrap_or(0), Ordering::Relaxed);
+        } else {
+            signal.store(0, Ordering::Relaxed);
+            join(wifi);
+        }
+    }
+}
+
+/// The chip and the last three bytes of its MAC address.
+fn name(wifi: &BlockingWifi<EspWifi<'static>>) -> Result<String, EspError> {
+    let [.., x, y, z] = wifi.wifi().sta_netif().get_mac()?;
+    Ok(format!("esp32c3-{x:02x}{y:02x}{z:02x}"))
+}
+
+/// The pins of an ESP32-C3 board: other boards have others.
+struct Esp {
+    led: Mutex<PinDriver<'static, Output>>,
+    lit: AtomicBool,
+    button: PinDriver<'static, Input>,
+    signal: Arc<AtomicI32>,
+}
+
+impl Board for Esp {
+    fn set_led(&self, on: bool) {
+        // The LED of the SuperMini is lit by a low level.
+        let mut led = self
+            .led
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        match led.set_level((!on).into()) {
+            Ok(()) => self.lit.store(on, Ordering::Relaxed),
+            Err(error) => log::error!("LED: {error}"),
+        }
+    }
+
+    fn led(&self) -> bool {
+        self.lit.load(Ordering::Relaxed)
+    }
+
+    fn pressed(&self) -> bool {
+        self.button.is_low()
+    }
+
+    #[allow(
+        unsafe_code,
+        reason = "a function of ESP-IDF's that only reads a counter"
+    )]
+    fn free_heap(&self) -> u32 {
+        // SAFETY: it takes nothing, and may be called from any task.
+        unsafe { esp_get_free_heap_size() }
+    }
+
+    fn rssi(&self) -> i32 {
+        self.signal.load(Ordering::Relaxed)
+    }
+
+    fn say(&self, topic: &str, line: &str) {
+        log::info!("{topic}: {line}");
+    }
+}
+
+/// esp-tls, with ESP-IDF's bundle of certificates.
+struct EspHandshake;
+
+/// A socket that esp-tls closes. (It is given its number only, and so must not be closed here as well.)
+struct Lent(Arc<ManuallyDrop<TcpStream>>);
+
+impl tls::Socket for Lent {
+    fn handle(&self) -> i32 {
+        self.0.as_raw_fd()
+    }
+
+    fn release(&mut self) -> Result<(), EspError> {
+        Ok(())
+    }
+}
+
+struct EspSession {
+    tls: EspTls<Lent>,
+    socket: Arc<ManuallyDrop<TcpStream>>,
+}
+
+impl Handshake for EspHandshake {
+    type Session = EspSession;
+
+    fn shake(
+        &self,
+        socket: TcpStream,
+        host: &str,
+        limit: Duration,
+    ) -> Result<EspSession, DialError> {
+        let socket = Arc::new(ManuallyDrop::new(socket));
+        let mut tls = match EspTls::adopt(Lent(Arc::clone(&socket))) {
+            Ok(tls) => tls,
+            Err(error) => {
+                // Nobody else closes it then.
+                drop(Arc::into_inner(socket).map(ManuallyDrop::into_inner));
+                let why = format!("no memory for TLS: {error}");
+                return Err(DialError::new(DialErrorKind::Other, why));
+            }
+        };
+        let config = tls::Config {
+            common_name: Some(host),
+            timeout_ms: u32::try_from(limit.as_millis()).unwrap_or(u32::MAX),
+            ..tls::Config::new()
+        };
+        tls.negotiate(host, &config).map_err(|error| {
+            let why = format!(
+                "TLS with {host} failed ({error}): is the certificate one of the bundle, and the clock set?"
+            );
+            // Not told apart from a connection that is cut, so that it is tried again.
+            DialError::new(DialErrorKind::Other, why)
+        })?;
+        Ok(EspSession { tls, socket })
+    }
+}
+
+impl Session for EspSession {
+    fn socket(&self) -> &TcpStream {
+        &self.socket
+    }
+}
+
+fn told(error: EspError) -> io::Error {
+    match error.code() {
+        ESP_TLS_ERR_SSL_WANT_READ | ESP_TLS_ERR_SSL_WANT_WRITE => io::ErrorKind::WouldBlock.into(),
+        _ => io::Error::other(error.to_string()),
+    }
+}
+
+impl Read for EspSession {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        self.tls.read(bytes).map_err(told)
+    }
+}
+
+impl Write for EspSession {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.tls.write(bytes).map_err(told)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
