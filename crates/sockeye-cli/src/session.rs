@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use sockeye::net::Tls;
 use sockeye::{
     AckError, Args, Client, ClientBuilder, Compression, ConnectError, ConnectErrorKind,
     DisconnectReason, Event, EventStream, Notice, NoticeStream, Socket, Transport,
@@ -14,7 +13,7 @@ use sockeye::{
 use tokio::sync::mpsc;
 
 use crate::exit::{Exit, Failure};
-use crate::options::{Connection, Transports};
+use crate::options::{Connection, Transports, by_option};
 use crate::output::record::Record;
 use crate::output::{Printer, human};
 use crate::value::{self, Arg};
@@ -31,9 +30,7 @@ pub(crate) fn open(options: &Connection) -> Result<Socket, Failure> {
     if let Some(auth) = options.auth()? {
         builder = builder.auth(auth);
     }
-    if let Some(tls) = tls(options)? {
-        builder = builder.tls(tls);
-    }
+    builder = options.network.apply(builder)?;
     builder.open().map_err(|error| unusable(options, &error))
 }
 
@@ -44,17 +41,7 @@ pub(crate) fn unusable(options: &Connection, error: &ConnectError) -> Failure {
     Failure::usage(error.to_string().replace(url.as_str(), &shown))
 }
 
-/// Whom to trust, if it is not the system's CAs.
-pub(crate) fn tls(options: &Connection) -> Result<Option<Tls>, Failure> {
-    if let Some(file) = &options.cacert {
-        let pem = ca_pem(file)?;
-        return Ok(Some(Tls::new().ca_pem(pem)));
-    }
-    let any = || Tls::new().danger_accept_invalid_certs(true);
-    Ok(options.insecure.then(any))
-}
-
-/// A client with all options but the credentials and TLS.
+/// A client with all options but the credentials and the way to the server.
 pub(crate) fn builder(options: &Connection) -> Result<ClientBuilder, Failure> {
     let mut builder = Client::builder(&options.url)
         .transports(match options.transport {
@@ -93,12 +80,6 @@ pub(crate) fn builder(options: &Connection) -> Result<ClientBuilder, Failure> {
         builder = builder.query(key, value);
     }
     Ok(builder)
-}
-
-/// What `--cacert` names.
-pub(crate) fn ca_pem(file: &std::path::Path) -> Result<Vec<u8>, Failure> {
-    std::fs::read(file)
-        .map_err(|error| Failure::usage(format!("--cacert {}: {error}", file.display())))
 }
 
 /// A URL without what may be secret in it: user name, password, query.
@@ -427,11 +408,6 @@ async fn ready<T>(future: impl Future<Output = T>) -> Option<T> {
 /// The arguments of an event or an answer, binary in its place.
 pub(crate) fn args(args: &Args) -> Vec<Arg> {
     value::received(args.json(), &args.attachments())
-}
-
-/// The client's advice, with the command's option in place of the library's method.
-fn by_option(message: &str) -> String {
-    message.replace("by Tls::ca_pem", "by --cacert")
 }
 
 /// The record of a notice, if it is worth one.

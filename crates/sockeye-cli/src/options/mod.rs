@@ -4,6 +4,7 @@
 #![allow(rustdoc::broken_intra_doc_links, rustdoc::invalid_html_tags)]
 
 mod load;
+mod network;
 mod parse;
 
 use std::time::Duration;
@@ -16,6 +17,7 @@ use crate::exit::{self, Failure};
 use crate::value::{self, Arg, Words};
 
 pub(crate) use self::load::{Load, Ramp, Shard};
+pub(crate) use self::network::{Network, by_option, ca_pem};
 pub(crate) use self::parse::{duration, pointer};
 
 /// `sockeye connect --help`: the manual of the line protocol.
@@ -281,17 +283,8 @@ pub(crate) struct Connection {
     /// How packets are written: as the server's parser wants them
     #[arg(long, value_enum, default_value = "json", help_heading = "Connection")]
     pub(crate) parser: PacketParser,
-    /// Trust the CAs in this PEM file instead of the system's: for https with a CA of your own
-    #[arg(long, value_name = "FILE", help_heading = "Connection")]
-    pub(crate) cacert: Option<std::path::PathBuf>,
-    /// Accept any certificate of the server: for trying things out, since anybody could listen
-    #[arg(
-        short = 'k',
-        long,
-        conflicts_with = "cacert",
-        help_heading = "Connection"
-    )]
-    pub(crate) insecure: bool,
+    #[command(flatten)]
+    pub(crate) network: Network,
     /// How long one attempt to connect may take
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "20s", help_heading = "Connection")]
     pub(crate) connect_timeout: Duration,

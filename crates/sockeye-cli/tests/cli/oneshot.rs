@@ -335,6 +335,58 @@ async fn a_ca_file_that_cannot_be_used() {
 }
 
 #[tokio::test]
+async fn the_way_to_the_server() {
+    let server = server::start().await;
+    let port = server.url("").rsplit(':').next().unwrap().to_owned();
+    let port = port.trim_end_matches('/').to_owned();
+    // A name that no DNS knows, and an environment's proxy that is not there.
+    let url = format!("http://nowhere.invalid:{port}/");
+    let given = format!("nowhere.invalid:{port}:127.0.0.1");
+    let args = [
+        "emit",
+        &url,
+        "echo",
+        "\"hi\"",
+        "7",
+        "--ack",
+        "--resolve",
+        &given,
+    ];
+    let outcome = sockeye(&[&args[..], &["--no-proxy"]].concat()).await;
+    assert_eq!(
+        (outcome.code, outcome.out.as_str()),
+        (Some(0), "\"hi\"\n7\n"),
+        "{outcome:?}"
+    );
+    // A proxy that does not answer is asked, and told; its password is not.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let proxy = format!("http://user:s3cret@{}", free.local_addr().unwrap());
+    drop(free);
+    let outcome = sockeye(&[&args[..], &["--proxy", &proxy]].concat()).await;
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    assert!(!outcome.err.contains("s3cret"), "{outcome:?}");
+    // What cannot be is told before anything is tried.
+    for (args, part) in [
+        (&["emit", &url, "x", "--key", "k.pem"][..], "--cert"),
+        (
+            &["emit", &url, "x", "--cert", "no-such.pem"],
+            "--cert no-such.pem",
+        ),
+        (
+            &["emit", &url, "x", "--resolve", "nowhere"],
+            "HOST:PORT:ADDRESS",
+        ),
+        (&["emit", &url, "x", "--proxy", "gopher://h"], "proxy"),
+        (&["load", &url, "--proxy", &proxy], "directly"),
+    ] {
+        let outcome = sockeye(args).await;
+        assert_eq!(outcome.code, Some(2), "{args:?} {outcome:?}");
+        assert!(outcome.complaint().contains(part), "{args:?} {outcome:?}");
+        assert!(!outcome.err.contains("s3cret"), "{outcome:?}");
+    }
+}
+
+#[tokio::test]
 async fn secrets_are_in_no_complaint() {
     let server = server::start().await;
     let url = server.url("/secret");

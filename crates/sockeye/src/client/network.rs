@@ -60,7 +60,8 @@ impl ClientBuilder {
         self.tcp(|tcp| tcp.keepalive(idle))
     }
 
-    /// Uses these addresses for a host name, in this order, without asking the resolver: [`TcpConnector::resolve`].
+    /// Uses these addresses for a host name (`example.test`, or `example.test:8443` for one port), in this order, without
+    /// asking the resolver: [`TcpConnector::resolve`].
     pub fn resolve(self, host: &str, addresses: impl IntoIterator<Item = IpAddr>) -> Self {
         self.tcp(|tcp| tcp.resolve(host, addresses))
     }

@@ -25,7 +25,33 @@ pub struct TcpConnector {
 struct Options {
     local: Option<IpAddr>,
     keepalive: Option<Duration>,
-    resolve: Vec<(Arc<str>, Arc<[IpAddr]>)>,
+    resolve: Vec<Given>,
+}
+
+/// Addresses that the application gives for a name.
+#[derive(Clone, Debug)]
+struct Given {
+    name: Arc<str>,
+    /// For this port only.
+    port: Option<u16>,
+    addresses: Arc<[IpAddr]>,
+}
+
+impl Given {
+    fn is_for(&self, name: &str, port: Option<u16>) -> bool {
+        self.port == port && self.name.eq_ignore_ascii_case(name)
+    }
+}
+
+/// `name:port` taken apart; an IPv6 address has more colons, and is a name as it is.
+fn with_port(host: &str) -> (&str, Option<u16>) {
+    match host.split_once(':') {
+        Some((name, port)) => match port.parse() {
+            Ok(port) => (name, Some(port)),
+            Err(_) => (host, None),
+        },
+        None => (host, None),
+    }
 }
 
 impl TcpConnector {
@@ -53,16 +79,19 @@ impl TcpConnector {
         self.with(|options| options.keepalive = Some(idle))
     }
 
-    /// Uses these addresses for a host name, in this order, without asking the resolver. Later calls for the same name
-    /// replace earlier ones.
+    /// Uses these addresses for a host name, in this order, without asking the resolver; with a port, as in
+    /// `example.test:8443`, for that port only, which goes before a name without one. Later calls for the same name and
+    /// port replace earlier ones.
     #[must_use]
     pub fn resolve(self, host: &str, addresses: impl IntoIterator<Item = IpAddr>) -> Self {
+        let (name, port) = with_port(host);
         self.with(|options| {
-            options
-                .resolve
-                .retain(|(name, _)| !name.eq_ignore_ascii_case(host));
-            let addresses = addresses.into_iter().collect();
-            options.resolve.push((host.into(), addresses));
+            options.resolve.retain(|given| !given.is_for(name, port));
+            options.resolve.push(Given {
+                name: name.into(),
+                port,
+                addresses: addresses.into_iter().collect(),
+            });
         })
     }
 
@@ -77,16 +106,18 @@ impl TcpConnector {
 
     /// The addresses that need no resolver: those given for the name, or the target's own.
     pub(super) fn known(&self, target: &Target) -> Option<Vec<SocketAddr>> {
-        let given = self.options.as_ref().and_then(|options| {
-            options
-                .resolve
-                .iter()
-                .find(|(name, _)| name.eq_ignore_ascii_case(target.host()))
-        });
         let port = target.port();
+        let given = self.options.as_ref().and_then(|options| {
+            let find = |port| {
+                let mut all = options.resolve.iter();
+                all.find(|given| given.is_for(target.host(), port))
+            };
+            find(Some(port)).or_else(|| find(None))
+        });
         match (given, target.ip(), target.zone()) {
-            (Some((_, ips)), _, _) => {
-                Some(ips.iter().map(|ip| SocketAddr::new(*ip, port)).collect())
+            (Some(given), _, _) => {
+                let addresses = given.addresses.iter();
+                Some(addresses.map(|ip| SocketAddr::new(*ip, port)).collect())
             }
             (None, Some(ip), None) => Some(vec![SocketAddr::new(ip, port)]),
             _ => None,
@@ -168,6 +199,24 @@ mod tests {
         list.iter()
             .map(|ip| SocketAddr::new(ip.parse().unwrap(), 80))
             .collect()
+    }
+
+    #[test]
+    fn addresses_given_for_a_name_and_a_port() {
+        let [a, b, c]: [IpAddr; 3] =
+            ["10.0.0.1", "10.0.0.2", "::3"].map(|text| text.parse().unwrap());
+        let tcp = TcpConnector::new()
+            .resolve("Example.test", [a])
+            .resolve("example.test:8443", [b])
+            .resolve("example.test:8443", [c, b])
+            .resolve("::1", [a]);
+        let known = |host, port| tcp.known(&Target::new(false, host, port));
+        let at =
+            |ips: &[IpAddr], port| Some(ips.iter().map(|ip| SocketAddr::new(*ip, port)).collect());
+        assert_eq!(known("example.test", 80), at(&[a], 80));
+        assert_eq!(known("EXAMPLE.test", 8443), at(&[c, b], 8443));
+        assert_eq!(known("::1", 80), at(&[a], 80));
+        assert_eq!(known("other.test", 80), None);
     }
 
     #[test]

@@ -33,7 +33,6 @@ use self::tls::Tls;
 use crate::exit::{Exit, Failure};
 use crate::options::Demo;
 use crate::output;
-use crate::session;
 
 /// The port, unless another one is asked for. It is always the same, so that an open page and boards find a demo that was
 /// started again.
@@ -72,7 +71,7 @@ pub(crate) async fn run(options: Demo) -> Result<Exit, Failure> {
     announce(&options, &target, ca.as_ref(), taken);
     let ca_pem = match (&ca, &options.cacert) {
         (Some(tls), _) => Some(tls.ca_pem.clone().into_bytes()),
-        (None, Some(file)) => Some(session::ca_pem(file)?),
+        (None, Some(file)) => Some(crate::options::ca_pem(file)?),
         (None, None) => None,
     };
 

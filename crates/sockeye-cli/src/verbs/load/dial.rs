@@ -32,8 +32,14 @@ pub(crate) struct Dialer(Arc<TlsConnector<Counting>>);
 
 impl Dialer {
     /// With local addresses to take in turn; none: the system's choice.
-    pub(crate) fn new(tls: &Tls, sources: Vec<IpAddr>, traffic: Arc<Traffic>) -> Self {
+    pub(crate) fn new(
+        tls: &Tls,
+        tcp: TcpConnector,
+        sources: Vec<IpAddr>,
+        traffic: Arc<Traffic>,
+    ) -> Self {
         Self(Arc::new(tls.over(Counting {
+            tcp,
             sources,
             turn: AtomicUsize::new(0),
             loopback: AtomicUsize::new(1),
@@ -51,6 +57,7 @@ impl Connector for Dialer {
 }
 
 struct Counting {
+    tcp: TcpConnector,
     sources: Vec<IpAddr>,
     turn: AtomicUsize,
     /// The last number of 127.0.0.x that has ports left; 1 is the system's choice.
@@ -82,17 +89,15 @@ impl Counting {
         if !self.sources.is_empty() {
             let turn = self.turn.fetch_add(1, Ordering::Relaxed);
             let source = self.sources[turn % self.sources.len()];
-            return TcpConnector::new()
-                .local_address(source)
-                .connect(target)
-                .await;
+            let tcp = self.tcp.clone().local_address(source);
+            return tcp.connect(target).await;
         }
         loop {
             let number = self.loopback.load(Ordering::Relaxed);
             let source = Ipv4Addr::new(127, 0, 0, number as u8);
             let tcp = match number {
-                1 => TcpConnector::new(),
-                _ => TcpConnector::new().local_address(source.into()),
+                1 => self.tcp.clone(),
+                _ => self.tcp.clone().local_address(source.into()),
             };
             let result = tcp.connect(target).await;
             match result {
@@ -196,7 +201,12 @@ mod tests {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let traffic = Arc::<Traffic>::default();
-        let dialer = Dialer::new(&Tls::new(), sources, Arc::clone(&traffic));
+        let dialer = Dialer::new(
+            &Tls::new(),
+            TcpConnector::new(),
+            sources,
+            Arc::clone(&traffic),
+        );
         (
             dialer,
             traffic,

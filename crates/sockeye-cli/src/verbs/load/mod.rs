@@ -144,10 +144,23 @@ async fn measure(options: &Load, printer: &Printer) -> Result<(Outcome, Vec<Poin
     let mut notes: Vec<String> = limits::raise(own as u64, &options.connection)?
         .into_iter()
         .collect();
-    notes.extend(proxy_note(&options.connection.url));
-    let tls = session::tls(&options.connection)?.unwrap_or_default();
+    let network = &options.connection.network;
+    if network.proxy()?.is_some() {
+        return Err(Failure::usage(
+            "--proxy: a load goes to the server directly, so that the proxy is not what is measured",
+        ));
+    }
+    if !network.is_direct() {
+        notes.extend(proxy_note(&options.connection.url));
+    }
+    let tls = network.tls()?.unwrap_or_default();
     let traffic = Arc::<Traffic>::default();
-    let dialer = Dialer::new(&tls, options.source.clone(), Arc::clone(&traffic));
+    let dialer = Dialer::new(
+        &tls,
+        network.tcp(),
+        options.source.clone(),
+        Arc::clone(&traffic),
+    );
     let pacer = Pacer::start()
         .map_err(|error| Failure::usage(format!("no thread for the timer: {error}")))?;
     let clock = Clock::Precise(pacer);
