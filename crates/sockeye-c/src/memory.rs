@@ -144,6 +144,24 @@ pub(crate) struct Sizes {
     pub(crate) namespaces: usize,
 }
 
+impl Sizes {
+    const fn fit(&self, acks: usize, packets: usize, namespaces: usize) -> bool {
+        self.acks <= acks && self.packets <= packets && self.namespaces <= namespaces
+    }
+
+    /// Bytes of stack that making the client takes at least, if that is more than ports give by default: each table may
+    /// lie there once before it is copied to where it stays. (Hosts give more than that.)
+    pub(crate) const fn stack(&self) -> u32 {
+        if cfg!(feature = "std") || self.fit(16, 32, 4) {
+            0
+        } else if self.fit(64, 128, 8) {
+            16 * 1024
+        } else {
+            80 * 1024
+        }
+    }
+}
+
 /// The core knows the sizes of its tables at compile time: these are to be had.
 enum Ladder {
     Tiny(Heap<Tables<8, 16, 2>>),
@@ -157,6 +175,19 @@ fn empty<const ACKS: usize, const PACKETS: usize, const NAMESPACES: usize>(
     slot: &mut MaybeUninit<Tables<ACKS, PACKETS, NAMESPACES>>,
 ) {
     slot.write(Tables::new());
+}
+
+/// Lends the tables to a client. It has a frame of its own: in one with those of all sizes, the largest would count.
+///
+/// # Safety
+/// As [`Heap::lend_mut`].
+#[inline(never)]
+unsafe fn memory_of<const ACKS: usize, const PACKETS: usize, const NAMESPACES: usize>(
+    tables: &mut Heap<Tables<ACKS, PACKETS, NAMESPACES>>,
+    [rx, tx, head]: [&'static mut [u8]; 3],
+) -> Option<Memory<'static>> {
+    // SAFETY: as promised.
+    unsafe { tables.lend_mut() }.memory(rx, tx, head)
 }
 
 /// All that the core works in.
@@ -173,16 +204,13 @@ pub(crate) struct Pieces {
 
 impl Pieces {
     pub(crate) fn new(sizes: Sizes) -> Outcome<Self> {
-        let fits = |acks: usize, packets: usize, namespaces: usize| {
-            sizes.acks <= acks && sizes.packets <= packets && sizes.namespaces <= namespaces
-        };
-        let (tables, acks, namespaces) = if fits(8, 16, 2) {
+        let (tables, acks, namespaces) = if sizes.fit(8, 16, 2) {
             (Ladder::Tiny(Heap::in_place(empty)?), 8, 2)
-        } else if fits(16, 32, 4) {
+        } else if sizes.fit(16, 32, 4) {
             (Ladder::Small(Heap::in_place(empty)?), 16, 4)
-        } else if fits(64, 128, 8) {
+        } else if sizes.fit(64, 128, 8) {
             (Ladder::Medium(Heap::in_place(empty)?), 64, 8)
-        } else if fits(256, 1024, 32) {
+        } else if sizes.fit(256, 1024, 32) {
             (Ladder::Large(Heap::in_place(empty)?), 256, 32)
         } else {
             return Err(INVALID_ARG);
@@ -204,12 +232,12 @@ impl Pieces {
     pub(crate) unsafe fn lend(&mut self) -> Outcome<Memory<'static>> {
         // SAFETY: as promised, each is lent once, and outlives the client.
         let memory = unsafe {
-            let (rx, tx, head) = (self.rx.lend_mut(), self.tx.lend_mut(), self.head.lend_mut());
+            let areas = [self.rx.lend_mut(), self.tx.lend_mut(), self.head.lend_mut()];
             match &mut self.tables {
-                Ladder::Tiny(tables) => tables.lend_mut().memory(rx, tx, head),
-                Ladder::Small(tables) => tables.lend_mut().memory(rx, tx, head),
-                Ladder::Medium(tables) => tables.lend_mut().memory(rx, tx, head),
-                Ladder::Large(tables) => tables.lend_mut().memory(rx, tx, head),
+                Ladder::Tiny(tables) => memory_of(tables, areas),
+                Ladder::Small(tables) => memory_of(tables, areas),
+                Ladder::Medium(tables) => memory_of(tables, areas),
+                Ladder::Large(tables) => memory_of(tables, areas),
             }
         };
         memory.ok_or(INVALID_ARG)

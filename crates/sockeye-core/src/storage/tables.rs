@@ -67,17 +67,32 @@ impl<const ACKS: usize, const PACKETS: usize, const NAMESPACES: usize>
             send_max: tx.len(),
             tx: Bytes::Fixed(tx),
             head: Bytes::Fixed(head),
-            acks: Slab::fixed(self.acks.write([const { Node::EMPTY }; ACKS])),
-            packets: Slab::fixed(self.packets.write([const { Node::EMPTY }; PACKETS])),
-            namespaces: Slab::fixed(self.namespaces.write([const { Node::EMPTY }; NAMESPACES])),
-            queues: Table::fixed(self.queues.write([const { Queue::EMPTY }; NAMESPACES])),
+            acks: Slab::fixed(fill(&mut self.acks, || [const { Node::EMPTY }; ACKS])),
+            packets: Slab::fixed(fill(&mut self.packets, || [const { Node::EMPTY }; PACKETS])),
+            namespaces: Slab::fixed(fill(&mut self.namespaces, || {
+                [const { Node::EMPTY }; NAMESPACES]
+            })),
+            queues: Table::fixed(fill(&mut self.queues, || {
+                [const { Queue::EMPTY }; NAMESPACES]
+            })),
             notices: Table::fixed(
-                self.notices
-                    .write([const { [const { Notice::EMPTY }; NOTICES] }; NAMESPACES])
-                    .as_flattened_mut(),
+                fill(&mut self.notices, || {
+                    [const { [const { Notice::EMPTY }; NOTICES] }; NAMESPACES]
+                })
+                .as_flattened_mut(),
             ),
         }
     }
+}
+
+/// One table at a time: the compiler may make it on the stack before it is copied to where it stays, and then the stacks
+/// of devices have to bear the largest table only, not the sum of all.
+#[inline(never)]
+fn fill<T, const N: usize>(
+    slot: &mut MaybeUninit<[T; N]>,
+    make: impl FnOnce() -> [T; N],
+) -> &mut [T; N] {
+    slot.write(make())
 }
 
 impl<const ACKS: usize, const PACKETS: usize, const NAMESPACES: usize> Default
