@@ -695,7 +695,7 @@ impl<'a> Rig<'a> {
                 #[cfg(feature = "msgpack")]
                 let body = self.body_unpacked(&request.body);
                 #[cfg(not(feature = "msgpack"))]
-                let body = &request.body;
+                let body = request.body.clone();
                 let line = match link {
                     Link::Post => format!("post> {}", words::printable(&body)),
                     Link::Poll if request.query("sid").is_none() => "get> handshake".to_owned(),
