@@ -12,14 +12,10 @@ use std::time::{Duration, Instant};
 
 use crate::riscv::Target;
 use crate::run;
-use crate::tools::{self, Tool};
+use crate::tools::{self, beside};
 
 const QEMU: &str = "qemu-system-riscv32";
-const TOOL: Tool = Tool {
-    what: "QEMU for RISC-V",
-    probe: &[QEMU, "--version"],
-    packages: &["qemu-system-misc"],
-};
+const PACKAGE: &str = "qemu-system-misc";
 
 /// Where the firmware looks for its arguments and for its binary file.
 const ARGUMENTS: &str = "0x80500000";
@@ -29,7 +25,27 @@ const AREA: usize = 0x1_0000;
 
 /// Sees to it that boards can be started.
 pub(crate) fn need() -> Result<(), String> {
-    tools::need(&[TOOL])
+    tools::need_somewhere("QEMU for RISC-V", PACKAGE, || works(&mut program()))
+}
+
+/// QEMU: that on the path, else the one that was unpacked below `target/`.
+fn program() -> Command {
+    let installed = Command::new(QEMU);
+    if works(&mut Command::new(QEMU)) {
+        return installed;
+    }
+    let data = [("-L", "usr/share/qemu"), ("-L", "usr/share/seabios")];
+    beside::command(PACKAGE, QEMU, &data).unwrap_or(installed)
+}
+
+fn works(program: &mut Command) -> bool {
+    let silent = program
+        .arg("--version")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    silent.is_ok_and(|status| status.success())
 }
 
 /// A board to start.
@@ -138,7 +154,7 @@ impl Board<'_> {
         fs::create_dir_all(&files)
             .map_err(|error| format!("cannot make {}: {error}", files.display()))?;
 
-        let mut qemu = Command::new(QEMU);
+        let mut qemu = program();
         qemu.args([
             "-M",
             "virt",

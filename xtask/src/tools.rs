@@ -1,10 +1,12 @@
 //! Programs that the tests need beside cargo: looked for, installed with apt-get where that is possible, asked for otherwise.
 //!
 //! A person is asked before anything is installed, unless `--yes` was given; `CI=true` and a run without a terminal are not
-//! asked. Nothing that is installed is ever removed for it.
+//! asked. Nothing that is installed is ever removed for it: what cannot be installed without that is unpacked below
+//! `target/` where a program can run from there ([`beside`]).
 
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
-use std::path::Path;
+pub(crate) mod beside;
+
+use std::io::{BufRead, IsTerminal as _, Write};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -75,10 +77,7 @@ pub(crate) fn need(tools: &[Tool]) -> Result<(), String> {
         let names: Vec<&str> = missing.iter().map(|tool| tool.what).collect();
         names.join(", ")
     };
-    if is_root()
-        && Path::new("/usr/bin/apt-get").exists()
-        && may_install(&names(&missing), &packages)
-    {
+    if is_root() && has_apt_get() && may_install(&names(&missing), &packages) {
         apt_get(&["update", "-q"])?;
         apt_get(&[INSTALL, packages.as_slice()].concat())?;
         missing.retain(|tool| !works(tool.probe));
@@ -86,11 +85,51 @@ pub(crate) fn need(tools: &[Tool]) -> Result<(), String> {
     if missing.is_empty() {
         return Ok(());
     }
-    Err(format!(
-        "missing: {}. On Debian or Ubuntu: sudo apt-get install {}",
-        names(&missing),
+    Err(missing_tools(&names(&missing), &packages))
+}
+
+/// Sees to it that a program works that also runs from a folder: installed where that is possible, else unpacked below
+/// `target/`. `works` says whether it works, wherever it lies.
+pub(crate) fn need_somewhere(
+    what: &str,
+    package: &str,
+    works: impl Fn() -> bool,
+) -> Result<(), String> {
+    if works() {
+        return Ok(());
+    }
+    if !has_apt_get() || !may_install(what, &[package]) {
+        return Err(missing_tools(what, &[package]));
+    }
+    if is_root() {
+        apt_get(&["update", "-q"])?;
+        // A refusal is printed by apt-get itself, and is not the end.
+        apt_get(&[INSTALL, &[package]].concat()).ok();
+    }
+    if works() {
+        return Ok(());
+    }
+    beside::unpack(package)
+        .map_err(|error| format!("{}; {error}", missing_tools(what, &[package])))?;
+    if works() {
+        Ok(())
+    } else {
+        Err(format!(
+            "{}; unpacked below target/tools it does not start",
+            missing_tools(what, &[package])
+        ))
+    }
+}
+
+fn missing_tools(what: &str, packages: &[&str]) -> String {
+    format!(
+        "missing: {what}. On Debian or Ubuntu: sudo apt-get install {}",
         packages.join(" ")
-    ))
+    )
+}
+
+fn has_apt_get() -> bool {
+    works(&["apt-get", "--version"])
 }
 
 /// How packages are installed: an installation that would remove another package fails instead.
@@ -104,19 +143,35 @@ const INSTALL: &[&str] = &[
 
 /// Says what is missing and what would bring it; asks, where somebody can answer.
 fn may_install(what: &str, packages: &[&str]) -> bool {
-    println!(
-        "Missing: {what}. To install with apt-get: {}",
-        packages.join(" ")
-    );
     let unattended = std::env::var("CI").is_ok_and(|ci| ci == "true" || ci == "1");
     let input = std::io::stdin();
-    if YES.load(Ordering::Relaxed) || unattended || !input.is_terminal() {
+    let nobody = YES.load(Ordering::Relaxed) || unattended || !input.is_terminal();
+    let mut input = input.lock();
+    let somebody: Option<&mut dyn BufRead> = if nobody { None } else { Some(&mut input) };
+    agreed(what, packages, somebody, &mut std::io::stdout())
+}
+
+/// The same, with the person (`None`: nobody is there to be asked) and the screen given.
+fn agreed(
+    what: &str,
+    packages: &[&str],
+    somebody: Option<&mut dyn BufRead>,
+    screen: &mut dyn Write,
+) -> bool {
+    let packages = packages.join(" ");
+    // A screen that cannot be written cannot show the question either: that is a no.
+    let told = writeln!(
+        screen,
+        "Missing: {what}. To install with apt-get: {packages}"
+    );
+    let Some(person) = somebody else {
         return true;
-    }
-    print!("Install now? (`--yes` does not ask) [y/N] ");
+    };
+    let asked = told
+        .and_then(|()| write!(screen, "Install now? (`--yes` does not ask) [y/N] "))
+        .and_then(|()| screen.flush());
     let mut answer = String::new();
-    let asked = std::io::stdout().flush().is_ok() && input.lock().read_line(&mut answer).is_ok();
-    asked && is_yes(&answer)
+    asked.is_ok() && person.read_line(&mut answer).is_ok() && is_yes(&answer)
 }
 
 fn is_yes(answer: &str) -> bool {
@@ -149,6 +204,27 @@ mod tests {
     fn only_a_clear_yes_installs() {
         assert!(is_yes("y\n") && is_yes(" Yes \n"));
         assert!(!is_yes("\n") && !is_yes("") && !is_yes("no\n") && !is_yes("yeah\n"));
+    }
+
+    #[test]
+    fn a_person_is_asked_and_nobody_else() {
+        let ask = |answer: Option<&str>| {
+            let mut screen = Vec::new();
+            let mut input = answer.map(str::as_bytes);
+            let somebody = input.as_mut().map(|input| input as &mut dyn BufRead);
+            let agreed = agreed("QEMU", &["qemu"], somebody, &mut screen);
+            (agreed, String::from_utf8_lossy(&screen).into_owned())
+        };
+        for (answer, wanted) in [("y\n", true), ("n\n", false), ("\n", false), ("", false)] {
+            let (agreed, screen) = ask(Some(answer));
+            assert_eq!(agreed, wanted, "{answer:?}");
+            assert!(
+                screen.contains("Missing: QEMU") && screen.contains("Install now?"),
+                "{screen}"
+            );
+        }
+        let (agreed, screen) = ask(None);
+        assert!(agreed && screen.contains("Missing: QEMU") && !screen.contains("Install now?"));
     }
 
     #[test]
