@@ -8,7 +8,7 @@
 //!
 //! With `Parser::MessagePack` a packet is packed when it is accepted: it has no attachments, and its text is binary.
 //!
-//! `mod.rs` has the packets, `queues.rs`, `ready.rs` and `retries.rs` where they wait, `push.rs` how they get in, `frames.rs`,
+//! `mod.rs` has the outbox, `packet.rs` what one packet is, `queues.rs`, `ready.rs` and `retries.rs` where they wait, `push.rs` how they get in, `frames.rs`,
 //! `compressed.rs` and `post.rs` how they get out, `lost.rs` what the end of a connection means for them, `encode.rs` (with
 //! `alloc`) the memory for encoding, `packed.rs` packets in MessagePack.
 
@@ -22,6 +22,7 @@ mod lost;
 mod offline;
 #[cfg(feature = "msgpack")]
 mod packed;
+mod packet;
 mod post;
 mod push;
 mod queues;
@@ -30,192 +31,18 @@ mod retries;
 
 use crate::config::RETRIES;
 use crate::handle::{AckId, NamespaceId};
-use crate::memory::steps::{moved, step};
-use crate::memory::{Bytes, Empty, Index, Lane, NONE, Serial, Slab, Table, records};
-use crate::packet::Attachments;
+use crate::memory::steps::moved;
+use crate::memory::{Bytes, Index, Lane, NONE, Serial, Slab, Table};
 use crate::wire::ws;
 #[cfg(feature = "alloc")]
 pub(crate) use encode::encoded;
 #[cfg(feature = "offline")]
 pub(crate) use offline::Way;
+pub use packet::UnsentCause;
+pub(crate) use packet::{Body, Class, Life, Meta, Packet, PushError, Staged};
+use packet::{Parts, SendState};
 use post::Post;
 pub(crate) use post::PostError;
-
-/// Where a packet is on its way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum SendState {
-    /// It waits until its namespace is joined, or (in a `retries` queue) for its turn.
-    Waiting,
-    /// It may leave, and the application wants to see it before.
-    Unreported,
-    /// It may leave.
-    Ready,
-    /// It is being written: framed and masked as a part of [`Write::Frames`], or in the body of [`Write::Post`].
-    Writing,
-    /// It has been written, and is kept for another try until its answer comes.
-    Sent,
-    /// It will not be sent: the application is to be told.
-    GivenUp,
-}
-
-/// How long a packet means something.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Life {
-    /// On this connection only: answers, CONNECT, DISCONNECT, volatile events.
-    Connection,
-    /// Until it has been written once.
-    #[default]
-    Written,
-    /// Until it has been answered: the `retries` queue.
-    Answered,
-}
-
-impl Life {
-    const fn is_answered(self) -> bool {
-        RETRIES && matches!(self, Self::Answered)
-    }
-}
-
-/// What a packet may take of the room.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Class {
-    /// CONNECT and DISCONNECT always find room.
-    Control,
-    /// Answers find room where events do not any more.
-    Answer,
-    #[default]
-    Event,
-}
-
-/// Why a packet was given up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
-pub enum UnsentCause {
-    /// The connection broke twice while it was being written, so that it cannot be what the server, the network or the
-    /// heartbeat let through: smaller packets may.
-    Interrupted,
-    /// The server refused it with HTTP status 413: it is larger than the server accepts.
-    TooLarge,
-    /// The server answered the POST that carried it with an error. What it made of the packet nobody knows, so that it is
-    /// not sent again.
-    Refused,
-    /// It was sent as often as `NspOptions::retries` allows, and never acknowledged.
-    Unanswered,
-    /// Its room was needed for a CONNECT packet, without which nothing can be sent at all: enlarge the send buffer.
-    NoRoom,
-}
-
-impl core::fmt::Display for UnsentCause {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(match self {
-            Self::Interrupted => {
-                "the connection broke twice while it was being sent (is it larger than the server accepts, or too large for the link?)"
-            }
-            Self::TooLarge => {
-                "the server refuses packets of this size (HTTP 413): see its maxHttpBufferSize, or its proxy's limit"
-            }
-            Self::Refused => "the server answered the request that carried it with an error",
-            Self::Unanswered => "it was sent as often as `retries` allows, and never acknowledged",
-            Self::NoRoom => {
-                "its room in the send buffer was needed for a CONNECT packet: enlarge the buffer"
-            }
-        })
-    }
-}
-
-/// A packet with its attachments.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Packet {
-    /// The how-manieth accepted one it is.
-    number: Serial,
-    /// Where its area begins, and how many bytes that has.
-    area: u32,
-    size: u32,
-    /// Spare bytes in front of the text.
-    gap: u16,
-    /// Bytes of the packet prefix at the front of the text.
-    prefix: u16,
-    text: u32,
-    attachments: u16,
-    /// The first part that has not left yet: POSTs may carry a packet in portions.
-    first: u16,
-    /// How often it has been written before, whole or in part.
-    tries: u32,
-    /// How often a POST with it was answered as if it had not been taken.
-    not_taken: u8,
-    state: SendState,
-    class: Class,
-    life: Life,
-    cause: UnsentCause,
-    /// Being written, but a further try is due already.
-    again: bool,
-    /// Its attachments are base64 text already.
-    base64: bool,
-    /// The application wants to see it before it leaves.
-    report: bool,
-    /// It leaves as it is, whatever has been agreed on.
-    #[cfg(feature = "deflate")]
-    uncompressed: bool,
-    nsp: NamespaceId,
-    /// Who waits for its answer.
-    ack: Option<AckId>,
-    /// Its neighbours in the order of acceptance, which is that of the area.
-    older: Index,
-    newer: Index,
-    #[cfg(feature = "alloc")]
-    neighbours: ready::Neighbours,
-}
-
-impl Empty for Packet {
-    const EMPTY: Self = Self {
-        number: 0,
-        area: 0,
-        size: 0,
-        gap: 0,
-        prefix: 0,
-        text: 0,
-        attachments: 0,
-        first: 0,
-        tries: 0,
-        not_taken: 0,
-        state: SendState::Waiting,
-        class: Class::Event,
-        life: Life::Written,
-        cause: UnsentCause::Interrupted,
-        again: false,
-        base64: false,
-        report: false,
-        #[cfg(feature = "deflate")]
-        uncompressed: false,
-        nsp: NamespaceId::NONE,
-        ack: None,
-        older: NONE,
-        newer: NONE,
-        #[cfg(feature = "alloc")]
-        neighbours: ready::Neighbours::NONE,
-    };
-}
-
-impl Packet {
-    const fn start(&self) -> usize {
-        self.area as usize + self.gap as usize
-    }
-
-    /// Whether it has been interrupted, or soon counts so: in a POST of its own it takes no other with it.
-    const fn was_in_trouble(&self) -> bool {
-        self.tries > 0 || self.not_taken > 1
-    }
-
-    const fn end(&self) -> usize {
-        self.area as usize + self.size as usize
-    }
-
-    /// Where its first frame begins.
-    const fn frame(&self) -> usize {
-        self.start() - ws::header_len(self.text as usize)
-    }
-}
 
 /// The packets of one namespace.
 #[derive(Clone, Copy, Debug)]
@@ -279,73 +106,6 @@ enum Write {
     Compressed,
     /// The body of a POST.
     Post(Post),
-}
-
-/// How a packet behaves in the outbox.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Meta {
-    pub(crate) class: Class,
-    pub(crate) life: Life,
-    pub(crate) ack: Option<AckId>,
-    /// Its namespace is joined, or it needs none.
-    pub(crate) ready: bool,
-    /// Other namespaces want to send as well: leave some room to them.
-    pub(crate) shared: bool,
-    /// It is not to be compressed.
-    #[cfg(feature = "deflate")]
-    pub(crate) uncompressed: bool,
-}
-
-/// The JSON part of a packet, and its attachments.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Body<'b> {
-    Bytes(&'b [u8], Attachments<'b>),
-    /// In the area already: see [`Outbox::stage`].
-    Staged(Staged),
-    Parts(&'b [&'b str]),
-}
-
-impl Body<'_> {
-    pub(crate) const EMPTY: Self = Self::Parts(&[]);
-
-    /// Bytes of JSON and attachments.
-    pub(crate) fn len(&self) -> usize {
-        match self {
-            Self::Bytes(json, attachments) => json.len() + attachments.as_records().len(),
-            Self::Staged(staged) => staged.json_len + staged.rest,
-            Self::Parts(parts) => parts.iter().map(|part| part.len()).sum(),
-        }
-    }
-
-    pub(crate) const fn attachments(&self) -> usize {
-        match self {
-            Self::Bytes(_, attachments) => attachments.len(),
-            Self::Staged(staged) => staged.count,
-            Self::Parts(_) => 0,
-        }
-    }
-}
-
-/// Where [`Outbox::stage`] left a packet. Only valid until anything else happens to the outbox.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Staged {
-    from: usize,
-    json_len: usize,
-    /// Bytes of the attachments behind the JSON, gaps included.
-    rest: usize,
-    count: usize,
-}
-
-/// The outbox cannot take the packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum PushError {
-    /// Not now: too much is waiting.
-    Full,
-    /// Never: larger than the whole area.
-    TooLarge,
-    /// It is not JSON, and so cannot be packed.
-    #[cfg(feature = "msgpack")]
-    Malformed,
 }
 
 #[derive(Debug)]
@@ -717,40 +477,5 @@ impl<'a> Outbox<'a> {
             self.mem.shrink();
             self.packets.shrink();
         }
-    }
-}
-
-/// The parts of a packet: its text, then its attachments.
-struct Parts<'p> {
-    mem: &'p [u8],
-    /// From this part on they are framed.
-    framed_from: u16,
-    part: u16,
-    at: usize,
-    /// The length of the part at `at`.
-    next: Option<usize>,
-    attachments: u16,
-}
-
-impl Iterator for Parts<'_> {
-    type Item = core::ops::Range<usize>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        step(1);
-        let len = self.next?;
-        let part = self.at..self.at + len;
-        self.next = None;
-        if self.part < self.attachments {
-            self.part += 1;
-            let gap = part.end;
-            let len = if self.part >= self.framed_from {
-                ws::read_header(self.mem.get(gap..)?)?.1
-            } else {
-                records::get_u32(self.mem, gap)? as usize
-            };
-            self.at = gap + ws::header_len(len);
-            self.next = Some(len);
-        }
-        Some(part)
     }
 }
