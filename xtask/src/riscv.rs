@@ -123,9 +123,14 @@ impl Firmware<'_> {
         self.run(cargo, "pass clippy")
     }
 
-    /// Builds the images with other settings than those of the folder: `args` for cargo. Gives the folder of the images,
-    /// which the next build writes over; nothing if this machine's compiler cannot do it.
-    pub(crate) fn build_with(&self, args: &[&str]) -> Result<Option<PathBuf>, String> {
+    /// Builds the images with other settings than those of the folder: `args` for cargo, and `flags` for the compiler
+    /// in place of the folder's own, if there are any. Gives the folder of the images, which the next build writes over;
+    /// nothing if this machine's compiler cannot do it.
+    pub(crate) fn build_with(
+        &self,
+        args: &[&str],
+        flags: &[&str],
+    ) -> Result<Option<PathBuf>, String> {
         let compiler = compiler(self.target)?;
         let own_library = args.iter().any(|arg| arg.starts_with("build-std"));
         if own_library && matches!(compiler, Compiler::Rustup) {
@@ -134,6 +139,9 @@ impl Firmware<'_> {
         let output = run::root().join(self.folder).join("target");
         let mut cargo = self.cargo("build --release", &compiler);
         cargo.args(args);
+        if !flags.is_empty() {
+            cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
+        }
         self.run(cargo, "build")?;
         Ok(Some(output.join(self.target.triple()).join("release")))
     }

@@ -22,6 +22,23 @@ const SIZE_FLAGS: &[&str] = &[
     "-Z",
     "build-std-features=optimize_for_size",
 ];
+/// The flags of the folder's `.cargo/config.toml`, for the rows that leave one out. The first two name the linker's scripts.
+const FLAGS: &[&str] = &[
+    "-Clink-arg=-Tmemory.x",
+    "-Clink-arg=-Tlink.x",
+    RELAX,
+    OUTLINER,
+    INLINE,
+];
+const RELAX: &str = "-Ctarget-feature=+relax";
+const OUTLINER: &str = "-Cllvm-args=-enable-machine-outliner";
+const INLINE: &str = "-Cllvm-args=-inlinehint-threshold=50";
+const LEFT_OUT: &[(&str, &[&str])] = &[
+    ("the linker's relaxation", &[RELAX]),
+    ("the outliner", &[OUTLINER]),
+    ("the limit of inlining", &[INLINE]),
+    ("these three flags", &[RELAX, OUTLINER, INLINE]),
+];
 const BEGIN: &str = "<!-- made by `cargo xtask size --matrix` -->";
 const END: &str = "<!-- end -->";
 
@@ -30,6 +47,8 @@ struct Build {
     name: String,
     features: Vec<&'static str>,
     args: &'static [&'static str],
+    /// Flags for the compiler in place of the folder's own, if there are any.
+    flags: Vec<&'static str>,
 }
 
 /// Builds every row, prints the table, and writes it into the README.
@@ -69,6 +88,7 @@ fn builds() -> Vec<Build> {
         name: "all features, \"s\"".to_owned(),
         features: FEATURES.to_vec(),
         args: &[],
+        flags: Vec::new(),
     }];
     for left_out in FEATURES {
         builds.push(Build {
@@ -79,6 +99,7 @@ fn builds() -> Vec<Build> {
                 .filter(|feature| feature != left_out)
                 .collect(),
             args: &[],
+            flags: Vec::new(),
         });
     }
     for (what, args) in [
@@ -92,6 +113,7 @@ fn builds() -> Vec<Build> {
                     name: format!("{which}, {what}"),
                     features: features.to_vec(),
                     args,
+                    flags: Vec::new(),
                 });
             }
         }
@@ -102,15 +124,17 @@ fn builds() -> Vec<Build> {
         name: "with `polling`, \"s\"".to_owned(),
         features: polling,
         args: &[],
+        flags: Vec::new(),
     });
-    builds.push(Build {
-        name: "all features, \"s\", without the linker's relaxation".to_owned(),
-        features: FEATURES.to_vec(),
-        args: &[
-            "--config",
-            "target.riscv32imc-unknown-none-elf.rustflags=[\"-Clink-arg=--no-relax\"]",
-        ],
-    });
+    for (what, left_out) in LEFT_OUT {
+        let flags = FLAGS.iter().copied();
+        builds.push(Build {
+            name: format!("all features, \"s\", without {what}"),
+            features: FEATURES.to_vec(),
+            args: &[],
+            flags: flags.filter(|flag| !left_out.contains(flag)).collect(),
+        });
+    }
     builds
 }
 
@@ -124,7 +148,7 @@ fn measure(build: &Build) -> Result<Option<(u32, u32)>, String> {
     };
     let mut args = vec!["--no-default-features"];
     args.extend(build.args);
-    let Some(images) = firmware.build_with(&args)? else {
+    let Some(images) = firmware.build_with(&args, &build.flags)? else {
         return Ok(None);
     };
     let with = riscv::sizes(&images.join("client"))?;
@@ -145,4 +169,24 @@ fn write(table: &str) -> Result<(), String> {
     let (before, after) = around.ok_or_else(|| format!("README.md has no `{BEGIN}` … `{END}`"))?;
     fs::write(&path, format!("{before}{BEGIN}\n{table}{END}{after}"))
         .map_err(|error| format!("cannot write {}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Else the rows that leave out a flag would differ by more than that.
+    #[test]
+    fn the_flags_are_those_of_the_folder() {
+        let path = run::root().join(FOLDER).join(".cargo/config.toml");
+        let text = fs::read_to_string(path).expect("the folder's configuration");
+        let (_, list) = text.split_once("rustflags = [").expect("flags");
+        let (list, _) = list.split_once("\n]").expect("the end of the list");
+        let lines = list.lines().map(str::trim);
+        let flags = lines.filter_map(|line| line.strip_prefix("\"-C\", \""));
+        let flags: Vec<_> = flags
+            .filter_map(|rest| Some(format!("-C{}", rest.split_once('"')?.0)))
+            .collect();
+        assert_eq!(flags, FLAGS);
+    }
 }
