@@ -8,7 +8,7 @@ use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 
 use embassy_sync::blocking_mutex::raw::RawMutex;
-use sockeye_core::packet::{Args, ArgsError, EmitArgs, FromArgs};
+use sockeye_core::packet::{Args, ArgsError, EmitArgs, OwnedArgs};
 use sockeye_core::{AckError, AckId, EmitError, EmitOptions};
 
 use crate::shared::Shared;
@@ -66,7 +66,7 @@ impl From<ArgsError> for AnswerError {
 }
 
 /// Reads an answer as a tuple of owned types.
-pub(crate) fn parse_owned<T: for<'a> FromArgs<'a>>(args: Args<'_>) -> Result<T, ArgsError> {
+pub(crate) fn parse_owned<T: for<'a> OwnedArgs<'a>>(args: Args<'_>) -> Result<T, ArgsError> {
     args.parse()
 }
 

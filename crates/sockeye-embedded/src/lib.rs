@@ -122,7 +122,9 @@ pub use socket::{Socket, Volatile};
 pub use sockeye_core as core_api;
 #[cfg(feature = "offline")]
 pub use sockeye_core::Offline;
-pub use sockeye_core::packet::{Args, ArgsError, BinRef, EmitArgs, FromArgs, RawArgs, Text};
+pub use sockeye_core::packet::{
+    Args, ArgsError, BinRef, EmitArgs, FromArgs, OwnedArgs, RawArgs, Text,
+};
 pub use sockeye_core::{
     AckError, AckId, AckRequest, Cause, Details, DisconnectReason, EmitError, EmitOptions, Event,
     Message, NamespaceError, NamespaceId, NspOptions, Reconnection, Refusal, Transport, Transports,

@@ -8,7 +8,7 @@ use core::task::{Context, Poll};
 
 use embassy_sync::blocking_mutex::raw::{NoopRawMutex, RawMutex};
 use serde::Serialize;
-use sockeye_core::packet::{Args, ArgsError, EmitArgs, FromArgs, encode_args_to_slice};
+use sockeye_core::packet::{Args, ArgsError, EmitArgs, OwnedArgs, encode_args_to_slice};
 use sockeye_core::{
     AckId, AckRequest, EmitError, EmitOptions, Message, NamespaceError, NamespaceId, NspOptions,
     Reconnection, Transport,
@@ -150,7 +150,7 @@ impl<M: RawMutex> Socket<M> {
     ///
     /// Nothing is sent before the future is first polled. Dropping it cancels: the answer is ignored then, and the
     /// packet is not sent if it has not been.
-    pub fn emit_with_ack<'s, A: EmitArgs, T: for<'a> FromArgs<'a>>(
+    pub fn emit_with_ack<'s, A: EmitArgs, T: for<'a> OwnedArgs<'a>>(
         &self,
         event: &'s str,
         args: A,
@@ -408,7 +408,7 @@ impl<M: RawMutex> Volatile<M> {
     }
 
     /// As [`Socket::emit_with_ack`]; if the packet is dropped, the future fails at once.
-    pub fn emit_with_ack<'s, A: EmitArgs, T: for<'a> FromArgs<'a>>(
+    pub fn emit_with_ack<'s, A: EmitArgs, T: for<'a> OwnedArgs<'a>>(
         &self,
         event: &'s str,
         args: A,

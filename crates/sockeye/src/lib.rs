@@ -129,8 +129,8 @@ pub use sockeye_core::json;
 /// The arguments as they are read, one after another: what an own [`FromArgs`] gets.
 pub use sockeye_core::packet::Args as ArgsReader;
 pub use sockeye_core::packet::{
-    ArgsError, Bin, EmitArgs, EncodeError, FromArgs, NotJson, Number, RawArgs, Value, from_value,
-    read_json, to_value,
+    ArgsError, Bin, EmitArgs, EncodeError, FromArgs, NotJson, Number, OwnedArgs, RawArgs, Value,
+    from_value, read_json, to_value,
 };
 pub use sockeye_core::{
     Cause, DisconnectReason, EmitError, Limits, Reconnection, Transport, UnsentCause,

@@ -12,7 +12,7 @@ pub(crate) mod socket;
 mod text;
 mod value;
 
-pub use args::{Args, ArgsError, FromArgs, read_json};
+pub use args::{Args, ArgsError, FromArgs, OwnedArgs, read_json};
 pub use attachments::{Attachments, AttachmentsIter};
 #[cfg(feature = "alloc")]
 pub use json::write::{Bin, encode_args_to_vec};

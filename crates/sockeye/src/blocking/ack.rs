@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use sockeye_core::EmitError;
-use sockeye_core::packet::{EmitArgs, FromArgs};
+use sockeye_core::packet::{EmitArgs, OwnedArgs};
 
 use super::{wait, wait_for};
 use crate::client::ack;
@@ -62,7 +62,7 @@ impl<Answer> EmitWithAck<Answer> {
     }
 }
 
-impl<Answer: for<'a> FromArgs<'a>> EmitWithAck<Answer> {
+impl<Answer: for<'a> OwnedArgs<'a>> EmitWithAck<Answer> {
     /// Sends the event, and waits for its answer: until it is there, the connection is lost, or the time is up. Without a
     /// timeout here or of the socket there is no limit.
     ///
@@ -86,7 +86,7 @@ impl<Answer> fmt::Debug for EmitWithAck<Answer> {
 #[must_use = "the answer is not waited for: dropping this takes back the event if it is still unsent"]
 pub struct PendingAck<Answer>(AckFuture<Answer>);
 
-impl<Answer: for<'a> FromArgs<'a>> PendingAck<Answer> {
+impl<Answer: for<'a> OwnedArgs<'a>> PendingAck<Answer> {
     /// Waits for the answer.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use sockeye_core::EmitError;
-use sockeye_core::packet::{EmitArgs, FromArgs};
+use sockeye_core::packet::{EmitArgs, OwnedArgs};
 
 use super::ack::{EmitWithAck, Volatile};
 use super::namespace::NamespaceBuilder;
@@ -373,7 +373,7 @@ impl Socket {
     /// ```
     pub fn stream<T>(&self, event: &str) -> Events<T>
     where
-        T: for<'a> FromArgs<'a> + Send + 'static,
+        T: for<'a> OwnedArgs<'a> + Send + 'static,
     {
         self.inner.stream(event).into()
     }
@@ -381,7 +381,7 @@ impl Socket {
     /// As [`stream`](Self::stream), with a capacity and a policy of your own.
     pub fn stream_with<T>(&self, event: &str, options: StreamOptions) -> Events<T>
     where
-        T: for<'a> FromArgs<'a> + Send + 'static,
+        T: for<'a> OwnedArgs<'a> + Send + 'static,
     {
         self.inner.stream_with(event, options).into()
     }

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use sockeye_core::packet::{ArgsError, FromArgs};
+use sockeye_core::packet::{ArgsError, OwnedArgs};
 use sockeye_core::{AckError as Missing, EmitError};
 
 use crate::Socket;
@@ -178,7 +178,7 @@ impl<Answer> EmitWithAck<Answer> {
     }
 }
 
-impl<Answer: for<'a> FromArgs<'a>> IntoFuture for EmitWithAck<Answer> {
+impl<Answer: for<'a> OwnedArgs<'a>> IntoFuture for EmitWithAck<Answer> {
     type Output = Result<Answer, AckError>;
     type IntoFuture = AckFuture<Answer>;
 
@@ -215,7 +215,7 @@ pub struct AckFuture<Answer> {
     answer: PhantomData<fn() -> Answer>,
 }
 
-impl<Answer: for<'a> FromArgs<'a>> Future for AckFuture<Answer> {
+impl<Answer: for<'a> OwnedArgs<'a>> Future for AckFuture<Answer> {
     type Output = Result<Answer, AckError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {

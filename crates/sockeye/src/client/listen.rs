@@ -1,6 +1,6 @@
 //! Listening: handlers of events and of what happens to the connection, and streams.
 
-use sockeye_core::packet::FromArgs;
+use sockeye_core::packet::OwnedArgs;
 
 use crate::Socket;
 use crate::client::args::Event;
@@ -162,7 +162,7 @@ impl Socket {
     /// names that `on` refuses are refused here as well.
     pub fn stream<T>(&self, event: &str) -> EventStream<T>
     where
-        T: for<'a> FromArgs<'a> + Send + 'static,
+        T: for<'a> OwnedArgs<'a> + Send + 'static,
     {
         self.stream_with(event, StreamOptions::new())
     }
@@ -170,7 +170,7 @@ impl Socket {
     /// As [`stream`](Self::stream), with a capacity and a policy of your own.
     pub fn stream_with<T>(&self, event: &str, options: StreamOptions) -> EventStream<T>
     where
-        T: for<'a> FromArgs<'a> + Send + 'static,
+        T: for<'a> OwnedArgs<'a> + Send + 'static,
     {
         let StreamOptions { capacity, overflow } = options;
         let handlers = &self.nsp().handlers;

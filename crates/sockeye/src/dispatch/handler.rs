@@ -5,7 +5,7 @@ use std::fmt;
 use std::future::Future;
 
 use sockeye_core::EmitError;
-use sockeye_core::packet::{Args as ArgsRef, ArgsError, EmitArgs, FromArgs};
+use sockeye_core::packet::{Args as ArgsRef, ArgsError, EmitArgs, OwnedArgs};
 
 use crate::client::args::{Args, Event};
 use crate::client::responder::Responder;
@@ -94,8 +94,8 @@ mod marker {
 /// # }
 /// ```
 ///
-/// Arguments are owned, since async handlers keep them: `String`, not `&str` (the compiler says that an implementation
-/// is "not general enough"):
+/// Arguments are owned, since async handlers keep them: `String`, not `&str` (the compiler says that the implementation
+/// of [`OwnedArgs`] "is not general enough"; it takes no words of ours for an error about lifetimes):
 ///
 /// ```compile_fail
 /// # fn f(socket: &sockeye::Socket) {
@@ -145,7 +145,7 @@ pub trait Params: Sized + 'static {
 
 impl<A> Params for (A,)
 where
-    A: for<'a> FromArgs<'a> + 'static,
+    A: for<'a> OwnedArgs<'a> + 'static,
 {
     fn read(args: &ArgsRef<'_>, _: &Responder) -> Result<Self, ArgsError> {
         Ok((args.parse()?,))
@@ -154,7 +154,7 @@ where
 
 impl<A> Params for (A, Responder)
 where
-    A: for<'a> FromArgs<'a> + 'static,
+    A: for<'a> OwnedArgs<'a> + 'static,
 {
     fn read(args: &ArgsRef<'_>, responder: &Responder) -> Result<Self, ArgsError> {
         Ok((args.parse()?, responder.clone()))

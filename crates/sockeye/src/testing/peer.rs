@@ -5,7 +5,7 @@ use std::future::Future;
 use std::sync::{Arc, Weak};
 
 use serde_json::Value;
-use sockeye_core::packet::{ArgsError, EmitArgs, FromArgs};
+use sockeye_core::packet::{ArgsError, EmitArgs, FromArgs, OwnedArgs};
 use tokio::sync::mpsc;
 
 use super::PATIENCE;
@@ -95,7 +95,7 @@ impl Peer {
     ///
     /// # Panics
     /// The client leaves, or gives no answer within 60 s, or one that is not of the type asked for.
-    pub async fn emit_with_ack<A: EmitArgs, Answer: for<'a> FromArgs<'a>>(
+    pub async fn emit_with_ack<A: EmitArgs, Answer: for<'a> OwnedArgs<'a>>(
         &self,
         event: &str,
         args: A,

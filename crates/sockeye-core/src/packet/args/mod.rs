@@ -305,6 +305,14 @@ pub trait FromArgs<'a>: Sized {
     fn from_args(args: &mut Args<'a>) -> Result<Self, ArgsError>;
 }
 
+/// Arguments that own what they hold, so that a handler or an answer may keep them: `String`, not `&str`.
+///
+/// Every [`FromArgs`] without a borrow is one; there is nothing to implement. Its name is what the compiler says where
+/// something borrowed is asked for: "implementation of `OwnedArgs` is not general enough".
+pub trait OwnedArgs<'a>: FromArgs<'a> {}
+
+impl<'a, A: FromArgs<'a>> OwnedArgs<'a> for A {}
+
 impl<'a> FromArgs<'a> for () {
     #[inline]
     fn from_args(_: &mut Args<'a>) -> Result<Self, ArgsError> {
