@@ -122,6 +122,7 @@ fn clippy(report: &mut Report) -> Result<(), String> {
         "--workspace",
         "-p sockeye-core --no-default-features",
         "-p sockeye-core --no-default-features --features polling",
+        "-p sockeye-core --no-default-features --features eio3",
         "-p sockeye-embedded --all-features",
         "-p sockeye --no-default-features --features tokio",
         "-p sockeye --no-default-features --features tokio,native-tls",

@@ -107,6 +107,8 @@ fn features(report: &mut Report) -> Result<(), String> {
         "alloc",
         "redirects",
         "deflate",
+        "eio3",
+        "eio3,polling",
         "log",
         "defmt",
         "alloc,polling,log,defmt",

@@ -27,6 +27,9 @@ pub(crate) const RETRIES: bool = cfg!(feature = "retries");
 /// Whether connection state recovery is compiled in.
 pub(crate) const RECOVERY: bool = cfg!(feature = "recovery");
 
+/// Whether older servers (Engine.IO 3) are understood: as for [`POLLING`].
+pub(crate) const EIO3: bool = cfg!(feature = "eio3");
+
 /// An Engine.IO transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -265,6 +268,28 @@ impl Parser {
     }
 }
 
+/// Which version of the protocol is spoken: [`Config::protocol`].
+///
+/// In Engine.IO 3 the server joins the main namespace by itself, CONNECT takes no `auth` payload (but a query behind
+/// the namespace's name: `/chat?token=…`), the client sends the pings, and nothing is recovered.
+#[cfg(feature = "eio3")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Protocol {
+    /// Engine.IO 4: Socket.IO 3, 4 and later. An older server is an error that says so.
+    #[default]
+    V4,
+    /// Engine.IO 3: Socket.IO 2 and 1. A newer server is an error, unless it has `allowEIO3`.
+    V3,
+    /// Engine.IO 4 is asked for, and the answer tells. A server of Engine.IO 3 that is met by long-polling is served over
+    /// the same connection: its payloads look different. On a WebSocket nothing differs but that it joins the main
+    /// namespace unasked: the connection is then made anew, with Engine.IO 3 from the start.
+    ///
+    /// With `force_base64` nothing is detected, because older servers do not agree on how lengths are counted then.
+    Detect,
+}
+
 /// How to reach the server and how to behave: the Manager and Engine.IO options.
 ///
 /// Its `Debug` shows no query and no headers: they carry tokens more often than not.
@@ -288,6 +313,9 @@ pub struct Config<'a> {
     /// How packets are written. Default [`Parser::Json`].
     #[cfg(feature = "msgpack")]
     pub parser: Parser,
+    /// Which version of the protocol is spoken. Default [`Protocol::V4`].
+    #[cfg(feature = "eio3")]
+    pub protocol: Protocol,
     /// Which transports to use. Default `POLLING_FIRST`; [`Transports::WEBSOCKET`] without the feature `polling`.
     pub transports: Transports,
     /// Whether a polling session probes for WebSocket. Default true.
@@ -297,7 +325,7 @@ pub struct Config<'a> {
     /// When the first transport fails before the handshake, try the other at once. Default false.
     pub try_all_transports: bool,
     /// Send binary as base64 text even on WebSocket, and ask the server for the same. Default false. (Packets in
-    /// MessagePack stay binary on a WebSocket, which servers take as well.)
+    /// MessagePack stay binary on a WebSocket, which servers take as well; and so does what is sent in Engine.IO 3.)
     #[cfg(feature = "polling")]
     pub force_base64: bool,
     /// Time stamps in queries. Default [`Timestamp::Polling`].
@@ -343,6 +371,8 @@ impl core::fmt::Debug for Config<'_> {
         all.field("compression", &self.compression);
         #[cfg(feature = "msgpack")]
         all.field("parser", &self.parser);
+        #[cfg(feature = "eio3")]
+        all.field("protocol", &self.protocol);
         #[cfg(feature = "redirects")]
         all.field("follow_redirects", &self.follow_redirects);
         all.field("host", &self.host)
@@ -383,6 +413,8 @@ impl<'a> Config<'a> {
             compression: None,
             #[cfg(feature = "msgpack")]
             parser: Parser::Json,
+            #[cfg(feature = "eio3")]
+            protocol: Protocol::V4,
             #[cfg(feature = "polling")]
             transports: Transports::POLLING_FIRST,
             #[cfg(not(feature = "polling"))]
@@ -415,6 +447,25 @@ impl<'a> Config<'a> {
         return self.force_base64;
         #[cfg(not(feature = "polling"))]
         return false;
+    }
+
+    /// Whether attachments are accepted as base64 text: not for Engine.IO 3, where they leave as they are.
+    pub(crate) const fn sends_base64(&self) -> bool {
+        self.base64() && !self.begins_with_v3()
+    }
+
+    /// Whether Engine.IO 3 is spoken from the start.
+    pub(crate) const fn begins_with_v3(&self) -> bool {
+        #[cfg(feature = "eio3")]
+        return matches!(self.protocol, Protocol::V3);
+        #[cfg(not(feature = "eio3"))]
+        return false;
+    }
+
+    /// Whether the server's answer tells the version.
+    #[cfg(feature = "eio3")]
+    pub(crate) const fn detects(&self) -> bool {
+        matches!(self.protocol, Protocol::Detect) && !self.base64()
     }
 
     /// [`Self::follow_redirects`], where that is built in.

@@ -241,9 +241,11 @@ impl fmt::Display for Details<'_> {
                 f.write_str("the answer is not an Engine.IO handshake: check URL and path")?;
                 if text.is_empty() { Ok(()) } else { write!(f, " (got {text})") }
             }
-            Cause::OldServer => f.write_str(
-                "the server speaks Socket.IO 2 (Engine.IO 3): Sockeye needs Socket.IO 3 or later on the server",
-            ),
+            Cause::OldServer => f.write_str(if cfg!(feature = "eio3") {
+                "the server speaks Socket.IO 2 (Engine.IO 3), and protocol 4 was chosen: choose 3, or have it detected"
+            } else {
+                "the server speaks Socket.IO 2 (Engine.IO 3): Sockeye needs Socket.IO 3 or later on the server"
+            }),
             Cause::WebSocketHandshake => {
                 f.write_str("the server did not accept the WebSocket as RFC 6455 asks: a proxy in between may block upgrades")
             }

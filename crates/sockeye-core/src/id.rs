@@ -43,6 +43,19 @@ impl Id {
         true
     }
 
+    /// The parts behind one another; `None` if that is too long.
+    #[cfg(feature = "eio3")]
+    pub(crate) fn join(parts: &[&str]) -> Option<Self> {
+        let mut id = Self::EMPTY;
+        if parts.iter().map(|part| part.len()).sum::<usize>() > ID_MAX {
+            return None;
+        }
+        for part in parts {
+            id.0.push_str(part);
+        }
+        Some(id)
+    }
+
     /// Keeps what stands between the quotes of a JSON string as it is, to give it back as it came; whether it fits (if
     /// not, nothing is kept).
     #[cfg(feature = "recovery")]

@@ -45,6 +45,7 @@
 //! - `polling` (default): HTTP long-polling, the upgrade from it, base64 payloads, cookies. Without it: WebSocket alone.
 //! - `deflate`: compressed WebSocket messages (permessage-deflate), if `Config::compression` asks for them.
 //! - `msgpack`: packets in MessagePack, as `socket.io-msgpack-parser` sends them, if `Config::parser` asks for it.
+//! - `eio3`: older servers, which speak Engine.IO 3 (Socket.IO 2 and 1), if `Config::protocol` asks for them.
 //! - `redirects`: a driver may follow redirects of the handshake. Without it, they are errors.
 //! - `retries` (default): the queue that sends each packet again until it is acknowledged (`NspOptions::retries`).
 //! - `recovery` (default): connection state recovery. Without it, every connection begins a new session of the server, and
@@ -86,6 +87,8 @@ pub use client::{
 pub use config::Offline;
 #[cfg(feature = "msgpack")]
 pub use config::Parser;
+#[cfg(feature = "eio3")]
+pub use config::Protocol;
 #[cfg(feature = "deflate")]
 pub use config::{AgreedCompression, Compression};
 pub use config::{Config, Entropy, Reconnection, Str, Timestamp, Transport, Transports, text};

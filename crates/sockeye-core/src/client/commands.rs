@@ -3,7 +3,7 @@
 use super::Client;
 use super::acks::AckEntry;
 use super::event::{AckRequest, EmitOptions};
-use super::namespaces::{Name, Namespace, NspOptions, NspState, Parting};
+use super::namespaces::{Name, Namespace, NspOptions, NspState, Parting, on_wire};
 use super::notices::Notice;
 use crate::error::{Cause, DisconnectReason, EmitError};
 use crate::handle::{AckId, NamespaceId};
@@ -22,6 +22,9 @@ use crate::time::Instant;
 pub enum NamespaceError {
     /// The name has a comma or a control character, or is too long (48 bytes without `alloc`).
     Name,
+    /// The main namespace has a query, but no CONNECT packet that could carry it: set the query of the connection.
+    #[cfg(feature = "eio3")]
+    Query,
     /// The table is full: see [`Limits::namespaces`](crate::Limits::namespaces) and `NAMESPACES` of the storage.
     Full,
 }
@@ -30,6 +33,10 @@ impl core::fmt::Display for NamespaceError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str(match self {
             Self::Name => "bad namespace name: no commas or control characters, and not too long",
+            #[cfg(feature = "eio3")]
+            Self::Query => {
+                "the main namespace takes no query of its own: set the query of the connection"
+            }
             Self::Full => "too many namespaces on one connection: raise the limit",
         })
     }
@@ -63,7 +70,8 @@ pub struct RawPacket<'p> {
 
 impl<'a> Client<'a> {
     /// Adds a namespace, or gives the handle of one that exists (its options stay). It is not connected yet.
-    /// A missing leading `/` is added; the empty name is the main namespace.
+    /// A missing leading `/` is added; the empty name is the main namespace. With the feature `eio3` a query may follow, which goes
+    /// out with the CONNECT packet alone: `/chat?token=…`. Of one namespace named with several, the last counts.
     ///
     /// # Errors
     /// A name that cannot be sent, or no room.
@@ -90,12 +98,29 @@ impl<'a> Client<'a> {
         if !fits {
             return Err(NamespaceError::Name);
         }
+        #[cfg(feature = "eio3")]
+        let wire = super::namespaces::without_query(full.as_str()).as_bytes();
+        #[cfg(not(feature = "eio3"))]
+        let wire = full.as_bytes();
+        // CONNECT is not sent for the main namespace there: its query would be lost.
+        #[cfg(feature = "eio3")]
+        if wire.len() == 1
+            && full.as_str() != "/"
+            && self.engine.config().protocol != crate::Protocol::V4
+        {
+            return Err(NamespaceError::Query);
+        }
         let (mut leaving, mut parting) = (false, Parting::None);
-        if let Some(found) = self.namespaces.find(full.as_bytes())
+        if let Some(found) = self.namespaces.find(wire)
             && let Some(entry) = self.namespaces.get(found)
         {
             leaving = entry.state() == NspState::Leaving { forgotten: true };
             if !leaving && entry.state() != NspState::Parted {
+                #[cfg(feature = "eio3")]
+                if let Some(entry) = self.namespaces.get_mut(found) {
+                    // Another query counts from the next CONNECT on.
+                    entry.name = full;
+                }
                 return Ok(found);
             }
             // One that was forgotten while its CONNECT was under way comes back as a new one, in its place: the reply to
@@ -412,7 +437,7 @@ impl<'a> Client<'a> {
         }
         let config = self.engine.config();
         let (most_attachments, most_acks) = (config.limits.attachments, config.limits.acks);
-        let base64 = config.base64();
+        let base64 = config.sends_base64();
         let shared = self.namespaces.active() > 1;
         let Some(entry) = self.namespaces.get_mut(nsp) else {
             return Err(EmitError::UnknownNamespace);
@@ -445,7 +470,7 @@ impl<'a> Client<'a> {
                 Kind::Event
             },
             attachments,
-            nsp: entry.name.as_str(),
+            nsp: on_wire(&entry.name),
             id,
         };
         let mut meta = Meta {
@@ -522,7 +547,7 @@ impl<'a> Client<'a> {
         body: Body<'_>,
     ) -> Result<(), EmitError> {
         self.advance_clock(now);
-        let base64 = self.engine.config().base64();
+        let base64 = self.engine.config().sends_base64();
         let limit = usize::from(self.engine.config().limits.attachments);
         let Some(entry) = self.namespaces.get(request.nsp) else {
             return Err(EmitError::UnknownNamespace);
@@ -541,7 +566,7 @@ impl<'a> Client<'a> {
                 Kind::Ack
             },
             attachments,
-            nsp: entry.name(),
+            nsp: entry.wire_name(),
             id: Some(request.id),
         };
         let meta = Meta {

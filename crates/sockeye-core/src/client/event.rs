@@ -151,8 +151,22 @@ impl<'c> Refusal<'c> {
     }
 
     pub(crate) const fn old_server(nsp: NamespaceId) -> Self {
+        let message = Text::from_raw(if cfg!(feature = "eio3") {
+            "the server speaks Socket.IO 2: choose protocol 3, or have it detected"
+        } else {
+            "the server speaks Socket.IO 2: Sockeye needs Socket.IO 3 or later there"
+        });
+        Self {
+            nsp,
+            message,
+            data: None,
+        }
+    }
+
+    #[cfg(feature = "eio3")]
+    pub(crate) const fn no_auth(nsp: NamespaceId) -> Self {
         let message = Text::from_raw(
-            "the server speaks Socket.IO 2: Sockeye needs Socket.IO 3 or later there",
+            "the server speaks Socket.IO 2, which takes no auth payload: put the credentials into the query or a header",
         );
         Self {
             nsp,

@@ -6,7 +6,7 @@ use super::event::{AckRequest, Message};
 use super::namespaces::{Heard, NspState};
 use super::notices::Notice;
 use super::{Client, PendingEvent};
-use crate::config::RECOVERY;
+use crate::config::{EIO3, RECOVERY};
 use crate::error::{Cause, DisconnectReason, Fault};
 use crate::handle::NamespaceId;
 use crate::id::Id;
@@ -77,7 +77,7 @@ impl Inbound {
 }
 
 /// The span of `part`, which lies in `whole`.
-fn span_of(whole: &str, part: &str) -> Span {
+pub(super) fn span_of(whole: &str, part: &str) -> Span {
     let start = (part.as_ptr() as usize).wrapping_sub(whole.as_ptr() as usize);
     if start <= whole.len() {
         Span {
@@ -205,7 +205,7 @@ impl Client<'_> {
         let is_text =
             cfg!(feature = "alloc") && text.is_ascii() || core::str::from_utf8(text).is_ok();
         let parsed = if is_text {
-            parse(text, limit)
+            self.parsed(text, limit)
         } else {
             Err(PacketError::Encoding)
         };
@@ -227,6 +227,17 @@ impl Client<'_> {
             too_large: if held { None } else { Some(bytes) },
         });
         None
+    }
+
+    /// Reads a packet of this session.
+    #[cfg_attr(feature = "alloc", inline)]
+    #[allow(clippy::unused_self, reason = "as with the feature")]
+    fn parsed(&self, text: &[u8], limit: u16) -> Result<Parsed, PacketError> {
+        #[cfg(feature = "eio3")]
+        if self.engine.is_v3() {
+            return crate::packet::socket::parse_v4(text, limit);
+        }
+        parse(text, limit)
     }
 
     fn attachment(&mut self) -> Option<PendingEvent> {
@@ -308,7 +319,7 @@ impl Client<'_> {
     }
 
     /// The text of a packet.
-    fn text(&self, arrived: &Arrived) -> &[u8] {
+    pub(super) fn text(&self, arrived: &Arrived) -> &[u8] {
         text_in(self.engine.main_rx_ref(), arrived)
     }
 
@@ -321,7 +332,7 @@ impl Client<'_> {
     }
 
     /// The namespace a packet names: exactly, or without a query.
-    fn find_namespace(&self, name: &[u8]) -> Option<NamespaceId> {
+    pub(super) fn find_namespace(&self, name: &[u8]) -> Option<NamespaceId> {
         let name: &[u8] = if name.is_empty() { b"/" } else { name };
         self.namespaces.find(name).or_else(|| {
             let end = name.iter().position(|b| *b == b'?')?;
@@ -333,6 +344,12 @@ impl Client<'_> {
     #[cfg_attr(feature = "alloc", inline(always))]
     pub(super) fn dispatch(&mut self, arrived: Arrived) -> Option<PendingEvent> {
         let parsed = &arrived.parsed;
+        #[cfg(feature = "eio3")]
+        if let Kind::Connect | Kind::Disconnect | Kind::ConnectError = parsed.kind
+            && let Some(done) = self.old_control(&arrived)
+        {
+            return done;
+        }
         let found = self.find_namespace(parsed.nsp.bytes(self.text(&arrived)));
         let Some((nsp, state)) = found
             .and_then(|nsp| self.namespaces.get(nsp))
@@ -616,7 +633,7 @@ fn args_of<'r>(rx: &'r RxBuf<'_>, text: &'r str, arrived: &Arrived) -> Args<'r> 
         Kind::Event | Kind::BinaryEvent => parsed.comma,
         _ => parsed.data.start,
     };
-    let json = if from == 0 {
+    let json = if from == 0 && !(EIO3 && parsed.kind == Kind::ConnectError) {
         ""
     } else {
         text.get(from as usize..).unwrap_or("").trim_ascii_end()
@@ -650,7 +667,11 @@ pub(super) fn message_in<'r>(
     let text = core::str::from_utf8(text_in(rx, arrived)).unwrap_or("");
     Message {
         nsp,
-        name: Text::from_raw(parsed.name.of(text)),
+        name: Text::from_raw(match parsed.kind {
+            // An ERROR packet of an old server's, which has no name of its own.
+            Kind::ConnectError if EIO3 => "error",
+            _ => parsed.name.of(text),
+        }),
         args: args_of(rx, text, arrived),
         ack: parsed.id.map(|id| AckRequest { nsp, id, join }),
     }

@@ -31,6 +31,11 @@ impl Client<'_> {
             "session opened on {}",
             self.engine.transport().map_or("", Transport::name)
         );
+        #[cfg(feature = "eio3")]
+        {
+            self.outbox.set_v3(self.engine.is_v3());
+            self.main = super::version::Main::Awaited;
+        }
         let attempts = self.reconnect.succeeded(self.engine.now());
         if attempts > 0 {
             self.notices.push(Notice::Reconnected(attempts));
@@ -399,6 +404,14 @@ impl Client<'_> {
     pub(super) fn send_connect(&mut self, nsp: NamespaceId, auth: &str) -> Result<(), EmitError> {
         let timeout = self.engine.config().join_timeout;
         let deadline = timeout.map(|timeout| self.engine.now() + timeout);
+        #[cfg(feature = "eio3")]
+        let v3 = self.engine.is_v3();
+        #[cfg(feature = "eio3")]
+        if v3 && self.joins_old(nsp, auth, deadline) {
+            return Ok(());
+        }
+        #[cfg(feature = "eio3")]
+        let auth = if v3 { "" } else { auth };
         let Some(entry) = self.namespaces.get(nsp) else {
             return Ok(());
         };
@@ -450,6 +463,10 @@ impl Client<'_> {
                 self.joined(nsp);
             }
         }
+        #[cfg(feature = "eio3")]
+        if v3 {
+            self.asked_old(nsp);
+        }
         Ok(())
     }
 
@@ -458,7 +475,7 @@ impl Client<'_> {
         let Some(entry) = self.namespaces.get(nsp) else {
             return;
         };
-        let prefix = control(Kind::Disconnect, entry.name());
+        let prefix = control(Kind::Disconnect, entry.wire_name());
         let number = self.outbox.accepted();
         // If not even the reserve has room, the server notices when the connection ends.
         let Ok(packet) = self.outbox.push(nsp, &prefix, Body::EMPTY, false, CONTROL) else {
@@ -467,6 +484,8 @@ impl Client<'_> {
         if let Some(entry) = self.namespaces.get_mut(nsp) {
             entry.parting = Parting::Unwritten { packet, number };
         }
+        #[cfg(feature = "eio3")]
+        self.leaves_old(nsp);
     }
 
     /// The connection ends with its last namespace.

@@ -23,6 +23,8 @@ mod offline;
 mod packed;
 mod recovery;
 mod retries;
+#[cfg(feature = "eio3")]
+mod version;
 
 use crate::config::{Config, Str, Transport};
 use crate::engine::{Action, Engine, Link, SessionEvent};
@@ -75,6 +77,9 @@ pub struct Client<'a> {
     quiet_until: Instant,
     /// A packet whose end is being told, to be released with the next output.
     unsent: Option<Index>,
+    /// What a server of Engine.IO 3 does about the main namespace.
+    #[cfg(feature = "eio3")]
+    main: version::Main,
 }
 
 /// An event as offsets, before it borrows.
@@ -97,6 +102,10 @@ enum PendingEvent {
         nsp: NamespaceId,
     },
     OldServer {
+        nsp: NamespaceId,
+    },
+    #[cfg(feature = "eio3")]
+    NoAuth {
         nsp: NamespaceId,
     },
     IdTooLong {
@@ -181,6 +190,8 @@ impl<'a> Client<'a> {
             starved: false,
             quiet_until: Instant::ZERO,
             unsent: None,
+            #[cfg(feature = "eio3")]
+            main: version::Main::Awaited,
         }
     }
 
@@ -532,6 +543,8 @@ impl<'a> Client<'a> {
                 } else {
                     PendingEvent::NoAnswer { nsp }
                 }),
+                #[cfg(feature = "eio3")]
+                Notice::NoAuth(nsp) => known(nsp).then_some(PendingEvent::NoAuth { nsp }),
                 Notice::FailedAcks => match self.acks.next_failed() {
                     // It stays until none is left.
                     Some((id, error)) => return Some(PendingEvent::AckFailed { id, error }),
@@ -708,6 +721,8 @@ impl PendingEvent {
             Self::Connected { nsp, recovered } => Event::Connected { nsp, recovered },
             Self::NoAnswer { nsp } => Event::ConnectError(Refusal::no_answer(nsp)),
             Self::OldServer { nsp } => Event::ConnectError(Refusal::old_server(nsp)),
+            #[cfg(feature = "eio3")]
+            Self::NoAuth { nsp } => Event::ConnectError(Refusal::no_auth(nsp)),
             Self::IdTooLong { nsp } => Event::ConnectError(Refusal::id_too_long(nsp)),
             Self::AckFailed { id, error } => Event::Ack {
                 id,

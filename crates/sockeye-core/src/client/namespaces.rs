@@ -179,12 +179,32 @@ impl Empty for Namespace {
     };
 }
 
+/// The name on the wire: with the feature `eio3` a query behind it is for CONNECT packets alone.
+pub(super) fn on_wire(name: &Name) -> &str {
+    #[cfg(feature = "eio3")]
+    return without_query(name.as_str());
+    #[cfg(not(feature = "eio3"))]
+    return name.as_str();
+}
+
+/// The name of a namespace in front of the query, if there is one.
+#[cfg(feature = "eio3")]
+pub(super) fn without_query(name: &str) -> &str {
+    let end = name.bytes().position(|byte| byte == b'?');
+    name.get(..end.unwrap_or(name.len())).unwrap_or(name)
+}
+
 impl Namespace {
     pub(super) fn name(&self) -> &str {
         #[cfg(feature = "alloc")]
         return &self.name;
         #[cfg(not(feature = "alloc"))]
         return self.name.as_str();
+    }
+
+    /// The name on the wire: see [`on_wire`].
+    pub(super) fn wire_name(&self) -> &str {
+        on_wire(&self.name)
     }
 
     pub(super) const fn state(&self) -> NspState {
@@ -302,7 +322,7 @@ impl<'a> Namespaces<'a> {
         let is = |i: Index| {
             self.slab
                 .get(i)
-                .is_some_and(|entry| entry.name().as_bytes() == name)
+                .is_some_and(|entry| entry.wire_name().as_bytes() == name)
         };
         // Mostly there is one, or the first is meant.
         let place = if is(0) {
@@ -344,7 +364,7 @@ impl<'a> Namespaces<'a> {
         if !self.slab.is_fixed() {
             let hash = |i: Index| {
                 let entry = self.slab.get(i);
-                entry.map_or(0, |entry| hash_bytes(entry.name().as_bytes()))
+                entry.map_or(0, |entry| hash_bytes(entry.wire_name().as_bytes()))
             };
             self.by_name.insert(hash(i), i, hash);
         }
@@ -358,7 +378,7 @@ impl<'a> Namespaces<'a> {
         if !self.slab.is_fixed()
             && let Some(entry) = self.get(id)
         {
-            let hash = hash_bytes(entry.name().as_bytes());
+            let hash = hash_bytes(entry.wire_name().as_bytes());
             self.by_name.remove(hash, id.index as Index);
         }
         if self.get(id).is_some() {

@@ -26,6 +26,9 @@ pub(crate) enum Notice {
         nsp: NamespaceId,
         old: bool,
     },
+    /// The server takes no `auth`, and there is some.
+    #[cfg(feature = "eio3")]
+    NoAuth(NamespaceId),
     /// Acknowledgements have failed: one after the other, until none is left.
     FailedAcks,
     /// Packets were given up: one after the other, until none is left.

@@ -3,6 +3,7 @@
 use super::Client;
 use super::acks::Acks;
 use super::event::EmitOptions;
+use super::namespaces::on_wire;
 use super::notices::{Notice, Notices};
 use crate::config::Offline;
 use crate::error::{AckError, EmitError};
@@ -44,10 +45,10 @@ impl Client<'_> {
         let prefix = Prefix {
             kind: Kind::Event,
             attachments,
-            nsp: entry.name.as_str(),
+            nsp: on_wire(&entry.name),
             id: (options.ack && plain).then_some(entry.next_id),
         };
-        let base64 = self.engine.config().base64();
+        let base64 = self.engine.config().sends_base64();
         let size = self.outbox.size_of(&prefix, body, base64, plain);
         loop {
             match self.outbox.give_way(nsp, policy, body, size, spare, shared) {

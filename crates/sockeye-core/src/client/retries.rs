@@ -167,7 +167,7 @@ impl Client<'_> {
                 Kind::Event
             },
             attachments,
-            nsp: entry.name(),
+            nsp: entry.wire_name(),
             id: Some(id),
         };
         self.outbox.send_retry(nsp, &prefix);

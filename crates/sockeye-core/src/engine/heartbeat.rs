@@ -1,4 +1,5 @@
-//! The heartbeat: the server pings, the client answers, and each knows by it that the other is there.
+//! The heartbeat: the server pings, the client answers, and each knows by it that the other is there. In Engine.IO 3 it
+//! is the other way round.
 
 use core::time::Duration;
 
@@ -15,6 +16,10 @@ pub(super) struct Heartbeat {
     /// The driver does not read: what is due then, and until the reading has caught up.
     unread: Unread,
     pong_due: bool,
+    /// In Engine.IO 3, where the client pings: when it does so next. A ping that is due is a `pong_due` then, and the
+    /// deadline is that of its answer.
+    #[cfg(feature = "eio3")]
+    ping_at: Option<Instant>,
 }
 
 /// While the driver does not read it cannot see pings. Pongs go out unasked then.
@@ -38,6 +43,8 @@ impl Heartbeat {
             ahead: 0,
         },
         pong_due: false,
+        #[cfg(feature = "eio3")]
+        ping_at: None,
     };
 
     /// A session begins: pings are expected from now on.
@@ -47,12 +54,45 @@ impl Heartbeat {
         self.deadline = Some(now + self.patience);
     }
 
+    /// A session of Engine.IO 3 begins: the client sends a ping each `interval`, and the answer has to come within `timeout`.
+    #[cfg(feature = "eio3")]
+    pub(super) fn start_pinging(&mut self, now: Instant, interval: Duration, timeout: Duration) {
+        self.interval = interval;
+        self.patience = timeout;
+        self.deadline = None;
+        self.ping_at = Some(now + interval);
+    }
+
+    /// The server has answered a ping of ours.
+    #[cfg(feature = "eio3")]
+    pub(super) fn ponged(&mut self, now: Instant) {
+        self.deadline = None;
+        self.ping_at = Some(now + self.interval);
+    }
+
+    /// Whether it is this side that pings.
+    const fn pings(&self) -> bool {
+        #[cfg(feature = "eio3")]
+        return self.ping_at.is_some();
+        #[cfg(not(feature = "eio3"))]
+        return false;
+    }
+
+    /// The Engine.IO packet that is due with [`Self::is_pong_due`].
+    pub(super) const fn packet(&self) -> &'static [u8] {
+        if self.pings() { b"2" } else { b"3" }
+    }
+
     /// No pings are expected any more, and no pongs are sent.
     pub(super) const fn stop(&mut self) {
         self.deadline = None;
         self.unread.pong_at = None;
         self.unread.ahead = 0;
         self.pong_due = false;
+        #[cfg(feature = "eio3")]
+        {
+            self.ping_at = None;
+        }
     }
 
     /// A ping has been read.
@@ -81,7 +121,9 @@ impl Heartbeat {
             return false;
         }
         self.unread.paused = paused;
-        if paused {
+        if paused && self.pings() {
+            // The server's patience ends without pings: they go on, and their answers are not waited for.
+        } else if paused {
             let after = self.unasked_after();
             let first = self.deadline.map(|at| at - self.patience + after);
             self.unread.pong_at = self.unread.pong_at.or(first);
@@ -98,6 +140,12 @@ impl Heartbeat {
 
     /// Sends a pong unasked if it is time.
     pub(super) fn check(&mut self, now: Instant) {
+        #[cfg(feature = "eio3")]
+        if self.ping_at.is_some_and(|at| now >= at) {
+            self.pong_due = true;
+            self.ping_at = Some(now + self.interval);
+            self.deadline = self.deadline.or(Some(now + self.patience));
+        }
         if self.unread.pong_at.is_some_and(|at| now >= at) {
             self.pong_due = true;
             self.unread.ahead += 1;
@@ -112,7 +160,10 @@ impl Heartbeat {
 
     pub(super) fn wake(&self) -> Option<Instant> {
         let deadline = self.deadline.filter(|_| !self.unread.paused);
-        earliest(deadline, self.unread.pong_at)
+        let wake = earliest(deadline, self.unread.pong_at);
+        #[cfg(feature = "eio3")]
+        let wake = earliest(wake, self.ping_at);
+        wake
     }
 
     /// A pong that was on its way has been taken back.

@@ -24,7 +24,12 @@ impl Engine<'_> {
         self.dial(first, deadline, false);
     }
 
-    fn dial(&mut self, transport: Transport, deadline: Option<crate::Instant>, second: bool) {
+    pub(super) fn dial(
+        &mut self,
+        transport: Transport,
+        deadline: Option<crate::Instant>,
+        second: bool,
+    ) {
         self.state = State::Opening {
             transport,
             deadline,
@@ -33,6 +38,7 @@ impl Engine<'_> {
         self.rx.ws_is_main = transport == Transport::WebSocket;
         self.next.fresh = true;
         self.session.id.clear();
+        self.version.begin(&self.config);
         self.heartbeat.stop();
         self.polling.reset();
         self.redirection.reset(&mut self.polling.cookies);
@@ -86,6 +92,9 @@ impl Engine<'_> {
         let by_websocket = opening.is_some_and(|(first, ..)| first == Transport::WebSocket);
         if reason == DisconnectReason::TransportError || by_websocket {
             self.remembered = false;
+        }
+        if opening.is_some() {
+            self.version.forget();
         }
         for &link in Link::USED {
             self.close_link(link);

@@ -1,4 +1,4 @@
-//! One Engine.IO v4 session on one to three links: handshake, polling, WebSocket, upgrade, heartbeat, close.
+//! One Engine.IO session on one to three links: handshake, polling, WebSocket, upgrade, heartbeat, close.
 //!
 //! ```text
 //! Down -> Opening -> Open(polling) -> [upgrade: Dialing -> Probing -> Pausing] -> Open(websocket)
@@ -8,7 +8,7 @@
 //! `mod.rs` holds the state and the drain, `lifecycle.rs` begin and end of sessions and the upgrade, `receive.rs` HTTP
 //! responses and Engine.IO packets, `websocket.rs` frames, `transmit.rs` requests and writes, `link.rs` the byte
 //! streams, `heartbeat.rs` pings and pongs, `polling/` what only long-polling needs, `redirect.rs` a handshake that is
-//! answered elsewhere. The packets to send lie in the outbox, which the client lends.
+//! answered elsewhere, `version.rs` what is different in Engine.IO 3. The packets to send lie in the outbox, which the client lends.
 
 mod compression;
 mod heartbeat;
@@ -18,6 +18,7 @@ mod polling;
 mod receive;
 mod redirect;
 mod transmit;
+mod version;
 mod websocket;
 
 use crate::config::{Config, POLLING, Str, Transport};
@@ -37,6 +38,7 @@ use redirect::Redirection;
 #[cfg(feature = "redirects")]
 pub use redirect::{Redirect, Server};
 use transmit::Head;
+use version::Version;
 use websocket::WebSocket;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -215,6 +217,7 @@ pub(crate) struct Engine<'a> {
     redirection: Redirection,
     heartbeat: Heartbeat,
     session: Session,
+    version: Version,
     next: Next<'a>,
 }
 
@@ -251,6 +254,7 @@ impl<'a> Engine<'a> {
                 active: false,
                 tidy_due: false,
             },
+            version: Version::NEW,
             next: Next {
                 query: None,
                 headers: None,

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::{Engine, Job, Link, SessionEvent, State, Upgrade};
-use crate::config::{POLLING, Transport};
+use crate::config::{EIO3, POLLING, Transport};
 use crate::error::{Cause, DisconnectReason, Fault};
 use crate::id::Id;
 use crate::outbox::{Outbox, PostError};
@@ -118,6 +118,7 @@ impl Engine<'_> {
             Ok(HttpStep::End) => {
                 if link == Link::Poll
                     && status == 200
+                    && !self.version.is_v3()
                     && (!self.message().is_empty() || self.polling.skipped.is_some())
                 {
                     // The last packet has no separator behind it.
@@ -157,6 +158,9 @@ impl Engine<'_> {
         let link = link.narrow();
         let rx = self.rx.of(link);
         if link == Link::Poll && self.links.response(link).status == 200 {
+            if EIO3 && self.is_v3_payload() {
+                return self.v3_body(n);
+            }
             let stream = &self.main_rx_ref().stream()[..n];
             let separator = stream.iter().position(|b| *b == payload::SEPARATOR);
             let part = separator.unwrap_or(n);
@@ -195,12 +199,13 @@ impl Engine<'_> {
     }
 
     /// The polled packet cannot be received: its bytes are counted and dropped.
-    fn skip_polled(&mut self) {
+    pub(super) fn skip_polled(&mut self) {
         let rx = self.main_rx();
         let first = rx.message().first().or(rx.stream().first()).copied();
         let bytes = rx.message_len() as u64;
         rx.drop_message();
-        self.polling.skipped = Some((first == Some(b'b'), bytes));
+        let binary = first == Some(b'b') || self.is_binary_record();
+        self.polling.skipped = Some((binary, bytes));
     }
 
     /// A response is complete.
@@ -228,7 +233,11 @@ impl Engine<'_> {
             self.fail_for(error, Cause::Html(status));
             return;
         }
-        if link == Link::Poll && !core::mem::take(&mut self.polling.ended) {
+        if EIO3 && link == Link::Poll && self.version.is_v3() && !self.v3_body_ended() {
+            return;
+        }
+        let empty = !core::mem::take(&mut self.polling.ended) && !self.version.is_v3();
+        if link == Link::Poll && empty {
             // An answer without a packet: asking on would be a busy loop.
             let cause = if opening {
                 Cause::NotEngineIo
@@ -312,10 +321,13 @@ impl Engine<'_> {
     // ---- Engine.IO packets ----
 
     /// A packet of a polling payload is in the main area's message.
-    fn polled_packet(&mut self) -> Option<SessionEvent> {
+    pub(super) fn polled_packet(&mut self) -> Option<SessionEvent> {
         self.rx.release = Some(0);
         if let Some((binary, bytes)) = self.polling.skipped.take() {
             return self.too_large(binary, bytes);
+        }
+        if self.is_binary_record() {
+            return self.typed_binary();
         }
         self.packet()
     }
@@ -339,7 +351,7 @@ impl Engine<'_> {
         }
     }
 
-    fn not_engine_io(&mut self) -> Option<SessionEvent> {
+    pub(super) fn not_engine_io(&mut self) -> Option<SessionEvent> {
         let message = self.message();
         let digits = message.iter().take_while(|b| b.is_ascii_digit()).count();
         let http = self.links.response(Link::Poll);
@@ -366,13 +378,19 @@ impl Engine<'_> {
     pub(super) fn packet(&mut self) -> Option<SessionEvent> {
         if POLLING && self.message().first() == Some(&b'b') {
             // Base64: always with polling, and on WebSocket from servers that were asked for it (`b64`).
+            // In Engine.IO 3 the type stands between.
+            let typed = self.version.is_v3();
+            if typed && self.message().get(1) != Some(&b'4') {
+                return self.unknown_type();
+            }
+            let lead = 1 + usize::from(typed);
             let rx = self.main_rx();
-            let Some(len) = payload::decode_in_place(&mut rx.message_mut()[1..]) else {
+            let Some(len) = payload::decode_in_place(&mut rx.message_mut()[lead..]) else {
                 let cause = Cause::Packet(PacketError::Encoding);
                 self.fail_for(DisconnectReason::ParseError, cause);
                 return None;
             };
-            rx.trim_message(1, len);
+            rx.trim_message(lead, len);
             return self.deliver(true);
         }
         let message = self.message();
@@ -386,6 +404,14 @@ impl Engine<'_> {
                 self.main_rx().trim_message(1, len.saturating_sub(1));
                 self.deliver(false)
             }
+            #[cfg(feature = "eio3")]
+            Some(Type::Pong) if self.version.is_v3() => {
+                self.heartbeat.ponged(self.now);
+                self.session.tidy_due = true;
+                self.is_open().then_some(SessionEvent::Ping)
+            }
+            // Nobody asks for pongs there.
+            Some(Type::Ping) if self.version.is_v3() => None,
             Some(Type::Ping) => {
                 self.heartbeat.pinged(self.now);
                 self.session.tidy_due = true;
@@ -397,13 +423,16 @@ impl Engine<'_> {
             }
             // A second `open`, or packets only a client sends, change nothing.
             Some(Type::Noop | Type::Pong | Type::Open | Type::Upgrade) => None,
-            None => {
-                let cause = Cause::Packet(PacketError::Type);
-                let fault = Fault::quoting(cause, slices::front(message, 60));
-                self.fail(DisconnectReason::TransportError, fault);
-                None
-            }
+            None => self.unknown_type(),
         }
+    }
+
+    /// The packet in the main area's message is of no type that is known.
+    pub(super) fn unknown_type(&mut self) -> Option<SessionEvent> {
+        let cause = Cause::Packet(PacketError::Type);
+        let fault = Fault::quoting(cause, slices::front(self.message(), 60));
+        self.fail(DisconnectReason::TransportError, fault);
+        None
     }
 
     /// The first packet of a session.
@@ -434,6 +463,14 @@ impl Engine<'_> {
         let upgrade = handshake.upgrade;
         self.session.max_payload = handshake.max_payload;
         self.session.id = id;
+        self.version_heard(transport, handshake.max_payload);
+        #[cfg(feature = "eio3")]
+        if self.version.is_v3() {
+            self.heartbeat.start_pinging(self.now, interval, timeout);
+        } else {
+            self.heartbeat.start(self.now, interval, timeout);
+        }
+        #[cfg(not(feature = "eio3"))]
         self.heartbeat.start(self.now, interval, timeout);
         self.opened(transport, upgrade);
         Some(SessionEvent::Opened)

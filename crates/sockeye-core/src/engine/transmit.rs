@@ -200,7 +200,7 @@ impl Engine<'_> {
 
     fn post_bytes<'b>(&'b self, outbox: &'b Outbox<'_>) -> &'b [u8] {
         if self.polling.lead_unwritten {
-            self.polling.lead.bytes()
+            self.polling.lead.bytes(self.version.is_v3())
         } else {
             outbox.post_piece()
         }
@@ -378,7 +378,7 @@ impl Engine<'_> {
     fn work_frames(&mut self, outbox: &mut Outbox<'_>) -> bool {
         if self.heartbeat.is_pong_due() && self.websocket.control.is_empty() {
             self.heartbeat.pong();
-            self.control_frame(ws::TEXT, b"3");
+            self.control_frame(ws::TEXT, self.heartbeat.packet());
         }
         let committed = !outbox.is_writing() && outbox.commit_ws(&mut self.rng);
         self.session.active |= committed;
@@ -435,23 +435,28 @@ impl Engine<'_> {
         self.polling.lead = lead;
         self.polling.lead_unwritten = lead != Lead::Nothing;
         self.session.active = true;
+        let v3 = self.version.is_v3();
         let len = match outbox.post_again().filter(|_| again) {
             Some(len) => {
                 outbox.rewind_post();
                 len
             }
-            None if lead == Lead::Close => lead.bytes().len(),
-            None => outbox.commit_post(self.session.max_payload, lead.bytes().len()),
+            None if lead == Lead::Close => lead.bytes(v3).len(),
+            None => outbox.commit_post(self.session.max_payload, lead.bytes(v3).len()),
         };
         self.begin_request(Link::Post, "POST ", Transport::Polling);
-        self.head
-            .put_all(&["Content-Type: text/plain;charset=UTF-8\r\nContent-Length: "]);
+        let what = if v3 {
+            "Content-Type: application/octet-stream\r\nContent-Length: "
+        } else {
+            "Content-Type: text/plain;charset=UTF-8\r\nContent-Length: "
+        };
+        self.head.put_all(&[what]);
         self.head.put_number(len as u64);
         self.head.put(b"\r\n");
         let begun = self.end_request(Link::Post);
         if self.head.is_of(Link::Post) {
             // Head and body in one write: there are servers that take what one read brings for all of it.
-            self.polling.lead_unwritten &= !self.head.put_body(lead.bytes());
+            self.polling.lead_unwritten &= !self.head.put_body(lead.bytes(v3));
             let piece = outbox.post_piece();
             if !self.polling.lead_unwritten && self.head.put_body(piece) {
                 self.head.body = piece.len();
@@ -488,12 +493,12 @@ impl Engine<'_> {
         self.head.begin(link);
         let head = &mut self.head;
         let (place, config) = (&self.redirection, &self.config);
-        head.put_all(&[
-            method,
-            place.path(config),
-            "?EIO=4&transport=",
-            transport.name(),
-        ]);
+        let question = if self.version.is_v3() {
+            "?EIO=3&transport="
+        } else {
+            "?EIO=4&transport="
+        };
+        head.put_all(&[method, place.path(config), question, transport.name()]);
         let stamped = match self.config.timestamp {
             Timestamp::Polling => transport == Transport::Polling,
             Timestamp::Always => true,
@@ -503,7 +508,8 @@ impl Engine<'_> {
             head.put_all(&["&", &self.config.timestamp_param, "="]);
             head.put_number(u64::from(self.rng.u32()));
         }
-        if self.config.base64() {
+        // By polling Engine.IO 3 has binary in a form that all servers write alike; with `b64` each counts in its own way.
+        if self.config.base64() && !(self.version.is_v3() && transport == Transport::Polling) {
             head.put(b"&b64=1");
         }
         if POLLING && !self.session.id.is_empty() {

@@ -212,7 +212,9 @@ impl Engine<'_> {
                     self.probed(binary);
                     return None;
                 }
-                if binary {
+                if binary && self.version.is_v3() {
+                    self.typed_binary()
+                } else if binary {
                     self.deliver(true)
                 } else {
                     self.packet()

@@ -201,6 +201,17 @@ impl<'a> RxBuf<'a> {
         self.msg_len = len.min(self.msg_len);
     }
 
+    /// The byte in front of the message joins it: one that has been consumed or trimmed. Whether there is one.
+    #[cfg(feature = "eio3")]
+    pub(crate) fn widen_message(&mut self) -> bool {
+        let is = self.msg > self.held && self.msg_len > 0;
+        if is {
+            self.msg -= 1;
+            self.msg_len += 1;
+        }
+        is
+    }
+
     /// Forgets the message.
     #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn drop_message(&mut self) {

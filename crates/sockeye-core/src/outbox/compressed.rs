@@ -99,6 +99,7 @@ impl Outbox<'_> {
         };
         // What has left in part leaves as it began.
         !packet.uncompressed
+            && !self.is_typed(i)
             && packet.first == 0
             && (packet.text as usize >= threshold
                 || packet.attachments > 0 && self.parts(packet).any(|part| part.len() >= threshold))

@@ -1,6 +1,7 @@
 //! How packets get out as WebSocket frames: many in one write.
 
 use super::{Outbox, SendState, Write};
+use crate::config::EIO3;
 use crate::limits::BATCH;
 use crate::memory::Index;
 use crate::memory::records::{get_u32, put_u32};
@@ -21,6 +22,19 @@ impl Outbox<'_> {
             self.frame(i, rng);
         }
         let mut next = self.ready.head();
+        // So is one with binary messages that have to say their type.
+        if EIO3
+            && let Some(i) = self.writing.head().or(next)
+            && self.is_typed(i)
+        {
+            if end.is_none() {
+                self.start_writing(i);
+                self.frame(i, rng);
+            }
+            self.write = Write::Frames { skip, pos: 0 };
+            self.begin_typed(i, skip);
+            return true;
+        }
         // A packet of which something is compressed is a write of its own.
         #[cfg(feature = "deflate")]
         if let Some(i) = next.filter(|i| end.is_none() && self.is_compressible(*i)) {
@@ -31,6 +45,9 @@ impl Outbox<'_> {
         while let Some(i) = next {
             #[cfg(feature = "deflate")]
             if self.is_compressible(i) {
+                break;
+            }
+            if EIO3 && self.is_typed(i) {
                 break;
             }
             let Some(packet) = self.packets.get_mut(i) else {
@@ -82,8 +99,16 @@ impl Outbox<'_> {
         };
         let mut start = packet.frame() + self.skipped(packet);
         let (first, attachments, text) = (packet.first, packet.attachments, packet.text as usize);
-        let attachment = if packet.base64 { ws::TEXT } else { ws::BINARY };
-        let opcode = self.opcode();
+        let attachment = if packet.base64 {
+            ws::TEXT
+        } else {
+            self.binary_opcode()
+        };
+        let opcode = if self.packs() {
+            self.binary_opcode()
+        } else {
+            ws::TEXT
+        };
         let mem = self.mem.get_mut();
         for part in first..=attachments {
             let (opcode, len) = match part {
@@ -135,6 +160,12 @@ impl Outbox<'_> {
             return &[];
         };
         let from = first.frame() + skip + pos;
+        if EIO3 && self.typed.is_writing() {
+            return match self.typed.next(pos, pause) {
+                Ok(bytes) => bytes,
+                Err(to) => self.bytes_of(from..first.frame() + skip + to),
+            };
+        }
         let to = if pause {
             self.frame_end(first.frame() + skip, pos)
         } else {
@@ -165,6 +196,12 @@ impl Outbox<'_> {
         let Write::Frames { mut skip, mut pos } = self.write else {
             return;
         };
+        if EIO3 && self.typed.is_writing() {
+            let end = self.frame_behind(skip + pos);
+            if self.typed.written(pos, n, end) {
+                return;
+            }
+        }
         pos += n;
         while let Some(i) = self.writing.head() {
             let size = self
@@ -181,6 +218,7 @@ impl Outbox<'_> {
             skip = 0;
         }
         self.write = Write::Nothing;
+        self.typed.end();
     }
 
     /// A packet that was being written, and is in no lane, has been written whole. `skip` as for [`Self::unframe`].

@@ -45,7 +45,7 @@ impl Outbox<'_> {
     /// Takes back what has been put together for a write and has not begun to leave. A POST must not have begun at all.
     pub(crate) fn withdraw(&mut self) {
         let begun = match self.write {
-            Write::Frames { skip, pos } => skip > 0 || pos > 0,
+            Write::Frames { skip, pos } => skip > 0 || pos > 0 || self.typed.is_in_message(),
             #[cfg(feature = "deflate")]
             Write::Compressed => self.compressor.is_begun(),
             Write::Post(post) if post.is_unwritten() => self
@@ -77,6 +77,7 @@ impl Outbox<'_> {
         }
         if self.writing.is_empty() || matches!(self.write, Write::Post(_)) {
             self.write = Write::Nothing;
+            self.typed.end();
         }
     }
 
@@ -132,6 +133,8 @@ impl Outbox<'_> {
 
     /// The write in progress ends where it is.
     fn interrupt(&mut self) {
+        let typed = self.typed.is_in_message();
+        self.typed.end();
         match core::mem::replace(&mut self.write, Write::Nothing) {
             // Between two POSTs that carry one packet.
             Write::Nothing => {
@@ -140,7 +143,7 @@ impl Outbox<'_> {
             }
             Write::Frames { mut skip, pos } => {
                 let mut at = self.writing.head();
-                if pos > 0 || skip > 0 {
+                if pos > 0 || skip > 0 || typed {
                     self.was_begun(at);
                 }
                 while let Some(i) = at {

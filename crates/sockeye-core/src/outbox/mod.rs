@@ -10,7 +10,8 @@
 //!
 //! `mod.rs` has the outbox, `packet.rs` what one packet is, `queues.rs`, `ready.rs` and `retries.rs` where they wait, `push.rs` how they get in, `frames.rs`,
 //! `compressed.rs` and `post.rs` how they get out, `lost.rs` what the end of a connection means for them, `encode.rs` (with
-//! `alloc`) the memory for encoding, `packed.rs` packets in MessagePack.
+//! `alloc`) the memory for encoding, `packed.rs` packets in MessagePack, `typed.rs`
+//! binary messages of Engine.IO 3.
 
 #[cfg(feature = "deflate")]
 mod compressed;
@@ -28,6 +29,7 @@ mod push;
 mod queues;
 mod ready;
 mod retries;
+mod typed;
 
 use crate::config::RETRIES;
 use crate::handle::{AckId, NamespaceId};
@@ -140,6 +142,7 @@ pub(crate) struct Outbox<'a> {
     compressor: compressed::Compressor,
     #[cfg(feature = "msgpack")]
     packing: packed::Packing,
+    typed: typed::Typed,
 }
 
 impl<'a> Outbox<'a> {
@@ -176,6 +179,7 @@ impl<'a> Outbox<'a> {
             compressor: compressed::Compressor::default(),
             #[cfg(feature = "msgpack")]
             packing: packed::Packing::new(packs),
+            typed: typed::Typed::OFF,
         }
     }
 
@@ -249,7 +253,7 @@ impl<'a> Outbox<'a> {
     /// Whether some frame has been written in part.
     pub(crate) const fn is_in_frame(&self) -> bool {
         match self.write {
-            Write::Frames { pos, .. } => pos > 0,
+            Write::Frames { pos, .. } => pos > 0 || self.typed.is_in_message(),
             #[cfg(feature = "deflate")]
             Write::Compressed => self.compressor.is_in_message(),
             _ => false,

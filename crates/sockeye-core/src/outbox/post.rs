@@ -6,6 +6,8 @@ use crate::config::POLLING;
 use crate::limits::PACKETS_PER_POST;
 use crate::memory::{Index, NONE};
 use crate::packet::payload;
+#[cfg(feature = "eio3")]
+use crate::packet::payload3;
 
 /// Where a piece of the body is put together: some servers take what one read brings for the whole body, so pieces are
 /// large where there is memory.
@@ -109,8 +111,9 @@ impl Outbox<'_> {
             let mut took = packet.first;
             let mut full = false;
             for part in self.parts(&packet).skip(usize::from(packet.first)) {
-                let size = body_len(self.packs() || took > 0 && !packet.base64, part.len());
-                let more = size + usize::from(total > 0);
+                let binary = self.packs() || took > 0 && !packet.base64;
+                let size = self.body_len(binary, part.len());
+                let more = size + usize::from(total > 0 && !self.is_v3());
                 full = count > 0
                     && (count >= PACKETS_PER_POST || max_payload > 0 && total + more > max_payload);
                 if full {
@@ -218,9 +221,21 @@ impl Outbox<'_> {
             };
             let range = self.parts(packet).nth(usize::from(post.part));
             let message = self.bytes_of(range.unwrap_or(0..0));
-            let base64 = self.packs() || post.part > 0 && !packet.base64;
+            let binary = self.packs() || post.part > 0 && !packet.base64;
             let begin = post.at == 0;
-            let first = begin && !post.led;
+            #[cfg(feature = "eio3")]
+            if self.is_v3() {
+                // The length is not torn from the first byte behind it.
+                let room = scratch.len() - to;
+                if room < 1 + if begin { payload3::MAX_HEAD } else { 0 } {
+                    break;
+                }
+                if begin {
+                    to += payload3::put_head(binary, message.len(), &mut scratch[to..]);
+                }
+            }
+            let base64 = binary && !self.is_v3();
+            let first = begin && !post.led || self.is_v3();
             // The separator and the `b` are not torn from the first bytes behind them.
             let lead = usize::from(begin && !first) + usize::from(begin && base64);
             let room = scratch.len() - to;
@@ -304,6 +319,19 @@ impl Outbox<'_> {
             }
             self.packets.unlink(&mut self.writing, i);
             self.has_left(i, 0);
+        }
+    }
+
+    /// Bytes of a part in a polling body, without separator.
+    fn body_len(&self, binary: bool, len: usize) -> usize {
+        #[cfg(feature = "eio3")]
+        if self.is_v3() {
+            return payload3::record_len(binary, len);
+        }
+        if binary {
+            1 + payload::encoded_len(len)
+        } else {
+            len
         }
     }
 
@@ -403,14 +431,5 @@ impl Write {
             Self::Post(_) => core::mem::replace(self, Self::Nothing),
             _ => Self::Nothing,
         }
-    }
-}
-
-/// Bytes of a part in a polling body, without separator.
-fn body_len(base64: bool, len: usize) -> usize {
-    if base64 {
-        1 + payload::encoded_len(len)
-    } else {
-        len
     }
 }

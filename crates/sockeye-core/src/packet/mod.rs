@@ -8,6 +8,9 @@ pub(crate) mod json;
 #[cfg(feature = "msgpack")]
 pub mod msgpack;
 pub(crate) mod payload;
+#[cfg(feature = "eio3")]
+#[doc(hidden)]
+pub mod payload3;
 pub(crate) mod socket;
 mod text;
 mod value;

@@ -5,6 +5,8 @@ mod acks;
 #[cfg(feature = "deflate")]
 mod deflate;
 mod drive;
+#[cfg(feature = "eio3")]
+mod eio3;
 mod handshake;
 mod heartbeat;
 mod held;

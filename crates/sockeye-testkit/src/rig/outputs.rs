@@ -247,6 +247,10 @@ impl Rig<'_> {
                     0x88 => format!("ws> close {}", words::hex(&frame.payload)),
                     0x89 => "ws> ping".to_owned(),
                     0x8a => format!("ws> pong {}", words::printable(&frame.payload)),
+                    // Fragments: of binary messages in Engine.IO 3.
+                    first @ (0x02 | 0x80) => {
+                        format!("ws> {first:02x} {}", words::hex(&frame.payload))
+                    }
                     first if self.compressed => {
                         format!("ws> {first:02x} {}", words::hex(&frame.payload))
                     }

@@ -2,6 +2,9 @@
 
 pub(super) mod cookies;
 
+use crate::config::EIO3;
+#[cfg(feature = "eio3")]
+use crate::packet::payload3::Reader;
 use cookies::Jar;
 
 /// What stands in front of the packets in the body of a POST.
@@ -9,7 +12,7 @@ use cookies::Jar;
 pub(super) enum Lead {
     #[default]
     Nothing,
-    /// An Engine.IO pong.
+    /// An Engine.IO pong; in Engine.IO 3 a ping.
     Pong,
     /// An Engine.IO close packet, which goes alone: a server that finds it behind a DISCONNECT packet in one body sees
     /// the connection end before the namespace is left.
@@ -17,8 +20,11 @@ pub(super) enum Lead {
 }
 
 impl Lead {
-    pub(super) const fn bytes(self) -> &'static [u8] {
+    /// Its bytes, in Engine.IO 3 with what goes in front of each packet there.
+    pub(super) const fn bytes(self, v3: bool) -> &'static [u8] {
         match self {
+            Self::Pong if EIO3 && v3 => b"\x00\x01\xff2",
+            Self::Close if EIO3 && v3 => b"\x00\x01\xff1",
             Self::Nothing => b"",
             Self::Pong => b"3",
             Self::Close => b"1",
@@ -39,6 +45,9 @@ pub(super) struct Polling {
     pub(super) skipped: Option<(bool, u64)>,
     /// The response has ended; its last packet has been handed over.
     pub(super) ended: bool,
+    /// How far the payload of an Engine.IO 3 server has been read.
+    #[cfg(feature = "eio3")]
+    pub(super) reader: Reader,
 }
 
 impl Polling {
@@ -49,6 +58,8 @@ impl Polling {
         again: false,
         skipped: None,
         ended: false,
+        #[cfg(feature = "eio3")]
+        reader: Reader::NEW,
     };
 
     /// A session begins; cookies stay.
@@ -58,5 +69,9 @@ impl Polling {
         self.again = false;
         self.skipped = None;
         self.ended = false;
+        #[cfg(feature = "eio3")]
+        {
+            self.reader = Reader::NEW;
+        }
     }
 }

@@ -11,6 +11,12 @@ pub(crate) fn field<'a>(object: &'a str, key: &str) -> Option<&'a str> {
         .map(|(_, value)| value)
 }
 
+/// Whether a JSON object has any members.
+#[cfg(feature = "eio3")]
+pub(crate) fn has_members(object: &str) -> bool {
+    members(object).next().is_some()
+}
+
 /// A number without sign, fraction or exponent that fits.
 pub(crate) fn as_u64(raw: &str) -> Option<u64> {
     if raw.is_empty() {

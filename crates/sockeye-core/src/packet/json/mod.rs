@@ -10,6 +10,8 @@ pub(in crate::packet) mod read;
 mod scan;
 pub(in crate::packet) mod write;
 
+#[cfg(feature = "eio3")]
+pub(crate) use fields::has_members;
 pub(crate) use fields::{
     ArrayItems, array_items, as_count, as_str, as_u64, canonical_placeholder, check_placeholders,
     field, is_placeholder, members,

@@ -273,6 +273,18 @@ pub(crate) struct Parsed {
 
 /// Reads and validates a packet, which is shorter than 4 GiB, and known to be UTF-8.
 pub(crate) fn parse(text: &[u8], max_attachments: u16) -> Result<Parsed, PacketError> {
+    parse_as(text, max_attachments, false)
+}
+
+/// The same for a server of Socket.IO 2 or 1 (protocol version 4 and before): its ERROR packet, in the place of CONNECT_ERROR, has
+/// any JSON.
+#[cfg(feature = "eio3")]
+pub(crate) fn parse_v4(text: &[u8], max_attachments: u16) -> Result<Parsed, PacketError> {
+    parse_as(text, max_attachments, true)
+}
+
+#[inline]
+fn parse_as(text: &[u8], max_attachments: u16, any_error: bool) -> Result<Parsed, PacketError> {
     let kind = text
         .first()
         .copied()
@@ -360,7 +372,7 @@ pub(crate) fn parse(text: &[u8], max_attachments: u16) -> Result<Parsed, PacketE
         }
         Kind::ConnectError => {
             check(json, base, "an object or a string", |kind| {
-                matches!(kind, json::Kind::Object | json::Kind::String)
+                any_error || matches!(kind, json::Kind::Object | json::Kind::String)
             })?;
         }
     }

@@ -16,7 +16,7 @@ pub(crate) const BINARY: u8 = 0x2;
 pub(crate) const CLOSE: u8 = 0x8;
 pub(crate) const PING: u8 = 0x9;
 pub(crate) const PONG: u8 = 0xa;
-const CONTINUATION: u8 = 0x0;
+pub(crate) const CONTINUATION: u8 = 0x0;
 
 #[cfg(test)]
 mod tests;
