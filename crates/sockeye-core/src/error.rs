@@ -185,6 +185,7 @@ impl From<WsError> for Cause {
             WsError::Control => "fragmented or over-long control frame",
             WsError::Fragment => "fragments out of order",
             WsError::Length => "frame length over 2^63",
+            WsError::Close => "close frame with a code or text that may not be sent",
         })
     }
 }

@@ -20,6 +20,9 @@ impl Engine<'_> {
     /// Works through what has arrived until something is to be told.
     pub(super) fn receive(&mut self, outbox: &mut Outbox<'_>) -> Option<SessionEvent> {
         while let Some(link) = self.next_input() {
+            if link == Link::WebSocket && self.must_answer() {
+                return None;
+            }
             if let Some(rx) = self.rx.release.take() {
                 self.rx.areas[rx].drop_message();
             }

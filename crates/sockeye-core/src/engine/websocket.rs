@@ -10,32 +10,57 @@ use crate::wire::ws::{self, Item, WsDecoder};
 /// Control frames and Engine.IO's own packets on a WebSocket: they go in front of queued packets.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Control {
-    buf: [u8; 140],
+    buf: [u8; ROOM],
     len: u8,
     pos: u8,
+    /// Where the last frame begins, if it is a pong; `NO_PONG` otherwise.
+    pong: u8,
 }
+
+/// Bytes of control frames that may wait: the longest pong, and one short frame of ours.
+const ROOM: usize = 140;
+/// Of which pongs take so many at most, so that no ping takes the room of a close frame or of `5`, the upgrade.
+const PONGS: usize = 6 + 125;
+const NO_PONG: u8 = u8::MAX;
 
 impl Control {
     pub(super) const EMPTY: Self = Self {
-        buf: [0; 140],
+        buf: [0; ROOM],
         len: 0,
         pos: 0,
+        pong: NO_PONG,
     };
 
     pub(super) fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Appends a frame if there is room; `payload` has at most 125 bytes.
+    /// Appends a frame if there is room; `payload` has at most 125 bytes. If pings come faster than pongs leave, the
+    /// last pong that waits gives way to the new one: the latest ping is the one to answer (RFC 6455 section 5.5.3).
     pub(super) fn frame(&mut self, opcode: u8, payload: &[u8], key: [u8; 4]) {
-        let at = usize::from(self.len);
-        let end = at + 6 + payload.len();
+        let is_pong = opcode == ws::PONG;
+        let room = if is_pong { PONGS } else { ROOM };
+        let len = 6 + payload.len();
+        let mut at = usize::from(self.len);
+        if is_pong && at + len > room && self.pong != NO_PONG && self.pos <= self.pong {
+            at = self.pong.into();
+        }
+        let end = at + len;
+        if end > room {
+            return;
+        }
         if let Some(out) = self.buf.get_mut(at..end) {
             ws::write_header(out, opcode, payload.len(), key);
             slices::write(out, 6, payload);
             ws::mask(out.get_mut(6..).unwrap_or_default(), key);
             self.len = end as u8;
+            self.pong = if is_pong { at as u8 } else { NO_PONG };
         }
+    }
+
+    /// Whether a pong is the last frame that waits.
+    pub(super) const fn has_pong(&self) -> bool {
+        self.pong != NO_PONG
     }
 
     /// Whether a part of a frame has been written.
@@ -50,7 +75,7 @@ impl Control {
     pub(super) fn written(&mut self, n: usize) {
         self.pos += n.min(self.bytes().len()) as u8;
         if self.pos == self.len {
-            (self.pos, self.len) = (0, 0);
+            (self.pos, self.len, self.pong) = (0, 0, NO_PONG);
         }
     }
 }
@@ -97,6 +122,11 @@ impl Engine<'_> {
     pub(super) fn control_frame(&mut self, opcode: u8, payload: &[u8]) {
         let key = self.rng.mask();
         self.websocket.control.frame(opcode, payload, key);
+    }
+
+    /// Whether a pong waits that can leave now: it does, before the next ping could take its place.
+    pub(super) fn must_answer(&self) -> bool {
+        self.websocket.control.has_pong() && !self.links[Link::WebSocket].blocked
     }
 
     /// Asks the server for a sign that it has read everything written so far; gives the number of the question.
@@ -226,7 +256,6 @@ impl Engine<'_> {
                 let mut payload = [0; 125];
                 payload[..len].copy_from_slice(&self.rx.areas[rx].stream()[..len]);
                 self.rx.areas[rx].consume(len);
-                // If pings come faster than pongs leave, the later ones get no answer (RFC 6455 section 5.5.3).
                 self.control_frame(ws::PONG, &payload[..len]);
                 None
             }

@@ -215,7 +215,6 @@ fn websocket_close_frames() {
             "03f1",
             "WebSocketClose(1009) \"too big\"",
         ),
-        (b"\x03", "", "WebSocketClose(1005)"),
     ] {
         both(
             || config(Transports::WEBSOCKET),

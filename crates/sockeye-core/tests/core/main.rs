@@ -2,6 +2,7 @@
 
 mod accounting;
 mod acks;
+mod autobahn;
 #[cfg(feature = "deflate")]
 mod deflate;
 mod drive;

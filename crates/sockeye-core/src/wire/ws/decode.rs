@@ -21,6 +21,8 @@ pub(crate) enum WsError {
     Fragment,
     /// A length with the top bit set.
     Length,
+    /// A close frame whose payload is no code and text.
+    Close,
 }
 
 impl fmt::Display for WsError {
@@ -33,6 +35,7 @@ impl fmt::Display for WsError {
             Self::Control => "fragmented or over-long WebSocket control frame",
             Self::Fragment => "WebSocket fragments out of order",
             Self::Length => "WebSocket frame length over 2^63",
+            Self::Close => "malformed WebSocket close frame",
         })
     }
 }
@@ -241,7 +244,23 @@ impl WsDecoder {
                 rx.consume(len);
                 Item::Pong
             }
-            _ => Item::Close { len },
+            _ if is_close_payload(rx.stream().get(..len).unwrap_or_default()) => {
+                Item::Close { len }
+            }
+            _ => return Err(WsError::Close),
         }))
+    }
+}
+
+/// Nothing, or a code that may be sent (RFC 6455 section 7.4, and those that IANA has registered since) with a text.
+fn is_close_payload(payload: &[u8]) -> bool {
+    match payload {
+        [] => true,
+        [_] => false,
+        [a, b, text @ ..] => {
+            let code = u16::from_be_bytes([*a, *b]);
+            matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
+                && core::str::from_utf8(text).is_ok()
+        }
     }
 }
