@@ -12,7 +12,7 @@ use crate::scenarios;
 use crate::secure;
 use crate::servers;
 use crate::size;
-use crate::tools::works;
+use crate::tools::{self, CHROMIUM, works};
 
 pub(crate) const PARTS: &[Part] = &[
     Part {
@@ -54,6 +54,11 @@ pub(crate) const PARTS: &[Part] = &[
         name: "demo",
         about: "the demo, without a browser: boards, a server, a link that is cut",
         run: demo,
+    },
+    Part {
+        name: "report",
+        about: "the load tester's page in a browser: Chromium without a window",
+        run: report_page,
     },
     Part {
         name: "tls",
@@ -139,7 +144,14 @@ fn bare_metal(report: &mut Report) -> Result<(), String> {
 
 fn interop(report: &mut Report) -> Result<(), String> {
     servers::install()?;
+    // The load tester is run as a program.
+    report.check(&mut cargo("build --quiet -p sockeye-cli"))?;
     run_tests(report, "-p sockeye-interop --test interop", "--ignored")
+}
+
+fn report_page(report: &mut Report) -> Result<(), String> {
+    tools::need(&[CHROMIUM])?;
+    run_tests(report, "-p sockeye-cli --test cli", "--ignored")
 }
 
 fn demo(report: &mut Report) -> Result<(), String> {

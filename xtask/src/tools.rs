@@ -47,6 +47,15 @@ pub(crate) const PYTHON: Tool = Tool {
     ],
     packages: &["python3", "python3-venv"],
 };
+pub(crate) const CHROMIUM: Tool = Tool {
+    what: "Chromium",
+    probe: &[
+        "sh",
+        "-c",
+        "chromium --version || chromium-browser --version || google-chrome --version",
+    ],
+    packages: &["chromium"],
+};
 
 /// Whether the command starts and ends well.
 pub(crate) fn works(probe: &[&str]) -> bool {

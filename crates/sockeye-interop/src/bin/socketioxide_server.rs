@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -142,7 +143,31 @@ fn describe(socket: &SocketRef, auth: &Value) -> Value {
     ])
 }
 
+/// What has happened, of all namespaces together.
+#[derive(Debug)]
+struct Ledger {
+    joined: AtomicU64,
+    refused: AtomicU64,
+    left: AtomicU64,
+    events: AtomicU64,
+    acknowledged: AtomicU64,
+}
+
+static LEDGER: Ledger = Ledger {
+    joined: AtomicU64::new(0),
+    refused: AtomicU64::new(0),
+    left: AtomicU64::new(0),
+    events: AtomicU64::new(0),
+    acknowledged: AtomicU64::new(0),
+};
+
+fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
 async fn serve(socket: SocketRef, TryData(auth): TryData<Value>) {
+    count(&LEDGER.joined);
+    socket.on_disconnect(async || count(&LEDGER.left));
     let auth = auth.unwrap_or(Value::Nil);
     let wanted = auth
         .as_map()
@@ -155,8 +180,11 @@ async fn serve(socket: SocketRef, TryData(auth): TryData<Value>) {
                     Event(event): Event,
                     Data(args): Data<Args>,
                     ack: AckSender| {
+            count(&LEDGER.events);
             let reply = |args: Vec<Value>| {
-                ack.send(&Args(args)).ok();
+                if ack.send(&Args(args)).is_ok() {
+                    count(&LEDGER.acknowledged);
+                }
             };
             match event.as_str() {
                 "echo" => drop(socket.emit("echo", &args)),
@@ -223,6 +251,7 @@ async fn authorize(
     if authorized {
         Ok(())
     } else {
+        count(&LEDGER.refused);
         Err("not authorized")
     }
 }
@@ -252,6 +281,18 @@ async fn obey(io: &SocketIo, command: &serde_json::Value) -> serde_json::Value {
                 .unwrap_or_default()
             {
                 socket.disconnect().ok();
+            }
+        }
+        "ledger" => {
+            let counters = [
+                ("joined", &LEDGER.joined),
+                ("refused", &LEDGER.refused),
+                ("left", &LEDGER.left),
+                ("events", &LEDGER.events),
+                ("acknowledged", &LEDGER.acknowledged),
+            ];
+            for (name, counter) in counters {
+                answer[name] = counter.load(Ordering::Relaxed).into();
             }
         }
         "stop" => io.close().await,

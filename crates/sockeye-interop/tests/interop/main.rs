@@ -43,6 +43,7 @@ mod compression;
 mod connect;
 mod events;
 mod harness;
+mod load;
 mod msgpack;
 mod reconnect;
 mod recovery;

@@ -191,6 +191,16 @@ impl Server {
         self.command(json!({"cmd": "disconnect", "nsp": nsp})).await;
     }
 
+    /// Sends a signal to its process: `STOP`, `CONT`.
+    #[cfg(unix)]
+    pub(crate) async fn signal(&self, name: &str) {
+        let pid = self.child.id().expect("it runs").to_string();
+        let mut kill = Command::new("kill");
+        kill.arg(format!("-{name}")).arg(pid);
+        let status = within("kill", kill.status()).await;
+        assert!(status.expect("kill is there").success());
+    }
+
     /// Ends it in an orderly way: connections are closed by the server.
     pub(crate) async fn stop(mut self) {
         self.command(json!({"cmd": "stop"})).await;

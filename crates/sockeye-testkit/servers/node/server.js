@@ -75,13 +75,23 @@ function burst(socket, total) {
   turn();
 }
 
+// What has happened, of all namespaces together.
+const ledger = { joined: 0, refused: 0, left: 0, events: 0, acknowledged: 0 };
+
 function serve(socket) {
   const remembered = [];
+  ledger.joined++;
+  socket.onAny(() => ledger.events++);
+  socket.on("disconnect", () => ledger.left++);
   const on = (event, handler) =>
     socket.on(event, (...args) => {
       const last = args[args.length - 1];
-      const ack = typeof last === "function" ? args.pop() : () => {};
-      handler(args, ack);
+      const reply = typeof last === "function" ? args.pop() : null;
+      handler(args, (...answer) => {
+        if (!reply) return;
+        ledger.acknowledged++;
+        reply(...answer);
+      });
     });
 
   on("echo", (args) => socket.emit("echo", ...args));
@@ -129,11 +139,17 @@ for (const name of ["/", "/chat", "/admin", "/slow"]) io.of(name).on("connection
 
 io.of("/admin").use((socket, next) => {
   if (socket.handshake.auth && socket.handshake.auth.token === "secret") return next();
+  ledger.refused++;
   const error = new Error("not authorized");
   error.data = { code: 401 };
   next(error);
 });
 io.of("/slow").use((_, next) => setTimeout(next, 300));
+// Asked for every namespace that does not exist; it goes on not existing.
+io.of((_name, _auth, next) => {
+  ledger.refused++;
+  next(null, false);
+});
 
 const commands = {
   sockets: ({ nsp }) => ({ sockets: io.of(nsp).sockets.size }),
@@ -141,6 +157,7 @@ const commands = {
   disconnect: ({ nsp, close }) => {
     for (const socket of [...io.of(nsp).sockets.values()]) socket.disconnect(Boolean(close));
   },
+  ledger: () => ledger,
   stop: () => {
     io.close();
     setTimeout(() => process.exit(0), 100).unref();
@@ -155,4 +172,5 @@ lines.on("line", (line) => {
 });
 lines.on("close", () => process.exit(0));
 
-server.listen(Number(options.port), "127.0.0.1", () => console.log(JSON.stringify({ port: server.address().port })));
+// A long queue: load tests bring many clients at once, and what does not fit into it is lost for a second and more.
+server.listen({ port: Number(options.port), host: "127.0.0.1", backlog: 4096 }, () => console.log(JSON.stringify({ port: server.address().port })));

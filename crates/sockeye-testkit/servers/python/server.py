@@ -9,6 +9,7 @@ import sys
 
 import socketio
 import uvicorn
+from socketio import packet
 
 NAMESPACES = ["/", "/chat", "/admin", "/slow"]
 
@@ -32,6 +33,29 @@ def describe_binary(value):
     if isinstance(value, dict):
         return {key: describe_binary(inner) for key, inner in value.items()}
     return value
+
+
+class Server(socketio.AsyncServer):
+    """With a ledger of the packets that tell what has happened, of all namespaces together."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.ledger = {"joined": 0, "refused": 0, "left": 0, "events": 0, "acknowledged": 0}
+
+    async def _send_packet(self, eio_sid, pkt):
+        sent = {
+            packet.CONNECT: "joined",
+            packet.CONNECT_ERROR: "refused",
+            packet.ACK: "acknowledged",
+            packet.BINARY_ACK: "acknowledged",
+        }
+        if pkt.packet_type in sent:
+            self.ledger[sent[pkt.packet_type]] += 1
+        await super()._send_packet(eio_sid, pkt)
+
+    async def _handle_event(self, eio_sid, namespace, id, data):
+        self.ledger["events"] += 1
+        await super()._handle_event(eio_sid, namespace, id, data)
 
 
 class Scenario(socketio.AsyncNamespace):
@@ -59,6 +83,7 @@ class Scenario(socketio.AsyncNamespace):
             self.server.start_background_task(self.burst, sid, auth["burst"])
 
     async def on_disconnect(self, sid, reason=None):
+        self.server.ledger["left"] += 1
         self.auth.pop(sid, None)
         self.remembered.pop(sid, None)
 
@@ -159,6 +184,8 @@ async def control(sio, scenarios, server):
                 scenario = scenarios[command["nsp"]]
                 for sid in list(scenario.auth):
                     await (scenario.on_close(sid) if command.get("close") else scenario.disconnect(sid))
+            case "ledger":
+                answer |= sio.ledger
             case "stop":
                 await sio.shutdown()
                 server.should_exit = True
@@ -169,7 +196,7 @@ async def control(sio, scenarios, server):
 
 async def main():
     options = parse_options()
-    sio = socketio.AsyncServer(
+    sio = Server(
         async_mode="asgi",
         cors_allowed_origins="*",
         ping_interval=options.ping_interval / 1000,

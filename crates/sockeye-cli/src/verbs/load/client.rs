@@ -13,6 +13,7 @@ use sockeye::{
     AckError, AckFuture, ConnectError, ConnectErrorKind, DisconnectReason, Notice, NoticeStream,
     RawArgs, Socket,
 };
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::engine::{Run, ready_if};
@@ -85,8 +86,15 @@ struct Client<'a> {
     stop: Option<Stop>,
 }
 
-/// Does all that a client does, from its coming, which was due then, to its leaving.
-pub(crate) async fn run(run: Arc<Run>, index: usize, number: u64, due: Instant) {
+/// Does all that a client does, from its coming, which was due then, to its leaving. It keeps `waiting` as long as it waits
+/// for answers.
+pub(crate) async fn run(
+    run: Arc<Run>,
+    index: usize,
+    number: u64,
+    due: Instant,
+    waiting: mpsc::Sender<()>,
+) {
     let program = run.plan.scenarios.of(number);
     run.metrics.count(|counts| counts.started += 1);
     let mut client = Client {
@@ -107,6 +115,10 @@ pub(crate) async fn run(run: Arc<Run>, index: usize, number: u64, due: Instant) 
         run.metrics.count(|counts| counts.ended += 1);
     }
     client.drain().await;
+    drop(waiting);
+    if ended == Err(Stop::End) {
+        run.end.all_answered().await;
+    }
     client.leave().await;
 }
 

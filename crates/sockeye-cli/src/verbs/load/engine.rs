@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 
 use super::client;
@@ -86,6 +86,8 @@ impl Run {
 pub(crate) struct End {
     reached: AtomicBool,
     wakers: Box<[AtomicWaker]>,
+    /// Closed when all clients have their answers: ten thousand that leave would be in the way of the last ones.
+    answered: Semaphore,
 }
 
 impl End {
@@ -94,6 +96,7 @@ impl End {
         Self {
             reached: AtomicBool::new(false),
             wakers: (0..clients).map(|_| AtomicWaker::new()).collect(),
+            answered: Semaphore::new(0),
         }
     }
 
@@ -108,6 +111,12 @@ impl End {
 
     pub(crate) fn is_reached(&self) -> bool {
         self.reached.load(Ordering::Acquire)
+    }
+
+    /// Waits until all clients that were there at the end have their answers.
+    pub(crate) async fn all_answered(&self) {
+        // It has no permits: this ends with an error, when it is closed.
+        let _ = self.answered.acquire().await;
     }
 
     fn reach(&self) {
@@ -138,6 +147,7 @@ pub(crate) async fn run(
     at_end: impl FnOnce(),
 ) -> Ending {
     let (alive, mut last) = mpsc::channel::<()>(1);
+    let (waiting, mut answered) = mpsc::channel::<()>(1);
     let arrivals = {
         let run = Arc::clone(run);
         tokio::spawn(async move {
@@ -147,7 +157,7 @@ pub(crate) async fn run(
                 if run.end.is_reached() {
                     return;
                 }
-                let client = client::run(Arc::clone(&run), place, number, due);
+                let client = client::run(Arc::clone(&run), place, number, due, waiting.clone());
                 let alive = alive.clone();
                 tokio::spawn(async move {
                     client.await;
@@ -169,8 +179,10 @@ pub(crate) async fn run(
     // It may be waiting for the next one's moment.
     arrivals.abort();
     let _ = arrivals.await;
-    last.recv().await;
+    answered.recv().await;
     probe.abort();
+    run.end.answered.close();
+    last.recv().await;
     ending
 }
 
