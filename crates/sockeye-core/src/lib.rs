@@ -52,6 +52,7 @@
 //!   `recovered` is never true.
 //! - `offline` (default): what gives way when events are emitted while a namespace is not joined (`NspOptions::offline`,
 //!   `spare_bytes`, `spare_packets`). Without it: nothing, a full send buffer refuses the emit.
+//! - `derive`: `#[derive(packet::Event)]` for [`packet::TypedEvent`].
 //! - `log`, `defmt`: where diagnostics go.
 //!
 //! An option of a feature that is off does not compile.
@@ -102,6 +103,8 @@ pub use limits::{ID_LEN, ID_MAX, Limits, NOTE_LEN};
 #[doc(hidden)]
 pub use memory::steps::steps;
 pub use outbox::UnsentCause;
+#[doc(hidden)]
+pub use packet::derived as __derived;
 pub use storage::{Memory, Storage, Tables};
 pub use time::Instant;
 pub use url::{Url, UrlError};

@@ -222,7 +222,7 @@ where
 }
 
 #[cold]
-fn failed(event: &str, error: &HandlerError) {
+pub(crate) fn failed(event: &str, error: &HandlerError) {
     say!(warn, "the handler of {} failed: {}", event, error);
 }
 
@@ -262,16 +262,20 @@ impl<M: RawMutex + 'static, F: FnMut(&Socket<M>, &Event<'_>)> Chain<M> for OnAny
 }
 
 impl<L> Handlers<L> {
+    pub(crate) fn and<F>(self, then: F) -> Handlers<Entry<L, F>> {
+        Handlers(Entry {
+            first: self.0,
+            then,
+        })
+    }
+
     /// Calls `f` for every event called `name`, of every namespace (compare the socket to tell them apart).
     pub fn on<M, F>(self, name: &'static str, f: F) -> Handlers<Entry<L, OnEvent<F>>>
     where
         M: RawMutex + 'static,
         F: FnMut(&Socket<M>, &Message<'_>) -> Result<(), HandlerError>,
     {
-        Handlers(Entry {
-            first: self.0,
-            then: OnEvent(name, f),
-        })
+        self.and(OnEvent(name, f))
     }
 
     /// Calls `f` when a namespace has been joined; the flag says whether the session was recovered.
@@ -280,10 +284,7 @@ impl<L> Handlers<L> {
         M: RawMutex + 'static,
         F: FnMut(&Socket<M>, bool),
     {
-        Handlers(Entry {
-            first: self.0,
-            then: OnConnect(f),
-        })
+        self.and(OnConnect(f))
     }
 
     /// Calls `f` when a namespace has been left or lost.
@@ -292,10 +293,7 @@ impl<L> Handlers<L> {
         M: RawMutex + 'static,
         F: FnMut(&Socket<M>, DisconnectReason, &Details<'_>),
     {
-        Handlers(Entry {
-            first: self.0,
-            then: OnDisconnect(f),
-        })
+        self.and(OnDisconnect(f))
     }
 
     /// Calls `f` when the server refused a namespace.
@@ -304,10 +302,7 @@ impl<L> Handlers<L> {
         M: RawMutex + 'static,
         F: FnMut(&Socket<M>, &Refusal<'_>),
     {
-        Handlers(Entry {
-            first: self.0,
-            then: OnConnectError(f),
-        })
+        self.and(OnConnectError(f))
     }
 
     /// Calls `f` for everything: every event of every kind, also [`Event::Auth`], which it may answer at once by
@@ -317,10 +312,7 @@ impl<L> Handlers<L> {
         M: RawMutex + 'static,
         F: FnMut(&Socket<M>, &Event<'_>),
     {
-        Handlers(Entry {
-            first: self.0,
-            then: OnAny(f),
-        })
+        self.and(OnAny(f))
     }
 }
 

@@ -82,6 +82,7 @@
 //!   each takes stands in `firmware/qemu-virt/README.md`.
 //! - `embassy-net`, `ipv6`: connections over embassy-net. - `edge-nal`: over any stack with those traits.
 //! - `tokio`: `net::Tokio`, to try a device's program on a computer.
+//! - `derive`: `#[derive(Event)]`, events as types of their own ([`TypedEvent`]). What is not used of them takes no flash.
 //! - `log`, `defmt`: where diagnostics go; with `defmt` public types can be logged.
 //! - `alloc`: `String`, `serde_json::Value`, `Bin` as arguments.
 
@@ -102,6 +103,7 @@ mod shared;
 mod socket;
 mod storage;
 mod texts;
+mod typed;
 mod waiters;
 
 use core::marker::PhantomData;
@@ -122,8 +124,11 @@ pub use socket::{Socket, Volatile};
 pub use sockeye_core as core_api;
 #[cfg(feature = "offline")]
 pub use sockeye_core::Offline;
+#[doc(hidden)]
+pub use sockeye_core::packet::derived as __derived;
 pub use sockeye_core::packet::{
-    Args, ArgsError, BinRef, EmitArgs, FromArgs, OwnedArgs, RawArgs, Text,
+    Acknowledged, Args, ArgsError, BinRef, EmitArgs, FromArgs, NoAck, OwnedArgs, RawArgs, Text,
+    TypedEvent,
 };
 pub use sockeye_core::{
     AckError, AckId, AckRequest, Cause, Details, DisconnectReason, EmitError, EmitOptions, Event,
@@ -131,8 +136,11 @@ pub use sockeye_core::{
 };
 pub use sockeye_core::{Str, text};
 pub use sockeye_core::{Url, UrlError};
+#[cfg(feature = "derive")]
+pub use sockeye_derive::EmbeddedEvent as Event;
 pub use storage::{Memory, Sizes, Storage};
 pub use texts::{NoRoom, Texts};
+pub use typed::{Reply, Request, ReturnsAck};
 
 /// The lock of a [`Storage`] unless another one is named: all handles stay on one executor.
 #[doc(hidden)]

@@ -154,7 +154,8 @@ impl<M: RawMutex> Socket<M> {
         &self,
         event: &'s str,
         args: A,
-    ) -> EmitWithAck<'s, M, A, T, impl FnOnce(Args<'_>) -> Result<T, ArgsError>> {
+    ) -> EmitWithAck<'s, M, A, T, impl FnOnce(Args<'_>) -> Result<T, ArgsError> + use<M, A, T>>
+    {
         self.emit_with_ack_read(event, args, parse_owned::<T>)
     }
 
@@ -394,7 +395,7 @@ impl<M: RawMutex> Drop for Wait<M> {
 
 /// Emits what is dropped if it cannot be written at once: see [`Socket::volatile`].
 #[derive(Debug)]
-pub struct Volatile<M: RawMutex + 'static = NoopRawMutex>(Socket<M>);
+pub struct Volatile<M: RawMutex + 'static = NoopRawMutex>(pub(crate) Socket<M>);
 
 impl<M: RawMutex> Volatile<M> {
     /// Emits an event now or never.
@@ -412,7 +413,8 @@ impl<M: RawMutex> Volatile<M> {
         &self,
         event: &'s str,
         args: A,
-    ) -> EmitWithAck<'s, M, A, T, impl FnOnce(Args<'_>) -> Result<T, ArgsError>> {
+    ) -> EmitWithAck<'s, M, A, T, impl FnOnce(Args<'_>) -> Result<T, ArgsError> + use<M, A, T>>
+    {
         let mut ack = self.0.emit_with_ack(event, args);
         ack.options.volatile = true;
         ack

@@ -44,6 +44,7 @@
 //! - `native-tls`: the system's TLS library, where it is asked for.
 //! - `deflate`: compressed WebSocket messages (`ClientBuilder::compression`).
 //! - `msgpack`: packets in MessagePack, for servers with `socket.io-msgpack-parser` (`ClientBuilder::parser`).
+//! - `derive` (default): `#[derive(Event)]`, events as types of their own ([`TypedEvent`]).
 //! - `proxy` (default): `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` are obeyed.
 //!
 //! # Connecting
@@ -125,12 +126,15 @@ pub use client::weak::WeakSocket;
 pub use dispatch::channel::Overflow;
 pub use dispatch::handler::{Handler, Params, Returned, Returns};
 pub use dispatch::handlers::HandlerId;
+pub use dispatch::typed::{AckOutcome, EventHandler, EventParams, Reply, ReturnsAck};
 pub use sockeye_core::json;
 /// The arguments as they are read, one after another: what an own [`FromArgs`] gets.
 pub use sockeye_core::packet::Args as ArgsReader;
+#[doc(hidden)]
+pub use sockeye_core::packet::derived as __derived;
 pub use sockeye_core::packet::{
-    ArgsError, Bin, EmitArgs, EncodeError, FromArgs, NotJson, Number, OwnedArgs, RawArgs, Value,
-    from_value, read_json, to_value,
+    Acknowledged, ArgsError, Bin, EmitArgs, EncodeError, FromArgs, NoAck, NotJson, Number,
+    OwnedArgs, RawArgs, TypedEvent, Value, from_value, read_json, to_value,
 };
 pub use sockeye_core::{
     Cause, DisconnectReason, EmitError, Limits, Reconnection, Transport, UnsentCause,
@@ -140,6 +144,8 @@ pub use sockeye_core::{
 pub use sockeye_core::Parser;
 #[cfg(feature = "deflate")]
 pub use sockeye_core::{AgreedCompression, Compression};
+#[cfg(feature = "derive")]
+pub use sockeye_derive::HostEvent as Event;
 
 /// The README's examples are compiled with the documentation tests.
 #[cfg(doctest)]

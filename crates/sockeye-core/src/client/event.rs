@@ -8,7 +8,7 @@ use crate::error::{AckError, Details, DisconnectReason};
 use crate::handle::{AckId, NamespaceId};
 use crate::memory::Index;
 use crate::outbox::{Outbox, UnsentCause};
-use crate::packet::{Args, Attachments, Text};
+use crate::packet::{Args, ArgsError, Attachments, FromArgs, Text, TypedEvent};
 use crate::time::Instant;
 
 /// One thing for the driver to do. Drain until `Idle` after every input and every command.
@@ -201,6 +201,14 @@ pub struct Message<'c> {
 }
 
 impl<'c> Message<'c> {
+    /// The event as a type of its own, which may borrow; `None` if it has another name.
+    ///
+    /// # Errors
+    /// Its arguments do not fit the type: which one, and why.
+    pub fn typed<E: TypedEvent + FromArgs<'c>>(&self) -> Option<Result<E, ArgsError>> {
+        (self.name == E::NAME).then(|| self.args.parse())
+    }
+
     /// The attachments that came with it, in the order of their placeholders' numbers.
     pub const fn attachments(&self) -> Attachments<'c> {
         self.args.attachments()

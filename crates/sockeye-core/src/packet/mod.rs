@@ -13,6 +13,7 @@ pub(crate) mod payload;
 pub mod payload3;
 pub(crate) mod socket;
 mod text;
+mod typed;
 mod value;
 
 pub use args::{Args, ArgsError, FromArgs, OwnedArgs, read_json};
@@ -21,7 +22,10 @@ pub use attachments::{Attachments, AttachmentsIter};
 pub use json::write::{Bin, encode_args_to_vec};
 pub use json::write::{BinRef, EmitArgs, EncodeError, RawArgs, encode_args_to_slice};
 pub use socket::{Kind, Packet, PacketError};
+#[cfg(feature = "derive")]
+pub use sockeye_derive::CoreEvent as Event;
 pub use text::{Reason, Text, TextChars};
+pub use typed::{Acknowledged, NoAck, TypedEvent};
 
 #[cfg(feature = "alloc")]
 pub use value::{Map, NotJson, Number, Value, ValueIndex, from_value, to_value};
@@ -29,6 +33,8 @@ pub use value::{ValueKind, ValueRef};
 
 #[doc(hidden)]
 pub use json::write::{ArgsWriter, Fail, Sink};
+#[doc(hidden)]
+pub use typed::derived;
 #[cfg(feature = "alloc")]
 #[doc(hidden)]
 pub use value::__private;

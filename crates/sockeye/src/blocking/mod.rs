@@ -58,6 +58,7 @@ mod builder;
 mod namespace;
 mod socket;
 mod streams;
+mod typed;
 
 #[cfg(any(feature = "rustls-no-provider", feature = "native-tls"))]
 pub use crate::net::blocking::TlsConnector;

@@ -42,7 +42,7 @@ impl NamespaceBuilder {
         Self { inner }
     }
 
-    fn with(
+    pub(super) fn with(
         mut self,
         change: impl FnOnce(crate::NamespaceBuilder) -> crate::NamespaceBuilder,
     ) -> Self {

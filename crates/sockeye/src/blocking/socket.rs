@@ -53,6 +53,10 @@ impl fmt::Debug for Socket {
 }
 
 impl Socket {
+    pub(super) const fn as_async(&self) -> &crate::Socket {
+        &self.inner
+    }
+
     // ---- state ----
 
     /// The id the server gave to this socket: [`sockeye::Socket::id`](crate::Socket::id).

@@ -15,6 +15,7 @@ pub(crate) mod options;
 pub(crate) mod responder;
 pub(crate) mod socket;
 pub(crate) mod streams;
+mod typed;
 pub(crate) mod url;
 pub(crate) mod volatile;
 pub(crate) mod weak;

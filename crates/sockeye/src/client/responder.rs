@@ -8,6 +8,7 @@ use sockeye_core::packet::EmitArgs;
 use sockeye_core::{AckRequest, EmitError};
 
 use crate::Socket;
+use crate::dispatch::guard::Outcome;
 use crate::inbox::{Head, NspShared, Shared, encode};
 
 /// What an event handler gets beside the arguments: the way to answer, and to the socket.
@@ -68,6 +69,18 @@ impl Responder {
             self.answered.store(false, Ordering::Release);
         }
         sent
+    }
+
+    /// Answers with what a handler has returned, if the server asked.
+    pub(crate) fn settle<A: EmitArgs>(&self, answer: A) -> Outcome {
+        if !self.is_requested() {
+            return Ok(());
+        }
+        match self.clone().ack(answer) {
+            // The connection is gone, and the question with it.
+            Ok(()) | Err(EmitError::Stale | EmitError::Closed) => Ok(()),
+            Err(error) => Err(format!("its acknowledgement was not sent: {error}")),
+        }
     }
 
     /// Whether the event has been answered, by this or by another [`Responder`] of the same event.

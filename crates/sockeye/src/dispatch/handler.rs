@@ -4,7 +4,6 @@ use std::any::TypeId;
 use std::fmt;
 use std::future::Future;
 
-use sockeye_core::EmitError;
 use sockeye_core::packet::{Args as ArgsRef, ArgsError, EmitArgs, OwnedArgs};
 
 use crate::client::args::{Args, Event};
@@ -252,14 +251,9 @@ impl<A: EmitArgs + 'static> Returned<marker::Answer> for A {
     }
 
     fn finish(self, responder: Option<&Responder>) -> Outcome {
-        let asked = responder.filter(|responder| responder.is_requested());
-        let Some(responder) = asked.filter(|_| Self::answers()) else {
-            return Ok(());
-        };
-        match responder.clone().ack(self) {
-            // The connection is gone, and the question with it.
-            Ok(()) | Err(EmitError::Stale | EmitError::Closed) => Ok(()),
-            Err(error) => Err(format!("its acknowledgement was not sent: {error}")),
+        match responder.filter(|_| Self::answers()) {
+            Some(responder) => responder.settle(self),
+            None => Ok(()),
         }
     }
 }
@@ -288,7 +282,7 @@ impl<R> Output for fn() -> R {
     type Of = R;
 }
 
-type Never = <fn() -> ! as Output>::Of;
+pub(crate) type Never = <fn() -> ! as Output>::Of;
 
 impl Returned<marker::Diverging> for Never {
     fn answers() -> bool {

@@ -116,7 +116,12 @@ impl Handlers {
     }
 
     pub(crate) fn on(&self, event: &str, handler: Box<EventFn>, once: bool) -> HandlerId {
-        self.listen(event, once, Call::Handler(handler))
+        self.listen(event, reserved(event), once, Call::Handler(handler))
+    }
+
+    /// As [`on`](Self::on), for a name that stands at a type. There, `error` is meant.
+    pub(crate) fn on_typed(&self, event: &str, handler: Box<EventFn>, once: bool) -> HandlerId {
+        self.listen(event, meant(event), once, Call::Handler(handler))
     }
 
     pub(crate) fn on_concurrent(
@@ -126,12 +131,24 @@ impl Handlers {
         handler: Box<EventFn>,
     ) -> HandlerId {
         let places = Arc::new(Places::new(limit));
-        self.listen(event, false, Call::Concurrent(handler, places))
+        let call = Call::Concurrent(handler, places);
+        self.listen(event, reserved(event), false, call)
+    }
+
+    pub(crate) fn on_typed_concurrent(
+        &self,
+        event: &str,
+        limit: usize,
+        handler: Box<EventFn>,
+    ) -> HandlerId {
+        let places = Arc::new(Places::new(limit));
+        let call = Call::Concurrent(handler, places);
+        self.listen(event, meant(event), false, call)
     }
 
     /// Adds a handler, unless its name is refused.
-    fn listen(&self, event: &str, once: bool, call: Call) -> HandlerId {
-        match reserved(event) {
+    fn listen(&self, event: &str, refused: Option<&str>, once: bool, call: Call) -> HandlerId {
+        match refused {
             None => self.add_event(event, once, call),
             Some(instead) => {
                 self.refuse(event, instead);
@@ -221,7 +238,7 @@ impl Handlers {
         overflow: Overflow,
         decode: fn(&Delivery<'_>) -> Result<T, ArgsError>,
     ) -> (HandlerId, Arc<Channel<T>>) {
-        if let Some(instead) = reserved(event).filter(|_| event != "error") {
+        if let Some(instead) = meant(event) {
             self.refuse(event, instead);
         }
         let channel = Arc::new(Channel::new(capacity, overflow));
@@ -495,6 +512,11 @@ fn reserved(event: &str) -> Option<&'static str> {
         }
         _ => None,
     }
+}
+
+/// As [`reserved`], where `error` can only be an event of the server's.
+fn meant(event: &str) -> Option<&'static str> {
+    reserved(event).filter(|_| event != "error")
 }
 
 #[cfg(test)]

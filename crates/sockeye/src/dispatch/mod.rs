@@ -22,6 +22,7 @@ pub(crate) mod handler;
 pub(crate) mod handlers;
 pub(crate) mod notices;
 pub(crate) mod queue;
+pub(crate) mod typed;
 
 use std::future::Future;
 use std::pin::Pin;

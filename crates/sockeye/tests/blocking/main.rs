@@ -9,6 +9,7 @@
 )]
 mod support;
 
+mod events;
 #[path = "../../examples/blocking.rs"]
 #[allow(dead_code, reason = "the example's own `main`")]
 mod example;

@@ -8,6 +8,7 @@ mod bounds;
 mod buffer;
 mod connect;
 mod errors;
+mod events;
 mod handlers;
 mod handles;
 mod hostile;

@@ -17,6 +17,8 @@ mod buffer;
 mod connect;
 #[path = "../client/errors.rs"]
 mod errors;
+#[path = "../client/events.rs"]
+mod events;
 #[path = "../client/handlers.rs"]
 mod handlers;
 #[path = "../client/hostile.rs"]
