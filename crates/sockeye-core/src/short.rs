@@ -28,11 +28,6 @@ impl<const N: usize> Short<N> {
     }
 
     #[cfg(not(feature = "alloc"))]
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        self.as_str().as_bytes()
-    }
-
-    #[cfg(not(feature = "alloc"))]
     pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }

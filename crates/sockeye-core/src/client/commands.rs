@@ -98,10 +98,10 @@ impl<'a> Client<'a> {
         if !fits {
             return Err(NamespaceError::Name);
         }
+        let wire = full.as_str();
         #[cfg(feature = "eio3")]
-        let wire = super::namespaces::without_query(full.as_str()).as_bytes();
-        #[cfg(not(feature = "eio3"))]
-        let wire = full.as_bytes();
+        let wire = super::namespaces::without_query(wire);
+        let wire = wire.as_bytes();
         // CONNECT is not sent for the main namespace there: its query would be lost.
         #[cfg(feature = "eio3")]
         if wire.len() == 1

@@ -6,7 +6,8 @@
 
 use super::event::{Event, Refusal, Unsent};
 use super::inbound::{args_in, message_in};
-use super::{Client, Next, PendingEvent, name_in};
+use super::outputs::name_in;
+use super::{Client, Next, PendingEvent};
 use crate::config::Transport;
 use crate::engine::Link;
 use crate::error::{Cause, Details};

@@ -3,13 +3,11 @@
 use super::acks::NO_ID;
 use super::deferred::{Held, LEAD};
 use super::event::{AckRequest, Message};
-use super::namespaces::{Heard, NspState};
-use super::notices::Notice;
+use super::namespaces::NspState;
 use super::{Client, PendingEvent};
-use crate::config::{EIO3, RECOVERY};
+use crate::config::EIO3;
 use crate::error::{Cause, DisconnectReason, Fault};
 use crate::handle::NamespaceId;
-use crate::id::Id;
 use crate::memory::{RECORD, RxBuf, records};
 use crate::packet::socket::{Kind, Parsed, Span, event_name_of, parse};
 use crate::packet::{Args, Attachments, PacketError, Text, json};
@@ -492,113 +490,6 @@ impl Client<'_> {
             self.inbound.borrowed = Borrowed::End(from);
         }
         Some(PendingEvent::Ack { id, arrived })
-    }
-
-    /// The server's consent.
-    fn connected(&mut self, nsp: NamespaceId, data: Span) -> Option<PendingEvent> {
-        let text = core::str::from_utf8(data.bytes(self.engine.message())).unwrap_or("");
-        let read = |key| json::field(text, key).and_then(json::as_str);
-        let sid = read("sid");
-        let pid = if RECOVERY { read("pid") } else { None };
-        let entry = self.namespaces.get_mut(nsp)?;
-        match (entry.state(), sid) {
-            (NspState::Joining, Some(sid)) => {
-                let Some(sid) = Id::read(sid) else {
-                    self.give_up_join(nsp);
-                    return Some(PendingEvent::IdTooLong { nsp });
-                };
-                entry.sid = sid;
-                let pid = pid.map_or("", |pid| pid.as_raw());
-                entry.recovered = entry.recovery.joined(pid);
-                self.joined(nsp);
-            }
-            (NspState::Leaving { forgotten }, Some(_)) => {
-                self.namespaces.set_state(nsp, NspState::Idle);
-                self.send_disconnect(nsp);
-                if forgotten {
-                    self.forget_left(nsp);
-                }
-            }
-            // It may be that of Socket.IO 2, which does not wait for the question, or come before the real one: the deadline
-            // decides.
-            (NspState::Joining | NspState::Waiting | NspState::Asked, None)
-                if entry.heard == Heard::Nothing =>
-            {
-                entry.heard = Heard::Bare;
-            }
-            // The answer before the question: it counts when the question has been asked.
-            (NspState::Waiting | NspState::Asked, Some(sid)) => {
-                if let Some(sid) = Id::read(sid) {
-                    entry.sid = sid;
-                    entry.recovered = false;
-                    entry.recovery.clear();
-                    entry.heard = Heard::Consent;
-                }
-            }
-            (NspState::Joined, Some(sid)) => {
-                // The answer to the question that was answered before: the id may be another.
-                entry.sid.set(sid);
-            }
-            _ => (),
-        }
-        None
-    }
-
-    /// The server refuses the namespace.
-    fn connect_error(&mut self, nsp: NamespaceId, data: Span) -> Option<PendingEvent> {
-        let whole = core::str::from_utf8(self.engine.message()).unwrap_or("");
-        let text = data.of(whole);
-        let inner = |raw: &str| {
-            raw.strip_prefix('"')
-                .and_then(|s| s.strip_suffix('"'))
-                .map(|s| span_of(whole, s))
-        };
-        let (message, data) = if text.starts_with('"') {
-            (inner(text).unwrap_or_default(), Span::default())
-        } else {
-            let message = json::field(text, "message")
-                .and_then(inner)
-                .unwrap_or_default();
-            let data = json::field(text, "data")
-                .filter(|raw| *raw != "null")
-                .map(|raw| span_of(whole, raw));
-            (message, data.unwrap_or_default())
-        };
-        let was = self.namespaces.get(nsp)?.state();
-        if was == NspState::Joined {
-            // The official client stays `connected` but deaf; here the namespace is left.
-            self.thrown_out(nsp, Cause::EngineClose);
-        } else {
-            self.give_up_join(nsp);
-        }
-        let told = !matches!(was, NspState::Leaving { .. });
-        told.then_some(PendingEvent::ConnectError { nsp, message, data })
-    }
-
-    /// The server has thrown the client out of the namespace.
-    fn left(&mut self, nsp: NamespaceId) -> Option<PendingEvent> {
-        // The server does not keep a session that it ended itself.
-        if let Some(entry) = self.namespaces.get_mut(nsp) {
-            entry.recovery.clear();
-        }
-        self.thrown_out(nsp, Cause::ServerDisconnect);
-        None
-    }
-
-    /// A joined namespace ends by the server's will. What has not left waits until it is connected again.
-    fn thrown_out(&mut self, nsp: NamespaceId, cause: Cause) {
-        self.namespaces.set_state(nsp, NspState::Idle);
-        self.drop_deferred(nsp);
-        self.notices.push(Notice::Disconnected {
-            nsp,
-            reason: DisconnectReason::IoServerDisconnect,
-            cause,
-        });
-        // Not even what lies ready for the next write may follow the server's word.
-        self.engine.withdraw(&mut self.outbox);
-        self.outbox.hold(nsp);
-        self.fail_acks(nsp);
-        self.close_if_unused();
     }
 
     // ---- views ----

@@ -5,13 +5,14 @@
 //!            |            |                                                           |
 //!            +------------+---------> Closing -> Down <-------------------------------+
 //! ```
-//! `mod.rs` holds the state and the drain, `lifecycle.rs` begin and end of sessions and the upgrade, `receive.rs` HTTP
+//! `mod.rs` holds the state and the drain, `inputs.rs` what the driver tells, `lifecycle.rs` begin and end of sessions and the upgrade, `receive.rs` HTTP
 //! responses and Engine.IO packets, `websocket.rs` frames, `transmit.rs` requests and writes, `link.rs` the byte
 //! streams, `heartbeat.rs` pings and pongs, `polling/` what only long-polling needs, `redirect.rs` a handshake that is
 //! answered elsewhere, `version.rs` what is different in Engine.IO 3. The packets to send lie in the outbox, which the client lends.
 
 mod compression;
 mod heartbeat;
+mod inputs;
 mod lifecycle;
 mod link;
 mod polling;
@@ -28,11 +29,10 @@ use crate::memory::{Bytes, RxBuf};
 use crate::outbox::Outbox;
 use crate::rng::Rng;
 use crate::time::{Instant, earliest};
-use crate::wire::http1::HttpDecoder;
 use compression::Compression;
 use heartbeat::Heartbeat;
 pub use link::Link;
-use link::{Job, LinkState, Links, Phase};
+use link::{Job, Links, Phase};
 use polling::Polling;
 use redirect::Redirection;
 #[cfg(feature = "redirects")]
@@ -465,127 +465,6 @@ impl<'a> Engine<'a> {
     /// Whether something has to be told before the work goes on.
     const fn is_interrupted(&self) -> bool {
         self.ended.is_some() || self.pending.is_some() || self.links.changed
-    }
-
-    // ---- inputs ----
-
-    /// The driver has connected the link, or failed to (`message` says why).
-    pub(crate) fn handle_opened(&mut self, link: Link, result: Result<(), &str>) {
-        if !link.is_used() || self.links[link].phase != Phase::Opening {
-            return;
-        }
-        match result {
-            // Whoever has not looked at the redirect has gone to the same server again: that would have no end.
-            #[cfg(feature = "redirects")]
-            Ok(()) if self.redirection.is_unjudged() => self.refuse_redirect(link),
-            Ok(()) => {
-                self.links[link] = LinkState::new(Phase::Open);
-                self.links.set_input(link, false);
-                if core::mem::take(&mut self.next.fresh) {
-                    if let Some(query) = self.next.query.take() {
-                        self.config.query = query;
-                    }
-                    if let Some(headers) = self.next.headers.take() {
-                        self.config.headers = headers;
-                    }
-                }
-            }
-            Err(message) => {
-                self.links[link].phase = Phase::Closed;
-                let fault = Fault::quoting(Cause::Dial, message.as_bytes());
-                self.link_failed(link, DisconnectReason::TransportError, fault);
-            }
-        }
-    }
-
-    /// Room for the next read on a link.
-    pub(crate) fn receive_buf(&mut self, link: Link) -> &mut [u8] {
-        if !link.is_used() || !self.links.is_open(link) {
-            return &mut [];
-        }
-        let rx = self.rx.of(link);
-        self.rx.areas[rx].space()
-    }
-
-    pub(crate) fn handle_received(&mut self, link: Link, n: usize) {
-        if link.is_used() && self.links.is_open(link) && n > 0 {
-            self.links.set_input(link, true);
-            let rx = self.rx.of(link);
-            self.rx.areas[rx].filled(n);
-        }
-    }
-
-    /// The link has ended: regularly, or with an error in `message`.
-    pub(crate) fn handle_closed(&mut self, link: Link, message: Option<&str>) {
-        if !link.is_used() || !self.links.is_open(link) {
-            return;
-        }
-        let link = link.narrow();
-        if message.is_none() && self.links.http(link).ends_with_close() {
-            // The regular end of a body: what is left of it is worked through, then the link is closed.
-            self.links.http(link).end_of_stream();
-            self.links.set_input(link, true);
-            return;
-        }
-        let LinkState { job, reused, .. } = self.links[link];
-        let unanswered = reused && self.links.http(link).is_fresh();
-        let head_unwritten = self.head.is_of(link);
-        self.links[link].phase = Phase::Closing { reopen: false };
-        self.links.changed = true;
-        let fault = match message {
-            Some(message) => Fault::quoting(Cause::Io, message.as_bytes()),
-            None => Fault::of(Cause::Eof),
-        };
-        match link {
-            Link::WebSocket => {
-                let reason = if self.links.http(link).status == 101 {
-                    DisconnectReason::TransportClose
-                } else {
-                    DisconnectReason::TransportError
-                };
-                self.link_failed(link, reason, fault);
-            }
-            _ if job == Job::Idle && !matches!(self.state, State::Opening { .. }) => {
-                self.links[link].reused = false;
-            }
-            // The server closed the idle connection just as the request went out. What it cannot have read is asked
-            // again on a new one: a GET that was not written whole. If it was, its answer, and packets in it, may be
-            // lost: only the end of the session tells that.
-            Link::Poll if unanswered && head_unwritten => self.close_link(link),
-            // A POST as every HTTP client does it: nothing of an answer came, so that the server has not worked on it.
-            Link::Post if unanswered && job != Job::Idle => {
-                self.close_link(link);
-                self.polling.again = true;
-            }
-            Link::Poll | Link::Post => {
-                self.link_failed(link, DisconnectReason::TransportError, fault);
-            }
-        }
-    }
-
-    /// Has a link closed; nothing of a request or response on it is left.
-    #[cfg_attr(not(feature = "alloc"), inline(never))]
-    fn close_link(&mut self, link: Link) {
-        let link = link.narrow();
-        self.links.close(link);
-        self.head.release_if(link);
-        *self.links.http(link) = HttpDecoder::new();
-    }
-
-    /// The driver can write again.
-    pub(crate) fn handle_writable(&mut self, link: Link) {
-        if link.is_used() {
-            self.links[link].blocked = false;
-        }
-    }
-
-    fn link_failed(&mut self, link: Link, reason: DisconnectReason, fault: Fault) {
-        let upgrading = POLLING && link == Link::WebSocket && !self.rx.ws_is_main;
-        if upgrading && !self.is_closing() {
-            self.fail_upgrade(fault);
-        } else {
-            self.fail(reason, fault);
-        }
     }
 
     /// Whether a packet would be written at once: nothing waits in front of it.
