@@ -15,6 +15,8 @@ mod acks;
 mod auth;
 #[path = "../examples/chat.rs"]
 mod chat;
+#[path = "../examples/events.rs"]
+mod events;
 #[path = "../examples/namespaces.rs"]
 mod namespaces;
 #[path = "../examples/offline.rs"]
@@ -67,6 +69,28 @@ async fn chat_says_hello() {
         () = chat => panic!("it ended"),
         () = script => (),
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_are_types() {
+    let server = Server::new();
+    let url = server.url("/");
+    let example = tokio::spawn(async move { events::run(&url).await.unwrap() });
+    let mut peer = server.peer("/").await;
+    let reading = peer.next().await;
+    assert_eq!(
+        (reading.name(), reading.args().json()),
+        ("reading", r#"[{"sensor":"roof","celsius":21.5}]"#)
+    );
+    let (on,): (bool,) = peer.emit_with_ack("led", (json!({"on": true}),)).await;
+    assert!(on);
+    let save = peer.next().await;
+    assert_eq!(save.name(), "save file");
+    let (name, bytes): (String, sockeye::Bin) = save.parse().unwrap();
+    assert_eq!((name.as_str(), &*bytes), ("a.txt", &[1, 2, 3][..]));
+    save.ack((true, "twice"));
+    example.await.unwrap();
+    assert_eq!(server.connections(), 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -23,7 +23,7 @@ use crate::packet::args::{Args, ArgsError, check};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be sent as the arguments of an event",
     label = "arguments are a tuple, a slice or a `Vec`",
-    note = "put a single argument in a tuple: `(value,)`"
+    note = "put a single argument in a tuple: `(value,)`; every argument must implement `serde::Serialize`"
 )]
 pub trait EmitArgs {
     /// Gives the writer each argument. Not for callers.
