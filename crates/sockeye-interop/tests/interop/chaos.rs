@@ -11,6 +11,7 @@ use sockeye_testkit::chaos::{Chaos, Weather};
 
 use crate::client::{WAYS, builder, connect_by};
 use crate::server::{Kind, Server};
+use crate::tls;
 use crate::wait::{Seen, eventually, within};
 
 /// Events that wait for their answers at the same time.
@@ -29,8 +30,9 @@ async fn proxy(weather: Weather, server: &Server) -> (Chaos, String) {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, server.port));
     let chaos = Chaos::under(weather, address).await.expect("a free port");
     crate::server::parser_is(chaos.address().port(), crate::server::packs(server.port));
-    let url = format!("http://{}/", chaos.address());
-    (chaos, url)
+    let port = chaos.address().port();
+    tls::secure_is(port, tls::secures(server.port));
+    (chaos, tls::url(port, "/"))
 }
 
 scenario!(every_event_arrives_in_order_through_cuts);
@@ -124,7 +126,7 @@ enum Told {
     News(u64),
 }
 
-scenario!(recovery_brings_exactly_what_was_missed_through_cuts on node_4_8 Node48, node_4_8_msgpack Node48Msgpack);
+scenario!(recovery_brings_exactly_what_was_missed_through_cuts on node_4_8 Node48, node_4_8_msgpack Node48Msgpack, node_4_8_tls Node48Tls);
 async fn recovery_brings_exactly_what_was_missed_through_cuts(kind: Kind) {
     let seed = seed(12);
     let mut server = Server::start_with(kind, &["--recovery", "60000"]).await;

@@ -25,7 +25,11 @@ pub(crate) fn builder(url: &str) -> ClientBuilder {
         Some(port) if crate::server::packs(port) => Parser::MessagePack,
         _ => Parser::Json,
     };
-    crate::driven(Client::builder(url))
+    let mut builder = crate::driven(Client::builder(url));
+    if url.starts_with("https:") {
+        builder = builder.tls(crate::tls::trust());
+    }
+    builder
         .parser(parser)
         .reconnection_delay(Duration::from_millis(20))
         .reconnection_delay_max(Duration::from_millis(100))

@@ -39,7 +39,7 @@ async fn there_and_back(socket: &Socket) {
     }
 }
 
-scenario!(compressed_both_ways on node_4_8 Node48, node_4_8_msgpack Node48Msgpack, node_3_1 Node31);
+scenario!(compressed_both_ways on node_4_8 Node48, node_4_8_msgpack Node48Msgpack, node_4_8_tls Node48Tls, node_3_1 Node31);
 async fn compressed_both_ways(kind: Kind) {
     let server = Server::start_with(kind, &ALWAYS).await;
     for compression in [
@@ -93,7 +93,7 @@ async fn offered_to_anybody(kind: Kind) {
 }
 
 // What is kept for the next connection is compressed anew, with nothing of the old one's context.
-scenario!(a_connection_that_breaks on node_4_8 Node48, node_4_8_msgpack Node48Msgpack);
+scenario!(a_connection_that_breaks on node_4_8 Node48, node_4_8_msgpack Node48Msgpack, node_4_8_tls Node48Tls);
 async fn a_connection_that_breaks(kind: Kind) {
     let server = Server::start_with(kind, &ALWAYS).await;
     let link = Link::to(server.port).await;

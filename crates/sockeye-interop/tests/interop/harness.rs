@@ -25,7 +25,8 @@ fn port(url: &str) -> u16 {
         .expect("a port at the end")
 }
 
-scenario!(starts_restarts_and_stops);
+// What is asked here is plain HTTP.
+scenario!(starts_restarts_and_stops on node_4_8 Node48, node_4_8_msgpack Node48Msgpack, node_3_1 Node31, python Python, socketioxide Socketioxide);
 async fn starts_restarts_and_stops(kind: Kind) {
     let mut server = Server::start(kind).await;
     assert_eq!(server.sockets("/").await, 0);

@@ -4,10 +4,12 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+
+use crate::tls;
 
 /// What the link does with its connections.
 #[derive(Clone, Debug)]
@@ -27,6 +29,7 @@ pub(crate) struct Link {
     port: u16,
     state: watch::Sender<State>,
     accepted: Arc<AtomicUsize>,
+    forwarded: Arc<AtomicUsize>,
     accepting: JoinHandle<()>,
 }
 
@@ -50,29 +53,38 @@ impl Link {
             .expect("a free port");
         let port = listener.local_addr().expect("a bound listener").port();
         crate::server::parser_is(port, crate::server::packs(target));
+        tls::secure_is(port, tls::secures(target));
         let accepted = Arc::new(AtomicUsize::new(0));
+        let forwarded = Arc::new(AtomicUsize::new(0));
         let (states, count) = (state.clone(), Arc::clone(&accepted));
+        let bytes = Arc::clone(&forwarded);
         let accepting = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 count.fetch_add(1, Ordering::SeqCst);
-                tokio::spawn(carry(client, states.subscribe()));
+                tokio::spawn(carry(client, states.subscribe(), Arc::clone(&bytes)));
             }
         });
         Self {
             port,
             state,
             accepted,
+            forwarded,
             accepting,
         }
     }
 
     pub(crate) fn url(&self, path_and_query: &str) -> String {
-        format!("http://127.0.0.1:{}{path_and_query}", self.port)
+        tls::url(self.port, path_and_query)
     }
 
     /// Connections so far.
     pub(crate) fn accepted(&self) -> usize {
         self.accepted.load(Ordering::SeqCst)
+    }
+
+    /// Bytes that have passed so far, both ways together, of what is inside of TLS.
+    pub(crate) fn forwarded(&self) -> usize {
+        self.forwarded.load(Ordering::SeqCst)
     }
 
     /// Resets every connection; new ones go through.
@@ -104,12 +116,26 @@ impl Link {
     }
 }
 
-async fn carry(mut client: TcpStream, mut states: watch::Receiver<State>) {
+/// TCP, or TLS on it.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+async fn carry(client: TcpStream, mut states: watch::Receiver<State>, bytes: Arc<AtomicUsize>) {
     let State { target, era, .. } = *states.borrow_and_update();
     // Reset instead of an orderly end, as a broken link does it.
     client.set_zero_linger().ok();
     client.set_nodelay(true).ok();
     let Some(target) = target else { return };
+    // What is in the way of requests for a websocket has to read them.
+    let secure = tls::secures(target);
+    let mut client: Box<dyn Stream> = if secure {
+        match tls::ACCEPTOR.accept(client).await {
+            Ok(client) => Box::new(client),
+            Err(_) => return,
+        }
+    } else {
+        Box::new(client)
+    };
 
     let mut first = [0; 4096];
     let Ok(n @ 1..) = client.read(&mut first).await else {
@@ -126,20 +152,29 @@ async fn carry(mut client: TcpStream, mut states: watch::Receiver<State>) {
             return;
         }
     }
-    let Ok(mut server) = TcpStream::connect((Ipv4Addr::LOCALHOST, target)).await else {
+    let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, target)).await else {
         return;
     };
     server.set_nodelay(true).ok();
-    if server.write_all(&first[..n]).await.is_err() {
+    let mut server: Box<dyn Stream> = if secure {
+        match tls::CONNECTOR.connect(tls::server_name(), server).await {
+            Ok(server) => Box::new(server),
+            Err(_) => return,
+        }
+    } else {
+        Box::new(server)
+    };
+    if server.write_all(&first[..n]).await.is_err() || server.flush().await.is_err() {
         return;
     }
+    bytes.fetch_add(n, Ordering::SeqCst);
 
-    let (client_in, client_out) = client.split();
-    let (server_in, server_out) = server.split();
+    let (client_in, client_out) = split(client);
+    let (server_in, server_out) = split(server);
     let mut cut = states.clone();
     tokio::select! {
         _ = cut.wait_for(|state| state.era != era) => {}
-        () = async { tokio::join!(forward(client_in, server_out, states.clone()), forward(server_in, client_out, states.clone())); } => {}
+        () = async { tokio::join!(forward(client_in, server_out, states.clone(), &bytes), forward(server_in, client_out, states.clone(), &bytes)); } => {}
     }
 }
 
@@ -147,13 +182,15 @@ async fn forward(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
     mut states: watch::Receiver<State>,
+    count: &AtomicUsize,
 ) {
     let mut bytes = vec![0; 16 * 1024];
     while let Ok(n @ 1..) = from.read(&mut bytes).await {
         let released = states.wait_for(|state| !state.stalled).await.is_ok();
-        if !released || to.write_all(&bytes[..n]).await.is_err() {
+        if !released || to.write_all(&bytes[..n]).await.is_err() || to.flush().await.is_err() {
             return;
         }
+        count.fetch_add(n, Ordering::SeqCst);
     }
     to.shutdown().await.ok();
 }

@@ -3,6 +3,7 @@
 mod client;
 mod link;
 mod server;
+mod tls;
 mod wait;
 
 use std::time::Duration;
@@ -14,6 +15,7 @@ macro_rules! scenario {
         scenario!(@ $name
             bounded node_4_8 Node48,
             bounded node_4_8_msgpack Node48Msgpack,
+            bounded node_4_8_tls Node48Tls,
             bounded node_3_1 Node31,
             bounded python Python,
             bounded socketioxide Socketioxide,
@@ -39,6 +41,7 @@ macro_rules! scenario {
 mod acks;
 mod binary;
 mod chaos;
+mod command;
 mod compression;
 mod connect;
 mod events;

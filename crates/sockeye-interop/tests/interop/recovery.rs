@@ -8,7 +8,7 @@ use crate::link::Link;
 use crate::server::{Kind, Server};
 use crate::wait::{Seen, eventually};
 
-scenario!(what_was_missed_is_delivered on node_4_8 Node48, node_4_8_msgpack Node48Msgpack);
+scenario!(what_was_missed_is_delivered on node_4_8 Node48, node_4_8_msgpack Node48Msgpack, node_4_8_tls Node48Tls);
 async fn what_was_missed_is_delivered(kind: Kind) {
     // A server that is not being asked anything notices a loss by its heartbeat only.
     let heartbeat = ["--ping-interval", "500", "--ping-timeout", "500"];
@@ -47,7 +47,7 @@ async fn what_was_missed_is_delivered(kind: Kind) {
     }
 }
 
-scenario!(a_new_session_is_not_recovered on node_4_8 Node48, node_4_8_msgpack Node48Msgpack);
+scenario!(a_new_session_is_not_recovered on node_4_8 Node48, node_4_8_msgpack Node48Msgpack, node_4_8_tls Node48Tls);
 async fn a_new_session_is_not_recovered(kind: Kind) {
     let server = Server::start_with(kind, &["--recovery", "60000"]).await;
     let socket = connect_by(&server.url("/"), WAYS[1]).await;

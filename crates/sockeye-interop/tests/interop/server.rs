@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
+use crate::tls::{self, PemFile};
 use crate::wait::within;
 
 /// The implementations that the scenarios run against.
@@ -17,6 +18,8 @@ pub(crate) enum Kind {
     Node48,
     /// The same with socket.io-msgpack-parser.
     Node48Msgpack,
+    /// The same on https and wss.
+    Node48Tls,
     Node31,
     Python,
     Socketioxide,
@@ -36,7 +39,7 @@ impl Kind {
             command
         };
         match self {
-            Self::Node48 => node("v4"),
+            Self::Node48 | Self::Node48Tls => node("v4"),
             Self::Node48Msgpack => {
                 let mut command = node("v4");
                 command.args(["--parser", "msgpack"]);
@@ -104,6 +107,11 @@ impl Server {
     pub(crate) async fn start_with(kind: Kind, options: &[&str]) -> Self {
         let options: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
         let mut command = kind.command();
+        // They are read before the server says its port.
+        let identity = (kind == Kind::Node48Tls).then(PemFile::server);
+        if let Some([certificate, key]) = &identity {
+            command.args(["--cert", certificate.path(), "--key", key.path()]);
+        }
         command
             .args(&options)
             .kill_on_drop(true)
@@ -122,6 +130,7 @@ impl Server {
         let hello: Value = serde_json::from_str(&line).expect("the first line is JSON");
         let port = u16::try_from(hello["port"].as_u64().expect("a port")).expect("a port number");
         parser_is(port, kind == Kind::Node48Msgpack);
+        tls::secure_is(port, kind == Kind::Node48Tls);
         Self {
             kind,
             options,
@@ -134,7 +143,7 @@ impl Server {
     }
 
     pub(crate) fn url(&self, path_and_query: &str) -> String {
-        format!("http://127.0.0.1:{}{path_and_query}", self.port)
+        tls::url(self.port, path_and_query)
     }
 
     /// Gives a command and waits for its answer.

@@ -10,7 +10,13 @@ const options = parseOptions(process.argv.slice(2));
 const { Server } = require(path.resolve(options.package, "node_modules", "socket.io"));
 
 const server = options.cert
-  ? https.createServer({ cert: fs.readFileSync(options.cert), key: fs.readFileSync(options.key) })
+  ? https.createServer({
+      cert: fs.readFileSync(options.cert),
+      key: fs.readFileSync(options.key),
+      ...(options["client-ca"]
+        ? { ca: fs.readFileSync(options["client-ca"]), requestCert: true, rejectUnauthorized: true }
+        : {}),
+    })
   : http.createServer();
 const io = new Server(server, {
   path: options.path,
@@ -78,6 +84,13 @@ function burst(socket, total) {
 // What has happened, of all namespaces together.
 const ledger = { joined: 0, refused: 0, left: 0, events: 0, acknowledged: 0 };
 
+// Who the client is by its certificate.
+function peerName(request) {
+  const { getPeerCertificate } = request.socket;
+  const certificate = getPeerCertificate && getPeerCertificate.call(request.socket);
+  return certificate && certificate.subject && certificate.subject.CN;
+}
+
 function serve(socket) {
   const remembered = [];
   ledger.joined++;
@@ -105,6 +118,7 @@ function serve(socket) {
       query: socket.handshake.query,
       headers: socket.handshake.headers,
       transport: socket.conn.transport.name,
+      peer: peerName(socket.conn.request),
       extensions: socket.conn.transport.socket && socket.conn.transport.socket.extensions,
     }),
   );
