@@ -9,6 +9,7 @@ mod count;
 mod device;
 mod esp32;
 mod floors;
+mod frames;
 mod fuzz;
 mod guide;
 mod lint;

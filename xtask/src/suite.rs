@@ -4,6 +4,7 @@ use crate::board;
 use crate::c_library;
 use crate::device;
 use crate::esp32;
+use crate::frames;
 use crate::fuzz;
 use crate::part::{Part, Report};
 use crate::riscv::{Firmware, Target};
@@ -84,6 +85,11 @@ pub(crate) const PARTS: &[Part] = &[
         name: "size",
         about: "flash, RAM, stack and instructions of the client on a chip, held against budgets",
         run: sizes,
+    },
+    Part {
+        name: "frames",
+        about: "no function of the C library or of the board's firmware has a large stack frame",
+        run: frames::checks,
     },
     Part {
         name: "esp32",

@@ -10,8 +10,7 @@ use crate::text;
 
 /// Makes a client, stopped, and takes all its memory but that of handlers and further namespaces. `*client` is null after
 /// an error. A short-lived task does that, so that the caller's stack need not be large: with the stack of the client's
-/// task, or with 16 KiB or 80 KiB if that is less and on a device there are more than 16 acks, 32 packets or 4 namespaces
-/// (80 KiB from more than 64, 128 or 8 on).
+/// task.
 ///
 /// Errors: `SOCKEYE_ERR_INVALID_ARG` (the log says which), `SOCKEYE_ERR_URI`, `SOCKEYE_ERR_JSON` (`auth_json`),
 /// `SOCKEYE_ERR_UTF8`, `SOCKEYE_ERR_NOT_SUPPORTED` (a transport that is not compiled in), `SOCKEYE_ERR_NO_MEM`.

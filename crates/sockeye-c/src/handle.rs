@@ -14,7 +14,7 @@ use crate::error::{
     guarded,
 };
 use crate::events::{sockeye_ack_cb_t, sockeye_ack_t, sockeye_message_cb_t};
-use crate::memory::{Heap, Pieces, Sizes};
+use crate::memory::{Heap, Pieces};
 use crate::port::{Giver, Guard, Locked, Port, Signal, sockeye_port_t};
 
 /// A client: one connection to one server. Opaque; all functions that take one may be called from any task at any time,
@@ -326,18 +326,8 @@ impl sockeye_client {
             done: done.giver(),
         };
         let arg = (&raw mut order).cast();
-        let sizes = Sizes {
-            rx: 0,
-            tx: 0,
-            head: 0,
-            acks: raw.max_acks as usize,
-            packets: raw.max_packets as usize,
-            namespaces: raw.max_namespaces as usize,
-        };
-        let mut config = raw.task;
-        config.stack = config.stack.max(sizes.stack());
         // SAFETY: the order lives until the task has given the signal, and the task does not touch it after that.
-        if !unsafe { (port.0.task_start)(make, arg, &raw const config) } {
+        if !unsafe { (port.0.task_start)(make, arg, &raw const raw.task) } {
             return Err(NO_MEM);
         }
         done.take(u32::MAX);

@@ -148,18 +148,6 @@ impl Sizes {
     const fn fit(&self, acks: usize, packets: usize, namespaces: usize) -> bool {
         self.acks <= acks && self.packets <= packets && self.namespaces <= namespaces
     }
-
-    /// Bytes of stack that making the client takes at least, if that is more than ports give by default: each table may
-    /// lie there once before it is copied to where it stays. (Hosts give more than that.)
-    pub(crate) const fn stack(&self) -> u32 {
-        if cfg!(feature = "std") || self.fit(16, 32, 4) {
-            0
-        } else if self.fit(64, 128, 8) {
-            16 * 1024
-        } else {
-            80 * 1024
-        }
-    }
 }
 
 /// The core knows the sizes of its tables at compile time: these are to be had.
@@ -177,11 +165,10 @@ fn empty<const ACKS: usize, const PACKETS: usize, const NAMESPACES: usize>(
     slot.write(Tables::new());
 }
 
-/// Lends the tables to a client. It has a frame of its own: in one with those of all sizes, the largest would count.
+/// Lends the tables to a client.
 ///
 /// # Safety
 /// As [`Heap::lend_mut`].
-#[inline(never)]
 unsafe fn memory_of<const ACKS: usize, const PACKETS: usize, const NAMESPACES: usize>(
     tables: &mut Heap<Tables<ACKS, PACKETS, NAMESPACES>>,
     [rx, tx, head]: [&'static mut [u8]; 3],

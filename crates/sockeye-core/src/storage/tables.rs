@@ -1,6 +1,6 @@
 //! Fixed memory whose byte areas get their sizes at run time.
 
-use core::mem::MaybeUninit;
+use arrayvec::ArrayVec;
 
 use super::{Memory, NOTICES, RxMemory};
 use crate::client::{AckEntry, Namespace, Notice};
@@ -13,12 +13,13 @@ use crate::outbox::{Packet, Queue};
 /// What the numbers mean is said at [`Storage`](crate::Storage).
 #[derive(Debug)]
 pub struct Tables<const ACKS: usize, const PACKETS: usize, const NAMESPACES: usize> {
-    // Filled when lent: so that a static storage is all zeroes, and takes nothing of the flash.
-    acks: MaybeUninit<[Node<AckEntry>; ACKS]>,
-    packets: MaybeUninit<[Node<Packet>; PACKETS]>,
-    namespaces: MaybeUninit<[Node<Namespace>; NAMESPACES]>,
-    queues: MaybeUninit<[Queue; NAMESPACES]>,
-    notices: MaybeUninit<[[Notice; NOTICES]; NAMESPACES]>,
+    // Filled when lent: so that a static storage is all zeroes, and takes nothing of the flash. Entry by entry: a table that
+    // is made as a whole may lie on the stack before it is copied to where it stays, and the stacks of devices are small.
+    acks: ArrayVec<Node<AckEntry>, ACKS>,
+    packets: ArrayVec<Node<Packet>, PACKETS>,
+    namespaces: ArrayVec<Node<Namespace>, NAMESPACES>,
+    queues: ArrayVec<Queue, NAMESPACES>,
+    notices: ArrayVec<[Notice; NOTICES], NAMESPACES>,
 }
 
 impl<const ACKS: usize, const PACKETS: usize, const NAMESPACES: usize>
@@ -33,11 +34,11 @@ impl<const ACKS: usize, const PACKETS: usize, const NAMESPACES: usize>
             );
         }
         Self {
-            acks: MaybeUninit::uninit(),
-            packets: MaybeUninit::uninit(),
-            namespaces: MaybeUninit::uninit(),
-            queues: MaybeUninit::uninit(),
-            notices: MaybeUninit::uninit(),
+            acks: ArrayVec::new_const(),
+            packets: ArrayVec::new_const(),
+            namespaces: ArrayVec::new_const(),
+            queues: ArrayVec::new_const(),
+            notices: ArrayVec::new_const(),
         }
     }
 
@@ -67,32 +68,22 @@ impl<const ACKS: usize, const PACKETS: usize, const NAMESPACES: usize>
             send_max: tx.len(),
             tx: Bytes::Fixed(tx),
             head: Bytes::Fixed(head),
-            acks: Slab::fixed(fill(&mut self.acks, || [const { Node::EMPTY }; ACKS])),
-            packets: Slab::fixed(fill(&mut self.packets, || [const { Node::EMPTY }; PACKETS])),
-            namespaces: Slab::fixed(fill(&mut self.namespaces, || {
-                [const { Node::EMPTY }; NAMESPACES]
-            })),
-            queues: Table::fixed(fill(&mut self.queues, || {
-                [const { Queue::EMPTY }; NAMESPACES]
-            })),
+            acks: Slab::fixed(fill(&mut self.acks, || const { Node::EMPTY })),
+            packets: Slab::fixed(fill(&mut self.packets, || const { Node::EMPTY })),
+            namespaces: Slab::fixed(fill(&mut self.namespaces, || const { Node::EMPTY })),
+            queues: Table::fixed(fill(&mut self.queues, || const { Queue::EMPTY })),
             notices: Table::fixed(
-                fill(&mut self.notices, || {
-                    [const { [const { Notice::EMPTY }; NOTICES] }; NAMESPACES]
-                })
-                .as_flattened_mut(),
+                fill(&mut self.notices, || [const { Notice::EMPTY }; NOTICES]).as_flattened_mut(),
             ),
         }
     }
 }
 
-/// One table at a time: the compiler may make it on the stack before it is copied to where it stays, and then the stacks
-/// of devices have to bear the largest table only, not the sum of all.
-#[inline(never)]
-fn fill<T, const N: usize>(
-    slot: &mut MaybeUninit<[T; N]>,
-    make: impl FnOnce() -> [T; N],
-) -> &mut [T; N] {
-    slot.write(make())
+/// Empty entries in every place, of whatever a former client has left.
+fn fill<T, const N: usize>(table: &mut ArrayVec<T, N>, empty: fn() -> T) -> &mut [T] {
+    table.clear();
+    while table.try_push(empty()).is_ok() {}
+    table
 }
 
 impl<const ACKS: usize, const PACKETS: usize, const NAMESPACES: usize> Default
