@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sockeye::{
     AckError, Args, Client, ClientBuilder, Compression, ConnectError, ConnectErrorKind,
-    DisconnectReason, Event, EventStream, Notice, NoticeStream, Socket, Transport,
+    DisconnectReason, Event, EventStream, Notice, NoticeStream, Socket, Transport, UnsentCause,
 };
 use tokio::sync::mpsc;
 
@@ -192,11 +192,14 @@ pub(crate) async fn leave_one(
     end
 }
 
-/// The failure that it is when an event was accepted and given up.
+/// The failure that it is when an event was accepted and given up. A volatile one that was dropped is none: that was asked for.
 pub(crate) fn unsent(notice: &Notice) -> Option<Failure> {
     let Notice::Unsent { event, cause, .. } = notice else {
         return None;
     };
+    if *cause == UnsentCause::NotWritable {
+        return None;
+    }
     let event = human::tame(event);
     let words = format!("{event} was not sent: {cause}");
     Some(Failure::new(Exit::Lost, words))

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use sockeye::{AckError, Socket};
+use sockeye::{AckError, EmitError, Socket, UnsentCause};
 
 use crate::exit::{Exit, Failure};
 use crate::options::Emit;
@@ -38,25 +38,39 @@ async fn send(
     let mut fate = Fate::default();
     wait_for(options, inbox, &mut fate, printer, true).await?;
     let (namespace, event) = (socket.name().to_owned(), options.event.clone());
-    let cannot = |error: sockeye::EmitError| {
+    let cannot = |error: EmitError| {
         Failure::usage(format!(
             "cannot send {}: {error}",
             human::tame(&options.event)
         ))
     };
     if !options.ack {
-        if options.volatile {
+        let accepted = if options.volatile {
             socket.volatile().emit(&event, args)
         } else {
             socket.emit(&event, args)
+        };
+        // A volatile event that was dropped is what was asked for: that is told, and no failure.
+        if accepted == Err(EmitError::NotWritable) {
+            if printer.is_json() {
+                // (It has not become bytes.)
+                let dropped = Record::Unsent {
+                    namespace,
+                    event,
+                    bytes: 0,
+                    message: UnsentCause::NotWritable.to_string(),
+                };
+                printer.print(dropped).await;
+            }
+            return Ok(Exit::Ok);
         }
-        .map_err(cannot)?;
+        accepted.map_err(cannot)?;
         queued(printer, &namespace, &event).await;
         tokio::select! {
             () = socket.flush() => {}
             end = wait_for(options, inbox, &mut fate, printer, false) => end?,
         }
-        // Nobody tells whether a volatile event was written or dropped.
+        // A volatile event that was accepted may still be lost with the connection.
         if printer.is_json() && !options.volatile {
             let id = None;
             printer

@@ -85,7 +85,14 @@ async fn without_ack_nothing_is_printed_and_the_event_arrives() {
             .iter()
             .map(|kind| json!({"type": kind, "namespace": "/", "event": "silent"}))
             .collect();
-        assert_eq!(told, wanted, "{volatile:?}");
+        // It may have come amidst the upgrade to WebSocket: then its end is told.
+        let (sure, dropped) = told.split_at(wanted.len().min(told.len()));
+        assert_eq!(sure, wanted, "{volatile:?}");
+        let may_drop = usize::from(!volatile.is_empty());
+        assert!(dropped.len() <= may_drop, "{dropped:?}");
+        for record in dropped {
+            assert_eq!(record["type"], "unsent");
+        }
     }
 }
 

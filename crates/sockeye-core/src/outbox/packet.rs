@@ -73,6 +73,9 @@ pub enum UnsentCause {
     Unanswered,
     /// Its room was needed for a CONNECT packet, without which nothing can be sent at all: enlarge the send buffer.
     NoRoom,
+    /// It was volatile, and the connection could not take it at once. Told by drivers that accept a packet before they know
+    /// that; where it is known at the call, that fails with [`EmitError::NotWritable`](crate::EmitError::NotWritable).
+    NotWritable,
 }
 
 impl core::fmt::Display for UnsentCause {
@@ -89,6 +92,7 @@ impl core::fmt::Display for UnsentCause {
             Self::NoRoom => {
                 "its room in the send buffer was needed for a CONNECT packet: enlarge the buffer"
             }
+            Self::NotWritable => "it was volatile, and the connection could not take it at once",
         })
     }
 }

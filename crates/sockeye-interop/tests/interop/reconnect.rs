@@ -321,7 +321,8 @@ async fn volatile_events_are_dropped_while_disconnected(kind: Kind) {
     let lost = reasons(&socket);
     link.break_down();
     lost.wait_for(1).await;
-    socket.volatile().emit("count", (1,)).unwrap();
+    let dropped = socket.volatile().emit("count", (1,));
+    assert_eq!(dropped, Err(sockeye::EmitError::NotWritable));
     socket.emit("count", (2,)).unwrap();
     link.lead_to(server.port);
     let (counted,): (Value,) = within("counted", socket.emit_with_ack("counted", ()))

@@ -5,7 +5,7 @@ use sockeye_core::packet::EmitArgs;
 
 use crate::Socket;
 use crate::client::ack::EmitWithAck;
-use crate::client::socket::check_event;
+use crate::client::volatile::now_or_never;
 
 /// Emits with compression or without: see [`Socket::compress`].
 #[derive(Clone, Copy, Debug)]
@@ -21,15 +21,14 @@ impl Compress<'_> {
     /// # Errors
     /// As [`Socket::emit`]; as [`Volatile::emit`](crate::Volatile::emit) after [`volatile`](Self::volatile).
     pub fn emit<A: EmitArgs>(&self, event: &str, args: A) -> Result<(), EmitError> {
-        if self.volatile && !self.socket.connected() {
-            return check_event(event);
-        }
-        match self
-            .socket
-            .send_packet(event, &args, self.volatile, !self.on)
-        {
-            Err(EmitError::Full) if self.volatile => Ok(()),
-            result => result,
+        let send = || {
+            self.socket
+                .send_packet(event, &args, self.volatile, !self.on)
+        };
+        if self.volatile {
+            now_or_never(self.socket, event, send)
+        } else {
+            send()
         }
     }
 

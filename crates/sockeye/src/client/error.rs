@@ -194,7 +194,8 @@ pub enum Notice {
     Unsent {
         /// The name of the event.
         event: String,
-        /// Bytes of the packet on the wire, attachments included and framing not.
+        /// Bytes of the packet on the wire, attachments included and framing not. (A volatile one that was dropped has not
+        /// become a packet: bytes of its JSON array and its attachments.)
         bytes: usize,
         /// Why.
         cause: UnsentCause,

@@ -313,7 +313,7 @@ impl Socket {
     }
 
     /// Emits volatile packets: dropped if the connection cannot take them at once (not joined, upgrading, or the link
-    /// is congested). For values that the next one replaces.
+    /// is congested), and that is told. For values that the next one replaces.
     pub const fn volatile(&self) -> Volatile<'_> {
         Volatile { socket: self }
     }

@@ -3,11 +3,12 @@
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 
-use sockeye_core::packet::Attachments;
-use sockeye_core::{EmitError, EmitOptions, RawPacket};
+use sockeye_core::packet::{Args, Attachments};
+use sockeye_core::{EmitError, EmitOptions, RawPacket, UnsentCause};
 
 use super::Driver;
 use crate::client::ack::AckError;
+use crate::client::error::Notice;
 use crate::dispatch::Answer;
 use crate::inbox::{AckSender, Command, Head, Inbox};
 
@@ -128,11 +129,29 @@ impl Driver {
                     error => AckError::NotSent(error),
                 }));
             }
-            (Err(error), None) if error != EmitError::NotWritable => {
-                tracing::warn!(%error, "a packet was not sent");
-            }
-            _ => (),
+            (Err(EmitError::NotWritable), None) => self.not_writable(nsp, packet),
+            (Err(error), None) => tracing::warn!(%error, "a packet was not sent"),
+            (Ok(_), _) => (),
         }
+    }
+
+    /// A volatile packet was accepted, and the link cannot take it.
+    fn not_writable(&mut self, nsp: usize, packet: RawPacket<'_>) {
+        let Some(slot) = self.slots.get(nsp) else {
+            return;
+        };
+        let mut args = std::str::from_utf8(packet.json)
+            .map(|json| Args::from_checked(json, Attachments::EMPTY))
+            .unwrap_or_default();
+        let event = args.next_text().map(|name| name.to_cow().into_owned());
+        let attachments = packet.attachments.iter().map(<[u8]>::len);
+        let notice = Notice::Unsent {
+            event: event.unwrap_or_default(),
+            bytes: packet.json.len() + attachments.sum::<usize>(),
+            cause: UnsentCause::NotWritable,
+        };
+        self.shared.gave_up.store(true, Ordering::Release);
+        self.batch.notice(&slot.shared, &notice);
     }
 
     fn command(&mut self, command: Command) {

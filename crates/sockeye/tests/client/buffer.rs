@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sockeye::testing::Server;
-use sockeye::{AckError, Bin, EmitError, Limits};
+use sockeye::{AckError, Bin, EmitError, Limits, Notice, UnsentCause};
 
 use crate::support::{Host, Log, client, client_at, polling, within};
 
@@ -218,7 +218,14 @@ async fn flush_waits_for_what_was_emitted_before() {
 async fn volatile_packets_are_dropped_unless_they_can_go_at_once() {
     let host = Host::start();
     let socket = client(&host).open().unwrap();
-    socket.volatile().emit("unjoined", ()).unwrap();
+    assert_eq!(
+        socket.volatile().emit("unjoined", ()),
+        Err(EmitError::NotWritable)
+    );
+    assert_eq!(
+        socket.compress(false).volatile().emit("unjoined", ()),
+        Err(EmitError::NotWritable)
+    );
     let error = within(
         "ack",
         socket.volatile().emit_with_ack::<_, ()>("unjoined", ()),
@@ -242,7 +249,20 @@ async fn volatile_packets_are_dropped_unless_they_can_go_at_once() {
     host.state(|state| state.stalled = true);
     socket.emit("large", ("x".repeat(24 << 20),)).unwrap();
     a_round().await;
-    socket.volatile().emit("dropped", ()).unwrap();
+    // Whether the link takes it, the driver finds out: it is told.
+    let mut notices = socket.notices();
+    let bytes = Bin::from(vec![1, 2]);
+    socket.volatile().emit("dropped", (bytes,)).unwrap();
+    let notice = within("a notice", notices.next()).await;
+    let Some(Notice::Unsent {
+        event,
+        bytes: 43,
+        cause: UnsentCause::NotWritable,
+    }) = notice
+    else {
+        panic!("another notice: {notice:?}")
+    };
+    assert_eq!(event, "dropped");
     let error = within(
         "ack",
         socket.volatile().emit_with_ack::<_, ()>("dropped", ()),

@@ -417,7 +417,7 @@ impl Driver {
             return match result {
                 Ok(()) => {
                     self.queued(&namespace, &emit.event, &emit.id).await;
-                    // Nobody tells whether a volatile event was written or dropped.
+                    // A volatile event that was accepted may still be lost with the connection.
                     if !emit.volatile {
                         self.unsent.add(&socket, &emit.event, emit.id);
                     }
