@@ -1,9 +1,9 @@
 //! Builds the firmware of emulated boards: with rustup's RISC-V target where it is installed, else with Debian's
 //! compiler and library sources. Also reads what an image takes of flash and RAM.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::IsTerminal as _;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -369,13 +369,31 @@ fn elf_sizes(elf: &[u8]) -> Option<Sizes> {
     }
     // By the statics themselves: in the size of a section gaps count too, and one before a page's beginning would hide
     // up to 4 KB.
-    let mut statics = BTreeMap::new();
-    for symbol in elf_symbols(elf)? {
-        if writable.iter().any(|range| range.contains(&symbol.at)) {
-            let size = statics.entry(symbol.at).or_insert(0);
-            *size = symbol.size.max(*size);
-        }
-    }
-    sizes.ram = statics.values().sum();
+    let statics = elf_symbols(elf)?.into_iter();
+    let statics = statics.filter(|one| writable.iter().any(|range| range.contains(&one.at)));
+    sizes.ram = covered(statics.map(|one| one.at..one.at + one.size).collect());
     Some(sizes)
+}
+
+/// Bytes that lie in at least one of the ranges: LLVM merges small statics into one with a symbol of its own, and keeps theirs.
+fn covered(mut ranges: Vec<Range<u32>>) -> u32 {
+    ranges.sort_by_key(|range| range.start);
+    let mut end = 0;
+    ranges.into_iter().fold(0, |sum, range| {
+        let begin = range.start.max(end);
+        end = end.max(range.end);
+        sum + range.end.saturating_sub(begin)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statics_within_others_count_once() {
+        let merged = vec![100..200, 0..10, 100..104, 104..150, 150..200, 300..301];
+        assert_eq!(covered(merged), 10 + 100 + 1);
+        assert_eq!(covered(vec![0..10, 5..20, 5..8]), 20);
+    }
 }
