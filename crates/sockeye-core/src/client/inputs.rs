@@ -5,7 +5,7 @@ use crate::engine::Link;
 use crate::time::Instant;
 
 impl Client<'_> {
-    /// The driver has connected `link`, as [`Output::Open`] asked.
+    /// The driver has connected `link`, as [`Output::Open`](crate::Output::Open) asked.
     pub fn handle_opened(&mut self, now: Instant, link: Link) {
         self.advance_clock(now);
         self.engine.handle_opened(link, Ok(()));
@@ -19,10 +19,10 @@ impl Client<'_> {
     }
 
     /// The redirect of the handshake that the driver is to judge, when it is asked to open a link again by
-    /// [`Output::Open`]. Needs [`Config::follow_redirects`]; there are none once a session is open. A driver answers by
+    /// [`Output::Open`](crate::Output::Open). Needs [`Config::follow_redirects`](crate::Config::follow_redirects); there are none once a session is open. A driver answers by
     /// [`follow_redirect`](Self::follow_redirect) or [`refuse_redirect`](Self::refuse_redirect) before it connects. It
     /// bounds how many it follows in one attempt, never goes from encrypted to plain, and keeps credentials from other
-    /// origins (RFC 9110, section 15.4). All redirects of an attempt share its [`Config::connect_timeout`].
+    /// origins (RFC 9110, section 15.4). All redirects of an attempt share its [`Config::connect_timeout`](crate::Config::connect_timeout).
     #[cfg(feature = "redirects")]
     pub fn redirect(&self) -> Option<crate::Redirect<'_>> {
         self.engine.redirect()
@@ -43,7 +43,7 @@ impl Client<'_> {
         self.engine.is_redirected()
     }
 
-    /// The driver does not follow the [`redirect`](Self::redirect): the attempt fails, with [`Cause::Redirect`].
+    /// The driver does not follow the [`redirect`](Self::redirect): the attempt fails, with [`Cause::Redirect`](crate::Cause::Redirect).
     #[cfg(feature = "redirects")]
     pub fn refuse_redirect(&mut self, now: Instant, link: Link) {
         self.advance_clock(now);
@@ -83,7 +83,7 @@ impl Client<'_> {
         self.engine.handle_writable(link);
     }
 
-    /// The deadline of [`Output::Idle`] has come. Early and repeated calls do no harm.
+    /// The deadline of [`Output::Idle`](crate::Output::Idle) has come. Early and repeated calls do no harm.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.advance_clock(now);
         self.engine.look_at_timers();
@@ -91,7 +91,7 @@ impl Client<'_> {
     }
 
     /// The driver stops reading because the application is slow (`true`), or goes on (`false`). What has been read and
-    /// not worked through waits as well: no [`Event::Message`] is told meanwhile, so that a driver's bound holds within
+    /// not worked through waits as well: no [`Event::Message`](crate::Event::Message) is told meanwhile, so that a driver's bound holds within
     /// one drain. While it does not read it cannot see pings, so pongs go out unasked when pings are overdue, and the
     /// heartbeat deadline rests.
     pub fn handle_reading_paused(&mut self, now: Instant, paused: bool) {

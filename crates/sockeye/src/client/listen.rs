@@ -144,7 +144,7 @@ impl Socket {
         )
     }
 
-    /// The arguments of one event as a stream, decoded as the tuple `T` (or another [`FromArgs`] type). It takes its turn
+    /// The arguments of one event as a stream, decoded as the tuple `T` (or another [`FromArgs`](crate::FromArgs) type). It takes its turn
     /// among the handlers of the event; for the rest it is as [`events`](Self::events). Arguments that do not fit are
     /// told ([`Notice::Mismatch`]) and skipped.
     ///

@@ -57,7 +57,7 @@ mod marker {
 }
 
 /// A function that handles an event: sync or async, with typed arguments as a tuple (or [`Args`], or an own type that
-/// is [`FromArgs`]), and optionally a [`Responder`] as its second parameter.
+/// is [`FromArgs`](crate::FromArgs)), and optionally a [`Responder`] as its second parameter.
 ///
 /// It returns nothing, or its acknowledgement as a tuple (sent if the server asked for one), or a `Result` of either,
 /// whose error becomes a [`Notice::HandlerFailed`](crate::Notice::HandlerFailed). An async one returns a future of the same.
@@ -136,7 +136,7 @@ where
     }
 }
 
-/// The parameters of a [`Handler`]: its arguments, which are [`FromArgs`], and optionally a [`Responder`].
+/// The parameters of a [`Handler`]: its arguments, which are [`FromArgs`](crate::FromArgs), and optionally a [`Responder`].
 pub trait Params: Sized + 'static {
     #[doc(hidden)]
     fn read(args: &ArgsRef<'_>, responder: &Responder) -> Result<Self, ArgsError>;
