@@ -8,13 +8,14 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use crate::certificates::Certificates;
 use crate::{run, tools};
 use table::{json, table};
 
 const HELP: &str = "\
 cargo xtask bench [OPTIONS]   what an event costs in sockeye, rust_socketio and a hard-coded client
   --quick            one short round, smaller counts under valgrind, no allocation counts
-  --rows A,B         only these rows: receive, binary, binary-typed, emit, ack, acks-100,
+  --rows A,B         only these rows: receive, receive-tls, binary, binary-typed, emit, ack, acks-100,
                      acks-1000, acks-10000, namespaces-1, namespaces-100, namespaces-1000, idle
   --clients A,B      only these clients: bare, rust_socketio, core, sockeye
   --rounds N         timed rounds, interleaved; the median counts (default 5)
@@ -38,6 +39,8 @@ struct Row {
     batch: u32,
     /// The peak of the heap says something.
     peak: bool,
+    /// With TLS.
+    secure: bool,
     /// Held against its neighbours, and not against other clients.
     scale: bool,
 }
@@ -52,6 +55,7 @@ impl Row {
             together: false,
             batch: 1,
             peak: false,
+            secure: false,
             scale: false,
         }
     }
@@ -70,6 +74,15 @@ const ROWS: &[Row] = &[
             "1 KiB binary events with a typed argument received",
             100_000,
             5_000,
+        )
+    },
+    Row {
+        secure: true,
+        ..Row::new(
+            "receive-tls",
+            "small typed events received over TLS",
+            300_000,
+            10_000,
         )
     },
     Row::new("emit", "small typed events emitted", 300_000, 10_000),
@@ -170,14 +183,14 @@ const CLIENTS: &[Client] = &[
             probe: &["pkg-config", "--exists", "openssl"],
             packages: &["libssl-dev", "pkg-config"],
         }],
-        lacks: &["binary-typed"],
+        lacks: &["binary-typed", "receive-tls"],
         own: false,
     },
     Client {
         name: "core",
         package: "bench-core",
         needs: &[],
-        lacks: &[],
+        lacks: &["receive-tls"],
         own: true,
     },
     Client {
@@ -241,9 +254,13 @@ pub(crate) fn run(args: &[impl AsRef<str>]) -> Result<(), String> {
     }
     options.clients = clients;
 
+    let certificates = Certificates::new()?;
+    certificates.authority("authority")?;
+    certificates.signed("server", "authority", "IP:127.0.0.1", false)?;
     let servers = Servers {
-        free: Server::start(&[])?,
-        pinned: Server::start(pin())?,
+        free: Server::start(&[], &certificates)?,
+        pinned: Server::start(pin(), &certificates)?,
+        authority: certificates.folder().join("authority.pem"),
     };
     let mut figures = measure(&options, &servers)?;
     if options.valgrind && tools::works(&["valgrind", "--version"]) {
@@ -369,26 +386,34 @@ fn pin() -> &'static [&'static str] {
 struct Server {
     child: Child,
     port: String,
+    secure_port: String,
     /// What clients are started with too.
     prefix: &'static [&'static str],
 }
 
 impl Server {
-    fn start(prefix: &'static [&'static str]) -> Result<Self, String> {
+    fn start(prefix: &'static [&'static str], certificates: &Certificates) -> Result<Self, String> {
         let mut child = roomy(prefix)
             .arg(program("load-server"))
+            .arg(certificates.folder().join("server.pem"))
+            .arg(certificates.folder().join("server.key"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .map_err(|error| format!("cannot start the load server: {error}"))?;
-        let mut port = String::new();
+        let mut ports = String::new();
         let stdout = child.stdout.take().ok_or("the load server has no output")?;
         BufReader::new(stdout)
-            .read_line(&mut port)
+            .read_line(&mut ports)
             .map_err(|error| format!("the load server says no port: {error}"))?;
+        let (port, secure_port) = ports
+            .trim()
+            .split_once(' ')
+            .ok_or_else(|| format!("the load server says {ports:?} instead of its ports"))?;
         Ok(Self {
             child,
-            port: port.trim().to_owned(),
+            port: port.to_owned(),
+            secure_port: secure_port.to_owned(),
             prefix,
         })
     }
@@ -404,6 +429,8 @@ impl Drop for Server {
 struct Servers {
     free: Server,
     pinned: Server,
+    /// A file: who has signed their certificate.
+    authority: PathBuf,
 }
 
 impl Servers {
@@ -558,11 +585,17 @@ fn client_run(
     count: u32,
 ) -> Result<(String, String), String> {
     let (row, client, server) = (one.row.name, one.client, servers.of(one.row));
+    let port = if one.row.secure {
+        &server.secure_port
+    } else {
+        &server.port
+    };
     let mut command = roomy(server.prefix);
     command.args(["timeout", RUN_LIMIT]).args(wrapper);
     command
         .arg(program(client.package))
-        .args([row, &server.port, &count.to_string()]);
+        .args([row, port, &count.to_string()])
+        .env("BENCH_AUTHORITY", &servers.authority);
     if !wrapper.is_empty() {
         // Valgrind counts `rep movsb` as one instruction a byte: large copies are to be made by vector moves.
         command.env(

@@ -1,21 +1,32 @@
 //! The yardstick: what somebody writes who needs exactly this server and these events. tokio-websockets, a hard-coded
 //! handshake, serde_json straight into the struct; no namespaces, no reconnection, no options.
 
+use std::sync::Arc;
+
 use bench_common::{
-    Error, Job, PATH, Reading, Sequence, Stopwatch, attachment_id, report_memory, resident_bytes,
+    Error, Job, PATH, Reading, Sequence, Stopwatch, attachment_id, authority, report_memory,
+    resident_bytes,
 };
 use futures_util::{SinkExt, StreamExt};
 use serde::Deserialize;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use tokio_websockets::{ClientBuilder, Message, WebSocketStream};
 
-type Ws = WebSocketStream<TcpStream>;
+type Ws<S = TcpStream> = WebSocketStream<S>;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let job = Job::from_args()?;
     match job.row.as_str() {
-        "receive" => receive(&job).await,
+        "receive" => receive(&job, tcp(&job).await?).await,
+        "receive-tls" => receive(&job, tls(&job).await?).await,
         "binary" => binary(&job, false).await,
         "binary-typed" => binary(&job, true).await,
         "emit" => emit(&job).await,
@@ -26,9 +37,32 @@ async fn main() -> Result<(), Error> {
     }
 }
 
-async fn connect(job: &Job) -> Result<Ws, Error> {
+async fn tcp(job: &Job) -> Result<TcpStream, Error> {
     let stream = TcpStream::connect(("127.0.0.1", job.port)).await?;
     stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+async fn tls(job: &Job) -> Result<TlsStream<TcpStream>, Error> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(authority()?)?)?;
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::try_from("127.0.0.1")?;
+    let connector = TlsConnector::from(Arc::new(config));
+    Ok(connector.connect(name, tcp(job).await?).await?)
+}
+
+async fn connect(job: &Job) -> Result<Ws, Error> {
+    connect_on(job, tcp(job).await?).await
+}
+
+async fn connect_on<S: AsyncRead + AsyncWrite + Unpin>(
+    job: &Job,
+    stream: S,
+) -> Result<Ws<S>, Error> {
     let uri = format!("ws://127.0.0.1:{}{PATH}&{}", job.port, job.query());
     let (mut ws, _) = ClientBuilder::new().uri(&uri)?.connect_on(stream).await?;
     let open = next(&mut ws).await?;
@@ -44,7 +78,7 @@ async fn connect(job: &Job) -> Result<Ws, Error> {
 }
 
 /// The next message; heartbeats are answered here.
-async fn next(ws: &mut Ws) -> Result<Message, Error> {
+async fn next<S: AsyncRead + AsyncWrite + Unpin>(ws: &mut Ws<S>) -> Result<Message, Error> {
     loop {
         let message = ws
             .next()
@@ -65,8 +99,8 @@ fn event(message: &Message) -> Result<&str, Error> {
         .ok_or_else(|| "not an event".into())
 }
 
-async fn receive(job: &Job) -> Result<(), Error> {
-    let mut ws = connect(job).await?;
+async fn receive<S: AsyncRead + AsyncWrite + Unpin>(job: &Job, stream: S) -> Result<(), Error> {
+    let mut ws = connect_on(job, stream).await?;
     let sequence = Sequence::new(job.count);
     let clock = Stopwatch::start();
     ws.send(Message::text(r#"42["go"]"#)).await?;

@@ -53,6 +53,14 @@ pub const CYCLE: u32 = 1000;
 /// at bytes 0x1e (the separator of long polling), so the big-endian id 1054 would end its run.
 pub const ATTACHMENT: usize = 1024;
 
+/// The file with the authority (PEM) that has signed the server's certificate.
+///
+/// # Errors
+/// The runner has not told it.
+pub fn authority() -> Result<std::ffi::OsString, Error> {
+    std::env::var_os("BENCH_AUTHORITY").ok_or_else(|| "BENCH_AUTHORITY is not set".into())
+}
+
 /// Checks that events arrive complete and in order, for the price of a comparison. One thread counts; the atomic is for
 /// handlers that must be `Fn`.
 #[derive(Debug)]

@@ -1,7 +1,6 @@
 //! The HTTP upgrade request: read, checked for what the benchmark needs, answered.
 
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
 
 use base64::Engine as _;
 use sha1::{Digest, Sha1};
@@ -17,7 +16,7 @@ pub(crate) struct Request {
 }
 
 /// Reads the upgrade request and answers it with 101.
-pub(crate) fn upgrade(stream: &mut TcpStream) -> io::Result<Request> {
+pub(crate) fn upgrade(stream: &mut (impl Read + Write)) -> io::Result<Request> {
     let head = read_head(stream)?;
     let target = head.split(' ').nth(1).unwrap_or_default();
     let query = |name: &str| {
@@ -57,7 +56,7 @@ pub(crate) fn upgrade(stream: &mut TcpStream) -> io::Result<Request> {
 }
 
 /// Bytes up to the empty line; a client sends nothing behind it before it has the answer.
-fn read_head(stream: &mut TcpStream) -> io::Result<String> {
+fn read_head(stream: &mut impl Read) -> io::Result<String> {
     let mut head = Vec::new();
     let mut chunk = [0; 1024];
     while !head.ends_with(b"\r\n\r\n") {

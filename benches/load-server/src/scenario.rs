@@ -1,26 +1,25 @@
 //! What the server does on a connection once the namespace is joined. A scenario has the name of the row.
 
-use std::io::{self, Write};
-use std::net::TcpStream;
-use std::os::linux::net::TcpStreamExt;
+use std::io::{self, Read, Write};
 
 use crate::frames::{self, CLOSE, Cycle, Frames, Prebuilt, TEXT};
 use crate::handshake::Request;
+use crate::wire::Wire;
 
 /// No heartbeat falls into a measurement.
 const OPEN: &str = r#"0{"sid":"bench-engine","upgrades":[],"pingInterval":600000,"pingTimeout":600000,"maxPayload":1000000}"#;
 const GO: &str = r#"42["go""#;
 const JOINED: &str = r#"40{"sid":"bench-socket"}"#;
 
-pub(crate) fn run(stream: TcpStream, request: &Request, prebuilt: &Prebuilt) -> io::Result<()> {
-    let mut out = stream.try_clone()?;
+pub(crate) fn run<W: Wire>(stream: W, request: &Request, prebuilt: &Prebuilt) -> io::Result<()> {
+    let mut out = stream.twin()?;
     let mut peer = Peer {
         frames: Frames::new(stream),
         text: Vec::new(),
     };
     send(&mut out, OPEN)?;
     // Else a client with Nagle's algorithm on (rust_socketio) waits 40 ms for the delayed ACK of its first packet.
-    out.set_quickack(true)?;
+    out.quick()?;
     let (scenario, size) = sized(&request.scenario);
     if scenario == "namespaces" {
         return namespaces(peer, out, size, request.count);
@@ -30,7 +29,7 @@ pub(crate) fn run(stream: TcpStream, request: &Request, prebuilt: &Prebuilt) -> 
     }
     send(&mut out, JOINED)?;
     match scenario {
-        "receive" => blast(peer, out, &prebuilt.events, GO, request.count),
+        "receive" | "receive-tls" => blast(peer, out, &prebuilt.events, GO, request.count),
         "binary" => blast(peer, out, &prebuilt.binary, GO, request.count),
         "binary-typed" => blast(peer, out, &prebuilt.binary_typed, GO, request.count),
         "emit" => count(peer, out, request.count),
@@ -42,9 +41,9 @@ pub(crate) fn run(stream: TcpStream, request: &Request, prebuilt: &Prebuilt) -> 
 }
 
 /// Waits for the event `go` (so that the client can start its clock), then sends the events as fast as the client reads.
-fn blast(
-    mut peer: Peer,
-    mut out: TcpStream,
+fn blast<W: Wire>(
+    mut peer: Peer<W>,
+    mut out: W,
     cycle: &Cycle,
     go: &str,
     count: u32,
@@ -59,7 +58,7 @@ fn blast(
 }
 
 /// Counts events and says `done` when all have come.
-fn count(mut peer: Peer, mut out: TcpStream, count: u32) -> io::Result<()> {
+fn count<W: Wire>(mut peer: Peer<W>, mut out: W, count: u32) -> io::Result<()> {
     peer.frames.expect_bulk();
     for seen in 0..count {
         if !peer.next(r#"42["event",{"id":"#)? {
@@ -82,7 +81,7 @@ fn sized(scenario: &str) -> (&str, u32) {
 
 /// Lets the client join `count_of` namespaces, then sends events to the last one. Their names all have the same length,
 /// so that rows of this kind differ by nothing but the number.
-fn namespaces(mut peer: Peer, mut out: TcpStream, count_of: u32, count: u32) -> io::Result<()> {
+fn namespaces<W: Wire>(mut peer: Peer<W>, mut out: W, count_of: u32, count: u32) -> io::Result<()> {
     for n in 0..count_of {
         // In which order they join is the client's business.
         if !peer.next("40/n")? {
@@ -104,7 +103,7 @@ fn namespaces(mut peer: Peer, mut out: TcpStream, count_of: u32, count: u32) -> 
 
 /// Answers every event with the id in its argument: `427["event",{"id":1007,…}]` with `437[1007]`. Waits for `batch`
 /// events, and answers them in an order that is random, but the same in every run.
-fn answer(mut peer: Peer, mut out: TcpStream, batch: u32, count: u32) -> io::Result<()> {
+fn answer<W: Wire>(mut peer: Peer<W>, mut out: W, batch: u32, count: u32) -> io::Result<()> {
     if batch > 1 {
         peer.frames.expect_bulk();
     }
@@ -148,20 +147,20 @@ fn answer_to(text: &[u8]) -> io::Result<Vec<u8>> {
     Ok(frame)
 }
 
-fn send(out: &mut TcpStream, text: &str) -> io::Result<()> {
+fn send(out: &mut impl Write, text: &str) -> io::Result<()> {
     let mut frame = Vec::new();
     frames::push_frame(&mut frame, TEXT, text.as_bytes());
     out.write_all(&frame)
 }
 
 /// The client's side of the connection.
-struct Peer {
-    frames: Frames<TcpStream>,
+struct Peer<R> {
+    frames: Frames<R>,
     /// The payload of the last text frame, in clear text; where only a prefix is expected, only that much.
     text: Vec<u8>,
 }
 
-impl Peer {
+impl<R: Read> Peer<R> {
     /// Waits for the next message, which must begin with `expected`. False when the client has left.
     fn next(&mut self, expected: &str) -> io::Result<bool> {
         // An exact prefix is all that counting needs; an ack needs the entire packet, and so does a name.

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use bench_common::{
-    Error, Job, Reading, Sequence, Stopwatch, attachment_id, namespace, report_memory,
+    Error, Job, Reading, Sequence, Stopwatch, attachment_id, authority, namespace, report_memory,
     resident_bytes,
 };
+use sockeye::net::Tls;
 use sockeye::{Bin, Client, ClientBuilder, EmitError, Transport};
 use tokio::sync::Notify;
 
@@ -13,7 +14,8 @@ use tokio::sync::Notify;
 async fn main() -> Result<(), Error> {
     let job = Job::from_args()?;
     match job.sized().0 {
-        "receive" => receive(&job).await,
+        "receive" => receive(&job, client(&job)).await,
+        "receive-tls" => receive(&job, secure(&job)?).await,
         "binary" => binary(&job).await,
         "binary-typed" => binary_typed(&job).await,
         "emit" => emit(&job).await,
@@ -27,7 +29,16 @@ async fn main() -> Result<(), Error> {
 }
 
 fn client(job: &Job) -> ClientBuilder {
-    Client::builder(format!("http://127.0.0.1:{}", job.port))
+    client_at(job, "http")
+}
+
+fn secure(job: &Job) -> Result<ClientBuilder, Error> {
+    let tls = Tls::new().ca_pem(std::fs::read(authority()?)?);
+    Ok(client_at(job, "https").tls(tls))
+}
+
+fn client_at(job: &Job, scheme: &str) -> ClientBuilder {
+    Client::builder(format!("{scheme}://127.0.0.1:{}", job.port))
         .query("scenario", &job.row)
         .query("count", job.count.to_string())
         .transports([Transport::WebSocket])
@@ -44,11 +55,11 @@ async fn run(client: ClientBuilder, all: &Notify) -> Result<(), Error> {
     Ok(())
 }
 
-async fn receive(job: &Job) -> Result<(), Error> {
+async fn receive(job: &Job, client: ClientBuilder) -> Result<(), Error> {
     let all = Arc::new(Notify::new());
     let notify = Arc::clone(&all);
     let sequence = Sequence::new(job.count);
-    let client = client(job).on("event", move |(reading,): (Reading,)| {
+    let client = client.on("event", move |(reading,): (Reading,)| {
         if sequence.take(reading.id) {
             notify.notify_one();
         }
