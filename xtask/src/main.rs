@@ -56,8 +56,8 @@ fn main() -> ExitCode {
         tools::say_yes();
     }
     match args.split_first() {
-        Some((&"test", rest)) => part::main(suite::PARTS, rest),
-        Some((&"lint", rest)) => part::main(lint::PARTS, rest),
+        Some((&"test", rest)) => part::main(suite::PARTS, suite::BY_NAME, rest),
+        Some((&"lint", rest)) => part::main(lint::PARTS, &[], rest),
         Some((&"bench", rest)) => end(bench::run(rest)),
         Some((&"load", rest)) => end(load::run(rest)),
         Some((&"device", rest)) => end(device::run(rest)),

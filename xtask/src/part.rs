@@ -87,21 +87,21 @@ impl Report {
     }
 }
 
-/// Runs the parts that the arguments select, prints the results, and ends with `N passed, M failed`.
-pub(crate) fn main(parts: &[Part], args: &[&str]) -> ExitCode {
+/// Runs the parts that the arguments select, prints the results, and ends with `N passed, M failed`. Those of `by_name` run
+/// only where an argument names them.
+pub(crate) fn main(parts: &[Part], by_name: &[Part], args: &[&str]) -> ExitCode {
+    let known = || parts.iter().chain(by_name);
     let mut wanted: Vec<&Part> = Vec::new();
     let mut args = args.iter();
     while let Some(&arg) = args.next() {
         match arg {
             "--list" => {
-                parts
-                    .iter()
-                    .for_each(|part| println!("{:<12} {}", part.name, part.about));
+                known().for_each(|part| println!("{:<12} {}", part.name, part.about));
                 return ExitCode::SUCCESS;
             }
             "--part" => match args
                 .next()
-                .and_then(|name| parts.iter().find(|part| part.name == *name))
+                .and_then(|name| known().find(|part| part.name == *name))
             {
                 Some(part) => wanted.push(part),
                 None => {

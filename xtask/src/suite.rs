@@ -8,12 +8,12 @@ use crate::frames;
 use crate::fuzz;
 use crate::part::{Part, Report};
 use crate::riscv::{Firmware, Target};
-use crate::run::cargo;
+use crate::run::{self, cargo};
 use crate::scenarios;
 use crate::secure;
 use crate::servers;
 use crate::size;
-use crate::tools::{self, CHROMIUM, works};
+use crate::tools::{self, CHROMIUM, NGINX, NODE, NPM, REDIS, works};
 
 pub(crate) const PARTS: &[Part] = &[
     Part {
@@ -98,6 +98,14 @@ pub(crate) const PARTS: &[Part] = &[
     },
 ];
 
+/// Parts that are not in the whole: `--part` has to name them. The cluster takes most of a minute, and two services of the
+/// system that Debian starts when it installs them.
+pub(crate) const BY_NAME: &[Part] = &[Part {
+    name: "cluster",
+    about: "500 clients, three Node servers, Redis and nginx in troubles (runs only when it is named)",
+    run: cluster,
+}];
+
 fn sizes(report: &mut Report) -> Result<(), String> {
     report.record("the client's budgets", size::run(&[]));
     Ok(())
@@ -153,6 +161,15 @@ fn interop(report: &mut Report) -> Result<(), String> {
     // The load tester is run as a program.
     report.check(&mut cargo("build --quiet -p sockeye-cli"))?;
     run_tests(report, "-p sockeye-interop --test interop", "--ignored")
+}
+
+/// One test, whose figures are wanted.
+fn cluster(report: &mut Report) -> Result<(), String> {
+    tools::need(&[NODE, NPM, REDIS, NGINX])?;
+    servers::npm(&run::root().join("crates/sockeye-testkit/servers/cluster"))?;
+    report.tests(&mut cargo(
+        "test --quiet -p sockeye-interop --test cluster -- --ignored --nocapture",
+    ))
 }
 
 fn report_page(report: &mut Report) -> Result<(), String> {

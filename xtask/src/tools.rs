@@ -57,6 +57,18 @@ pub(crate) const CHROMIUM: Tool = Tool {
     packages: &["chromium"],
 };
 
+pub(crate) const REDIS: Tool = Tool {
+    what: "Redis",
+    probe: &["redis-server", "--version"],
+    packages: &["redis-server"],
+};
+pub(crate) const NGINX: Tool = Tool {
+    what: "nginx",
+    // The folder of system programs is not on everybody's path.
+    probe: &["sh", "-c", "PATH=$PATH:/usr/sbin nginx -v"],
+    packages: &["nginx"],
+};
+
 /// Whether the command starts and ends well.
 pub(crate) fn works(probe: &[&str]) -> bool {
     let [program, args @ ..] = probe else {

@@ -1,0 +1,271 @@
+//! The clients, and what each of them was told.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use sockeye::net::Tls;
+use sockeye::{Client, Socket, Transport};
+use tokio::task::JoinSet;
+
+/// Between two events of a client.
+const PACE: Duration = Duration::from_millis(500);
+
+/// What one client was told.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    /// Numbers of acknowledged events.
+    pub(crate) acknowledged: Vec<u64>,
+    /// Events whose acknowledgement will not come.
+    pub(crate) lost: u64,
+    pub(crate) joins: u64,
+    pub(crate) recovered: u64,
+    /// Of each life of a node: the number of its news that has to come next.
+    next: HashMap<String, u64>,
+    /// Of each node: when its last news came, in milliseconds from the start of the fleet.
+    heard: HashMap<String, u64>,
+    pub(crate) news: u64,
+    /// News that had come before, and news that are missing although no join was as a new socket.
+    pub(crate) doubled: u64,
+    pub(crate) missing: u64,
+}
+
+impl Told {
+    fn joined(&mut self, recovered: bool) {
+        self.joins += 1;
+        if recovered {
+            self.recovered += 1;
+        } else {
+            // The server owes a new socket nothing of before.
+            self.next.clear();
+        }
+    }
+
+    fn news(&mut self, life: &str, n: u64, now: u64) {
+        let next = self.next.entry(life.to_owned()).or_insert(n);
+        self.news += 1;
+        if n < *next {
+            self.doubled += 1;
+        } else {
+            self.missing += n - *next;
+            *next = n + 1;
+        }
+        let node = life.split('.').next().unwrap_or(life);
+        self.heard.insert(node.to_owned(), now);
+    }
+}
+
+/// One client.
+pub(crate) struct Member {
+    pub(crate) socket: Socket,
+    pub(crate) retries: bool,
+    pub(crate) told: Arc<Mutex<Told>>,
+    /// When the youngest of its acknowledged events was emitted, in milliseconds from the start of the fleet, plus one.
+    answered: Arc<AtomicU64>,
+}
+
+/// All of them.
+pub(crate) struct Fleet {
+    pub(crate) members: Vec<Member>,
+    /// When attempts to reconnect began, and which attempt in a row each was.
+    attempts: Arc<Mutex<Vec<(Instant, u32)>>>,
+    started: Instant,
+    stop: Arc<AtomicBool>,
+    traffic: JoinSet<()>,
+}
+
+fn millis(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).expect("the test ends before")
+}
+
+/// Of ten clients eight are on WebSocket, one is on polling and one begins with polling; two of them have `retries`.
+fn transports(client: usize) -> &'static [Transport] {
+    match client % 10 {
+        8 => &[Transport::Polling],
+        9 => &[Transport::Polling, Transport::WebSocket],
+        _ => &[Transport::WebSocket],
+    }
+}
+
+impl Fleet {
+    /// Lets all of them connect at once, and emit from then on.
+    pub(crate) fn launch(url: &str, ca: &str, count: usize) -> Self {
+        let started = Instant::now();
+        let mut fleet = Self {
+            members: Vec::new(),
+            attempts: Arc::default(),
+            started,
+            stop: Arc::default(),
+            traffic: JoinSet::new(),
+        };
+        let tls = Tls::new().ca_pem(ca);
+        for client in 0..count {
+            let told = Arc::<Mutex<Told>>::default();
+            let (joins, news) = (Arc::clone(&told), Arc::clone(&told));
+            let retries = client % 5 == 3;
+            let mut builder = Client::builder(url)
+                .tls(tls.clone())
+                .transports(transports(client).iter().copied())
+                .cookies(true)
+                .auth(json!({ "client": client }))
+                .timeout(Duration::from_secs(4))
+                .join_timeout(Duration::from_secs(4))
+                .wait_for_server(true)
+                .on_connect(move |socket: Socket| {
+                    joins.lock().unwrap().joined(socket.recovered());
+                })
+                .on("news", move |(life, n): (String, u64)| {
+                    news.lock().unwrap().news(&life, n, millis(started));
+                });
+            if retries {
+                builder = builder
+                    .retries(1_000_000)
+                    .ack_timeout(Duration::from_secs(3));
+            }
+            let socket = builder.connect_background().expect("good options");
+            let attempts = Arc::clone(&fleet.attempts);
+            socket.manager().on_reconnect_attempt(move |n| {
+                attempts.lock().unwrap().push((Instant::now(), n));
+            });
+            let member = Member {
+                socket,
+                retries,
+                told,
+                answered: Arc::default(),
+            };
+            fleet
+                .traffic
+                .spawn(member.traffic(client, started, Arc::clone(&fleet.stop)));
+            fleet.members.push(member);
+        }
+        fleet
+    }
+
+    /// Waits until every client is joined and had an event acknowledged that it emitted after this moment, and returns how
+    /// long that took from `trouble` on.
+    pub(crate) async fn whole(&self, trouble: Instant, what: &str) -> Duration {
+        let from = millis(self.started);
+        let back = |member: &Member| {
+            member.socket.connected() && member.answered.load(Ordering::Relaxed) > from
+        };
+        self.all(what, back).await;
+        trouble.elapsed()
+    }
+
+    /// Waits until every client has heard each of these nodes after this moment.
+    pub(crate) async fn hears(&self, nodes: &[&str]) {
+        let from = millis(self.started);
+        self.all("news of every node", |member| {
+            let told = member.told.lock().unwrap();
+            let heard = |node: &&str| told.heard.get(*node).is_some_and(|&at| at > from);
+            nodes.iter().all(heard)
+        })
+        .await;
+    }
+
+    async fn all(&self, what: &str, holds: impl Fn(&Member) -> bool) {
+        let until = Instant::now() + Duration::from_secs(40);
+        loop {
+            let missing = self.members.iter().filter(|&member| !holds(member)).count();
+            if missing == 0 {
+                return;
+            }
+            assert!(
+                Instant::now() < until,
+                "{what}: {missing} clients are not back after 40 s"
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Attempts in each 100 ms after this moment: the first ones after a loss, and all.
+    pub(crate) fn histogram(&self, from: Instant) -> [Vec<u32>; 2] {
+        let mut bins = [Vec::new(), Vec::new()];
+        for &(at, n) in self.attempts.lock().unwrap().iter() {
+            let Some(after) = at.checked_duration_since(from) else {
+                continue;
+            };
+            let bin = usize::try_from(after.as_millis() / 100).expect("the test ends before");
+            for (counts, counted) in bins.iter_mut().zip([n == 1, true]) {
+                if counts.len() <= bin {
+                    counts.resize(bin + 1, 0);
+                }
+                counts[bin] += u32::from(counted);
+            }
+        }
+        bins
+    }
+
+    /// No more events; waits until each one is acknowledged or told as lost.
+    pub(crate) async fn quiet(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let all = async {
+            while let Some(ended) = self.traffic.join_next().await {
+                ended.expect("traffic does not panic");
+            }
+        };
+        let ended = tokio::time::timeout(Duration::from_secs(20), all).await;
+        assert!(ended.is_ok(), "acknowledgements hang");
+    }
+
+    /// Every client leaves.
+    pub(crate) async fn close(&self) {
+        let mut closing = JoinSet::new();
+        for member in &self.members {
+            let socket = member.socket.clone();
+            closing.spawn(async move { socket.close().await });
+        }
+        while let Some(closed) = closing.join_next().await {
+            closed
+                .expect("closing does not panic")
+                .expect("all has been sent");
+        }
+    }
+}
+
+impl Member {
+    /// Emits numbered events until it is to stop, then waits for what becomes of them.
+    fn traffic(
+        &self,
+        client: usize,
+        started: Instant,
+        stop: Arc<AtomicBool>,
+    ) -> impl Future<Output = ()> + use<> {
+        let socket = self.socket.clone();
+        let told = Arc::clone(&self.told);
+        let answered = Arc::clone(&self.answered);
+        async move {
+            // Not all in the same moment.
+            tokio::time::sleep(PACE.mul_f64((client % 50) as f64 / 50.0)).await;
+            let mut waiting = JoinSet::new();
+            let mut ticks = tokio::time::interval(PACE);
+            for n in 0u64.. {
+                ticks.tick().await;
+                if stop.load(Ordering::Relaxed) {
+                    break;
+                }
+                let emitted = millis(started);
+                let answer = socket.emit_with_ack::<_, (u64,)>("put", (n,)).send();
+                let (told, answered) = (Arc::clone(&told), Arc::clone(&answered));
+                waiting.spawn(async move {
+                    match answer.await {
+                        Ok((answer,)) => {
+                            assert_eq!(answer, n, "the acknowledgement of another event");
+                            told.lock().unwrap().acknowledged.push(n);
+                            answered.fetch_max(emitted + 1, Ordering::Relaxed);
+                        }
+                        Err(_) => told.lock().unwrap().lost += 1,
+                    }
+                });
+                while let Some(ended) = waiting.try_join_next() {
+                    ended.expect("its own answer");
+                }
+            }
+            while let Some(ended) = waiting.join_next().await {
+                ended.expect("its own answer");
+            }
+        }
+    }
+}
