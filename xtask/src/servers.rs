@@ -14,19 +14,26 @@ const LIMIT: Duration = Duration::from_secs(10 * 60);
 pub(crate) fn install() -> Result<(), String> {
     tools::need(&[NODE, NPM, PYTHON])?;
     let servers = run::root().join("crates/sockeye-testkit/servers");
-    for version in ["v4", "v3"] {
+    for version in ["v4", "v3", "v2", "v1"] {
         let folder = servers.join("node").join(version);
         npm(&folder)?;
     }
-    let folder = servers.join("python");
+    for folder in ["python", "python4"] {
+        python(&servers.join(folder))?;
+    }
+    Ok(())
+}
+
+/// Installs the packages that a folder's `requirements.txt` lists into a virtual environment there.
+fn python(folder: &Path) -> Result<(), String> {
     once(
         &folder.join("requirements.txt"),
         &folder.join(".venv"),
         &|venv| {
-            run_in(&folder, "python3", &["-m", "venv", "--clear", ".venv"])?;
+            run_in(folder, "python3", &["-m", "venv", "--clear", ".venv"])?;
             let python = venv.join("bin/python").to_string_lossy().into_owned();
             run_in(
-                &folder,
+                folder,
                 &python,
                 &[
                     "-m",

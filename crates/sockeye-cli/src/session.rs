@@ -61,6 +61,11 @@ pub(crate) fn builder(options: &Connection) -> Result<ClientBuilder, Failure> {
     if options.parser == crate::options::PacketParser::Msgpack {
         builder = builder.parser(sockeye::Parser::MessagePack);
     }
+    builder = builder.protocol(match options.eio {
+        crate::options::EngineVersion::Auto => sockeye::Protocol::Detect,
+        crate::options::EngineVersion::V4 => sockeye::Protocol::V4,
+        crate::options::EngineVersion::V3 => sockeye::Protocol::V3,
+    });
     if options.compress {
         builder = builder.compression(Compression::DEFAULT);
     }

@@ -45,6 +45,7 @@
 //! - `deflate`: compressed WebSocket messages (`ClientBuilder::compression`).
 //! - `msgpack`: packets in MessagePack, for servers with `socket.io-msgpack-parser` (`ClientBuilder::parser`).
 //! - `derive` (default): `#[derive(Event)]`, events as types of their own ([`TypedEvent`]).
+//! - `eio3` (default): older servers, Socket.IO 2 and 1 (`ClientBuilder::protocol`).
 //! - `proxy` (default): `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` are obeyed.
 //!
 //! # Connecting
@@ -142,6 +143,8 @@ pub use sockeye_core::{
 
 #[cfg(feature = "msgpack")]
 pub use sockeye_core::Parser;
+#[cfg(feature = "eio3")]
+pub use sockeye_core::Protocol;
 #[cfg(feature = "deflate")]
 pub use sockeye_core::{AgreedCompression, Compression};
 #[cfg(feature = "derive")]

@@ -100,6 +100,14 @@ impl NspShared {
     }
 }
 
+/// The name by which a namespace is known to the server: without the query that goes out with its CONNECT packet alone.
+fn key(name: &str) -> &str {
+    match name.split_once('?') {
+        Some((name, _)) if cfg!(feature = "eio3") => name,
+        _ => name,
+    }
+}
+
 /// All namespaces of a connection, by their number and by their name.
 #[derive(Default)]
 pub(crate) struct Namespaces {
@@ -118,8 +126,9 @@ impl Namespaces {
         self.list.iter()
     }
 
+    /// The namespace of this name, perhaps with another query.
     pub(crate) fn find(&self, name: &str) -> Option<Arc<NspShared>> {
-        let nsp = self.get(*self.by_name.get(name)?)?;
+        let nsp = self.get(*self.by_name.get(key(name))?)?;
         (!nsp.gone.load(Ordering::Acquire)).then_some(nsp)
     }
 
@@ -147,7 +156,7 @@ impl Namespaces {
             Some(place) => *place = Arc::clone(&nsp),
             None => self.list.push(Arc::clone(&nsp)),
         }
-        self.by_name.insert(name.into(), index);
+        self.by_name.insert(key(name).into(), index);
         nsp
     }
 
@@ -157,7 +166,7 @@ impl Namespaces {
         if nsp.handles.load(Ordering::Acquire) > 0 || nsp.gone.swap(true, Ordering::AcqRel) {
             return None;
         }
-        self.by_name.remove(&nsp.name);
+        self.by_name.remove(key(&nsp.name));
         self.free.push(index);
         Some(nsp)
     }

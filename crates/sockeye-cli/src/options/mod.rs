@@ -232,6 +232,19 @@ pub(crate) enum PacketParser {
     Msgpack,
 }
 
+/// The versions of Engine.IO by their numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EngineVersion {
+    /// What the server speaks
+    Auto,
+    /// Socket.IO 3, 4 and later
+    #[value(name = "4")]
+    V4,
+    /// Socket.IO 2 and 1
+    #[value(name = "3")]
+    V3,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Transports {
     /// HTTP long-polling only
@@ -283,6 +296,15 @@ pub(crate) struct Connection {
     /// How packets are written: as the server's parser wants them
     #[arg(long, value_enum, default_value = "json", help_heading = "Connection")]
     pub(crate) parser: PacketParser,
+    /// Which version of Engine.IO is spoken: 3 is for servers of Socket.IO 2 and 1
+    #[arg(
+        long,
+        value_enum,
+        default_value = "auto",
+        value_name = "VERSION",
+        help_heading = "Connection"
+    )]
+    pub(crate) eio: EngineVersion,
     #[command(flatten)]
     pub(crate) network: Network,
     /// How long one attempt to connect may take

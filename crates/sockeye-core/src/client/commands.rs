@@ -20,11 +20,9 @@ use crate::time::Instant;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum NamespaceError {
-    /// The name has a comma or a control character, or is too long (48 bytes without `alloc`).
+    /// The name has a comma or a control character, or is too long (48 bytes without `alloc`). Or, unless `Config::protocol` is 4, it
+    /// is a query behind the main namespace, for which older servers take none: use the query of the connection.
     Name,
-    /// The main namespace has a query, but no CONNECT packet that could carry it: set the query of the connection.
-    #[cfg(feature = "eio3")]
-    Query,
     /// The table is full: see [`Limits::namespaces`](crate::Limits::namespaces) and `NAMESPACES` of the storage.
     Full,
 }
@@ -32,11 +30,10 @@ pub enum NamespaceError {
 impl core::fmt::Display for NamespaceError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str(match self {
-            Self::Name => "bad namespace name: no commas or control characters, and not too long",
-            #[cfg(feature = "eio3")]
-            Self::Query => {
-                "the main namespace takes no query of its own: set the query of the connection"
+            Self::Name if cfg!(feature = "eio3") => {
+                "bad namespace name: no commas or control characters, no query behind the main namespace, and not too long"
             }
+            Self::Name => "bad namespace name: no commas or control characters, and not too long",
             Self::Full => "too many namespaces on one connection: raise the limit",
         })
     }
@@ -108,7 +105,7 @@ impl<'a> Client<'a> {
             && full.as_str() != "/"
             && self.engine.config().protocol != crate::Protocol::V4
         {
-            return Err(NamespaceError::Query);
+            return Err(NamespaceError::Name);
         }
         let (mut leaving, mut parting) = (false, Parting::None);
         if let Some(found) = self.namespaces.find(wire)

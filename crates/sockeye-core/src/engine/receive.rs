@@ -302,6 +302,13 @@ impl Engine<'_> {
             _ if html || text.starts_with('<') => "",
             _ => text,
         };
+        #[cfg(feature = "eio3")]
+        let unsupported = match status {
+            400 => code == Some(5) || message.starts_with(super::version::UNSUPPORTED),
+            // The same for a WebSocket below ASGI, which has no words for it.
+            403 => link == Link::WebSocket && message.is_empty(),
+            _ => false,
+        };
         // What an official server says to a request that has lost its upgrade headers on the way, and proxies say so too.
         let no_upgrade = link == Link::WebSocket && matches!((status, code), (400, None | Some(3)));
         let cause = if no_upgrade {
@@ -310,6 +317,10 @@ impl Engine<'_> {
             Cause::Http { status, code }
         };
         let fault = Fault::quoting(cause, message.as_bytes());
+        #[cfg(feature = "eio3")]
+        if unsupported && self.refuses_v4() {
+            return;
+        }
         if link == Link::Post {
             outbox.post_refused(match (status, code) {
                 // A server that does not know the session, or a proxy without a server, has taken nothing.

@@ -9,6 +9,10 @@ use crate::error::{Cause, DisconnectReason, Fault};
 #[cfg(feature = "eio3")]
 use crate::packet::payload3::{Reader, Step};
 
+/// What python-engineio 3.14 answers to a client of another version, with HTTP 400. (Others take any.)
+#[cfg(feature = "eio3")]
+pub(super) const UNSUPPORTED: &str = "The client is using an unsupported version";
+
 /// What is known of the version. Nothing of it is in a build without the feature.
 #[derive(Debug)]
 pub(super) struct Version {
@@ -127,6 +131,27 @@ impl Engine<'_> {
     /// The server has shown that it speaks Engine.IO 4.
     pub(crate) const fn is_v4(&mut self) {
         self.version.open = false;
+    }
+
+    /// The server has refused the version that was asked for: whether it is asked for Engine.IO 3 now.
+    pub(super) fn refuses_v4(&mut self) -> bool {
+        let State::Opening {
+            transport,
+            deadline,
+            second,
+        } = self.state
+        else {
+            return false;
+        };
+        if self.version.v3 || !self.config.detects() {
+            return false;
+        }
+        self.version.learned = true;
+        for &link in Link::USED {
+            self.close_link(link);
+        }
+        self.dial(transport, deadline, second);
+        true
     }
 
     /// The server turns out to speak Engine.IO 3: the WebSocket is opened anew, and asks for it from the start.

@@ -414,6 +414,62 @@ fn a_websocket_that_leaves_the_version_open_is_opened_anew() {
     );
 }
 
+/// python-engineio 3.14 refuses what it does not speak, with words; engine.io with a code.
+#[test]
+fn a_server_that_refuses_version_4_is_asked_for_3() {
+    let words =
+        r#""The client is using an unsupported version of the Socket.IO or Engine.IO protocols""#;
+    for body in [
+        words,
+        r#"{"code":5,"message":"Unsupported protocol version"}"#,
+    ] {
+        let refusal = response("400 Bad Request", "", body.as_bytes());
+        for transports in [Transports::POLLING, Transports::WEBSOCKET] {
+            let link = match transports.first() {
+                Transport::Polling => Link::Poll,
+                Transport::WebSocket => Link::WebSocket,
+            };
+            as_text(
+                || spoken(Protocol::Detect, transports),
+                |rig| {
+                    let nsp = rig.connect("/");
+                    rig.reply(link, &refusal);
+                    assert_eq!(rig.request(link).unwrap().query("EIO"), Some("3"));
+                    assert_eq!(rig.take_events(), "", "nothing has failed");
+                    if link == Link::Poll {
+                        polled(rig, &as_records(&[OPEN.as_bytes(), b"40"]));
+                    } else {
+                        rig.ws_accept();
+                        rig.ws(OPEN_WS);
+                        rig.ws("40");
+                    }
+                    assert!(rig.client.is_connected(nsp));
+                    // One that refuses both has failed, and the next attempt asks for version 4 again.
+                    rig.break_all();
+                    rig.pass(1_000);
+                    assert_eq!(rig.request(link).unwrap().query("EIO"), Some("3"));
+                    rig.take_log();
+                    rig.reply(link, &refusal);
+                    assert!(rig.take_events().contains("closed attempt"));
+                    rig.pass(5_000);
+                    assert_eq!(rig.request(link).unwrap().query("EIO"), Some("4"));
+                },
+            );
+        }
+    }
+    as_text(
+        || spoken(Protocol::V4, Transports::POLLING),
+        |rig| {
+            rig.connect("/");
+            rig.reply(
+                Link::Poll,
+                &response("400 Bad Request", "", words.as_bytes()),
+            );
+            assert!(rig.take_events().contains("closed attempt"));
+        },
+    );
+}
+
 /// What tells a server of version 4: `maxPayload`, or the answer to the CONNECT.
 #[test]
 fn newer_servers_are_not_mistaken() {
@@ -703,7 +759,7 @@ fn queries_of_namespaces() {
                 "{log}"
             );
             let refused = rig.client.namespace("/?a=1", NspOptions::default());
-            assert_eq!(refused, Err(NamespaceError::Query));
+            assert_eq!(refused, Err(NamespaceError::Name));
         },
     );
 }

@@ -11,7 +11,7 @@ use crate::link::Link;
 use crate::server::{Kind, Server};
 use crate::wait::{Seen, eventually, within};
 
-scenario!(the_server_answers);
+scenario!(the_server_answers and older);
 async fn the_server_answers(kind: Kind) {
     let server = Server::start(kind).await;
     for way in WAYS {
@@ -36,7 +36,7 @@ async fn the_server_answers(kind: Kind) {
     }
 }
 
-scenario!(two_hundred_in_flight);
+scenario!(two_hundred_in_flight and older);
 async fn two_hundred_in_flight(kind: Kind) {
     let server = Server::start(kind).await;
     for way in WAYS {
@@ -55,7 +55,7 @@ async fn two_hundred_in_flight(kind: Kind) {
     }
 }
 
-scenario!(the_client_answers);
+scenario!(the_client_answers and older);
 async fn the_client_answers(kind: Kind) {
     let server = Server::start(kind).await;
     for way in WAYS {
@@ -90,7 +90,7 @@ async fn the_client_answers(kind: Kind) {
     }
 }
 
-scenario!(the_client_answers_with_binary);
+scenario!(the_client_answers_with_binary and older);
 async fn the_client_answers_with_binary(kind: Kind) {
     let server = Server::start(kind).await;
     for way in WAYS {
@@ -115,7 +115,7 @@ async fn the_client_answers_with_binary(kind: Kind) {
     }
 }
 
-scenario!(a_missing_answer_times_out);
+scenario!(a_missing_answer_times_out and older);
 async fn a_missing_answer_times_out(kind: Kind) {
     let server = Server::start(kind).await;
     let socket = connect(&server.url("/")).await;
@@ -139,7 +139,7 @@ async fn a_missing_answer_times_out(kind: Kind) {
     assert!(socket.connected());
 }
 
-scenario!(a_broken_link_fails_what_was_asked);
+scenario!(a_broken_link_fails_what_was_asked and older);
 async fn a_broken_link_fails_what_was_asked(kind: Kind) {
     let server = Server::start(kind).await;
     let link = Link::to(server.port).await;

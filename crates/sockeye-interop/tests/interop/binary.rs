@@ -31,7 +31,7 @@ fn nested() -> Nested {
     }
 }
 
-scenario!(the_server_understands_nested_binary);
+scenario!(the_server_understands_nested_binary and older_node);
 async fn the_server_understands_nested_binary(kind: Kind) {
     let server = Server::start(kind).await;
     for way in WAYS {
@@ -49,7 +49,7 @@ async fn the_server_understands_nested_binary(kind: Kind) {
     }
 }
 
-scenario!(the_client_understands_nested_binary);
+scenario!(the_client_understands_nested_binary and older);
 async fn the_client_understands_nested_binary(kind: Kind) {
     let server = Server::start(kind).await;
     for way in WAYS {
@@ -61,7 +61,7 @@ async fn the_client_understands_nested_binary(kind: Kind) {
     }
 }
 
-scenario!(events_carry_binary_both_ways);
+scenario!(events_carry_binary_both_ways and older_node);
 async fn events_carry_binary_both_ways(kind: Kind) {
     let server = Server::start(kind).await;
     for way in WAYS {
@@ -85,7 +85,7 @@ async fn events_carry_binary_both_ways(kind: Kind) {
     }
 }
 
-scenario!(ten_attachments_in_one_event);
+scenario!(ten_attachments_in_one_event and older);
 async fn ten_attachments_in_one_event(kind: Kind) {
     let server = Server::start(kind).await;
     for way in WAYS {
@@ -98,7 +98,7 @@ async fn ten_attachments_in_one_event(kind: Kind) {
     }
 }
 
-scenario!(untyped_handlers_see_the_attachments);
+scenario!(untyped_handlers_see_the_attachments and older);
 async fn untyped_handlers_see_the_attachments(kind: Kind) {
     let server = Server::start(kind).await;
     let socket = connect_by(&server.url("/"), WAYS[1]).await;
@@ -127,7 +127,7 @@ fn pattern(n: usize) -> Vec<u8> {
     (0..n).map(|i| (i % 251) as u8).collect()
 }
 
-scenario!(two_megabytes_of_text);
+scenario!(two_megabytes_of_text and older);
 async fn two_megabytes_of_text(kind: Kind) {
     let server = Server::start(kind).await;
     for way in WAYS {
@@ -148,7 +148,7 @@ async fn two_megabytes_of_text(kind: Kind) {
     }
 }
 
-scenario!(two_megabytes_of_binary);
+scenario!(two_megabytes_of_binary and older);
 async fn two_megabytes_of_binary(kind: Kind) {
     let server = Server::start(kind).await;
     for way in WAYS {

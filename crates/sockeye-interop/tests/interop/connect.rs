@@ -11,7 +11,7 @@ use crate::link::Link;
 use crate::server::{Kind, Server};
 use crate::wait::{Seen, eventually, within};
 
-scenario!(joins_and_leaves);
+scenario!(joins_and_leaves and older);
 async fn joins_and_leaves(kind: Kind) {
     let mut server = Server::start(kind).await;
     let welcomed = Seen::new();
@@ -39,7 +39,7 @@ async fn joins_and_leaves(kind: Kind) {
     assert_eq!(welcomed.wait_for(2).await, ["/", "/"]);
 }
 
-scenario!(leaves_when_the_last_handle_is_dropped);
+scenario!(leaves_when_the_last_handle_is_dropped and older);
 async fn leaves_when_the_last_handle_is_dropped(kind: Kind) {
     let mut server = Server::start(kind).await;
     let socket = connect(&server.url("/")).await;
@@ -97,7 +97,7 @@ async fn joins_a_namespace_alone(kind: Kind) {
     assert_eq!(me["nsp"], "/chat");
 }
 
-scenario!(holds_events_back_until_a_slow_namespace_is_joined);
+scenario!(holds_events_back_until_a_slow_namespace_is_joined and older);
 async fn holds_events_back_until_a_slow_namespace_is_joined(kind: Kind) {
     let server = Server::start(kind).await;
     let slow = builder(&server.url("/slow")).connect_background().unwrap();
@@ -111,7 +111,7 @@ async fn holds_events_back_until_a_slow_namespace_is_joined(kind: Kind) {
     assert_eq!(counted, (0..20).collect::<Vec<_>>());
 }
 
-scenario!(leaves_and_joins_again_at_once);
+scenario!(leaves_and_joins_again_at_once and older);
 async fn leaves_and_joins_again_at_once(kind: Kind) {
     // The official server leaves a namespace on its next tick: a CONNECT behind the DISCONNECT in one segment would meet
     // the old socket, and end the connection with all namespaces.

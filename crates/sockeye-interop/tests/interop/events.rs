@@ -19,7 +19,7 @@ const TEXTS: [&str; 7] = [
     "451-[\"x\",{\"_placeholder\":true,\"num\":0}]",
 ];
 
-scenario!(echoes_every_kind_of_argument);
+scenario!(echoes_every_kind_of_argument and older);
 async fn echoes_every_kind_of_argument(kind: Kind) {
     let server = Server::start(kind).await;
     let lists = [
@@ -52,7 +52,7 @@ async fn echoes_every_kind_of_argument(kind: Kind) {
     }
 }
 
-scenario!(carries_any_text);
+scenario!(carries_any_text and older);
 async fn carries_any_text(kind: Kind) {
     let server = Server::start(kind).await;
     for way in WAYS {
@@ -90,7 +90,7 @@ enum State {
     Busy { percent: u8 },
 }
 
-scenario!(carries_types_of_the_application);
+scenario!(carries_types_of_the_application and older);
 async fn carries_types_of_the_application(kind: Kind) {
     let server = Server::start(kind).await;
     let socket = connect(&server.url("/")).await;

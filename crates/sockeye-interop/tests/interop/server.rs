@@ -23,6 +23,12 @@ pub(crate) enum Kind {
     Node31,
     Python,
     Socketioxide,
+    /// Socket.IO 2 (Engine.IO 3).
+    Node25,
+    /// Socket.IO 1 (Engine.IO 3).
+    Node17,
+    /// python-socketio 4 (Engine.IO 3).
+    Python4,
 }
 
 impl Kind {
@@ -38,6 +44,13 @@ impl Kind {
                 .arg(package);
             command
         };
+        let python = |folder: &str| {
+            let python = servers.join(folder).join(".venv/bin/python");
+            installed(&python);
+            let mut command = Command::new(python);
+            command.arg(servers.join("python/server.py"));
+            command
+        };
         match self {
             Self::Node48 | Self::Node48Tls => node("v4"),
             Self::Node48Msgpack => {
@@ -46,13 +59,10 @@ impl Kind {
                 command
             }
             Self::Node31 => node("v3"),
-            Self::Python => {
-                let python = servers.join("python/.venv/bin/python");
-                installed(&python);
-                let mut command = Command::new(python);
-                command.arg(servers.join("python/server.py"));
-                command
-            }
+            Self::Node25 => node("v2"),
+            Self::Node17 => node("v1"),
+            Self::Python => python("python"),
+            Self::Python4 => python("python4"),
             Self::Socketioxide => Command::new(env!("CARGO_BIN_EXE_socketioxide-server")),
         }
     }

@@ -17,7 +17,7 @@ async fn transport_seen_by_server(socket: &sockeye::Socket) -> String {
     me["transport"].as_str().unwrap().to_owned()
 }
 
-scenario!(upgrades_to_websocket);
+scenario!(upgrades_to_websocket and older);
 async fn upgrades_to_websocket(kind: Kind) {
     let server = Server::start(kind).await;
     let socket = connect(&server.url("/")).await;
@@ -30,7 +30,7 @@ async fn upgrades_to_websocket(kind: Kind) {
     assert_eq!(socket.id(), id);
 }
 
-scenario!(stays_on_polling_when_asked_to);
+scenario!(stays_on_polling_when_asked_to and older);
 async fn stays_on_polling_when_asked_to(kind: Kind) {
     let server = Server::start(kind).await;
     for builder in [
@@ -80,7 +80,7 @@ async fn takes_what_the_server_offers(kind: Kind) {
     assert!(within("the refusal", refused).await.is_err());
 }
 
-scenario!(upgrades_under_load);
+scenario!(upgrades_under_load and older);
 async fn upgrades_under_load(kind: Kind) {
     let server = Server::start(kind).await;
     let link = Link::to(server.port).await;
@@ -111,7 +111,7 @@ async fn upgrades_under_load(kind: Kind) {
     assert_eq!(transport_seen_by_server(&socket).await, "websocket");
 }
 
-scenario!(a_failed_upgrade_changes_nothing);
+scenario!(a_failed_upgrade_changes_nothing and older);
 async fn a_failed_upgrade_changes_nothing(kind: Kind) {
     let server = Server::start(kind).await;
     let link = Link::to(server.port).await;

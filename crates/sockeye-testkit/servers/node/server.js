@@ -7,7 +7,10 @@ const https = require("https");
 const readline = require("readline");
 
 const options = parseOptions(process.argv.slice(2));
-const { Server } = require(path.resolve(options.package, "node_modules", "socket.io"));
+const socketio = require(path.resolve(options.package, "node_modules", "socket.io"));
+// Socket.IO 2 and 1 export the server itself; they know no `auth`, and tell no `data` beside the message of an error.
+const older = !socketio.Server;
+const Server = socketio.Server || socketio;
 
 const server = options.cert
   ? https.createServer({
@@ -94,7 +97,7 @@ function peerName(request) {
 function serve(socket) {
   const remembered = [];
   ledger.joined++;
-  socket.onAny(() => ledger.events++);
+  if (!older) socket.onAny(() => ledger.events++);
   socket.on("disconnect", () => ledger.left++);
   const on = (event, handler) =>
     socket.on(event, (...args) => {
@@ -114,7 +117,7 @@ function serve(socket) {
     ack({
       id: socket.id,
       nsp: socket.nsp.name,
-      auth: socket.handshake.auth,
+      auth: socket.handshake.auth || {},
       query: socket.handshake.query,
       headers: socket.handshake.headers,
       transport: socket.conn.transport.name,
@@ -142,6 +145,8 @@ function serve(socket) {
     socket.broadcast.emit("put", ...args);
     ack(...args);
   });
+  // An ERROR packet of Socket.IO 2 and 1 for a socket that stays.
+  on("complain", ([message]) => older && socket.error(message));
   on("leave", () => socket.disconnect());
   on("close", () => socket.disconnect(true));
 
@@ -152,24 +157,33 @@ function serve(socket) {
 for (const name of ["/", "/chat", "/admin", "/slow"]) io.of(name).on("connection", serve);
 
 io.of("/admin").use((socket, next) => {
-  if (socket.handshake.auth && socket.handshake.auth.token === "secret") return next();
+  const credentials = older ? socket.handshake.query : socket.handshake.auth;
+  if (credentials.token === "secret") return next();
   ledger.refused++;
   const error = new Error("not authorized");
-  error.data = { code: 401 };
+  if (!older) error.data = { code: 401 };
   next(error);
 });
 io.of("/slow").use((_, next) => setTimeout(next, 300));
 // Asked for every namespace that does not exist; it goes on not existing.
-io.of((_name, _auth, next) => {
-  ledger.refused++;
-  next(null, false);
-});
+if (!older) {
+  io.of((_name, _auth, next) => {
+    ledger.refused++;
+    next(null, false);
+  });
+}
+
+// A map by id in newer versions, an object in older ones.
+const socketsOf = (nsp) => {
+  const { sockets, connected } = io.of(nsp);
+  return older ? Object.values(connected) : [...sockets.values()];
+};
 
 const commands = {
-  sockets: ({ nsp }) => ({ sockets: io.of(nsp).sockets.size }),
+  sockets: ({ nsp }) => ({ sockets: socketsOf(nsp).length }),
   emit: ({ nsp, event, args }) => void io.of(nsp).emit(event, ...args),
   disconnect: ({ nsp, close }) => {
-    for (const socket of [...io.of(nsp).sockets.values()]) socket.disconnect(Boolean(close));
+    for (const socket of socketsOf(nsp)) socket.disconnect(Boolean(close));
   },
   ledger: () => ledger,
   stop: () => {

@@ -1,7 +1,8 @@
-"""The scenario server on python-socketio. The contract is in ../README.md."""
+"""The scenario server on python-socketio 5, or 4. The contract is in ../README.md."""
 
 import argparse
 import asyncio
+import importlib.metadata
 import json
 import os
 import socket
@@ -11,6 +12,12 @@ import socketio
 import uvicorn
 from socketio import packet
 
+# Version 4 speaks Engine.IO 3 (Socket.IO 2): no `auth`, and one id for all namespaces.
+OLDER = importlib.metadata.version("python-socketio").startswith("4.")
+if OLDER:
+    # It waits for coroutines, which Python has refused since 3.11.
+    wait = asyncio.wait
+    asyncio.wait = lambda tasks, **options: wait([asyncio.ensure_future(task) for task in tasks], **options)
 NAMESPACES = ["/", "/chat", "/admin", "/slow"]
 
 
@@ -45,7 +52,7 @@ class Server(socketio.AsyncServer):
     async def _send_packet(self, eio_sid, pkt):
         sent = {
             packet.CONNECT: "joined",
-            packet.CONNECT_ERROR: "refused",
+            packet.ERROR if OLDER else packet.CONNECT_ERROR: "refused",
             packet.ACK: "acknowledged",
             packet.BINARY_ACK: "acknowledged",
         }
@@ -71,6 +78,8 @@ class Scenario(socketio.AsyncNamespace):
 
     async def on_connect(self, sid, environ, auth=None):
         auth = auth or {}
+        if OLDER and "token=secret" in environ.get("QUERY_STRING", ""):
+            auth = {"token": "secret"}
         if self.namespace == "/admin" and auth.get("token") != "secret":
             raise socketio.exceptions.ConnectionRefusedError("not authorized", {"code": 401})
         if self.namespace == "/slow":
@@ -78,7 +87,7 @@ class Scenario(socketio.AsyncNamespace):
         self.auth[sid] = auth
         self.remembered[sid] = []
         # Goes out before the CONNECT reply: python-socketio sends that only after this handler.
-        await self.emit("welcome", self.namespace, to=sid)
+        await self.emit("welcome", self.namespace, room=sid)
         if auth.get("burst"):
             self.server.start_background_task(self.burst, sid, auth["burst"])
 
@@ -92,10 +101,10 @@ class Scenario(socketio.AsyncNamespace):
         for i in range(total):
             if i % 10 == 0:
                 await asyncio.sleep(0.002)
-            await self.emit("burst", i, to=sid)
+            await self.emit("burst", i, room=sid)
 
     async def on_echo(self, sid, *args):
-        await self.emit("echo", args, to=sid)
+        await self.emit("echo", args, room=sid)
 
     async def on_ack(self, sid, *args):
         return args
@@ -104,7 +113,7 @@ class Scenario(socketio.AsyncNamespace):
         return describe_binary(list(args))
 
     async def on_describe(self, sid):
-        environ = self.server.get_environ(sid, namespace=self.namespace)
+        environ = self.server.environ[sid] if OLDER else self.server.get_environ(sid, namespace=self.namespace)
         query = dict(part.split("=", 1) for part in environ.get("QUERY_STRING", "").split("&") if "=" in part)
         headers = {
             name[5:].replace("_", "-").lower(): value for name, value in environ.items() if name.startswith("HTTP_")
@@ -115,14 +124,14 @@ class Scenario(socketio.AsyncNamespace):
             "auth": self.auth[sid],
             "query": query,
             "headers": headers,
-            "transport": self.server.transport(sid, self.namespace),
+            "transport": self.server.transport(sid) if OLDER else self.server.transport(sid, self.namespace),
         }
 
     async def on_ask(self, sid, *args):
         async def answered(*answer):
-            await self.emit("answered", answer, to=sid)
+            await self.emit("answered", answer, room=sid)
 
-        await self.emit("question", args, to=sid, callback=answered)
+        await self.emit("question", args, room=sid, callback=answered)
 
     async def on_count(self, sid, n):
         self.remembered[sid].append(n)
@@ -164,7 +173,7 @@ class Scenario(socketio.AsyncNamespace):
         await self.disconnect(sid)
 
     async def on_close(self, sid):
-        eio_sid = self.server.manager.eio_sid_from_sid(sid, self.namespace)
+        eio_sid = sid if OLDER else self.server.manager.eio_sid_from_sid(sid, self.namespace)
         await self.server.eio.disconnect(eio_sid)
 
 
@@ -187,7 +196,8 @@ async def control(sio, scenarios, server):
             case "ledger":
                 answer |= sio.ledger
             case "stop":
-                await sio.shutdown()
+                if not OLDER:
+                    await sio.shutdown()
                 server.should_exit = True
         print(json.dumps(answer), flush=True)
     # Tasks that never end (an unanswered event) must not keep the process.
@@ -201,7 +211,7 @@ async def main():
         cors_allowed_origins="*",
         ping_interval=options.ping_interval / 1000,
         ping_timeout=options.ping_timeout / 1000,
-        transports=options.transports.split(","),
+        **({} if OLDER else {"transports": options.transports.split(",")}),
         max_http_buffer_size=options.max_buffer,
     )
     scenarios = {name: Scenario(name) for name in NAMESPACES}

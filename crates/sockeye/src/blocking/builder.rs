@@ -75,6 +75,8 @@ options! {
     compression(compression: impl Into<Option<sockeye_core::Compression>>): "Offers the server to compress WebSocket messages. Default: none.";
     #[cfg(feature = "msgpack")]
     parser(parser: sockeye_core::Parser): "How packets are written: JSON (the default) or MessagePack.";
+    #[cfg(feature = "eio3")]
+    protocol(protocol: sockeye_core::Protocol): "Which version of Engine.IO is spoken. Default: it is detected.";
     cookies(on: bool): "Keep cookies the server sets, and send them back (sticky sessions). Default true.";
     reconnection(on: bool): "Whether a lost or failed connection is tried again. Default true.";
     reconnection_attempts(attempts: Option<u32>): "How many attempts before giving up; `None`, the default, never does.";

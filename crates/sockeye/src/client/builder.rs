@@ -94,7 +94,7 @@ impl ClientBuilder {
             retries: None,
             wait_for_server: false,
             close_timeout: Duration::from_secs(5),
-            config: Config::new(sockeye_core::text(""), Entropy::Fn(entropy)),
+            config: config(),
             query_with: None,
             headers_with: None,
             setup: Vec::new(),
@@ -249,6 +249,21 @@ impl ClientBuilder {
     #[cfg(feature = "msgpack")]
     pub const fn parser(mut self, parser: sockeye_core::Parser) -> Self {
         self.config.parser = parser;
+        self
+    }
+
+    /// Which version of the protocol is spoken. Default [`Protocol::Detect`](crate::Protocol::Detect): servers of Socket.IO 3
+    /// and later (Engine.IO 4) and those of Socket.IO 2 and 1 (Engine.IO 3) are told by their answer. By long-polling that takes
+    /// nothing; with WebSocket alone an older server sees two connections, of which the first ends at once:
+    /// [`Protocol::V3`](crate::Protocol::V3) spares it that. [`Protocol::V4`](crate::Protocol::V4) refuses older servers, with
+    /// [`Cause::OldServer`](crate::Cause::OldServer).
+    ///
+    /// Older servers know no `auth` payload: with one, `connect` fails and says so. Credentials go into the query, into a header,
+    /// or behind a namespace's name, where they leave with its CONNECT packet: `/chat?token=…`. What such a server says by
+    /// `socket.error(…)` is an event named `error`, for [`Socket::on_any`] or a stream. Connections are never recovered.
+    #[cfg(feature = "eio3")]
+    pub const fn protocol(mut self, protocol: sockeye_core::Protocol) -> Self {
+        self.config.protocol = protocol;
         self
     }
 
@@ -594,4 +609,15 @@ impl ClientBuilder {
         };
         Ok((socket, parts))
     }
+}
+
+/// What the builder begins with.
+#[cfg_attr(not(feature = "eio3"), allow(unused_mut))]
+fn config() -> Config<'static> {
+    let mut config = Config::new(sockeye_core::text(""), Entropy::Fn(entropy));
+    #[cfg(feature = "eio3")]
+    {
+        config.protocol = sockeye_core::Protocol::Detect;
+    }
+    config
 }

@@ -112,6 +112,12 @@ impl Socket {
     ) -> Result<Self, ConnectError> {
         let mut nsps = lock(&shared.nsps);
         let nsp = match nsps.find(name) {
+            Some(nsp) if *nsp.name != *name => {
+                return Err(ConnectError::config(format!(
+                    "the namespace {} is there already, with another query than {name}",
+                    nsp.name
+                )));
+            }
             Some(nsp) => {
                 // Counted under the lock: it is not forgotten any more.
                 nsp.handles.fetch_add(1, Ordering::AcqRel);

@@ -119,9 +119,15 @@ async fn definitive_errors() {
     for (name, answer, words, is) in cases {
         let host = Host::start();
         host.answer_with(move |_| Some(answer.clone()));
-        let error = within(name, polling(&host).redirects(0).connect())
-            .await
-            .expect_err(name);
+        let error = within(
+            name,
+            polling(&host)
+                .redirects(0)
+                .protocol(sockeye::Protocol::V4)
+                .connect(),
+        )
+        .await
+        .expect_err(name);
         let line = error.to_string();
         assert_eq!(error.kind(), ConnectErrorKind::Transport, "{name}");
         assert!(
