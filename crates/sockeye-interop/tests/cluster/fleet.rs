@@ -22,14 +22,26 @@ pub(crate) struct Told {
     pub(crate) lost: u64,
     pub(crate) joins: u64,
     pub(crate) recovered: u64,
-    /// Of each life of a node: the number of its news that has to come next.
-    next: HashMap<String, u64>,
+    /// Of each life of a node: the number of its news that has to come next, and how many joins there had been at the last.
+    next: HashMap<String, (u64, u64)>,
     /// Of each node: when its last news came, in milliseconds from the start of the fleet.
     heard: HashMap<String, u64>,
     pub(crate) news: u64,
-    /// News that had come before, and news that are missing although no join was as a new socket.
     pub(crate) doubled: u64,
-    pub(crate) missing: u64,
+    /// News that have never come although no join was as a new socket: which, when the next one came, and whether a session
+    /// was recovered in between.
+    pub(crate) missing: Vec<Missing>,
+}
+
+/// One of the news that has not come.
+#[derive(Debug)]
+pub(crate) struct Missing {
+    /// The life of the node that told it, and its number.
+    pub(crate) news: (String, u64),
+    /// When it was missed, in milliseconds from the start of the fleet.
+    pub(crate) at: u64,
+    /// A session was recovered in between.
+    pub(crate) recovery: bool,
 }
 
 impl Told {
@@ -44,13 +56,19 @@ impl Told {
     }
 
     fn news(&mut self, life: &str, n: u64, now: u64) {
-        let next = self.next.entry(life.to_owned()).or_insert(n);
+        let joins = self.joins;
+        let (next, joined) = self.next.entry(life.to_owned()).or_insert((n, joins));
         self.news += 1;
         if n < *next {
             self.doubled += 1;
         } else {
-            self.missing += n - *next;
-            *next = n + 1;
+            let recovery = *joined < joins;
+            self.missing.extend((*next..n).map(|n| Missing {
+                news: (life.to_owned(), n),
+                at: now,
+                recovery,
+            }));
+            (*next, *joined) = (n + 1, joins);
         }
         let node = life.split('.').next().unwrap_or(life);
         self.heard.insert(node.to_owned(), now);
@@ -71,7 +89,7 @@ pub(crate) struct Fleet {
     pub(crate) members: Vec<Member>,
     /// When attempts to reconnect began, and which attempt in a row each was.
     attempts: Arc<Mutex<Vec<(Instant, u32)>>>,
-    started: Instant,
+    pub(crate) started: Instant,
     stop: Arc<AtomicBool>,
     traffic: JoinSet<()>,
 }

@@ -1,6 +1,7 @@
 //! What the nodes have written down, put together, and held against what the clients were told.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use crate::fleet::Fleet;
 use crate::parts::{Cluster, NODES};
@@ -61,7 +62,8 @@ impl Ledger {
     pub(crate) fn hold(&self, fleet: &Fleet) {
         let (mut acknowledged, mut lost, mut unanswered, mut again) = (0, 0, 0, 0);
         let (mut joins, mut recovered) = (0, 0);
-        let (mut news, mut doubled, mut missing) = (0, 0, 0);
+        let (mut news, mut doubled, mut over_recovery) = (0, 0, 0);
+        let mut never_sent = BTreeMap::<_, (u32, u64)>::new();
         for (client, member) in fleet.members.iter().enumerate() {
             let told = member.told.lock().unwrap();
             let none = BTreeMap::new();
@@ -104,7 +106,14 @@ impl Ledger {
             recovered += told.recovered;
             news += told.news;
             doubled += told.doubled;
-            missing += told.missing;
+            for missing in &told.missing {
+                if missing.recovery {
+                    over_recovery += 1;
+                } else {
+                    let entry = never_sent.entry(missing.news.clone()).or_default();
+                    *entry = (entry.0 + 1, missing.at);
+                }
+            }
         }
         let moved = |joins: &Vec<(u64, usize, bool)>| {
             let pairs = joins.windows(2);
@@ -121,8 +130,14 @@ impl Ledger {
             "{joins} joins, {recovered} of them with a recovered session, {moved} of these at another node than before"
         );
         println!(
-            "{news} news to clients, {doubled} doubled, {missing} missing without a new session"
+            "{news} news to clients, {doubled} doubled, {over_recovery} missing over a recovery"
         );
+        for ((life, n), (clients, at)) in never_sent {
+            let at = Duration::from_millis(at).as_secs_f32();
+            println!(
+                "news {n} of {life} never came to {clients} clients on one connection; the next one came at {at:.1} s"
+            );
+        }
         println!(
             "{} requests with a session that a node did not know",
             self.refused

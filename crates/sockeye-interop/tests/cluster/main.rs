@@ -32,7 +32,8 @@ async fn back(fleet: &Fleet, trouble: Instant, what: &str) {
     let [first, all] = fleet.histogram(trouble);
     let begins = all.iter().position(|&n| n > 0).unwrap_or_default();
     println!(
-        "{what}: whole again after {:.1} s; {} first attempts, {} in all; in each 100 ms, from {begins}00 ms on: {:?}",
+        "{what} at {:.1} s: whole again after {:.1} s; {} first attempts, {} in all; in each 100 ms, from {begins}00 ms on: {:?}",
+        trouble.duration_since(fleet.started).as_secs_f32(),
         took.as_secs_f32(),
         first.iter().sum::<u32>(),
         all.iter().sum::<u32>(),
