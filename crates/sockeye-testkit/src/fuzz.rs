@@ -6,6 +6,8 @@ mod dialogue;
 mod differential;
 #[cfg(feature = "differential")]
 mod msgpack;
+#[cfg(feature = "eio3")]
+mod older;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -27,6 +29,8 @@ pub use dialogue::dialogue;
 pub use differential::{http_head, json, ws_frames};
 #[cfg(feature = "differential")]
 pub use msgpack::msgpack;
+#[cfg(feature = "eio3")]
+pub use older::older;
 
 /// A name and a target.
 pub type Target = (&'static str, fn(&[u8]));
@@ -36,6 +40,8 @@ pub const TARGETS: &[Target] = &[
     ("http", http),
     ("websocket", websocket),
     ("polling", polling),
+    #[cfg(feature = "eio3")]
+    ("older", older),
     ("packets", packets),
     ("client", client),
     #[cfg(feature = "deflate")]

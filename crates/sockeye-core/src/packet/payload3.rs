@@ -170,7 +170,7 @@ impl Reader {
                 _ => (1, 0),
             };
             if units > left {
-                if rest > 0 && units > 0 {
+                if left == 0 && rest > 0 {
                     // A character is broken off by the next packet.
                     rest = 0;
                     break;
