@@ -271,6 +271,10 @@ impl Settings {
             SOCKEYE_TRANSPORTS_WEBSOCKET_FIRST => Transports::WEBSOCKET_FIRST,
             _ => Transports::WEBSOCKET,
         };
+        #[cfg(feature = "eio3")]
+        {
+            config.protocol = sockeye_core::Protocol::Detect;
+        }
         config.try_all_transports = raw.transports == SOCKEYE_TRANSPORTS_WEBSOCKET_FIRST;
         config.connect_timeout = limit(raw.connect_timeout_ms);
         config.join_timeout = limit(raw.join_timeout_ms);

@@ -124,6 +124,8 @@ pub use socket::{Socket, Volatile};
 pub use sockeye_core as core_api;
 #[cfg(feature = "offline")]
 pub use sockeye_core::Offline;
+#[cfg(feature = "eio3")]
+pub use sockeye_core::Protocol;
 #[doc(hidden)]
 pub use sockeye_core::packet::derived as __derived;
 pub use sockeye_core::packet::{

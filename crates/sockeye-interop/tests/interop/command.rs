@@ -1,5 +1,5 @@
-//! The command `sockeye`, as a program, where its options need a server that only others have: MessagePack, compression, and
-//! certificates of clients.
+//! The command `sockeye`, as a program, where its options need a server that only others have: MessagePack, compression,
+//! older servers, and certificates of clients.
 
 use std::path::PathBuf;
 use std::process::{Output, Stdio};
@@ -176,5 +176,29 @@ async fn a_certificate_lets_in(kind: Kind) {
                 "{transport} {own:?}: {out}"
             );
         }
+    }
+}
+
+scenario!(older_servers_by_the_command on node_2_5 Node25, node_1_7 Node17);
+async fn older_servers_by_the_command(kind: Kind) {
+    let server = Server::start(kind).await;
+    let url = server.url("/?color=blue");
+    let args = ["emit", &url, "describe", "--ack", "--no-reconnect"];
+    for transport in ["polling", "websocket", "both"] {
+        for own in [&[][..], &["--eio", "auto"], &["--eio", "3"]] {
+            let me = answer(&[&args[..], &["-t", transport], own].concat()).await;
+            assert_eq!(me[0]["query"]["color"], "blue", "{transport} {own:?}");
+        }
+    }
+    for (own, said) in [
+        (&["--eio", "4"][..], "Socket.IO 2"),
+        (&["--auth", "{\"token\":1}"], "query"),
+    ] {
+        let output = run(&[&args[..], own].concat()).await;
+        let (out, err) = texts(&output);
+        assert!(
+            !output.status.success() && out.is_empty() && err.contains(said),
+            "{own:?}: {err}"
+        );
     }
 }
