@@ -84,7 +84,8 @@ fn the_example() {
         (polled || framed).then_some(())
     }));
     host.emit("/", r#"["news","two"]"#);
-    run(host.received(4));
+    // Subscribed, asked back and answered; and the two that are under way at once.
+    run(host.received(5));
     host.send("431[3]");
     host.send("432[7]");
     assert_eq!(example.join().unwrap(), Ok(()));
