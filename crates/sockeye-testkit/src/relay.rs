@@ -50,12 +50,12 @@ impl Relay {
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let _ = stream.set_nodelay(true);
+                // Whoever sees the connection counted can cut it from now on.
+                let mut cuts = cuts.subscribe();
                 seen.accepted.fetch_add(1, Ordering::SeqCst);
                 tell.send_replace(());
                 let (first, seen, tell) = (Arc::clone(&first), Arc::clone(&seen), tell.clone());
-                let mut cuts = cuts.subscribe();
                 tokio::spawn(async move {
-                    cuts.mark_unchanged();
                     let connection = async {
                         let (stream, server) = first(stream).await.ok()?;
                         Some(relay(stream, server).await)

@@ -60,8 +60,21 @@ impl Link {
         let bytes = Arc::clone(&forwarded);
         let accepting = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
+                // Reset instead of an orderly end, as a broken link does it.
+                client.set_zero_linger().ok();
+                client.set_nodelay(true).ok();
+                let mut states = states.subscribe();
+                let State { target, era, .. } = *states.borrow_and_update();
+                // Whoever sees the connection counted can cut it from now on, whatever it is doing.
                 count.fetch_add(1, Ordering::SeqCst);
-                tokio::spawn(carry(client, states.subscribe(), Arc::clone(&bytes)));
+                let Some(target) = target else { continue };
+                let (mut cut, bytes) = (states.clone(), Arc::clone(&bytes));
+                tokio::spawn(async move {
+                    tokio::select! {
+                        _ = cut.wait_for(|state| state.era != era) => {}
+                        () = carry(client, target, states, bytes) => {}
+                    }
+                });
             }
         });
         Self {
@@ -120,12 +133,13 @@ impl Link {
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
-async fn carry(client: TcpStream, mut states: watch::Receiver<State>, bytes: Arc<AtomicUsize>) {
-    let State { target, era, .. } = *states.borrow_and_update();
-    // Reset instead of an orderly end, as a broken link does it.
-    client.set_zero_linger().ok();
-    client.set_nodelay(true).ok();
-    let Some(target) = target else { return };
+/// Carries bytes until one side ends, or the link's end drops this.
+async fn carry(
+    client: TcpStream,
+    target: u16,
+    mut states: watch::Receiver<State>,
+    bytes: Arc<AtomicUsize>,
+) {
     // What is in the way of requests for a websocket has to read them.
     let secure = tls::secures(target);
     let mut client: Box<dyn Stream> = if secure {
@@ -145,10 +159,10 @@ async fn carry(client: TcpStream, mut states: watch::Receiver<State>, bytes: Arc
         && String::from_utf8_lossy(&first[..n]).contains("transport=websocket")
     {
         let gone = states
-            .wait_for(|state| !state.websockets_held || state.era != era)
+            .wait_for(|state| !state.websockets_held)
             .await
             .is_err();
-        if gone || states.borrow().era != era {
+        if gone {
             return;
         }
     }
@@ -171,11 +185,10 @@ async fn carry(client: TcpStream, mut states: watch::Receiver<State>, bytes: Arc
 
     let (client_in, client_out) = split(client);
     let (server_in, server_out) = split(server);
-    let mut cut = states.clone();
-    tokio::select! {
-        _ = cut.wait_for(|state| state.era != era) => {}
-        () = async { tokio::join!(forward(client_in, server_out, states.clone(), &bytes), forward(server_in, client_out, states.clone(), &bytes)); } => {}
-    }
+    tokio::join!(
+        forward(client_in, server_out, states.clone(), &bytes),
+        forward(server_in, client_out, states.clone(), &bytes)
+    );
 }
 
 async fn forward(
