@@ -9,7 +9,7 @@ use sockeye_core::{EmitError, EmitOptions, RawPacket, UnsentCause};
 use super::Driver;
 use crate::client::ack::AckError;
 use crate::client::error::Notice;
-use crate::dispatch::Answer;
+use crate::dispatch::{Answer, Kind};
 use crate::inbox::{AckSender, Command, Head, Inbox};
 
 /// More than this of the inbox's memory is not kept, in bytes and in entries.
@@ -140,6 +140,10 @@ impl Driver {
         let Some(slot) = self.slots.get(nsp) else {
             return;
         };
+        // A stalled link drops many of them: nothing is made that nobody listens to.
+        if !slot.shared.handlers.wants(Kind::Other) {
+            return;
+        }
         let mut args = std::str::from_utf8(packet.json)
             .map(|json| Args::from_checked(json, Attachments::EMPTY))
             .unwrap_or_default();
