@@ -1,5 +1,6 @@
 //! The parts of `cargo xtask lint`.
 
+use crate::api;
 use crate::board;
 use crate::esp32;
 use crate::floors;
@@ -27,6 +28,11 @@ pub(crate) const PARTS: &[Part] = &[
         name: "docs",
         about: "rustdoc, warnings denied",
         run: docs,
+    },
+    Part {
+        name: "api",
+        about: "the public interface of each crate is what docs/api says",
+        run: api::lint,
     },
     Part {
         name: "guide",
@@ -82,7 +88,10 @@ pub(crate) const PARTS: &[Part] = &[
 
 /// The packages that are not in the workspace of the root.
 fn outer_packages() -> Vec<String> {
-    let mut manifests = vec!["crates/sockeye-mbedtls/Cargo.toml".to_owned()];
+    let mut manifests = vec![
+        "crates/sockeye-mbedtls/Cargo.toml".to_owned(),
+        "xtask/api/Cargo.toml".to_owned(),
+    ];
     for folder in ["fuzz", "benches", "firmware"] {
         manifests.push(format!("{folder}/Cargo.toml"));
         let inner = std::fs::read_dir(root().join(folder)).into_iter().flatten();

@@ -1,6 +1,7 @@
 //! The project's own tooling; `cargo xtask help` lists it. Almost nothing beside the standard library, so that it
 //! builds in a second.
 
+mod api;
 mod bench;
 mod board;
 mod c_library;
@@ -43,6 +44,7 @@ cargo xtask device [OPTIONS]                 an emulated board as one more devic
 cargo xtask size [--symbols]                 flash, RAM, stack and instructions of the client on a chip, held against budgets
 cargo xtask size --matrix                    what each feature and each profile takes, as a table for the board's README
 cargo xtask man [FOLDER]                     the manual pages of the command, by default in target/man
+cargo xtask api                              writes docs/api anew: the public interface, which `lint --part api` compares
 cargo xtask servers                          installs the packages of the scenario servers, for running single interop tests
 
 Programs that are missing are installed with apt-get where that is possible, after a question; `--yes` does not ask.
@@ -64,6 +66,7 @@ fn main() -> ExitCode {
         Some((&"man", [])) => end(man::run_in("target/man")),
         Some((&"man", [folder])) => end(man::run_in(folder)),
         Some((&"size", rest)) => end(size::run(rest)),
+        Some((&"api", [])) => end(api::write()),
         Some((&"servers", [])) => end(servers::install()),
         None | Some((&("help" | "--help" | "-h"), _)) => {
             print!("{HELP}");

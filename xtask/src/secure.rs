@@ -94,7 +94,7 @@ const CASES: &[Case] = &[
 ];
 
 /// The connector alone, on a computer. It is no member of the workspace, because Mbed TLS is compiled along.
-const CONNECTOR: &str = "--manifest-path crates/sockeye-mbedtls/Cargo.toml --target-dir target/mbedtls --features embassy-net,sntp,tokio,log";
+pub(crate) const CONNECTOR: &str = "--manifest-path crates/sockeye-mbedtls/Cargo.toml --target-dir target/mbedtls --features embassy-net,sntp,tokio,log";
 
 /// The tests of the connector.
 pub(crate) fn on_a_computer(report: &mut Report) -> Result<(), String> {
