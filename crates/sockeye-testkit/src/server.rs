@@ -417,18 +417,22 @@ impl Server {
         )
     }
 
+    /// Whether a request belongs to a session that has ended: its connection is none of the present session's links.
+    pub fn is_stale(&self, request: &Request) -> bool {
+        let current = self.session.as_ref().map(|session| session.sid.as_str());
+        let sid = request.query("sid");
+        sid.is_some() && sid != current
+    }
+
     /// A request has arrived on a link: what happens, and whether WebSocket frames follow on it.
     pub fn request(&mut self, now: Instant, link: Link, request: &Request) -> (Vec<Act>, bool) {
         if request.query("EIO") != Some("4") {
             self.wrong(format!("no EIO=4 in {}", request.target()));
         }
         let sid = request.query("sid");
-        let ours = sid.is_some()
-            && self
-                .session
-                .as_ref()
-                .is_some_and(|s| Some(s.sid.as_str()) == sid);
-        self.unknown += u32::from(sid.is_some() && !ours);
+        let stale = self.is_stale(request);
+        let ours = sid.is_some() && !stale;
+        self.unknown += u32::from(stale);
         let refuse = |code: u8, message: &str| {
             let body = format!("{{\"code\":{code},\"message\":\"{message}\"}}");
             (

@@ -128,6 +128,16 @@ fn serve(shared: &Arc<Shared>, number: usize, mut stream: TcpStream) {
                 let this = find(shared, request.query("sid").is_none());
                 let writer = stream.try_clone().expect("a second handle");
                 let mut at = lock(&this);
+                if at.server.is_stale(&request) {
+                    // A session that has ended: the refusal is for who asked, and the present session's link stays.
+                    let (acts, _) = at.server.request(shared.now(), link, &request);
+                    for act in acts {
+                        if let Act::Bytes(_, bytes) = act {
+                            let _ = stream.write_all(&bytes);
+                        }
+                    }
+                    continue;
+                }
                 at.streams[link.index()] = Some((number, writer));
                 let (acts, upgraded) = at.server.request(shared.now(), link, &request);
                 frames = upgraded;

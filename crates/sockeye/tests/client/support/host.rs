@@ -434,7 +434,11 @@ async fn connection(inner: Arc<Inner>, stream: TcpStream, number: usize) {
                     };
                     link = Some(this);
                     upgraded = inner.with(|state| {
-                        state.links[this.index()] = Some((number, sender.clone()));
+                        // A request of a session that has ended may come late, when the next one has begun: it does not
+                        // take the place of that one's link.
+                        if !state.server.is_stale(&request) {
+                            state.links[this.index()] = Some((number, sender.clone()));
+                        }
                         state.requests.push(request.clone());
                         if state.mute {
                             return false;
@@ -443,8 +447,18 @@ async fn connection(inner: Arc<Inner>, stream: TcpStream, number: usize) {
                             let _ = sender.send(Out::Bytes(answer));
                             return false;
                         }
+                        let stale = state.server.is_stale(&request);
                         let (acts, frames) = state.server.request(inner.now(), this, &request);
-                        state.perform(acts);
+                        if stale {
+                            // The refusal, for who asked.
+                            for act in acts {
+                                if let Act::Bytes(_, bytes) = act {
+                                    let _ = sender.send(Out::Bytes(bytes));
+                                }
+                            }
+                        } else {
+                            state.perform(acts);
+                        }
                         frames
                     });
                 }
