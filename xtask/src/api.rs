@@ -85,7 +85,7 @@ fn file(name: &str) -> PathBuf {
 }
 
 /// Where cargo builds what no other option sends elsewhere.
-fn target() -> PathBuf {
+pub(crate) fn target() -> PathBuf {
     let folder =
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
     root().join(folder)

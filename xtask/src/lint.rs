@@ -1,10 +1,12 @@
 //! The parts of `cargo xtask lint`.
 
+use crate::advisories;
 use crate::api;
 use crate::board;
 use crate::esp32;
 use crate::floors;
 use crate::guide;
+use crate::minimum;
 use crate::parity;
 use crate::part::{Part, Report};
 use crate::run::{cargo, root};
@@ -55,6 +57,16 @@ pub(crate) const PARTS: &[Part] = &[
         run: supply::lint,
     },
     Part {
+        name: "advisories",
+        about: "what the RustSec database says about every lock file, if SOCKEYE_ADVISORY_DB names it",
+        run: advisories::lint,
+    },
+    Part {
+        name: "minimum",
+        about: "the stated minimum version of Rust is one, and builds",
+        run: minimum::lint,
+    },
+    Part {
         name: "matrix",
         about: "every crate with each feature alone, with all and with none",
         run: supply::matrix,
@@ -90,6 +102,7 @@ pub(crate) const PARTS: &[Part] = &[
 fn outer_packages() -> Vec<String> {
     let mut manifests = vec![
         "crates/sockeye-mbedtls/Cargo.toml".to_owned(),
+        "xtask/advisories/Cargo.toml".to_owned(),
         "xtask/api/Cargo.toml".to_owned(),
     ];
     for folder in ["fuzz", "benches", "firmware"] {

@@ -1,6 +1,7 @@
 //! The project's own tooling; `cargo xtask help` lists it. Almost nothing beside the standard library, so that it
 //! builds in a second.
 
+mod advisories;
 mod api;
 mod bench;
 mod board;
@@ -16,6 +17,7 @@ mod guide;
 mod lint;
 mod load;
 mod man;
+mod minimum;
 mod node;
 mod parity;
 mod part;

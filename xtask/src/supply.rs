@@ -56,6 +56,8 @@ const WORKSPACES: &[&str] = &[
     "Cargo.toml",
     "fuzz/Cargo.toml",
     "crates/sockeye-mbedtls/Cargo.toml",
+    "xtask/api/Cargo.toml",
+    "xtask/advisories/Cargo.toml",
 ];
 
 /// Checks licences, and duplicates of the main workspace.
