@@ -6,6 +6,8 @@
 //! ([`Rig::get_reply`], [`Rig::ws`], …), or a [`Server`], a small scripted Engine.IO and Socket.IO server that also
 //! notes everything a client must not do.
 //!
+//! `scenarios` (a feature) is the list of scenarios that every driver plays, over TCP.
+//!
 //! [`fuzz`] has the fuzz targets as plain functions; the fuzz workspace calls them, and so does a smoke test.
 
 #[cfg(feature = "certificates")]
@@ -17,6 +19,8 @@ mod http;
 #[cfg(feature = "relay")]
 pub mod relay;
 mod rig;
+#[cfg(feature = "scenarios")]
+pub mod scenarios;
 mod server;
 pub mod transcript;
 mod words;

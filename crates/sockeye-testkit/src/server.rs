@@ -126,6 +126,8 @@ pub struct Server {
     pub auths: Vec<String>,
     /// Requests for sessions that had ended.
     pub unknown: u32,
+    /// Answers to pings.
+    pub pongs: u32,
     session: Option<Session>,
     /// It is known what reaches the client.
     watched: bool,

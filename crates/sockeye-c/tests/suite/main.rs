@@ -5,6 +5,7 @@
 
 mod build;
 mod host;
+mod scenarios;
 mod tls;
 
 use std::io::{BufRead as _, BufReader};

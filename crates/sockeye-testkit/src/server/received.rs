@@ -71,6 +71,7 @@ impl Server {
                 }
             }
             Some(("3", _)) => {
+                self.pongs += 1;
                 session.pong_by = None;
                 session.ping_at = Some(now + Duration::from_millis(self.settings.ping_interval));
                 Vec::new()
