@@ -1,6 +1,7 @@
 //! What the driver tells: links that open, bytes that came, links that closed.
 
 use super::link::{Job, Link, LinkState, Phase};
+use super::polling::GRACE;
 use super::{Engine, State};
 use crate::config::POLLING;
 use crate::error::{Cause, DisconnectReason, Fault};
@@ -90,10 +91,17 @@ impl Engine<'_> {
             // again on a new one: a GET that was not written whole. If it was, its answer, and packets in it, may be
             // lost: only the end of the session tells that.
             Link::Poll if unanswered && head_unwritten => self.close_link(link),
-            // A POST as every HTTP client does it: nothing of an answer came, so that the server has not worked on it.
-            Link::Post if unanswered && job != Job::Idle => {
+            // The same for a POST.
+            Link::Post if unanswered && job == Job::Sending => {
                 self.close_link(link);
-                self.polling.again = true;
+                self.polling.repeat(self.now);
+            }
+            // As every HTTP client does it also for one that was written whole, when the connection had been idle for
+            // long enough for the server to close it. Otherwise the server may have taken it, and would have its events
+            // twice.
+            Link::Post if unanswered && job == Job::Waiting && self.polling.is_rested() => {
+                self.close_link(link);
+                self.polling.repeat(self.now + GRACE);
             }
             Link::Poll | Link::Post => {
                 self.link_failed(link, DisconnectReason::TransportError, fault);

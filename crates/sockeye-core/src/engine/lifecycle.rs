@@ -116,7 +116,7 @@ impl Engine<'_> {
         let asked = self.is_closing();
         self.state = State::Down;
         self.heartbeat.stop();
-        self.polling.again = false;
+        self.polling.forget_repetition();
         self.websocket.control = Control::EMPTY;
         self.head.release();
         self.rx.clear(true);

@@ -363,7 +363,8 @@ impl<'a> Engine<'a> {
         };
         let wake = earliest(self.heartbeat.wake(), phase);
         if POLLING {
-            earliest(wake, self.links.deadline())
+            let repeats = self.polling.repeats_at(self.now);
+            earliest(earliest(wake, self.links.deadline()), repeats)
         } else {
             wake
         }

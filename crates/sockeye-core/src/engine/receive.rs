@@ -252,6 +252,7 @@ impl Engine<'_> {
         }
         if link == Link::Post {
             outbox.post_done();
+            self.polling.answered(self.now);
         }
         let http = core::mem::replace(self.links.http(link), HttpDecoder::new());
         self.rx.areas[rx].drop_message();

@@ -307,11 +307,11 @@ impl Engine<'_> {
         if let Upgrade::Pausing(_) = upgrade {
             let idle = |link: Link| self.links[link].job == Job::Idle;
             // A POST that is to be sent again is not over.
-            if idle(Link::Poll) && idle(Link::Post) && !self.polling.again {
+            if idle(Link::Poll) && idle(Link::Post) && !self.polling.is_repeating() {
                 self.commit_upgrade();
                 return true;
             }
-            if !self.polling.again {
+            if !self.polling.is_repeating() {
                 return false;
             }
         } else if self.work_poll() {
@@ -324,7 +324,10 @@ impl Engine<'_> {
         if self.work_post(outbox) {
             return true;
         }
-        if self.links[Link::Post].job != Job::Idle || self.polling.again || outbox.has_ready() {
+        if self.links[Link::Post].job != Job::Idle
+            || self.polling.is_repeating()
+            || outbox.has_ready()
+        {
             return false;
         }
         match goodbye {
@@ -414,14 +417,19 @@ impl Engine<'_> {
         if self.links[Link::Post].job != Job::Idle {
             return false;
         }
-        let wanted = self.polling.again
+        let repeating = self.polling.is_repeating();
+        let wanted = repeating
             || self.heartbeat.is_pong_due()
             || outbox.has_ready()
             || outbox.is_partly_sent();
-        if !wanted || !self.is_ready(Link::Post) {
+        // (One that is to be repeated waits with its connection open.)
+        if !wanted
+            || !self.is_ready(Link::Post)
+            || repeating && self.polling.repeats_at(self.now).is_some()
+        {
             return false;
         }
-        let lead = match self.polling.again {
+        let lead = match repeating {
             true => self.polling.lead,
             false if self.heartbeat.pong() => Lead::Pong,
             false => Lead::Nothing,
@@ -431,7 +439,8 @@ impl Engine<'_> {
 
     /// Begins a POST of what is ready behind `lead`, or the last one again.
     fn begin_post(&mut self, outbox: &mut Outbox<'_>, lead: Lead) -> bool {
-        let again = core::mem::take(&mut self.polling.again);
+        let again = self.polling.is_repeating();
+        self.polling.begin(self.now);
         self.polling.lead = lead;
         self.polling.lead_unwritten = lead != Lead::Nothing;
         self.session.active = true;

@@ -542,15 +542,84 @@ fn an_idle_connection_that_the_server_closes() {
             // A POST that meets the end of the connection is sent again on a new one.
             rig.emit(nsp, "b", &(), EmitOptions::PLAIN).unwrap();
             rig.post_reply();
+            rig.pass(50);
             rig.emit(nsp, "c", &(), EmitOptions::PLAIN).unwrap();
             rig.take_log();
             rig.cut(Link::Post);
-            rig.expect("close post\nopen post\npost> 42[\"c\"]");
+            rig.expect("close post\nopen post");
+            // (Not at once: see the test about a network that breaks both connections.)
+            rig.pass(99);
+            rig.expect("");
+            rig.pass(1);
+            rig.expect("@150\npost> 42[\"c\"]");
             // But not for ever: the new connection must bring an answer.
             rig.cut(Link::Post);
             assert!(
                 rig.take_events()
                     .starts_with("closed transport error [Eof], retry\n")
+            );
+        },
+    );
+}
+
+/// The end of the session, told; and that no POST is sent once more.
+const ENDED: &str = "close get\nclose post\nclosed transport error [Eof], retry\n\
+                     disconnected / transport error [Eof]\nreconnecting #1 in 1000 ms";
+
+#[test]
+fn a_post_that_the_server_may_have_taken_is_not_sent_again() {
+    both(
+        || config(Transports::POLLING),
+        |rig| {
+            let nsp = rig.joined_polling("[]");
+            rig.emit(nsp, "a", &(), EmitOptions::PLAIN).unwrap();
+            rig.post_reply();
+            // No server takes a connection for idle that was used just now.
+            rig.pass(49);
+            rig.emit(nsp, "b", &(), EmitOptions::PLAIN).unwrap();
+            rig.take_log();
+            rig.cut(Link::Post);
+            rig.expect(ENDED);
+        },
+    );
+    // Unless it was not written whole.
+    both(
+        || config(Transports::POLLING),
+        |rig| {
+            let nsp = rig.joined_polling("[]");
+            rig.emit(nsp, "a", &(), EmitOptions::PLAIN).unwrap();
+            rig.post_reply();
+            rig.write[Link::Post.index()] = 0;
+            rig.emit(nsp, "b", &(), EmitOptions::PLAIN).unwrap();
+            rig.take_log();
+            rig.cut(Link::Post);
+            rig.write[Link::Post.index()] = usize::MAX;
+            rig.writable(Link::Post, usize::MAX);
+            rig.expect("close post\nopen post\npost> 42[\"b\"]");
+        },
+    );
+}
+
+#[test]
+fn a_network_that_breaks_both_connections_is_no_server_that_closes_an_idle_one() {
+    both(
+        || config(Transports::POLLING),
+        |rig| {
+            let nsp = rig.joined_polling("[]");
+            rig.emit(nsp, "a", &(), EmitOptions::PLAIN).unwrap();
+            rig.post_reply();
+            rig.pass(1000);
+            rig.emit(nsp, "b", &(), EmitOptions::PLAIN).unwrap();
+            rig.take_log();
+            // The end of the POST's connection is seen first; that of the GET's a moment later.
+            rig.cut(Link::Post);
+            rig.pass(99);
+            rig.cut(Link::Poll);
+            let log = rig.take_log();
+            assert!(!log.contains("post>"), "{log}");
+            assert!(
+                log.contains("disconnected / transport error [Eof]"),
+                "{log}"
             );
         },
     );

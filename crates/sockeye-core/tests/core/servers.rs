@@ -283,6 +283,7 @@ fn a_post_that_meets_the_end_of_an_idle_connection_is_sent_again_whole() {
             || config(Transports::POLLING),
             |rig| {
                 let nsp = rig.joined_polling("[]");
+                rig.pass(1_000);
                 rig.write[Link::Post.index()] = 0;
                 rig.emit(nsp, "pic", &(BinRef(&[7; 90]), 1), EmitOptions::PLAIN)
                     .unwrap();
@@ -299,6 +300,7 @@ fn a_post_that_meets_the_end_of_an_idle_connection_is_sent_again_whole() {
                 rig.write[Link::Post.index()] = usize::MAX;
                 rig.take_log();
                 rig.cut(Link::Post);
+                rig.pass(100);
                 rig.post_reply();
                 rig.post_reply();
                 let log = rig.take_log();

@@ -210,7 +210,7 @@ fn by_polling() {
                 }
                 let head = head_len(rig.client.transmit(Link::Post));
                 cut_after(rig, Link::Post, head + 100);
-                // On a connection that was used before, the POST is sent again at once.
+                // On a connection that was used before, the POST is sent again.
                 let head = head_len(rig.client.transmit(Link::Post));
                 if rig.is_open(Link::Post) {
                     cut_after(rig, Link::Post, head + 100);

@@ -2,10 +2,22 @@
 
 pub(super) mod cookies;
 
+use core::time::Duration;
+
+use crate::Instant;
 use crate::config::EIO3;
 #[cfg(feature = "eio3")]
 use crate::packet::payload3::Reader;
 use cookies::Jar;
+
+/// A connection that was used within this time cannot have been closed by the server for being idle: if it breaks, the
+/// network has broken it, or something between, and the server may have taken the request. (The shortest limit of the
+/// servers in use is 1 s; somebody may have set a shorter one.)
+const RESTED: Duration = Duration::from_millis(50);
+
+/// A POST that was written whole is sent again when so much time has passed since its connection broke and the session
+/// stands: what breaks the connections of both requests is not the server closing an idle one.
+pub(super) const GRACE: Duration = Duration::from_millis(100);
 
 /// What stands in front of the packets in the body of a POST.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,8 +51,12 @@ pub(super) struct Polling {
     pub(super) lead: Lead,
     /// It has not been written yet.
     pub(super) lead_unwritten: bool,
-    /// The POST under way is to be sent again on a new connection: the server had closed the old one.
-    pub(super) again: bool,
+    /// The POST under way is to be sent again on a new connection, from this time on: the server had closed the old one.
+    again: Option<Instant>,
+    /// When a POST was answered last.
+    answered: Instant,
+    /// The connection of the POST under way had been idle for a while.
+    rested: bool,
     /// A polled message that does not fit is being skipped: whether it is binary, and its bytes so far.
     pub(super) skipped: Option<(bool, u64)>,
     /// The response has ended; its last packet has been handed over.
@@ -55,7 +71,9 @@ impl Polling {
         cookies: Jar::EMPTY,
         lead: Lead::Nothing,
         lead_unwritten: false,
-        again: false,
+        again: None,
+        answered: Instant::ZERO,
+        rested: false,
         skipped: None,
         ended: false,
         #[cfg(feature = "eio3")]
@@ -66,12 +84,48 @@ impl Polling {
     pub(super) const fn reset(&mut self) {
         self.lead = Lead::Nothing;
         self.lead_unwritten = false;
-        self.again = false;
+        self.again = None;
         self.skipped = None;
         self.ended = false;
         #[cfg(feature = "eio3")]
         {
             self.reader = Reader::NEW;
         }
+    }
+
+    /// A POST goes out.
+    pub(super) fn begin(&mut self, now: Instant) {
+        self.again = None;
+        self.rested = now >= self.answered + RESTED;
+    }
+
+    /// A POST has been answered.
+    pub(super) const fn answered(&mut self, now: Instant) {
+        self.answered = now;
+    }
+
+    /// Whether the server may have closed the connection for being idle, as the POST under way went out.
+    pub(super) const fn is_rested(&self) -> bool {
+        self.rested
+    }
+
+    /// The POST under way is sent again, if the session still stands at that time.
+    pub(super) const fn repeat(&mut self, at: Instant) {
+        self.again = Some(at);
+    }
+
+    /// The session ends: nothing is sent again.
+    pub(super) const fn forget_repetition(&mut self) {
+        self.again = None;
+    }
+
+    /// Whether a POST is to be sent again, now or in a moment.
+    pub(super) const fn is_repeating(&self) -> bool {
+        self.again.is_some()
+    }
+
+    /// When a POST may be sent again that has to wait for it.
+    pub(super) fn repeats_at(&self, now: Instant) -> Option<Instant> {
+        self.again.filter(|at| now < *at)
     }
 }
