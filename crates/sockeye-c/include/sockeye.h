@@ -1564,6 +1564,10 @@ sockeye_err_t sockeye_writer_get(struct sockeye_writer_t *writer, struct sockeye
 
 #endif  /* SOCKEYE_H */
 
+/* What cbindgen puts behind its own guard: this one makes the header fit to be included twice. */
+#ifndef SOCKEYE_DEFAULTS_H
+#define SOCKEYE_DEFAULTS_H
+
 /** The platform: defined by the port that is linked in (port_posix.c, port_esp_idf.c). */
 #ifdef __cplusplus
 extern "C"
@@ -1667,3 +1671,5 @@ static inline sockeye_client_config_t sockeye_client_config_default(void)
 
 /** `sockeye_client_config_t config = SOCKEYE_CLIENT_CONFIG_DEFAULT();` */
 #define SOCKEYE_CLIENT_CONFIG_DEFAULT() sockeye_client_config_default()
+
+#endif  /* SOCKEYE_DEFAULTS_H */

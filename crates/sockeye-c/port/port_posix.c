@@ -3,8 +3,7 @@
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * TLS comes from OpenSSL 1.1.1 or later if this file is compiled with -DSOCKEYE_POSIX_OPENSSL, and linked with -lssl
- * -lcrypto. Without it, `https` and `wss` are refused when the client connects.
+ * Compiled with port_sockets.c and port_openssl.c, and with -DSOCKEYE_POSIX_OPENSSL for TLS, which takes -lssl -lcrypto.
  */
 #ifndef _POSIX_C_SOURCE
 #define _POSIX_C_SOURCE 200809L
@@ -13,27 +12,21 @@
 
 #include "sockeye.h"
 #include "port_posix.h"
+#include "port_sockets.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #if defined(SOCKEYE_POSIX_OPENSSL)
-#include <openssl/err.h>
-#include <openssl/pem.h>
-#include <openssl/ssl.h>
-#include <openssl/x509v3.h>
+#include <openssl/crypto.h>
 #endif
 
 
@@ -305,45 +298,6 @@ static void net_destroy(void *of)
     free(net);
 }
 
-/* ---- connections ---- */
-
-struct posix_conn {
-    int fd;
-    /* The addresses that have not been tried yet. */
-    struct addrinfo *found, *next;
-    bool connected;
-    int last_error;
-#if defined(SOCKEYE_POSIX_OPENSSL)
-    SSL_CTX *context;
-    SSL *tls;
-    /* What TLS waits for, whatever the client wants to do: POLLIN or POLLOUT. */
-    short tls_wants;
-#endif
-};
-
-static void say(char *error, size_t size, const char *what, int code)
-{
-    char text[96];
-    if (code == 0) {
-        snprintf(error, size, "%s", what);
-        return;
-    }
-    if (strerror_r(code, text, sizeof text) != 0) {
-        snprintf(text, sizeof text, "error %d", code);
-    }
-    snprintf(error, size, "%s%s%s", what, what[0] != 0 ? ": " : "", text);
-}
-
-static bool tls_pending(const struct posix_conn *conn)
-{
-#if defined(SOCKEYE_POSIX_OPENSSL)
-    return conn->tls != NULL && SSL_pending(conn->tls) > 0;
-#else
-    (void)conn;
-    return false;
-#endif
-}
-
 static void net_wait(void *of, sockeye_wait_t *waits, size_t count, int64_t timeout_us)
 {
     struct posix_net *net = (struct posix_net *)of;
@@ -362,28 +316,15 @@ static void net_wait(void *of, sockeye_wait_t *waits, size_t count, int64_t time
         timeout = timeout_us > 3600000000LL ? 3600000 : (int)((timeout_us + 999) / 1000);
     }
     for (i = 0; i < count; i++) {
-        const struct posix_conn *conn = (const struct posix_conn *)waits[i].conn;
-        short events = 0;
-        if ((waits[i].want & SOCKEYE_WAIT_READ) != 0) {
-            events |= POLLIN;
-        }
-        if ((waits[i].want & SOCKEYE_WAIT_WRITE) != 0) {
-            events |= POLLOUT;
-        }
-        if ((waits[i].want & SOCKEYE_WAIT_OPEN) != 0) {
-            events |= POLLOUT;
-        }
-#if defined(SOCKEYE_POSIX_OPENSSL)
-        if (conn->tls != NULL && conn->connected && (waits[i].want & (SOCKEYE_WAIT_OPEN | SOCKEYE_WAIT_WRITE)) != 0) {
-            events = (short)((events & ~POLLOUT) | conn->tls_wants);
-        }
-#endif
-        if (tls_pending(conn) && (waits[i].want & SOCKEYE_WAIT_READ) != 0) {
+        const struct sockeye_conn *conn = (const struct sockeye_conn *)waits[i].conn;
+        const uint8_t interest = sockeye_conn_interest(conn, waits[i].want);
+        fds[i + 1].fd = conn->fd;
+        fds[i + 1].events = (short)(((interest & SOCKEYE_WAIT_READ) != 0 ? POLLIN : 0)
+            | ((interest & SOCKEYE_WAIT_WRITE) != 0 ? POLLOUT : 0));
+        fds[i + 1].revents = 0;
+        if ((waits[i].want & SOCKEYE_WAIT_READ) != 0 && sockeye_conn_pending(conn)) {
             timeout = 0;
         }
-        fds[i + 1].fd = conn->fd;
-        fds[i + 1].events = events;
-        fds[i + 1].revents = 0;
     }
     if (poll(fds, (nfds_t)(count + 1), timeout) < 0) {
         return;
@@ -391,353 +332,21 @@ static void net_wait(void *of, sockeye_wait_t *waits, size_t count, int64_t time
     while (fds[0].revents != 0 && read(net->wake[0], drained, sizeof drained) == (ssize_t)sizeof drained) {
     }
     for (i = 0; i < count; i++) {
-        const struct posix_conn *conn = (const struct posix_conn *)waits[i].conn;
-        short found = fds[i + 1].revents;
-        uint8_t ready = 0;
-        if ((found & (POLLERR | POLLHUP | POLLNVAL)) != 0) {
-            ready = SOCKEYE_WAIT_READ | SOCKEYE_WAIT_OPEN;
-        }
-        if ((found & POLLIN) != 0 || tls_pending(conn)) {
-            ready |= SOCKEYE_WAIT_READ;
-        }
-        if (found != 0) {
-            ready |= SOCKEYE_WAIT_OPEN;
+        const struct sockeye_conn *conn = (const struct sockeye_conn *)waits[i].conn;
+        const short found = fds[i + 1].revents;
+        uint8_t events = 0;
+        if ((found & (POLLIN | POLLERR | POLLHUP | POLLNVAL)) != 0) {
+            events |= SOCKEYE_WAIT_READ;
         }
         if ((found & POLLOUT) != 0) {
-            ready |= SOCKEYE_WAIT_WRITE;
+            events |= SOCKEYE_WAIT_WRITE;
         }
-#if defined(SOCKEYE_POSIX_OPENSSL)
-        /* A TLS write may wait for bytes to read. */
-        if (conn->tls != NULL && (found & conn->tls_wants) != 0) {
-            ready |= SOCKEYE_WAIT_WRITE;
-        }
-#endif
-        waits[i].ready = ready;
-    }
-}
-
-/* Begins with the next address; whether there was one that could be tried. */
-static bool dial_next(struct posix_conn *conn)
-{
-    int yes = 1;
-    for (; conn->next != NULL; conn->next = conn->next->ai_next) {
-        const struct addrinfo *at = conn->next;
-        if (conn->fd >= 0) {
-            close(conn->fd);
-        }
-        conn->fd = socket(at->ai_family, SOCK_STREAM, 0);
-        if (conn->fd < 0) {
-            conn->last_error = errno;
-            continue;
-        }
-        fcntl(conn->fd, F_SETFL, O_NONBLOCK);
-        fcntl(conn->fd, F_SETFD, FD_CLOEXEC);
-        setsockopt(conn->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
-        if (connect(conn->fd, at->ai_addr, at->ai_addrlen) == 0 || errno == EINPROGRESS || errno == EINTR) {
-            conn->next = at->ai_next;
-            return true;
-        }
-        conn->last_error = errno;
-    }
-    return false;
-}
-
-#if defined(SOCKEYE_POSIX_OPENSSL)
-static void say_tls(char *error, size_t size, const char *what)
-{
-    char text[120];
-    unsigned long code = ERR_get_error();
-    ERR_error_string_n(code, text, sizeof text);
-    snprintf(error, size, "%s: %s", what, code != 0 ? text : "the connection ended");
-    ERR_clear_error();
-}
-
-static bool trust(SSL_CTX *context, const char *pem)
-{
-    BIO *input;
-    X509 *authority;
-    int count = 0;
-    if (pem == NULL) {
-        return SSL_CTX_set_default_verify_paths(context) == 1;
-    }
-    input = BIO_new_mem_buf(pem, -1);
-    while (input != NULL && (authority = PEM_read_bio_X509(input, NULL, NULL, NULL)) != NULL) {
-        count += X509_STORE_add_cert(SSL_CTX_get_cert_store(context), authority) == 1;
-        X509_free(authority);
-    }
-    BIO_free(input);
-    ERR_clear_error();
-    return count > 0;
-}
-
-static bool identify(SSL_CTX *context, const sockeye_tls_config_t *config)
-{
-    BIO *certificate, *key;
-    X509 *own;
-    EVP_PKEY *secret;
-    bool done;
-    if (config->client_cert_pem == NULL) {
-        return true;
-    }
-    certificate = BIO_new_mem_buf(config->client_cert_pem, -1);
-    key = BIO_new_mem_buf(config->client_key_pem != NULL ? config->client_key_pem : "", -1);
-    own = certificate != NULL ? PEM_read_bio_X509(certificate, NULL, NULL, NULL) : NULL;
-    secret = key != NULL ? PEM_read_bio_PrivateKey(key, NULL, NULL, NULL) : NULL;
-    done = own != NULL && secret != NULL && SSL_CTX_use_certificate(context, own) == 1
-        && SSL_CTX_use_PrivateKey(context, secret) == 1;
-    X509_free(own);
-    EVP_PKEY_free(secret);
-    BIO_free(certificate);
-    BIO_free(key);
-    return done;
-}
-
-static bool tls_begin(struct posix_conn *conn, const sockeye_target_t *target, char *error, size_t size)
-{
-    const sockeye_tls_config_t *config = target->tls;
-    const char *name = config->common_name != NULL ? config->common_name : target->host;
-    X509_VERIFY_PARAM *checks;
-    bool named = true;
-    conn->context = SSL_CTX_new(TLS_client_method());
-    if (conn->context == NULL || !trust(conn->context, config->ca_pem)) {
-        say_tls(error, size, "no certificate authority could be read");
-        return false;
-    }
-    if (!identify(conn->context, config)) {
-        say_tls(error, size, "the client's certificate or key could not be read");
-        return false;
-    }
-    SSL_CTX_set_min_proto_version(conn->context, TLS1_2_VERSION);
-    SSL_CTX_set_mode(conn->context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-    conn->tls = SSL_new(conn->context);
-    if (conn->tls == NULL) {
-        say_tls(error, size, "no memory for TLS");
-        return false;
-    }
-    SSL_set_verify(conn->tls, SSL_VERIFY_PEER, NULL);
-    checks = SSL_get0_param(conn->tls);
-    if (!config->skip_common_name_check) {
-        named = X509_VERIFY_PARAM_set1_ip_asc(checks, name) == 1 || X509_VERIFY_PARAM_set1_host(checks, name, 0) == 1;
-    }
-    ERR_clear_error();
-    if (!named) {
-        say(error, size, "no memory for TLS", 0);
-        return false;
-    }
-    SSL_set_tlsext_host_name(conn->tls, name);
-    conn->tls_wants = POLLOUT;
-    return true;
-}
-
-/* Goes on with the TLS handshake: 1 done, 0 not yet, -1 failed. */
-static int tls_continue(struct posix_conn *conn, char *error, size_t size)
-{
-    int result;
-    if (SSL_get_fd(conn->tls) != conn->fd) {
-        SSL_set_fd(conn->tls, conn->fd);
-    }
-    ERR_clear_error();
-    result = SSL_connect(conn->tls);
-    if (result == 1) {
-        conn->tls_wants = POLLOUT;
-        return 1;
-    }
-    switch (SSL_get_error(conn->tls, result)) {
-    case SSL_ERROR_WANT_READ:
-        conn->tls_wants = POLLIN;
-        return 0;
-    case SSL_ERROR_WANT_WRITE:
-        conn->tls_wants = POLLOUT;
-        return 0;
-    default:
-        break;
-    }
-    if (SSL_get_verify_result(conn->tls) != X509_V_OK) {
-        snprintf(error, size, "the server's certificate is not accepted: %s",
-            X509_verify_cert_error_string(SSL_get_verify_result(conn->tls)));
-        ERR_clear_error();
-    } else {
-        say_tls(error, size, "TLS handshake failed");
-    }
-    return -1;
-}
-#endif
-
-static void conn_close(void *of)
-{
-    struct posix_conn *conn = (struct posix_conn *)of;
-#if defined(SOCKEYE_POSIX_OPENSSL)
-    if (conn->tls != NULL) {
-        if (conn->connected) {
-            SSL_shutdown(conn->tls);
-            ERR_clear_error();
-        }
-        SSL_free(conn->tls);
-    }
-    SSL_CTX_free(conn->context);
-#endif
-    if (conn->found != NULL) {
-        freeaddrinfo(conn->found);
-    }
-    if (conn->fd >= 0) {
-        close(conn->fd);
-    }
-    free(conn);
-}
-
-static void *conn_open(void *net, const sockeye_target_t *target, char *error, size_t size)
-{
-    struct posix_conn *conn = (struct posix_conn *)calloc(1, sizeof *conn);
-    struct addrinfo hints;
-    char port[8];
-    int failed;
-    (void)net;
-    if (conn == NULL) {
-        say(error, size, "no memory for a connection", 0);
-        return NULL;
-    }
-    conn->fd = -1;
-#if defined(SOCKEYE_POSIX_OPENSSL)
-    if (target->tls != NULL && !tls_begin(conn, target, error, size)) {
-        conn_close(conn);
-        return NULL;
-    }
-#else
-    if (target->tls != NULL) {
-        say(error, size, "this program was built without TLS: compile port_posix.c with SOCKEYE_POSIX_OPENSSL", 0);
-        conn_close(conn);
-        return NULL;
-    }
-#endif
-    memset(&hints, 0, sizeof hints);
-    hints.ai_socktype = SOCK_STREAM;
-    hints.ai_flags = AI_NUMERICSERV;
-    snprintf(port, sizeof port, "%u", (unsigned)target->port);
-    failed = getaddrinfo(target->host, port, &hints, &conn->found);
-    if (failed != 0) {
-        snprintf(error, size, "%.80s: %s", target->host, gai_strerror(failed));
-        conn_close(conn);
-        return NULL;
-    }
-    conn->next = conn->found;
-    if (!dial_next(conn)) {
-        say(error, size, "", conn->last_error);
-        conn_close(conn);
-        return NULL;
-    }
-    return conn;
-}
-
-static int32_t conn_continue(void *of, char *error, size_t size)
-{
-    struct posix_conn *conn = (struct posix_conn *)of;
-    while (!conn->connected) {
-        struct pollfd fd;
-        int failed = 0;
-        socklen_t len = sizeof failed;
-        fd.fd = conn->fd;
-        fd.events = POLLOUT;
-        fd.revents = 0;
-        if (poll(&fd, 1, 0) == 0) {
-            return 0;
-        }
-        if (getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &failed, &len) != 0) {
-            failed = errno;
-        }
-        if (failed == 0) {
-            conn->connected = true;
-            break;
-        }
-        conn->last_error = failed;
-        if (!dial_next(conn)) {
-            say(error, size, "", conn->last_error);
-            return -1;
+        waits[i].ready = sockeye_conn_ready(conn, waits[i].want, events);
+        if (waits[i].ready == 0 && (found & (POLLERR | POLLHUP | POLLNVAL)) != 0) {
+            /* Whatever it wants ends with an error now. */
+            waits[i].ready = waits[i].want;
         }
     }
-#if defined(SOCKEYE_POSIX_OPENSSL)
-    if (conn->tls != NULL) {
-        return tls_continue(conn, error, size);
-    }
-#endif
-    return 1;
-}
-
-#if defined(SOCKEYE_POSIX_OPENSSL)
-/* What a TLS read or write that did nothing means. */
-static ptrdiff_t tls_result(struct posix_conn *conn, int result, char *error, size_t size)
-{
-    switch (SSL_get_error(conn->tls, result)) {
-    case SSL_ERROR_WANT_READ:
-        conn->tls_wants = POLLIN;
-        return SOCKEYE_IO_AGAIN;
-    case SSL_ERROR_WANT_WRITE:
-        conn->tls_wants = POLLOUT;
-        return SOCKEYE_IO_AGAIN;
-    case SSL_ERROR_ZERO_RETURN:
-        return 0;
-    default:
-        say_tls(error, size, "TLS");
-        return SOCKEYE_IO_ERROR;
-    }
-}
-#endif
-
-static ptrdiff_t conn_read(void *of, uint8_t *bytes, size_t len, char *error, size_t size)
-{
-    struct posix_conn *conn = (struct posix_conn *)of;
-    ssize_t n;
-#if defined(SOCKEYE_POSIX_OPENSSL)
-    if (conn->tls != NULL) {
-        int result;
-        ERR_clear_error();
-        result = SSL_read(conn->tls, bytes, len > INT_MAX ? INT_MAX : (int)len);
-        return result > 0 ? result : tls_result(conn, result, error, size);
-    }
-#endif
-    do {
-        n = recv(conn->fd, bytes, len, 0);
-    } while (n < 0 && errno == EINTR);
-    if (n >= 0) {
-        return n;
-    }
-    if (errno == EAGAIN || errno == EWOULDBLOCK) {
-        return SOCKEYE_IO_AGAIN;
-    }
-    say(error, size, "", errno);
-    return SOCKEYE_IO_ERROR;
-}
-
-static ptrdiff_t conn_write(void *of, const uint8_t *bytes, size_t len, char *error, size_t size)
-{
-    struct posix_conn *conn = (struct posix_conn *)of;
-    ssize_t n;
-#if defined(SOCKEYE_POSIX_OPENSSL)
-    if (conn->tls != NULL) {
-        int result;
-        ERR_clear_error();
-        result = SSL_write(conn->tls, bytes, len > INT_MAX ? INT_MAX : (int)len);
-        if (result > 0) {
-            return result;
-        }
-        n = tls_result(conn, result, error, size);
-        if (n == 0) {
-            say(error, size, "the server has closed the TLS connection", 0);
-            return SOCKEYE_IO_ERROR;
-        }
-        return n;
-    }
-#endif
-    do {
-        n = send(conn->fd, bytes, len, MSG_NOSIGNAL);
-    } while (n < 0 && errno == EINTR);
-    if (n >= 0) {
-        return n;
-    }
-    if (errno == EAGAIN || errno == EWOULDBLOCK) {
-        return SOCKEYE_IO_AGAIN;
-    }
-    say(error, size, "", errno);
-    return SOCKEYE_IO_ERROR;
 }
 
 const struct sockeye_port_t sockeye_port_platform = {
@@ -760,9 +369,9 @@ const struct sockeye_port_t sockeye_port_platform = {
     .net_wake = net_wake,
     .net_wait = net_wait,
     .net_destroy = net_destroy,
-    .conn_open = conn_open,
-    .conn_continue = conn_continue,
-    .conn_read = conn_read,
-    .conn_write = conn_write,
-    .conn_close = conn_close,
+    .conn_open = sockeye_conn_open,
+    .conn_continue = sockeye_conn_continue,
+    .conn_read = sockeye_conn_read,
+    .conn_write = sockeye_conn_write,
+    .conn_close = sockeye_conn_close,
 };

@@ -29,7 +29,7 @@ typedef struct {
     /** The namespace; empty for what concerns the whole connection. */
     char nsp[52];
     /** One line for people; the id of the socket for SOCKEYE_EVENT_JOINED, the name for SOCKEYE_EVENT_RECEIVED. */
-    char text[128];
+    char text[192];
     /** The official client's words for the end of a connection; null for other events. Static. */
     const char *reason;
     /** The number of the attempt, from 1. */

@@ -1,5 +1,5 @@
 /*
- * The port for ESP-IDF: FreeRTOS, lwIP's sockets, esp-tls.
+ * The port for ESP-IDF: FreeRTOS and waiting. Its connections are those of `port_sockets.c`, with TLS by `port_esp_tls.c`.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  *
@@ -8,15 +8,8 @@
  * a tick instead.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/select.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "sdkconfig.h"
@@ -26,20 +19,13 @@
 #include "freertos/FreeRTOS.h"
 #include "freertos/semphr.h"
 #include "freertos/task.h"
-#include "sockeye.h"
+#include "port_sockets.h"
 
 #if CONFIG_IDF_TARGET_LINUX
 #include <time.h>
 #else
 #include "esp_timer.h"
 #include "esp_vfs_eventfd.h"
-#endif
-
-#if CONFIG_SOCKEYE_TLS
-#include "esp_tls.h"
-#if CONFIG_MBEDTLS_CERTIFICATE_BUNDLE
-#include "esp_crt_bundle.h"
-#endif
 #endif
 
 static const char *TAG = "sockeye";
@@ -180,299 +166,6 @@ static size_t task_current(void)
     return (size_t)xTaskGetCurrentTaskHandle();
 }
 
-/* ---- connections ---- */
-
-struct esp_conn {
-    int fd;
-    /* The addresses that have not been tried yet. */
-    struct addrinfo *found, *next;
-    bool connected;
-    int last_error;
-#if CONFIG_SOCKEYE_TLS
-    const sockeye_target_t *target;
-    esp_tls_cfg_t config;
-    esp_tls_t *tls;
-    /* The last TLS write waits for bytes from the server. */
-    bool write_wants_read;
-#endif
-};
-
-static void say(char *error, size_t size, const char *what, int code)
-{
-    if (code == 0) {
-        snprintf(error, size, "%s", what);
-    } else {
-        snprintf(error, size, "%s%s%s (errno %d)", what, what[0] != 0 ? ": " : "", strerror(code), code);
-    }
-}
-
-static bool tls_pending(const struct esp_conn *conn)
-{
-#if CONFIG_SOCKEYE_TLS
-    return conn->tls != NULL && conn->connected && esp_tls_get_bytes_avail(conn->tls) > 0;
-#else
-    (void)conn;
-    return false;
-#endif
-}
-
-/* Begins with the next address; whether there was one that could be tried. */
-static bool dial_next(struct esp_conn *conn)
-{
-    const int yes = 1;
-    for (; conn->next != NULL; conn->next = conn->next->ai_next) {
-        const struct addrinfo *at = conn->next;
-        if (conn->fd >= 0) {
-            close(conn->fd);
-        }
-        conn->fd = socket(at->ai_family, SOCK_STREAM, 0);
-        if (conn->fd < 0) {
-            conn->last_error = errno;
-            continue;
-        }
-        fcntl(conn->fd, F_SETFL, fcntl(conn->fd, F_GETFL, 0) | O_NONBLOCK);
-        setsockopt(conn->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
-        if (connect(conn->fd, at->ai_addr, at->ai_addrlen) == 0 || errno == EINPROGRESS || errno == EINTR) {
-            conn->next = at->ai_next;
-            return true;
-        }
-        conn->last_error = errno;
-    }
-    return false;
-}
-
-static void conn_close(void *of)
-{
-    struct esp_conn *conn = of;
-#if CONFIG_SOCKEYE_TLS
-    if (conn->tls != NULL) {
-        /* Closes the socket, if it has taken it over. */
-        int fd = -1;
-        if (esp_tls_get_conn_sockfd(conn->tls, &fd) == ESP_OK && fd >= 0) {
-            conn->fd = -1;
-        }
-        esp_tls_conn_destroy(conn->tls);
-    }
-#endif
-    if (conn->found != NULL) {
-        freeaddrinfo(conn->found);
-    }
-    if (conn->fd >= 0) {
-        close(conn->fd);
-    }
-    free(conn);
-}
-
-#if CONFIG_SOCKEYE_TLS
-static bool tls_begin(struct esp_conn *conn, const sockeye_target_t *target, char *error, size_t size)
-{
-    const sockeye_tls_config_t *from = target->tls;
-    esp_tls_cfg_t *config = &conn->config;
-    conn->target = target;
-    if (from->ca_pem != NULL) {
-        config->cacert_buf = (const unsigned char *)from->ca_pem;
-        config->cacert_bytes = strlen(from->ca_pem) + 1;
-    } else {
-#if CONFIG_MBEDTLS_CERTIFICATE_BUNDLE
-        config->crt_bundle_attach = esp_crt_bundle_attach;
-#else
-        say(error, size, "no authority to trust: set tls.ca_pem, or enable MBEDTLS_CERTIFICATE_BUNDLE", 0);
-        return false;
-#endif
-    }
-    if (from->client_cert_pem != NULL && from->client_key_pem != NULL) {
-        config->clientcert_buf = (const unsigned char *)from->client_cert_pem;
-        config->clientcert_bytes = strlen(from->client_cert_pem) + 1;
-        config->clientkey_buf = (const unsigned char *)from->client_key_pem;
-        config->clientkey_bytes = strlen(from->client_key_pem) + 1;
-    } else if (from->client_cert_pem != NULL || from->client_key_pem != NULL) {
-        say(error, size, "a client certificate needs its key, and a key its certificate", 0);
-        return false;
-    }
-    config->common_name = from->common_name;
-    config->skip_common_name = from->skip_common_name_check;
-    conn->tls = esp_tls_init();
-    if (conn->tls == NULL) {
-        say(error, size, "no memory for TLS", 0);
-        return false;
-    }
-    return true;
-}
-
-static void say_tls(const struct esp_conn *conn, char *error, size_t size, const char *what)
-{
-    esp_tls_error_handle_t handle = NULL;
-    int code = 0, flags = 0;
-    esp_err_t first = ESP_OK;
-    if (esp_tls_get_error_handle(conn->tls, &handle) == ESP_OK) {
-        first = esp_tls_get_and_clear_last_error(handle, &code, &flags);
-    }
-    if (flags != 0) {
-        snprintf(error, size, "%s: the server's certificate is not accepted (flags 0x%x); is the clock set?", what, flags);
-    } else {
-        snprintf(error, size, "%s: %s (mbedtls -0x%04x)", what, esp_err_to_name(first), code);
-    }
-}
-
-/* The connection stands; esp-tls takes it over and shakes hands: 1 done, 0 not yet, -1 failed. */
-static int32_t tls_continue(struct esp_conn *conn, char *error, size_t size)
-{
-    esp_tls_conn_state_t state = ESP_TLS_INIT;
-    int result;
-    esp_tls_get_conn_state(conn->tls, &state);
-    if (state == ESP_TLS_INIT) {
-        esp_tls_set_conn_sockfd(conn->tls, conn->fd);
-        esp_tls_set_conn_state(conn->tls, ESP_TLS_CONNECTING);
-    }
-    result = esp_tls_conn_new_async(
-        conn->target->host, (int)strlen(conn->target->host), conn->target->port, &conn->config, conn->tls);
-    if (result < 0) {
-        say_tls(conn, error, size, "TLS handshake failed");
-    }
-    return result;
-}
-#endif
-
-static void *conn_open(void *net, const sockeye_target_t *target, char *error, size_t size)
-{
-    struct esp_conn *conn = calloc(1, sizeof *conn);
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_family = AF_UNSPEC};
-    char port[8];
-    int failed;
-    (void)net;
-    if (conn == NULL) {
-        say(error, size, "no memory for a connection", 0);
-        return NULL;
-    }
-    conn->fd = -1;
-    if (target->tls != NULL) {
-#if CONFIG_SOCKEYE_TLS
-        if (!tls_begin(conn, target, error, size)) {
-            conn_close(conn);
-            return NULL;
-        }
-#else
-        say(error, size, "TLS is not compiled in: enable SOCKEYE_TLS in menuconfig", 0);
-        conn_close(conn);
-        return NULL;
-#endif
-    }
-    snprintf(port, sizeof port, "%u", (unsigned)target->port);
-    failed = getaddrinfo(target->host, port, &hints, &conn->found);
-    if (failed != 0) {
-        snprintf(error, size, "%.80s: the name was not found (%d); is the network up?", target->host, failed);
-        conn->found = NULL;
-        conn_close(conn);
-        return NULL;
-    }
-    conn->next = conn->found;
-    if (!dial_next(conn)) {
-        say(error, size, "", conn->last_error);
-        conn_close(conn);
-        return NULL;
-    }
-    return conn;
-}
-
-static int32_t conn_continue(void *of, char *error, size_t size)
-{
-    struct esp_conn *conn = of;
-    while (!conn->connected) {
-        struct timeval now = {0, 0};
-        int failed = 0;
-        socklen_t len = sizeof failed;
-        fd_set write;
-        FD_ZERO(&write);
-        FD_SET(conn->fd, &write);
-        if (select(conn->fd + 1, NULL, &write, NULL, &now) <= 0) {
-            return 0;
-        }
-        if (getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &failed, &len) != 0) {
-            failed = errno;
-        }
-        if (failed == 0) {
-            conn->connected = true;
-            break;
-        }
-        conn->last_error = failed;
-        if (!dial_next(conn)) {
-            say(error, size, "", conn->last_error);
-            return -1;
-        }
-    }
-#if CONFIG_SOCKEYE_TLS
-    if (conn->tls != NULL) {
-        return tls_continue(conn, error, size);
-    }
-#endif
-    return 1;
-}
-
-static ptrdiff_t conn_read(void *of, uint8_t *bytes, size_t len, char *error, size_t size)
-{
-    struct esp_conn *conn = of;
-    ssize_t n;
-#if CONFIG_SOCKEYE_TLS
-    if (conn->tls != NULL) {
-        n = esp_tls_conn_read(conn->tls, bytes, len);
-        if (n >= 0) {
-            return n;
-        }
-        if (n == ESP_TLS_ERR_SSL_WANT_READ || n == ESP_TLS_ERR_SSL_WANT_WRITE) {
-            return SOCKEYE_IO_AGAIN;
-        }
-        say_tls(conn, error, size, "TLS");
-        return SOCKEYE_IO_ERROR;
-    }
-#endif
-    do {
-        n = recv(conn->fd, bytes, len, 0);
-    } while (n < 0 && errno == EINTR);
-    if (n >= 0) {
-        return n;
-    }
-    if (errno == EAGAIN || errno == EWOULDBLOCK) {
-        return SOCKEYE_IO_AGAIN;
-    }
-    say(error, size, "", errno);
-    return SOCKEYE_IO_ERROR;
-}
-
-static ptrdiff_t conn_write(void *of, const uint8_t *bytes, size_t len, char *error, size_t size)
-{
-    struct esp_conn *conn = of;
-    ssize_t n;
-#if CONFIG_SOCKEYE_TLS
-    if (conn->tls != NULL) {
-        n = esp_tls_conn_write(conn->tls, bytes, len);
-        conn->write_wants_read = n == ESP_TLS_ERR_SSL_WANT_READ;
-        if (n > 0) {
-            return n;
-        }
-        if (n == 0 || n == ESP_TLS_ERR_SSL_WANT_READ || n == ESP_TLS_ERR_SSL_WANT_WRITE) {
-            return SOCKEYE_IO_AGAIN;
-        }
-        say_tls(conn, error, size, "TLS");
-        return SOCKEYE_IO_ERROR;
-    }
-#endif
-    do {
-#ifdef MSG_NOSIGNAL
-        n = send(conn->fd, bytes, len, MSG_NOSIGNAL);
-#else
-        n = send(conn->fd, bytes, len, 0);
-#endif
-    } while (n < 0 && errno == EINTR);
-    if (n >= 0) {
-        return n;
-    }
-    if (errno == EAGAIN || errno == EWOULDBLOCK) {
-        return SOCKEYE_IO_AGAIN;
-    }
-    say(error, size, "", errno);
-    return SOCKEYE_IO_ERROR;
-}
-
 /* ---- waiting ---- */
 
 struct esp_net {
@@ -537,28 +230,16 @@ static int prepare(const sockeye_wait_t *waits, size_t count, fd_set *reads, fd_
     int highest = -1;
     size_t i;
     for (i = 0; i < count; i++) {
-        const struct esp_conn *conn = waits[i].conn;
-        bool read = (waits[i].want & SOCKEYE_WAIT_READ) != 0;
-        bool write = (waits[i].want & SOCKEYE_WAIT_WRITE) != 0;
-        if ((waits[i].want & SOCKEYE_WAIT_OPEN) != 0) {
-            /* A TLS handshake mostly waits for the server. */
-            read = conn->connected;
-            write = !conn->connected;
-        }
-#if CONFIG_SOCKEYE_TLS
-        if (write && conn->connected && conn->write_wants_read) {
-            read = true;
-            write = false;
-        }
-#endif
-        if (tls_pending(conn) && (waits[i].want & SOCKEYE_WAIT_READ) != 0) {
-            *at_once = true;
-        }
-        if (read) {
+        const struct sockeye_conn *conn = waits[i].conn;
+        const uint8_t interest = sockeye_conn_interest(conn, waits[i].want);
+        if ((interest & SOCKEYE_WAIT_READ) != 0) {
             FD_SET(conn->fd, reads);
         }
-        if (write) {
+        if ((interest & SOCKEYE_WAIT_WRITE) != 0) {
             FD_SET(conn->fd, writes);
+        }
+        if ((waits[i].want & SOCKEYE_WAIT_READ) != 0 && sockeye_conn_pending(conn)) {
+            *at_once = true;
         }
         highest = conn->fd > highest ? conn->fd : highest;
     }
@@ -571,24 +252,10 @@ static bool collect(sockeye_wait_t *waits, size_t count, const fd_set *reads, co
     bool any = false;
     size_t i;
     for (i = 0; i < count; i++) {
-        const struct esp_conn *conn = waits[i].conn;
-        const bool read = FD_ISSET(conn->fd, reads), write = FD_ISSET(conn->fd, writes);
-        uint8_t ready = 0;
-        if (read || tls_pending(conn)) {
-            ready |= SOCKEYE_WAIT_READ;
-        }
-        if (write) {
-            ready |= SOCKEYE_WAIT_WRITE;
-        }
-#if CONFIG_SOCKEYE_TLS
-        if (read && conn->write_wants_read) {
-            ready |= SOCKEYE_WAIT_WRITE;
-        }
-#endif
-        if (read || write) {
-            ready |= SOCKEYE_WAIT_OPEN;
-        }
-        waits[i].ready = ready & waits[i].want;
+        const struct sockeye_conn *conn = waits[i].conn;
+        const uint8_t events =
+            (FD_ISSET(conn->fd, reads) ? SOCKEYE_WAIT_READ : 0) | (FD_ISSET(conn->fd, writes) ? SOCKEYE_WAIT_WRITE : 0);
+        waits[i].ready = sockeye_conn_ready(conn, waits[i].want, events);
         any = any || waits[i].ready != 0;
     }
     return any;
@@ -661,9 +328,9 @@ const struct sockeye_port_t sockeye_port_platform = {
     .net_wake = net_wake,
     .net_wait = net_wait,
     .net_destroy = net_destroy,
-    .conn_open = conn_open,
-    .conn_continue = conn_continue,
-    .conn_read = conn_read,
-    .conn_write = conn_write,
-    .conn_close = conn_close,
+    .conn_open = sockeye_conn_open,
+    .conn_continue = sockeye_conn_continue,
+    .conn_read = sockeye_conn_read,
+    .conn_write = sockeye_conn_write,
+    .conn_close = sockeye_conn_close,
 };

@@ -1,4 +1,7 @@
-// The header in C++17: it compiles with all warnings, and a client can be made.
+// The headers in C++17: they compile with all warnings, included twice as well, and a client can be made.
+#include "sockeye.h"
+#include "port_posix.h"
+#include "port_sockets.h"
 #include "sockeye.h"
 
 int main()

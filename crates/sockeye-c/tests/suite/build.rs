@@ -50,6 +50,9 @@ pub(crate) const WRAPPED: Kit = Kit {
     name: "wrapped",
 };
 
+/// The port for hosts.
+const PORT: [&str; 3] = ["port_posix.c", "port_sockets.c", "port_openssl.c"];
+
 pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -123,7 +126,7 @@ pub(crate) fn compile(kit: Kit, source: &str, more: &[&str]) -> PathBuf {
         .arg("-I")
         .arg(root().join("port"))
         .arg(root().join(format!("tests/c/{source}.c")))
-        .arg(root().join("port/port_posix.c"))
+        .args(PORT.map(|file| root().join("port").join(file)))
         .arg(&*LIBRARY)
         .args(["-lpthread", "-lm", "-ldl", "-o"])
         .arg(&fresh);
@@ -138,7 +141,6 @@ pub(crate) fn compile(kit: Kit, source: &str, more: &[&str]) -> PathBuf {
 
 /// Compiles a C++ program; the port stays C.
 pub(crate) fn compile_cpp(c: &str, cpp: &str, source: &str) -> PathBuf {
-    let object = output().join(format!("port-{c}.o"));
     let program = output().join(format!("{source}-{c}"));
     let library = &*LIBRARY;
     let include = |command: &mut Command| {
@@ -147,19 +149,19 @@ pub(crate) fn compile_cpp(c: &str, cpp: &str, source: &str) -> PathBuf {
             command.arg("-I").arg(root().join(folder));
         }
     };
-    let mut compiler = Command::new(c);
-    include(compiler.arg("-std=c99"));
-    compiler
-        .arg("-c")
-        .arg(root().join("port/port_posix.c"))
-        .arg("-o")
-        .arg(&object);
-    run(&mut compiler);
+    let objects = PORT.map(|file| {
+        let object = output().join(format!("{file}-{c}.o"));
+        let mut compiler = Command::new(c);
+        include(compiler.arg("-std=c99"));
+        compiler.arg("-c").arg(root().join("port").join(file));
+        run(compiler.arg("-o").arg(&object));
+        object
+    });
     let mut compiler = Command::new(cpp);
     include(compiler.arg("-std=c++17"));
     compiler
         .arg(root().join(format!("tests/c/{source}.cpp")))
-        .arg(&object)
+        .args(objects)
         .arg(library)
         .args(["-lpthread", "-lm", "-ldl", "-o"])
         .arg(&program);

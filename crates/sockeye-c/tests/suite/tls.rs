@@ -1,6 +1,6 @@
 //! TLS of `port_posix.c`, against a relay on Node that ends TLS in front of the scripted server.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -54,8 +54,8 @@ impl Drop for Relay {
 struct Certificates(PathBuf);
 
 impl Certificates {
-    fn make() -> Self {
-        let folder = output().join(format!("certificates-{}", std::process::id()));
+    fn make(of: &str) -> Self {
+        let folder = output().join(format!("certificates-{of}-{}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("a folder");
         let made = Self(folder);
         for authority in ["ca", "other"] {
@@ -97,25 +97,32 @@ impl Certificates {
                 "-out",
                 &format!("{leaf}.csr"),
             ]);
-            made.openssl(&[
-                "x509",
-                "-req",
-                "-in",
-                &format!("{leaf}.csr"),
-                "-CA",
-                "ca.pem",
-                "-CAkey",
-                "ca.key",
-                "-CAcreateserial",
-                "-days",
-                "2",
-                "-extfile",
-                &format!("{leaf}.ext"),
-                "-out",
-                &format!("{leaf}.pem"),
-            ]);
+            made.sign(leaf, leaf, "2");
         }
+        // From today on, but only until yesterday.
+        made.sign("local", "expired", "-1");
         made
+    }
+
+    /// The authority's certificate for the key of `leaf`, for so many days.
+    fn sign(&self, leaf: &str, name: &str, days: &str) {
+        self.openssl(&[
+            "x509",
+            "-req",
+            "-in",
+            &format!("{leaf}.csr"),
+            "-CA",
+            "ca.pem",
+            "-CAkey",
+            "ca.key",
+            "-CAcreateserial",
+            "-days",
+            days,
+            "-extfile",
+            &format!("{leaf}.ext"),
+            "-out",
+            &format!("{name}.pem"),
+        ]);
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -142,17 +149,18 @@ fn who_is_trusted() {
         println!("skipped: this test takes node, openssl and its headers");
         return;
     }
-    let files = Certificates::make();
+    let files = Certificates::make("trust");
     let program = compile(ADDRESS, "secure", &["-DSOCKEYE_POSIX_OPENSSL"]);
     let host = Host::start();
-    let relay = |leaf: &str, ca: Option<&Path>| {
+    let relay_with = |key: &str, leaf: &str, ca: Option<&Path>| {
         Relay::start(
-            &files.path(&format!("{leaf}.key")),
+            &files.path(&format!("{key}.key")),
             &files.path(&format!("{leaf}.pem")),
             ca,
             &host,
         )
     };
+    let relay = |leaf: &str, ca: Option<&Path>| relay_with(leaf, leaf, ca);
     let said = |relay: &Relay, server: &str, ca: &str, client: &str, name: &str, skip: &str| {
         let of = |name: &str| {
             if name == "-" {
@@ -187,18 +195,41 @@ fn who_is_trusted() {
         said(&local, "127.0.0.1", "ca.pem", "-", "-", "-"),
         "joined /\n"
     );
-    let refused = "connect error: could not connect: the server's certificate is not accepted";
-    for (server, ca, name) in [
-        // Another authority; the system's; another name.
-        ("localhost", "other.pem", "-"),
-        ("localhost", "-", "-"),
-        ("localhost", "ca.pem", "far.example"),
+    let refused = "connect error: could not connect: certificate refused: ";
+    for (server, ca, name, why) in [
+        (
+            "localhost",
+            "other.pem",
+            "-",
+            "not signed by the authority in tls.ca_pem",
+        ),
+        (
+            "localhost",
+            "-",
+            "-",
+            "its authority is not in the system's certificates; set tls.ca_pem",
+        ),
+        (
+            "localhost",
+            "ca.pem",
+            "far.example",
+            "it is not for far.example; connect by a name that it has",
+        ),
     ] {
         let text = said(&local, server, ca, "-", name, "-");
-        assert!(text.starts_with(refused), "{server}, {ca}, {name}: {text}");
+        assert!(
+            text.starts_with(&format!("{refused}{why}")),
+            "{server}, {ca}, {name}: {text}"
+        );
     }
+    let expired = relay_with("local", "expired", None);
+    let text = said(&expired, "localhost", "ca.pem", "-", "-", "-");
+    let why = "expired; the server needs a new one, unless the clock is wrong: it says 20";
+    assert!(text.starts_with(&format!("{refused}{why}")), "{text}");
     let far = relay("far", None);
-    assert!(said(&far, "127.0.0.1", "ca.pem", "-", "-", "-").starts_with(refused));
+    let text = said(&far, "127.0.0.1", "ca.pem", "-", "-", "-");
+    let why = "it is not for 127.0.0.1; ";
+    assert!(text.starts_with(&format!("{refused}{why}")), "{text}");
     assert_eq!(
         said(&far, "127.0.0.1", "ca.pem", "-", "far.example", "-"),
         "joined /\n"
@@ -215,6 +246,77 @@ fn who_is_trusted() {
         "joined /\n"
     );
     let text = said(&mutual, "localhost", "ca.pem", "-", "-", "-");
-    assert!(text.starts_with("connect error"), "{text}");
+    assert!(
+        text.contains("if it wants a client certificate, set tls.client_cert_pem"),
+        "{text}"
+    );
     host.check();
+}
+
+/// What is wrong with our own side, or is no TLS at all.
+#[test]
+fn what_cannot_become_tls_says_why() {
+    let headers = Command::new("pkg-config")
+        .args(["--exists", "openssl"])
+        .status();
+    if !headers.is_ok_and(|status| status.success()) {
+        println!("skipped: this test takes openssl and its headers");
+        return;
+    }
+    let files = Certificates::make("own");
+    let program = compile(ADDRESS, "secure", &["-DSOCKEYE_POSIX_OPENSSL"]);
+    // What an HTTP server says to a TLS handshake.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("an address").port();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let _ = stream.read(&mut [0; 64]);
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        }
+    });
+    let said = |ca: &str, certificate: &str, key: &str| {
+        let mut command = bounded(120, &program);
+        command.arg(format!("https://localhost:{port}"));
+        for name in [ca, certificate, key] {
+            command.arg(if name == "-" {
+                PathBuf::from("-")
+            } else {
+                files.path(name)
+            });
+        }
+        run(command.args(["-", "-"]))
+    };
+    for (ca, certificate, key, why) in [
+        (
+            "ca.pem",
+            "-",
+            "-",
+            "what answers there is not TLS; use http://",
+        ),
+        (
+            "local.ext",
+            "-",
+            "-",
+            "tls.ca_pem cannot be read; it must be PEM",
+        ),
+        (
+            "ca.pem",
+            "client.pem",
+            "-",
+            "tls.client_cert_pem and client_key_pem cannot be read",
+        ),
+        (
+            "ca.pem",
+            "client.pem",
+            "local.key",
+            "tls.client_cert_pem and client_key_pem cannot be read",
+        ),
+    ] {
+        let text = said(ca, certificate, key);
+        let wanted = format!("connect error: could not connect: {why}");
+        assert!(
+            text.starts_with(&wanted),
+            "{ca}, {certificate}, {key}: {text}"
+        );
+    }
 }
