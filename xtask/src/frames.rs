@@ -20,7 +20,7 @@ const FIRMWARE: u32 = 9600;
 const C_LIBRARY: &[&str] = &[
     "--no-default-features",
     "--features",
-    "polling",
+    "polling,recovery,eio3",
     "--config",
     "profile.release.lto=\"fat\"",
     "--config",

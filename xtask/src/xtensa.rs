@@ -15,7 +15,7 @@ const CHECKS: &[&str] = &[
     "-p sockeye-core --no-default-features",
     "-p sockeye-embedded --no-default-features",
     "-p sockeye-embedded --features embassy-net,polling",
-    "-p sockeye-c --no-default-features --features polling",
+    "-p sockeye-c --no-default-features --features polling,recovery",
 ];
 
 const ESP_IDF: &[(&str, &str)] = &[
