@@ -119,6 +119,83 @@ async fn every_event_arrives_in_order_through_cuts(kind: Kind) {
     }
 }
 
+scenario!(without_retries_nothing_comes_twice_through_cuts);
+async fn without_retries_nothing_comes_twice_through_cuts(kind: Kind) {
+    let seed = seed(13);
+    let server =
+        Server::start_with(kind, &["--ping-interval", "1000", "--ping-timeout", "1000"]).await;
+    let mut answers = 0;
+    for (i, way) in WAYS.into_iter().enumerate() {
+        let witness = connect_by(&server.url("/"), WAYS[1]).await;
+        let arrived = Seen::new();
+        let seen = arrived.clone();
+        witness.on("put", move |(n,): (u64,)| seen.push(n));
+        let weather = Weather {
+            seed: seed.wrapping_add(i as u64),
+            most: 4096,
+            silent: false,
+            rough: true,
+        };
+        let (chaos, url) = proxy(weather, &server).await;
+        let socket = builder(&url)
+            .reconnection_delay(Duration::from_millis(1))
+            .reconnection_delay_max(Duration::from_millis(4))
+            .transports(way.iter().copied())
+            .ack_timeout(Duration::from_secs(5))
+            .connect_background()
+            .expect("good options");
+        let mut waiting = VecDeque::new();
+        let (mut emitted, mut acknowledged) = (0u64, Vec::new());
+        loop {
+            if chaos.broken() >= 100 {
+                chaos.calm();
+            } else {
+                while waiting.len() < WINDOW {
+                    let answer = socket.emit_with_ack::<_, (u64,)>("put", (emitted,)).send();
+                    waiting.push_back((emitted, answer));
+                    emitted += 1;
+                }
+            }
+            let Some((n, answer)) = waiting.pop_front() else {
+                break;
+            };
+            match within("an answer", answer).await {
+                Ok(answer) => {
+                    assert_eq!(answer, (n,), "its own answer");
+                    acknowledged.push(n);
+                }
+                Err(error) => assert_eq!(error, sockeye::AckError::Disconnected, "event {n}"),
+            }
+        }
+        within("closing", socket.close())
+            .await
+            .expect("all is sent");
+        eventually("all that was acknowledged", || {
+            let all = arrived.all();
+            acknowledged.last().is_none_or(|last| all.contains(last))
+        })
+        .await;
+        let mut all = arrived.all();
+        let came = all.len();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(came, all.len(), "some events came twice");
+        for n in &acknowledged {
+            assert!(all.binary_search(n).is_ok(), "event {n} was acknowledged");
+        }
+        println!(
+            "{kind:?} {way:?}: {} connections broken, {emitted} events, {came} came, {} acknowledged",
+            chaos.broken(),
+            acknowledged.len()
+        );
+        answers += acknowledged.len();
+        within("closing", witness.close())
+            .await
+            .expect("it has left");
+    }
+    assert!(answers >= 30, "{answers} acknowledgements");
+}
+
 /// What happened, as the client tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Told {
