@@ -244,8 +244,7 @@ pub struct AgreedCompression {
 
 /// How packets are written: [`Config::parser`]. Both sides have to use the same; nothing on the wire says which.
 #[cfg(feature = "msgpack")]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub enum Parser {
     /// Text with JSON, and binary messages behind it: what every server does unless it is told otherwise.
@@ -254,16 +253,50 @@ pub enum Parser {
     /// One MessagePack map for a packet, binary values in place: `socket.io-msgpack-parser`. On a WebSocket they are
     /// binary messages, by long-polling base64.
     MessagePack,
+    /// One of your own: see [`PacketParser`](crate::packet::PacketParser). It lives in a `static`.
+    Custom(&'static dyn crate::packet::PacketParser),
+}
+
+/// Parsers of the application's own are equal if they are one.
+#[cfg(feature = "msgpack")]
+impl PartialEq for Parser {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Json, Self::Json) | (Self::MessagePack, Self::MessagePack) => true,
+            (Self::Custom(a), Self::Custom(b)) => core::ptr::addr_eq(*a, *b),
+            _ => false,
+        }
+    }
+}
+
+#[cfg(feature = "msgpack")]
+impl Eq for Parser {}
+
+#[cfg(all(feature = "msgpack", feature = "defmt"))]
+impl defmt::Format for Parser {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        let name = match self {
+            Self::Json => "Json",
+            Self::MessagePack => "MessagePack",
+            Self::Custom(_) => "Custom",
+        };
+        defmt::write!(f, "{=str}", name);
+    }
 }
 
 #[cfg(feature = "msgpack")]
 impl Parser {
-    /// Binary values that one packet may have, where `limit` is [`Limits::attachments`]. In MessagePack they are values
+    /// Whether packets become one message each, and are no text with attachments behind it.
+    pub(crate) const fn packs(self) -> bool {
+        !matches!(self, Self::Json)
+    }
+
+    /// Binary values that one packet may have, where `limit` is [`Limits::attachments`]. In one message they are values
     /// among others, and no server counts them: there, at least 1024.
     pub fn attachments(self, limit: u16) -> u16 {
         match self {
             Self::Json => limit,
-            Self::MessagePack => limit.max(1024),
+            Self::MessagePack | Self::Custom(_) => limit.max(1024),
         }
     }
 }

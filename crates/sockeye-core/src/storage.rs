@@ -176,7 +176,7 @@ impl<'a> Client<'a> {
     ) -> Self {
         let areas = memory.take_rx(&config);
         #[cfg(feature = "msgpack")]
-        let packs = config.parser == crate::Parser::MessagePack;
+        let parser = config.parser;
         #[cfg(feature = "msgpack")]
         {
             config.limits.attachments = config.parser.attachments(config.limits.attachments);
@@ -189,7 +189,7 @@ impl<'a> Client<'a> {
                 memory.queues,
                 memory.send_max,
                 #[cfg(feature = "msgpack")]
-                packs,
+                parser,
             ),
             memory.namespaces,
             memory.acks,

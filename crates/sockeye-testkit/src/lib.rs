@@ -28,9 +28,9 @@ mod ws;
 
 pub use http::{Request, accept_key, response};
 pub use rig::{Opening, Pieces, Rig, config};
-#[cfg(feature = "msgpack")]
-pub use server::pack;
 pub use server::{Act, Server, Settings};
+#[cfg(feature = "msgpack")]
+pub use server::{OWN_PARSER, OwnParser, pack};
 pub use ws::{Frame, frame};
 
 /// Whether [`Rig`] and [`Server`] speak MessagePack with a client that does.

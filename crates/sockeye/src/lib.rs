@@ -43,7 +43,8 @@
 //!   or `rustls-no-provider` for the cryptography, `platform-verifier` or `webpki-roots` for trust.
 //! - `native-tls`: the system's TLS library, where it is asked for.
 //! - `deflate`: compressed WebSocket messages (`ClientBuilder::compression`).
-//! - `msgpack`: packets in MessagePack, for servers with `socket.io-msgpack-parser` (`ClientBuilder::parser`).
+//! - `msgpack`: packets in MessagePack, for servers with `socket.io-msgpack-parser`, and parsers of your own
+//!   (`ClientBuilder::parser`).
 //! - `derive` (default): `#[derive(Event)]`, events as types of their own ([`TypedEvent`]).
 //! - `eio3` (default): older servers, Socket.IO 2 and 1 (`ClientBuilder::protocol`).
 //! - `proxy` (default): `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` are obeyed.
@@ -143,6 +144,12 @@ pub use sockeye_core::{
 
 #[cfg(feature = "msgpack")]
 pub use sockeye_core::Parser;
+/// Parsers of your own: a [`PacketParser`](parser::PacketParser) in a `static`, and
+/// [`Parser::Custom`] on the builder.
+#[cfg(feature = "msgpack")]
+pub mod parser {
+    pub use sockeye_core::packet::{Decoded, Kind, Packet, PacketError, PacketParser, WireMessage};
+}
 #[cfg(feature = "eio3")]
 pub use sockeye_core::Protocol;
 #[cfg(feature = "deflate")]

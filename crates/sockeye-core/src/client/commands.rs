@@ -47,9 +47,7 @@ impl From<PushError> for EmitError {
             PushError::Full => Self::Full,
             PushError::TooLarge => Self::TooLarge,
             #[cfg(feature = "msgpack")]
-            PushError::Malformed => Self::Encode(EncodeError::Serialize(Reason::new(
-                "the arguments are not valid JSON",
-            ))),
+            PushError::Malformed(why) => Self::Encode(EncodeError::Serialize(Reason::new(why))),
         }
     }
 }

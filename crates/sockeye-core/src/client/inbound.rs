@@ -186,7 +186,7 @@ impl Client<'_> {
     #[cfg_attr(feature = "alloc", inline)]
     pub(super) fn arrived(&mut self, binary: bool) -> Option<PendingEvent> {
         #[cfg(feature = "msgpack")]
-        if self.engine.config().parser == crate::Parser::MessagePack {
+        if self.engine.config().parser.packs() {
             return self.packed(binary);
         }
         if binary {
@@ -266,7 +266,9 @@ impl Client<'_> {
     /// A message was larger than the area and has been skipped.
     pub(super) fn message_too_large(&mut self, binary: bool, bytes: u64) -> Option<PendingEvent> {
         #[cfg(feature = "msgpack")]
-        if binary && self.engine.config().parser == crate::Parser::MessagePack {
+        let parser = self.engine.config().parser;
+        #[cfg(feature = "msgpack")]
+        if matches!(parser, crate::Parser::Custom(_)) || binary && parser.packs() {
             return Some(PendingEvent::MessageTooLarge { bytes });
         }
         let Some(partial) = &mut self.inbound.partial else {

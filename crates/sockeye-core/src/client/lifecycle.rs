@@ -418,10 +418,10 @@ impl Client<'_> {
         let members = entry.recovery.members(auth);
         let recovery: usize = members.iter().map(|part| part.len()).sum();
         let needed = entry.name().len() + auth.len() + recovery + CONNECT_SPARE;
-        // Packed, a short fraction takes nine bytes instead of four.
+        // Packed, a short fraction takes nine bytes instead of four; no parser takes more than three times the bytes.
         #[cfg(feature = "msgpack")]
         let needed = match self.engine.config().parser {
-            crate::Parser::MessagePack => 3 * needed,
+            crate::Parser::MessagePack | crate::Parser::Custom(_) => 3 * needed,
             crate::Parser::Json => needed,
         };
         if needed > self.outbox.largest() {

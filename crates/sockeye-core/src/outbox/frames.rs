@@ -104,7 +104,7 @@ impl Outbox<'_> {
         } else {
             self.binary_opcode()
         };
-        let opcode = if self.packs() {
+        let opcode = if self.packs_binary() {
             self.binary_opcode()
         } else {
             ws::TEXT

@@ -6,7 +6,7 @@
 //! so that neighbouring packets become one contiguous write. Until then the gap in front of an attachment keeps its
 //! length.
 //!
-//! With `Parser::MessagePack` a packet is packed when it is accepted: it has no attachments, and its text is binary.
+//! With another parser than JSON a packet is packed when it is accepted: it has no attachments, and its text may be binary.
 //!
 //! `mod.rs` has the outbox, `packet.rs` what one packet is, `queues.rs`, `ready.rs` and `retries.rs` where they wait, `push.rs` how they get in, `frames.rs`,
 //! `compressed.rs` and `post.rs` how they get out, `lost.rs` what the end of a connection means for them, `encode.rs` (with
@@ -153,7 +153,7 @@ impl<'a> Outbox<'a> {
         packets: Slab<'a, Packet>,
         queues: Table<'a, Queue>,
         max: usize,
-        #[cfg(feature = "msgpack")] packs: bool,
+        #[cfg(feature = "msgpack")] parser: crate::Parser,
     ) -> Self {
         Self {
             mem,
@@ -178,7 +178,7 @@ impl<'a> Outbox<'a> {
             #[cfg(feature = "deflate")]
             compressor: compressed::Compressor::default(),
             #[cfg(feature = "msgpack")]
-            packing: packed::Packing::new(packs),
+            packing: packed::Packing::new(parser),
             typed: typed::Typed::OFF,
         }
     }
@@ -310,16 +310,20 @@ impl<'a> Outbox<'a> {
         self.mem.get().get(range).unwrap_or_default()
     }
 
-    /// Whether packets are packed, and no text.
+    /// Whether packets are packed as binary messages.
     #[cfg(not(feature = "msgpack"))]
     #[allow(clippy::unused_self, reason = "as with the feature")]
-    const fn packs(&self) -> bool {
+    const fn packs_binary(&self) -> bool {
         false
     }
 
     /// What the first message of a packet is.
     const fn opcode(&self) -> u8 {
-        if self.packs() { ws::BINARY } else { ws::TEXT }
+        if self.packs_binary() {
+            ws::BINARY
+        } else {
+            ws::TEXT
+        }
     }
 
     /// The JSON of a packet's text, as bytes; of a packed one its data as it is.

@@ -77,7 +77,7 @@ impl Outbox<'_> {
         let is_same = |waiting: &[u8]| {
             #[cfg(feature = "msgpack")]
             if self.packs() {
-                return super::packed::has_name(waiting, name);
+                return self.has_name(waiting, name);
             }
             name_token(waiting) == name
         };
@@ -118,7 +118,7 @@ impl Outbox<'_> {
 }
 
 /// The event's name in `["name",…]`, as it is spelt.
-fn name_token(json: &[u8]) -> &[u8] {
+pub(super) fn name_token(json: &[u8]) -> &[u8] {
     let mut escaped = false;
     let end = json.iter().skip(2).position(|&byte| {
         let ends = byte == b'"' && !escaped;

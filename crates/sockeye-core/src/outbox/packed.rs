@@ -1,32 +1,45 @@
-//! Packets in MessagePack: packed when they are accepted, so that their size counts from there on, and read again for
-//! those who want to see them.
+//! Packets in MessagePack, or in what the application's own parser makes of them: packed when they are accepted, so that
+//! their size counts from there on, and read again for those who want to see them.
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::push::{Layout, gap};
 use super::{Body, Life, Meta, Outbox, PushError};
+use crate::Parser;
 use crate::handle::NamespaceId;
 use crate::memory::Index;
 use crate::memory::records::get_u32;
+use crate::packet::PacketParser;
+#[cfg(feature = "offline")]
+use crate::packet::Text;
 use crate::packet::msgpack::{Decoded, Packed};
+use crate::packet::parser::{self, ID_SLACK};
 use crate::packet::socket::{Kind, Prefix};
 use crate::slices;
 use crate::wire::ws;
 
-/// Whether packets are packed, and the memory for it, which is used again.
+/// Which parser packs packets, and the memory for it, which is used again.
 #[derive(Debug)]
 pub(super) struct Packing {
-    on: bool,
+    parser: Parser,
+    /// Its messages are binary.
+    binary: bool,
     packed: Packed,
     /// The packet that is being looked at.
     shown: Decoded,
 }
 
 impl Packing {
-    pub(super) const fn new(on: bool) -> Self {
+    pub(super) fn new(parser: Parser) -> Self {
+        let binary = match parser {
+            Parser::Json => false,
+            Parser::MessagePack => true,
+            Parser::Custom(parser) => parser.is_binary(),
+        };
         Self {
-            on,
+            parser,
+            binary,
             packed: Packed::new(),
             shown: Decoded::new(),
         }
@@ -36,7 +49,12 @@ impl Packing {
 impl Outbox<'_> {
     /// Whether packets are packed, and no text.
     pub(super) const fn packs(&self) -> bool {
-        self.packing.on
+        self.packing.parser.packs()
+    }
+
+    /// Whether packets are packed as binary messages.
+    pub(super) const fn packs_binary(&self) -> bool {
+        self.packing.binary
     }
 
     pub(super) const fn shown(&self) -> &Decoded {
@@ -50,12 +68,21 @@ impl Outbox<'_> {
         }
         let mut shown = core::mem::take(&mut self.packing.shown);
         shown.tidy();
-        shown.show(self.json_bytes(i));
+        match self.packing.parser {
+            Parser::Custom(parser) => shown.show_custom(parser, self.json_bytes(i)),
+            _ => shown.show(self.json_bytes(i)),
+        }
         self.packing.shown = shown;
     }
 
-    /// Packs a body.
-    fn pack(&self, body: &Body<'_>, packed: &mut Packed) -> Result<(), PushError> {
+    /// Packs a packet.
+    fn pack(
+        &self,
+        prefix: &Prefix<'_>,
+        body: &Body<'_>,
+        compress: bool,
+        packed: &mut Packed,
+    ) -> Result<(), PushError> {
         let joined: String;
         let mut attachments = Vec::new();
         let json = match body {
@@ -79,8 +106,15 @@ impl Outbox<'_> {
                 core::str::from_utf8(slices::part(self.mem.get(), staged.from, end)).ok()
             }
         };
-        json.and_then(|json| packed.set_data(json, &attachments))
-            .ok_or(PushError::Malformed)
+        const NO_JSON: PushError = PushError::Malformed("the arguments are not valid JSON");
+        let json = json.ok_or(NO_JSON)?;
+        if let Parser::Custom(parser) = self.packing.parser {
+            let set = packed.set_custom(parser, prefix, json, &attachments);
+            return set.map_err(PushError::Malformed);
+        }
+        packed.set_data(json, &attachments).ok_or(NO_JSON)?;
+        packed.set_prefix(prefix, !packed.data().is_empty(), compress);
+        Ok(())
     }
 
     /// How a packed packet will lie.
@@ -91,11 +125,14 @@ impl Outbox<'_> {
         (life, compress): (Life, bool),
         packed: &mut Packed,
     ) -> Result<Layout, PushError> {
-        self.pack(body, packed)?;
-        packed.set_prefix(prefix, !packed.data().is_empty(), compress);
+        self.pack(prefix, body, compress, packed)?;
         let prefix = packed.prefix().len();
         let text = prefix + packed.data().len();
-        let gap = gap(life, prefix, text);
+        let spare = match self.packing.parser {
+            Parser::Custom(_) => ID_SLACK,
+            _ => prefix,
+        };
+        let gap = gap(life, spare, text);
         Ok(Layout {
             prefix,
             text,
@@ -140,6 +177,9 @@ impl Outbox<'_> {
 
     /// Gives a packet of the `retries` queue, which is in no lane, another prefix.
     pub(super) fn repack_prefix(&mut self, i: Index, prefix: &Prefix<'_>) {
+        if let Parser::Custom(parser) = self.packing.parser {
+            return self.repack(i, prefix.id, parser);
+        }
         let Some(packet) = self.packets.get_mut(i) else {
             return;
         };
@@ -157,13 +197,65 @@ impl Outbox<'_> {
         packet.prefix = new.len() as u16;
         slices::write(self.mem.get_mut(), start, new);
     }
-}
+    /// Writes such a packet anew, under another number, by a parser of the application's.
+    fn repack(&mut self, i: Index, id: Option<u64>, parser: &dyn PacketParser) {
+        let mut shown = core::mem::take(&mut self.packing.shown);
+        let mut packed = core::mem::replace(&mut self.packing.packed, Packed::new());
+        let read = parser::read(parser, self.json_bytes(i), parser.is_binary(), &mut shown);
+        if let Some(old) = shown.packet().filter(|_| read.is_ok()) {
+            let prefix = Prefix {
+                kind: old.kind,
+                attachments: 0,
+                nsp: old.nsp,
+                id,
+            };
+            let parts: Vec<&[u8]> = shown.attachments().iter().collect();
+            let set = packed.set_custom(parser, &prefix, old.data, &parts);
+            if set.is_ok() {
+                self.put_again(i, &packed);
+            }
+        }
+        packed.tidy();
+        (self.packing.shown, self.packing.packed) = (shown, packed);
+    }
 
-/// Whether the data of a packed event begins with this name, which is spelt as in JSON.
-#[cfg(feature = "offline")]
-pub(super) fn has_name(data: &[u8], name: &[u8]) -> bool {
-    let name = core::str::from_utf8(name).map(crate::packet::Text::from_raw);
-    name.is_ok_and(|name| {
+    /// Puts another message in the place of a packet's, at the same end, if it finds room there.
+    fn put_again(&mut self, i: Index, packed: &Packed) {
+        let Some(packet) = self.packets.get_mut(i) else {
+            return;
+        };
+        let end = packet.start() + packet.text as usize;
+        let len = packed.prefix().len() + packed.data().len();
+        let least = packet.area as usize + ws::header_len(len);
+        let Some(start) = end.checked_sub(len).filter(|at| *at >= least) else {
+            crate::fmt::say!(
+                warn,
+                "a parser has made a packet longer that is tried again"
+            );
+            return;
+        };
+        packet.gap = (start - packet.area as usize) as u16;
+        packet.text = len as u32;
+        let mem = self.mem.get_mut();
+        slices::write(mem, start, packed.prefix());
+        slices::write(mem, start + packed.prefix().len(), packed.data());
+    }
+
+    /// Whether the data of a packed event begins with this name, which is spelt as in JSON.
+    #[cfg(feature = "offline")]
+    pub(super) fn has_name(&self, data: &[u8], name: &[u8]) -> bool {
+        let Ok(name) = core::str::from_utf8(name).map(Text::from_raw) else {
+            return false;
+        };
+        if let Parser::Custom(parser) = self.packing.parser {
+            let mut decoded = Decoded::new();
+            let read = parser::read(parser, data, parser.is_binary(), &mut decoded);
+            let other = decoded.packet().filter(|_| read.is_ok());
+            return other.is_some_and(|packet| {
+                let other = super::offline::name_token(packet.data.as_bytes());
+                core::str::from_utf8(other).is_ok_and(|other| Text::from_raw(other) == name)
+            });
+        }
         crate::packet::msgpack::event_name(data).is_some_and(|other| name == *other)
-    })
+    }
 }

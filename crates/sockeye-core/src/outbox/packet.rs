@@ -76,6 +76,9 @@ pub enum UnsentCause {
     /// It was volatile, and the connection could not take it at once. Told by drivers that accept a packet before they know
     /// that; where it is known at the call, that fails with [`EmitError::NotWritable`](crate::EmitError::NotWritable).
     NotWritable,
+    /// It could not be written: the parser refused it, or it found no room. The log says why. Told by drivers that
+    /// accept a packet before they know that; where it is known at the call, that fails.
+    Unwritable,
 }
 
 impl core::fmt::Display for UnsentCause {
@@ -92,6 +95,7 @@ impl core::fmt::Display for UnsentCause {
             Self::NoRoom => {
                 "its room in the send buffer was needed for a CONNECT packet: enlarge the buffer"
             }
+            Self::Unwritable => "the parser refused it, or there was no room for it (the log says which)",
             Self::NotWritable => "it was volatile, and the connection could not take it at once",
         })
     }
@@ -252,9 +256,9 @@ pub(crate) enum PushError {
     Full,
     /// Never: larger than the whole area.
     TooLarge,
-    /// It is not JSON, and so cannot be packed.
+    /// It cannot be packed: why.
     #[cfg(feature = "msgpack")]
-    Malformed,
+    Malformed(&'static str),
 }
 
 /// The parts of a packet: its text, then its attachments.

@@ -111,7 +111,7 @@ impl Outbox<'_> {
             let mut took = packet.first;
             let mut full = false;
             for part in self.parts(&packet).skip(usize::from(packet.first)) {
-                let binary = self.packs() || took > 0 && !packet.base64;
+                let binary = self.packs_binary() || took > 0 && !packet.base64;
                 let size = self.body_len(binary, part.len());
                 let more = size + usize::from(total > 0 && !self.is_v3());
                 full = count > 0
@@ -221,7 +221,7 @@ impl Outbox<'_> {
             };
             let range = self.parts(packet).nth(usize::from(post.part));
             let message = self.bytes_of(range.unwrap_or(0..0));
-            let binary = self.packs() || post.part > 0 && !packet.base64;
+            let binary = self.packs_binary() || post.part > 0 && !packet.base64;
             let begin = post.at == 0;
             #[cfg(feature = "eio3")]
             if self.is_v3() {

@@ -147,10 +147,9 @@ impl Outbox<'_> {
     /// Whether the packet has binary messages that have to say their type.
     pub(super) fn is_typed(&self, i: Index) -> bool {
         self.is_v3()
-            && self
-                .packets
-                .get(i)
-                .is_some_and(|packet| self.packs() || packet.attachments > 0 && !packet.base64)
+            && self.packets.get(i).is_some_and(|packet| {
+                self.packs_binary() || packet.attachments > 0 && !packet.base64
+            })
     }
 
     /// Where the frame ends that begins `at` bytes behind the first frame of the packet under way; as a `pos` of the write.
@@ -168,7 +167,8 @@ impl Outbox<'_> {
     /// A typed packet has been framed, from `skip` on.
     #[cfg(feature = "eio3")]
     pub(super) fn begin_typed(&mut self, i: Index, skip: usize) {
-        let text = !self.packs() && self.packets.get(i).is_some_and(|packet| packet.first == 0);
+        let text =
+            !self.packs_binary() && self.packets.get(i).is_some_and(|packet| packet.first == 0);
         self.typed.end();
         self.typed.writing = true;
         self.typed.next = if text { self.frame_behind(skip) } else { 0 };

@@ -7,6 +7,8 @@ pub(crate) mod engine;
 pub(crate) mod json;
 #[cfg(feature = "msgpack")]
 pub mod msgpack;
+#[cfg(feature = "msgpack")]
+pub(crate) mod parser;
 pub(crate) mod payload;
 #[cfg(feature = "eio3")]
 #[doc(hidden)]
@@ -21,6 +23,8 @@ pub use attachments::{Attachments, AttachmentsIter};
 #[cfg(feature = "alloc")]
 pub use json::write::{Bin, encode_args_to_vec};
 pub use json::write::{BinRef, EmitArgs, EncodeError, RawArgs, encode_args_to_slice};
+#[cfg(feature = "msgpack")]
+pub use parser::{Decoded, PacketParser, WireMessage};
 pub use socket::{Kind, Packet, PacketError};
 #[cfg(feature = "derive")]
 pub use sockeye_derive::CoreEvent as Event;

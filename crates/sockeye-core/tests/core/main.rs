@@ -18,6 +18,8 @@ mod msgpack;
 mod namespaces;
 mod offline;
 mod packets;
+#[cfg(feature = "msgpack")]
+mod parser;
 mod polling;
 mod properties;
 mod reconnect;
@@ -71,6 +73,9 @@ fn packed(mut config: Config<'_>, scenario: impl Fn(&mut Rig<'_>)) {
     }
     println!("-- MessagePack");
     config.parser = sockeye_core::Parser::MessagePack;
+    growable(config.clone(), &scenario);
+    println!("-- a parser of the application's own");
+    config.parser = sockeye_core::Parser::Custom(&sockeye_testkit::OWN_PARSER);
     growable(config, scenario);
 }
 

@@ -8,7 +8,7 @@ use sockeye_core::{
     Client, Config, EmitError, EmitOptions, Event, Link, Memory, NamespaceId, NspOptions, Offline,
     Output, Parser, RawPacket, Transports,
 };
-use sockeye_testkit::{Frame, Pieces, Rig, Seeded, config, frame, pack};
+use sockeye_testkit::{Frame, OWN_PARSER, Pieces, Rig, Seeded, config, frame, pack};
 
 use crate::Small;
 
@@ -18,17 +18,25 @@ fn packing(transports: Transports) -> Config<'static> {
     config
 }
 
-/// Over both kinds of memory, and with detached events.
+/// Over both kinds of memory, with detached events, and all of that through the seam for parsers of the application's own.
 fn all(config: impl Fn() -> Config<'static>, scenario: impl Fn(&mut Rig<'_>)) {
-    for detached in [false, true] {
-        let mut storage = Box::new(Small::new());
-        let mut rig = Rig::new(config(), storage.memory());
-        rig.detached = detached;
-        scenario(&mut rig);
-        let memory = Memory::growable(&config().limits);
-        let mut rig = Rig::new(config(), memory);
-        rig.detached = detached;
-        scenario(&mut rig);
+    for parser in [Parser::MessagePack, Parser::Custom(&OWN_PARSER)] {
+        println!("{parser:?}");
+        let config = || {
+            let mut config = config();
+            config.parser = parser;
+            config
+        };
+        for detached in [false, true] {
+            let mut storage = Box::new(Small::new());
+            let mut rig = Rig::new(config(), storage.memory());
+            rig.detached = detached;
+            scenario(&mut rig);
+            let memory = Memory::growable(&config().limits);
+            let mut rig = Rig::new(config(), memory);
+            rig.detached = detached;
+            scenario(&mut rig);
+        }
     }
 }
 

@@ -29,7 +29,10 @@ fn seed(default: u64) -> u64 {
 async fn proxy(weather: Weather, server: &Server) -> (Chaos, String) {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, server.port));
     let chaos = Chaos::under(weather, address).await.expect("a free port");
-    crate::server::parser_is(chaos.address().port(), crate::server::packs(server.port));
+    crate::server::parser_is(
+        chaos.address().port(),
+        crate::server::parser_of(server.port),
+    );
     let port = chaos.address().port();
     tls::secure_is(port, tls::secures(server.port));
     (chaos, tls::url(port, "/"))

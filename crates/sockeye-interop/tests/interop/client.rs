@@ -21,10 +21,7 @@ pub(crate) fn builder(url: &str) -> ClientBuilder {
             .unwrap_or(rest.len());
         rest[..end].parse().ok()
     });
-    let parser = match port {
-        Some(port) if crate::server::packs(port) => Parser::MessagePack,
-        _ => Parser::Json,
-    };
+    let parser = port.map_or(Parser::Json, crate::server::parser_of);
     let mut builder = crate::driven(Client::builder(url));
     if url.starts_with("https:") {
         builder = builder.tls(crate::tls::trust());

@@ -52,7 +52,7 @@ impl Link {
             .await
             .expect("a free port");
         let port = listener.local_addr().expect("a bound listener").port();
-        crate::server::parser_is(port, crate::server::packs(target));
+        crate::server::parser_is(port, crate::server::parser_of(target));
         tls::secure_is(port, tls::secures(target));
         let accepted = Arc::new(AtomicUsize::new(0));
         let forwarded = Arc::new(AtomicUsize::new(0));

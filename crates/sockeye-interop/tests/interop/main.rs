@@ -31,6 +31,7 @@ macro_rules! scenario {
             bounded python Python,
             bounded socketioxide Socketioxide,
             bounded node_2_5 Node25,
+            bounded node_2_5_msgpack Node25Msgpack,
             bounded node_1_7 Node17,
             bounded python_4 Python4,
             on_threads node_4_8_on_threads Node48,
@@ -45,6 +46,7 @@ macro_rules! scenario {
             bounded python Python,
             bounded socketioxide Socketioxide,
             bounded node_2_5 Node25,
+            bounded node_2_5_msgpack Node25Msgpack,
             bounded node_1_7 Node17,
             on_threads node_4_8_on_threads Node48,
             on_threads node_2_5_on_threads Node25
@@ -77,6 +79,7 @@ mod harness;
 mod load;
 mod msgpack;
 mod older;
+mod parsers;
 mod reconnect;
 mod recovery;
 mod strangers;

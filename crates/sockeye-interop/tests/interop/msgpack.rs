@@ -39,7 +39,7 @@ fn reading() -> Reading {
     }
 }
 
-scenario!(typed_both_ways on node_4_8_msgpack Node48Msgpack);
+scenario!(typed_both_ways on node_4_8_msgpack Node48Msgpack, node_2_5_msgpack Node25Msgpack);
 async fn typed_both_ways(kind: Kind) {
     let server = Server::start(kind).await;
     for way in WAYS {
@@ -64,7 +64,7 @@ async fn typed_both_ways(kind: Kind) {
 }
 
 // The server gets values, not texts of them.
-scenario!(what_the_server_understands on node_4_8_msgpack Node48Msgpack);
+scenario!(what_the_server_understands on node_4_8_msgpack Node48Msgpack, node_2_5_msgpack Node25Msgpack);
 async fn what_the_server_understands(kind: Kind) {
     let server = Server::start(kind).await;
     let socket = connect(&server.url("/")).await;

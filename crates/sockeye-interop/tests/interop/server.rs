@@ -1,11 +1,12 @@
 //! Scenario servers as child processes. What they offer: `crates/sockeye-testkit/servers/README.md`.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::Mutex;
 
 use serde_json::{Value, json};
+use sockeye::Parser;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
@@ -18,6 +19,8 @@ pub(crate) enum Kind {
     Node48,
     /// The same with socket.io-msgpack-parser.
     Node48Msgpack,
+    /// The same with a parser of its own: each packet is JSON.
+    Node48Own,
     /// The same on https and wss.
     Node48Tls,
     Node31,
@@ -25,6 +28,8 @@ pub(crate) enum Kind {
     Socketioxide,
     /// Socket.IO 2 (Engine.IO 3).
     Node25,
+    /// The same with the socket.io-msgpack-parser of that time.
+    Node25Msgpack,
     /// Socket.IO 1 (Engine.IO 3).
     Node17,
     /// python-socketio 4 (Engine.IO 3).
@@ -32,6 +37,15 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// What it speaks.
+    fn parser(self) -> Parser {
+        match self {
+            Self::Node48Msgpack | Self::Node25Msgpack => Parser::MessagePack,
+            Self::Node48Own => Parser::Custom(&crate::parsers::JSON_OBJECTS),
+            _ => Parser::Json,
+        }
+    }
+
     fn command(self) -> Command {
         let servers = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sockeye-testkit/servers");
         let node = |version: &str| {
@@ -53,9 +67,15 @@ impl Kind {
         };
         match self {
             Self::Node48 | Self::Node48Tls => node("v4"),
-            Self::Node48Msgpack => {
-                let mut command = node("v4");
-                command.args(["--parser", "msgpack"]);
+            Self::Node48Msgpack | Self::Node25Msgpack | Self::Node48Own => {
+                let version = if self == Self::Node25Msgpack {
+                    "v2"
+                } else {
+                    "v4"
+                };
+                let own = self == Self::Node48Own;
+                let mut command = node(version);
+                command.args(["--parser", if own { "json" } else { "msgpack" }]);
                 command
             }
             Self::Node31 => node("v3"),
@@ -68,26 +88,20 @@ impl Kind {
     }
 }
 
-/// Ports behind which a server with MessagePack is. What a client is to speak goes with its server's port, whatever task
+/// The parsers of the servers behind these ports. What a client is to speak goes with its server's port, whatever task
 /// or thread makes the client.
-static PACKING: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+static PARSERS: Mutex<BTreeMap<u16, Parser>> = Mutex::new(BTreeMap::new());
 
 /// What the server behind this port speaks from here on.
-pub(crate) fn parser_is(port: u16, packs: bool) {
-    let mut ports = PACKING.lock().expect("nobody panics with it");
-    if packs {
-        ports.insert(port);
-    } else {
-        ports.remove(&port);
-    }
+pub(crate) fn parser_is(port: u16, parser: Parser) {
+    let mut parsers = PARSERS.lock().expect("nobody panics with it");
+    parsers.insert(port, parser);
 }
 
-/// Whether the server behind this port speaks MessagePack.
-pub(crate) fn packs(port: u16) -> bool {
-    PACKING
-        .lock()
-        .expect("nobody panics with it")
-        .contains(&port)
+/// What the server behind this port speaks.
+pub(crate) fn parser_of(port: u16) -> Parser {
+    let parsers = PARSERS.lock().expect("nobody panics with it");
+    parsers.get(&port).copied().unwrap_or_default()
 }
 
 fn installed(path: &Path) {
@@ -139,7 +153,7 @@ impl Server {
             .unwrap_or_else(|| panic!("the {kind:?} server ended at its start"));
         let hello: Value = serde_json::from_str(&line).expect("the first line is JSON");
         let port = u16::try_from(hello["port"].as_u64().expect("a port")).expect("a port number");
-        parser_is(port, kind == Kind::Node48Msgpack);
+        parser_is(port, kind.parser());
         tls::secure_is(port, kind == Kind::Node48Tls);
         Self {
             kind,

@@ -40,10 +40,27 @@ const io = new Server(server, {
   ...(options.parser === "msgpack"
     ? { parser: require(path.resolve(options.package, "node_modules", "socket.io-msgpack-parser")) }
     : {}),
+  ...(options.parser === "json" ? { parser: jsonObjects() } : {}),
   ...(options.recovery
     ? { connectionStateRecovery: { maxDisconnectionDuration: Number(options.recovery), skipMiddlewares: true } }
     : {}),
 });
+
+// A parser of one's own: each packet is one text, the JSON of an object. No binary.
+function jsonObjects() {
+  class Encoder {
+    encode(packet) {
+      return [JSON.stringify(packet)];
+    }
+  }
+  class Decoder extends require("events").EventEmitter {
+    add(message) {
+      this.emit("decoded", JSON.parse(message));
+    }
+    destroy() {}
+  }
+  return { Encoder, Decoder };
+}
 
 function parseOptions(args) {
   const values = {

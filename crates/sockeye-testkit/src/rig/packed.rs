@@ -49,7 +49,7 @@ fn unpacked(message: &[u8]) -> (String, Vec<Vec<u8>>) {
 impl Rig<'_> {
     /// Whether packets are packed.
     pub(super) fn packs(&self) -> bool {
-        self.client.config().parser == Parser::MessagePack
+        self.client.config().parser != Parser::Json
     }
 
     /// Sends a text packet of the test; whether it was one to be packed.

@@ -236,7 +236,8 @@ impl ClientBuilder {
     }
 
     /// How packets are written. Default [`Parser::Json`](crate::Parser::Json);
-    /// [`Parser::MessagePack`](crate::Parser::MessagePack) is for servers with `socket.io-msgpack-parser`. Both sides have to
+    /// [`Parser::MessagePack`](crate::Parser::MessagePack) is for servers with `socket.io-msgpack-parser`,
+    /// [`Parser::Custom`](crate::Parser::Custom) a parser of your own. Both sides have to
     /// use the same: a server with another parser closes the connection, and the reason of the disconnect here is
     /// `parse error` or `transport close`. Handlers and emits are the same with either.
     ///

@@ -129,14 +129,19 @@ impl Driver {
                     error => AckError::NotSent(error),
                 }));
             }
-            (Err(EmitError::NotWritable), None) => self.not_writable(nsp, packet),
-            (Err(error), None) => tracing::warn!(%error, "a packet was not sent"),
+            (Err(EmitError::NotWritable), None) => {
+                self.not_sent(nsp, packet, UnsentCause::NotWritable);
+            }
+            (Err(error), None) => {
+                tracing::warn!(%error, "a packet was not sent");
+                self.not_sent(nsp, packet, UnsentCause::Unwritable);
+            }
             (Ok(_), _) => (),
         }
     }
 
-    /// A volatile packet was accepted, and the link cannot take it.
-    fn not_writable(&mut self, nsp: usize, packet: RawPacket<'_>) {
+    /// A packet was accepted, and the core does not take it.
+    fn not_sent(&mut self, nsp: usize, packet: RawPacket<'_>, cause: UnsentCause) {
         let Some(slot) = self.slots.get(nsp) else {
             return;
         };
@@ -152,7 +157,7 @@ impl Driver {
         let notice = Notice::Unsent {
             event: event.unwrap_or_default(),
             bytes: packet.json.len() + attachments.sum::<usize>(),
-            cause: UnsentCause::NotWritable,
+            cause,
         };
         self.shared.gave_up.store(true, Ordering::Release);
         self.batch.notice(&slot.shared, &notice);

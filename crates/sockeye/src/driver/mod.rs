@@ -118,7 +118,7 @@ impl Driver {
         // the like.
         // Packed, a short fraction takes nine bytes instead of four; handles count JSON.
         #[cfg(feature = "msgpack")]
-        if config.parser == sockeye_core::Parser::MessagePack {
+        if config.parser != sockeye_core::Parser::Json {
             config.limits.send = config.limits.send.saturating_mul(3);
         }
         config.limits.send = config.limits.send.saturating_add(1 << 20);

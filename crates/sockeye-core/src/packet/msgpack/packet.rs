@@ -4,61 +4,11 @@ use alloc::vec::Vec;
 
 use super::read::{Binary, Failure, Head, Json, Reader};
 use super::write::{self, Counts};
+use crate::packet::parser::{Decoded, KEEP};
 use crate::packet::socket::{Kind, Prefix, decimal_len, put_decimal};
-use crate::packet::{Attachments, Packet, PacketError};
-
-/// More memory than this is not kept from one packet to the next.
-const KEEP: usize = 16 << 10;
-
-/// A packet as the usual parser would have sent it: its text, and its attachments. The memory is used again.
-#[derive(Debug, Default)]
-pub struct Decoded {
-    /// The text, from `from` on.
-    buf: Vec<u8>,
-    from: usize,
-    records: Vec<u8>,
-    count: u32,
-}
+use crate::packet::{Attachments, Packet, PacketError, PacketParser, parser};
 
 impl Decoded {
-    /// Nothing yet.
-    pub const fn new() -> Self {
-        Self {
-            buf: Vec::new(),
-            from: 0,
-            records: Vec::new(),
-            count: 0,
-        }
-    }
-
-    /// The text of the packet: `2["event",…]`, as [`Packet::parse`] takes it.
-    pub fn text(&self) -> &str {
-        core::str::from_utf8(self.bytes()).unwrap_or("")
-    }
-
-    pub(crate) fn bytes(&self) -> &[u8] {
-        self.buf.get(self.from..).unwrap_or_default()
-    }
-
-    /// Its attachments.
-    pub fn attachments(&self) -> Attachments<'_> {
-        Attachments::new(&self.records, self.count as usize)
-    }
-
-    fn clear(&mut self) {
-        self.buf.clear();
-        self.from = 0;
-        self.records.clear();
-        self.count = 0;
-    }
-
-    /// Gives large memory back.
-    pub(crate) fn tidy(&mut self) {
-        if self.buf.capacity() + self.records.capacity() > KEEP {
-            *self = Self::new();
-        }
-    }
-
     /// Appends the value at which `reader` is as JSON.
     fn value(
         &mut self,
@@ -162,7 +112,8 @@ impl Members {
 /// together, and there may be `most` attachments.
 ///
 /// # Errors
-/// What is wrong with it, as that parser sees it: `type` is a whole number from 0 to 4, `nsp` a string, `id` a whole
+/// What is wrong with it, as that parser sees it: `type` is a whole number from 0 to 4 (or 5 or 6, as Socket.IO 2 says that
+/// there is something binary), `nsp` a string, `id` a whole
 /// number or absent, and `data` fits the type. Members may be in any order, numbers of any width, and others are
 /// tolerated; `nil` counts as absent, because Python's server sends it.
 pub fn decode(
@@ -181,8 +132,8 @@ pub fn decode(
     let kind = match head(members.kind)?.as_u64() {
         Some(0) => Kind::Connect,
         Some(1) => Kind::Disconnect,
-        Some(2) => Kind::Event,
-        Some(3) => Kind::Ack,
+        Some(2 | 5) => Kind::Event,
+        Some(3 | 6) => Kind::Ack,
         Some(4) => Kind::ConnectError,
         _ => return Err(PacketError::Type),
     };
@@ -356,6 +307,21 @@ impl Packed {
         if has_data {
             write::plain("data", out);
         }
+    }
+
+    /// Packs a packet by a parser of the application's: in front stands nothing but the type of a text message.
+    pub(crate) fn set_custom(
+        &mut self,
+        parser: &dyn PacketParser,
+        prefix: &Prefix<'_>,
+        json: &str,
+        attachments: &[&[u8]],
+    ) -> Result<(), &'static str> {
+        self.prefix.clear();
+        if !parser.is_binary() {
+            self.prefix.push(b'4');
+        }
+        parser::write(parser, prefix, json, attachments, &mut self.data)
     }
 
     pub(crate) fn prefix(&self) -> &[u8] {

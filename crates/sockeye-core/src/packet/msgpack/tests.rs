@@ -262,6 +262,48 @@ fn what_is_absent() {
     );
 }
 
+/// Version 2 of the parser, for Socket.IO 2: types that say that there is binary, and texts where nothing else is.
+#[cfg(feature = "eio3")]
+#[test]
+fn the_older_parser() {
+    let event = b"\x83\xa4type\x05\xa3nsp\xa1/\xa4data\x92\xa1e\xc4\x01\x07";
+    assert!(
+        read(event).starts_with("51-[\"e\",{\"_placeholder\""),
+        "{}",
+        read(event)
+    );
+    let ack = b"\x84\xa4type\x06\xa3nsp\xa1/\xa2id\x07\xa4data\x91\xc4\x01\x07";
+    assert!(
+        read(ack).starts_with("61-7[{\"_placeholder\""),
+        "{}",
+        read(ack)
+    );
+    let text = |text: &str| {
+        let mut decoded = Decoded::new();
+        let read = decode_text(text.as_bytes(), &mut decoded);
+        read.map(|()| String::from(decoded.text()))
+            .map_err(|error| error.to_string())
+    };
+    assert_eq!(text(r#"{"type":0,"nsp":"/"}"#), Ok("0".into()));
+    assert_eq!(
+        text(r#"{"nsp":"/a","type":1,"options":{}}"#),
+        Ok("1/a,".into())
+    );
+    let refused = r#"{"type":4,"nsp":"/a","data":"no \"entry\""}"#;
+    assert_eq!(text(refused), Ok(r#"4/a,"no \"entry\"""#.into()));
+    // Of another parser.
+    for other in [
+        "0",
+        r#"2["e"]"#,
+        r#"{"type":2,"nsp":"/","data":["e"]}"#,
+        "{}",
+        "[]",
+        "",
+    ] {
+        assert!(text(other).is_err(), "{other}");
+    }
+}
+
 #[test]
 fn what_is_no_packet() {
     let bad = |message: &[u8], complaint: &str| {
@@ -273,8 +315,7 @@ fn what_is_no_packet() {
     bad(b"\xc1", "0xc1 begins no value (at byte 0)");
     bad(b"\x80", "unknown packet type");
     for kind in [
-        &b"\x05"[..],
-        b"\x06",
+        &b"\x07"[..],
         b"\xff",
         b"\xa12",
         b"\xc0",

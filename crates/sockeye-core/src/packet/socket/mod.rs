@@ -28,7 +28,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    fn of(digit: u8) -> Option<Self> {
+    pub(super) fn of(digit: u8) -> Option<Self> {
         Some(match digit {
             b'0' => Self::Connect,
             b'1' => Self::Disconnect,
@@ -115,6 +115,12 @@ pub enum PacketError {
         /// What the trouble is.
         reason: &'static str,
     },
+    /// A parser of the application's own cannot read a message.
+    #[cfg(feature = "msgpack")]
+    Parser {
+        /// What the trouble is.
+        reason: &'static str,
+    },
     /// A text message where packets in MessagePack are due.
     #[cfg(feature = "msgpack")]
     NotMessagePack,
@@ -197,6 +203,10 @@ impl fmt::Display for PacketError {
             #[cfg(feature = "msgpack")]
             Self::MessagePack { at, reason } => {
                 return write!(f, "not a packet in MessagePack: {reason} (at byte {at})");
+            }
+            #[cfg(feature = "msgpack")]
+            Self::Parser { reason } => {
+                return write!(f, "the parser cannot read the message: {reason}");
             }
             #[cfg(feature = "msgpack")]
             Self::NotMessagePack => {
