@@ -17,13 +17,19 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+
+/* ESP-IDF has it at its old place alone. */
+#if defined(ESP_PLATFORM)
+#include <sys/poll.h>
+#else
+#include <poll.h>
+#endif
 
 void sockeye_say(char *error, size_t size, const char *what, int code)
 {

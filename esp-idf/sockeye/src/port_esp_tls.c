@@ -103,7 +103,6 @@ static bool is_esp_known(esp_err_t code, const sockeye_tls_config_t *config, enu
         *trouble = SOCKEYE_TLS_BAD_IDENTITY;
         return true;
     case ESP_ERR_ESP_TLS_TCP_CLOSED_FIN:
-    case ESP_ERR_ESP_TLS_SERVER_HANDSHAKE_TIMEOUT:
         *trouble = SOCKEYE_TLS_BROKEN;
         return true;
     default:
