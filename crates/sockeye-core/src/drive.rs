@@ -195,9 +195,12 @@ pub fn run<'a, N: Net>(app: &mut impl App<'a>, net: &mut N) {
     loop {
         match app.with(|client| advance(client, net, &mut news)) {
             DetachedOutput::Open(link) => net.open(link),
-            DetachedOutput::Event(detached) => {
-                app.event(net.now(), detached.event());
-                app.with(|client| client.attach(detached));
+            DetachedOutput::Event(mut detached) => {
+                let text = detached
+                    .has_text()
+                    .then(|| app.with(|client| client.event_text(&detached)));
+                app.event(net.now(), detached.event(text.as_ref()));
+                app.with(|client| client.attach(&mut detached));
             }
             DetachedOutput::Idle(wake) => {
                 let down = app.with(|client| client.is_down());

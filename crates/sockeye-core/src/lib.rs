@@ -81,8 +81,8 @@ mod url;
 mod wire;
 
 pub use client::{
-    AckRequest, Client, Detached, DetachedOutput, EmitOptions, Event, Message, NamespaceError,
-    NspOptions, Outgoing, Output, RawPacket, Refusal, Unsent,
+    AckRequest, Client, Detached, DetachedOutput, EmitOptions, Event, EventText, Message,
+    NamespaceError, NspOptions, Outgoing, Output, RawPacket, Refusal, Unsent,
 };
 #[cfg(feature = "offline")]
 pub use config::Offline;

@@ -9,7 +9,9 @@ use core::task::Poll;
 use embassy_futures::join::join_array;
 use embassy_futures::select::{Either, select, select3};
 use embassy_sync::blocking_mutex::raw::RawMutex;
-use sockeye_core::{DetachedOutput, EmitError, Event, Instant, Link, NamespaceId, Refusal};
+use sockeye_core::{
+    Detached, DetachedOutput, EmitError, Event, Instant, Link, NamespaceId, Refusal,
+};
 
 use crate::clock::Clock;
 use crate::connect::{Connect, Target};
@@ -117,20 +119,24 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
     /// Does what the core says, until it says nothing more.
     pub(crate) fn drain(&self) {
         loop {
-            match self.shared.with(|inner| inner.core.poll_detached()) {
+            match &mut self.shared.with(|inner| inner.core.poll_detached()) {
                 DetachedOutput::Open(link) => self.links[link.index()].set_open(true),
                 DetachedOutput::Close(link) => self.links[link.index()].set_open(false),
                 DetachedOutput::Transmit(link) => {
                     // The link's part asks for the bytes when it is ready to write them.
                     self.links[link.index()].transmit.set(true);
-                    self.shared.with(|inner| inner.core.transmitted(link, 0));
+                    self.shared.with(|inner| inner.core.transmitted(*link, 0));
                 }
                 DetachedOutput::Event(detached) => {
-                    self.tell(&detached.event());
+                    if detached.has_text() {
+                        self.tell_with_text(detached);
+                    } else {
+                        self.tell(&detached.event(None));
+                    }
                     self.shared.with(|inner| inner.core.attach(detached));
                     continue;
                 }
-                DetachedOutput::Idle(wake) => {
+                &mut DetachedOutput::Idle(wake) => {
                     if let Some(nsp) = self.shared.with(|inner| inner.auths.next()) {
                         self.ask(nsp);
                         continue;
@@ -157,7 +163,15 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
             && (inner.is_writing() || self.links.iter().any(|link| link.transmit.get()))
     }
 
+    /// Tells the application of an event with a text. By itself, so that there is room for the text only meanwhile.
+    #[inline(never)]
+    fn tell_with_text(&self, detached: &Detached<'_>) {
+        let text = self.shared.with(|inner| inner.core.event_text(detached));
+        self.tell(&detached.event(Some(&text)));
+    }
+
     /// Tells the application.
+    #[inline(never)]
     fn tell(&self, event: &Event<'_>) {
         let shared = self.shared;
         let socket = |nsp: NamespaceId| Socket { shared, nsp };

@@ -5,7 +5,7 @@
 //! the client is free to encode, answer, connect and disconnect meanwhile.
 
 use super::event::{Event, Refusal, Unsent};
-use super::inbound::{args_in, message_in};
+use super::inbound::{Arrived, args_in, message_in};
 use super::outputs::name_in;
 use super::{Client, Next, PendingEvent};
 use crate::config::Transport;
@@ -43,27 +43,44 @@ pub enum DetachedOutput<'a> {
 #[must_use = "without `attach` the client cannot receive any more"]
 pub struct Detached<'a> {
     rx: RxBuf<'a>,
-    epoch: u32,
+    /// Of the session that the memory was received in; none once the memory has been given back.
+    epoch: Option<u32>,
     event: PendingEvent,
+    /// The packet, if the event is one.
+    packet: Arrived,
     join: u32,
     transport: Transport,
-    /// The text of an event that does not lie in `rx`: of a session id what fits, of an event's name likewise.
-    text: Short<NOTE_LEN>,
     /// Bytes that an event is about.
     bytes: usize,
 }
 
+/// The text of a detached event that does not lie in the receive memory: of a session id what fits, of an event's name
+/// likewise. At most [`NOTE_LEN`](crate::NOTE_LEN) bytes.
+#[derive(Clone, Debug)]
+pub struct EventText(Short<NOTE_LEN>);
+
 impl Detached<'_> {
-    /// The event.
-    pub fn event(&self) -> Event<'_> {
-        let details = |cause: Cause| Details {
-            cause,
-            text: self.text.as_str(),
-        };
+    /// Whether [`Client::event_text`] is to be asked for a text that belongs to the event. Few events have one; those that
+    /// have none are not made larger by it.
+    pub const fn has_text(&self) -> bool {
+        matches!(
+            self.event,
+            PendingEvent::Opened
+                | PendingEvent::UpgradeFailed(_)
+                | PendingEvent::Disconnected { .. }
+                | PendingEvent::Closed { .. }
+                | PendingEvent::Unsent { .. }
+        )
+    }
+
+    /// The event. `text` is what [`Client::event_text`] gave for it; without it the event has an empty text.
+    pub fn event<'e>(&'e self, text: Option<&'e EventText>) -> Event<'e> {
+        let text = text.map_or("", |text| text.0.as_str());
+        let details = |cause: Cause| Details { cause, text };
         match self.event {
             PendingEvent::Opened => Event::Opened {
                 transport: self.transport,
-                sid: self.text.as_str(),
+                sid: text,
             },
             PendingEvent::UpgradeFailed(cause) => Event::UpgradeFailed(details(cause)),
             PendingEvent::ConnectError { nsp, message, data } => {
@@ -75,12 +92,12 @@ impl Detached<'_> {
                     data,
                 })
             }
-            PendingEvent::Message { nsp, ref arrived } => {
-                Event::Message(message_in(&self.rx, nsp, self.join, arrived))
+            PendingEvent::Message { nsp } => {
+                Event::Message(message_in(&self.rx, nsp, self.join, &self.packet))
             }
-            PendingEvent::Ack { id, ref arrived } => Event::Ack {
+            PendingEvent::Ack { id } => Event::Ack {
                 id,
-                result: Ok(args_in(&self.rx, arrived)),
+                result: Ok(args_in(&self.rx, &self.packet)),
             },
             PendingEvent::Disconnected { nsp, reason, cause } => Event::Disconnected {
                 nsp,
@@ -100,7 +117,7 @@ impl Detached<'_> {
             },
             PendingEvent::Unsent { nsp, cause, .. } => Event::Unsent(Unsent {
                 nsp,
-                event: Text::from_raw(self.text.as_str()),
+                event: Text::from_raw(text),
                 bytes: self.bytes,
                 cause,
             }),
@@ -131,8 +148,33 @@ impl<'a> Client<'a> {
     }
 
     fn detach(&mut self, event: PendingEvent) -> Detached<'a> {
-        let mut bytes = self.largest();
-        let text = match event {
+        let bytes = match event {
+            PendingEvent::Unsent { packet, .. } => self.outbox.json(packet).1,
+            _ => self.largest(),
+        };
+        let transport = self.engine.transport().unwrap_or(Transport::Polling);
+        let join = if let PendingEvent::Message { nsp } = event {
+            self.join_of(nsp)
+        } else {
+            0
+        };
+        let packet = *self.inbound.packet();
+        let (rx, epoch) = self.engine.lend_main_rx();
+        Detached {
+            rx,
+            epoch: Some(epoch),
+            event,
+            packet,
+            join,
+            transport,
+            bytes,
+        }
+    }
+
+    /// The text of a detached event that [has one](Detached::has_text). To be asked for before anything else is done with
+    /// the client: the next input, command or output may change it.
+    pub fn event_text(&mut self, event: &Detached<'_>) -> EventText {
+        EventText(match event.event {
             PendingEvent::Opened => Short::cut(self.engine.sid().unwrap_or("")),
             PendingEvent::UpgradeFailed(cause)
             | PendingEvent::Disconnected { cause, .. }
@@ -140,33 +182,18 @@ impl<'a> Client<'a> {
             PendingEvent::Unsent { packet, .. } => {
                 #[cfg(feature = "msgpack")]
                 self.outbox.show(packet);
-                let (json, len) = self.outbox.json(packet);
-                bytes = len;
-                Short::cut(name_in(json).as_raw())
+                Short::cut(name_in(self.outbox.json(packet).0).as_raw())
             }
             _ => Short::EMPTY,
-        };
-        let transport = self.engine.transport().unwrap_or(Transport::Polling);
-        let join = if let PendingEvent::Message { nsp, .. } = event {
-            self.join_of(nsp)
-        } else {
-            0
-        };
-        let (rx, epoch) = self.engine.lend_main_rx();
-        Detached {
-            rx,
-            epoch,
-            event,
-            join,
-            transport,
-            text,
-            bytes,
-        }
+        })
     }
 
-    /// Gives back the receive memory of an event. If its session has been ended meanwhile, what was received is void.
-    pub fn attach(&mut self, event: Detached<'a>) {
-        self.engine.give_back(event.rx, event.epoch);
-        self.returned();
+    /// Gives back the receive memory of an event. If its session has been ended meanwhile, what was received is void. Does
+    /// nothing for an event whose memory has been given back.
+    pub fn attach(&mut self, event: &mut Detached<'a>) {
+        if let Some(epoch) = event.epoch.take() {
+            self.engine.give_back(&mut event.rx, epoch);
+            self.returned();
+        }
     }
 }

@@ -9,14 +9,16 @@ use crate::config::EIO3;
 use crate::error::{Cause, DisconnectReason, Fault};
 use crate::handle::NamespaceId;
 use crate::memory::{RECORD, RxBuf, records};
-use crate::packet::socket::{Kind, Parsed, Span, event_name_of, parse};
+use crate::packet::socket::{Kind, Parsed, Span, event_name_of, parse_into};
 use crate::packet::{Args, Attachments, PacketError, Text, json};
 use crate::slices;
 
 /// What has arrived and is still needed.
 #[derive(Debug)]
 pub(super) struct Inbound {
-    /// A packet whose attachments are still to come.
+    /// The packet that was read last: worked on, told, or waiting for its attachments.
+    packet: Arrived,
+    /// Its attachments are still to come.
     partial: Option<Partial>,
     /// A text that was too large has been skipped: binary messages behind it may have belonged to it.
     orphans: bool,
@@ -37,10 +39,10 @@ enum Borrowed {
     Deferred(NamespaceId),
 }
 
-/// A packet with attachments, of which some are still to come.
+/// What has come of a packet with attachments, of which some are still to come. Nothing else is read meanwhile: a text is
+/// an error then, and deferred packets are told before anything new is read.
 #[derive(Clone, Copy, Debug)]
 struct Partial {
-    parsed: Parsed,
     /// Where it is held.
     start: usize,
     got: u32,
@@ -57,6 +59,10 @@ pub(super) struct Arrived {
 
 impl Inbound {
     pub(super) const NOTHING: Self = Self {
+        packet: Arrived {
+            parsed: Parsed::EMPTY,
+            held: None,
+        },
         partial: None,
         orphans: false,
         borrowed: Borrowed::Nothing,
@@ -64,6 +70,16 @@ impl Inbound {
         #[cfg(feature = "msgpack")]
         decoded: crate::packet::msgpack::Decoded::new(),
     };
+
+    /// The packet of the event that is being told.
+    pub(super) const fn packet(&self) -> &Arrived {
+        &self.packet
+    }
+
+    #[cfg(feature = "eio3")]
+    pub(super) const fn set_packet(&mut self, packet: Arrived) {
+        self.packet = packet;
+    }
 
     /// The session is over, and with it all that came.
     pub(super) const fn clear(&mut self) {
@@ -174,10 +190,11 @@ impl Client<'_> {
         let partial = self
             .inbound
             .partial
+            .as_ref()
             .filter(|partial| partial.too_large.is_none())?;
         let end = self.engine.main_rx_ref().held_len();
         Some(Arrived {
-            parsed: partial.parsed,
+            parsed: self.inbound.packet.parsed,
             held: Some((partial.start, end)),
         })
     }
@@ -203,39 +220,32 @@ impl Client<'_> {
         let is_text =
             cfg!(feature = "alloc") && text.is_ascii() || core::str::from_utf8(text).is_ok();
         let parsed = if is_text {
-            self.parsed(text, limit)
+            let packet = &mut self.inbound.packet;
+            packet.held = None;
+            #[cfg(feature = "eio3")]
+            let old = self.engine.is_v3();
+            #[cfg(not(feature = "eio3"))]
+            let old = false;
+            parse_into(text, limit, old, &mut packet.parsed)
         } else {
             Err(PacketError::Encoding)
         };
-        let parsed = match parsed {
-            Ok(parsed) => parsed,
-            Err(error) => return self.parse_error(error, None),
-        };
-        if parsed.attachments == 0 {
-            return self.dispatch(Arrived { parsed, held: None });
+        if let Err(error) = parsed {
+            return self.parse_error(error, None);
+        }
+        if self.inbound.packet.parsed.attachments == 0 {
+            return self.dispatch();
         }
         let rx = self.engine.main_rx();
         let start = rx.held_len();
         let bytes = rx.message_len() as u64;
         let held = rx.hold_message(LEAD);
         self.inbound.partial = Some(Partial {
-            parsed,
             start,
             got: 0,
             too_large: if held { None } else { Some(bytes) },
         });
         None
-    }
-
-    /// Reads a packet of this session.
-    #[cfg_attr(feature = "alloc", inline)]
-    #[allow(clippy::unused_self, reason = "as with the feature")]
-    fn parsed(&self, text: &[u8], limit: u16) -> Result<Parsed, PacketError> {
-        #[cfg(feature = "eio3")]
-        if self.engine.is_v3() {
-            return crate::packet::socket::parse_v4(text, limit);
-        }
-        parse(text, limit)
     }
 
     fn attachment(&mut self) -> Option<PendingEvent> {
@@ -299,7 +309,7 @@ impl Client<'_> {
 
     fn attachments_done(&mut self) -> Option<PendingEvent> {
         let partial = self.inbound.partial?;
-        if partial.got < partial.parsed.attachments {
+        if partial.got < self.inbound.packet.parsed.attachments {
             return None;
         }
         self.inbound.partial = None;
@@ -307,25 +317,29 @@ impl Client<'_> {
             return Some(PendingEvent::MessageTooLarge { bytes });
         }
         let range = (partial.start, self.engine.main_rx_ref().held_len());
-        let arrived = Arrived {
-            parsed: partial.parsed,
-            held: Some(range),
-        };
-        let json = partial.parsed.data.bytes(self.text(&arrived));
-        if !json::check_placeholders(json, partial.parsed.attachments as usize) {
-            return self.parse_error(PacketError::Placeholder, Some(&arrived));
+        self.inbound.packet.held = Some(range);
+        let parsed = &self.inbound.packet.parsed;
+        let json = parsed.data.bytes(self.packet_text());
+        if !json::check_placeholders(json, parsed.attachments as usize) {
+            let packet = self.inbound.packet;
+            return self.parse_error(PacketError::Placeholder, Some(&packet));
         }
-        self.dispatch(arrived)
+        self.dispatch()
     }
 
     /// The text of a packet.
-    pub(super) fn text(&self, arrived: &Arrived) -> &[u8] {
+    fn text(&self, arrived: &Arrived) -> &[u8] {
         text_in(self.engine.main_rx_ref(), arrived)
     }
 
-    /// A packet that has just come is of no use: what is held of it, at the end, can go.
-    fn drop_arrived(&mut self, arrived: &Arrived) -> Option<PendingEvent> {
-        if let Some((from, _)) = arrived.held {
+    /// The text of the packet that was read last.
+    pub(super) fn packet_text(&self) -> &[u8] {
+        self.text(&self.inbound.packet)
+    }
+
+    /// The packet that was read last is of no use: what is held of it, at the end, can go.
+    fn drop_packet(&mut self) -> Option<PendingEvent> {
+        if let Some((from, _)) = self.inbound.packet.held {
             self.engine.main_rx().truncate_held(from);
         }
         None
@@ -340,64 +354,75 @@ impl Client<'_> {
         })
     }
 
-    // In line where speed counts more than flash: the packet is not copied from call to call.
+    /// Works on a packet that has been read from somewhere else than the engine's message.
+    #[cfg(feature = "msgpack")]
+    pub(super) fn dispatch_packet(&mut self, packet: Arrived) -> Option<PendingEvent> {
+        self.inbound.packet = packet;
+        self.dispatch()
+    }
+
+    /// Works on the packet that has been read.
+    // In line where speed counts more than flash.
     #[cfg_attr(feature = "alloc", inline(always))]
-    pub(super) fn dispatch(&mut self, arrived: Arrived) -> Option<PendingEvent> {
-        let parsed = &arrived.parsed;
+    fn dispatch(&mut self) -> Option<PendingEvent> {
         #[cfg(feature = "eio3")]
-        if let Kind::Connect | Kind::Disconnect | Kind::ConnectError = parsed.kind
-            && let Some(done) = self.old_control(&arrived)
+        if let Kind::Connect | Kind::Disconnect | Kind::ConnectError =
+            self.inbound.packet.parsed.kind
+            && let Some(done) = self.old_control()
         {
             return done;
         }
-        let found = self.find_namespace(parsed.nsp.bytes(self.text(&arrived)));
+        let parsed = &self.inbound.packet.parsed;
+        let (kind, data) = (parsed.kind, parsed.data);
+        let found = self.find_namespace(parsed.nsp.bytes(self.packet_text()));
         let Some((nsp, state)) = found
             .and_then(|nsp| self.namespaces.get(nsp))
             .map(|entry| (entry.id, entry.state()))
         else {
             // Not ours: the server's business.
-            return self.drop_arrived(&arrived);
+            return self.drop_packet();
         };
-        match (parsed.kind, state) {
-            (Kind::Event | Kind::BinaryEvent, NspState::Joined) => self.event(nsp, arrived),
+        match (kind, state) {
+            (Kind::Event | Kind::BinaryEvent, NspState::Joined) => self.event(nsp),
             (
                 Kind::Event | Kind::BinaryEvent,
                 NspState::Joining | NspState::Waiting | NspState::Asked,
-            ) => self.defer(nsp, arrived),
-            (Kind::Ack | Kind::BinaryAck, NspState::Joined) => self.answer(nsp, arrived),
-            (Kind::Connect, _) => self.connected(nsp, parsed.data),
+            ) => self.defer(nsp),
+            (Kind::Ack | Kind::BinaryAck, NspState::Joined) => self.answer(nsp),
+            (Kind::Connect, _) => self.connected(nsp, data),
             (Kind::Disconnect, NspState::Joined) => self.left(nsp),
             (
                 Kind::ConnectError,
                 NspState::Joining | NspState::Leaving { .. } | NspState::Joined,
-            ) => self.connect_error(nsp, parsed.data),
-            _ => self.drop_arrived(&arrived),
+            ) => self.connect_error(nsp, data),
+            _ => self.drop_packet(),
         }
     }
 
     #[cfg_attr(feature = "alloc", inline(always))]
-    fn event(&mut self, nsp: NamespaceId, arrived: Arrived) -> Option<PendingEvent> {
-        if arrived.parsed.data.is_empty() {
+    fn event(&mut self, nsp: NamespaceId) -> Option<PendingEvent> {
+        let packet = &self.inbound.packet;
+        if packet.parsed.data.is_empty() {
             // An event without a name: the official parser lets it pass, and nobody can listen to it.
-            return self.drop_arrived(&arrived);
+            return self.drop_packet();
         }
-        if let Some((from, _)) = arrived.held {
+        if let Some((from, _)) = packet.held {
             self.inbound.borrowed = Borrowed::End(from);
         }
-        self.told(nsp, arrived)
+        self.told(nsp)
     }
 
     /// An event is to be told now.
     #[cfg_attr(feature = "alloc", inline(always))]
-    fn told(&mut self, nsp: NamespaceId, arrived: Arrived) -> Option<PendingEvent> {
-        let Arrived { parsed, held } = arrived;
+    fn told(&mut self, nsp: NamespaceId) -> Option<PendingEvent> {
+        let Arrived { parsed, held } = &self.inbound.packet;
         // The comma behind the name becomes the bracket of the arguments: they are one JSON array in place.
         if parsed.comma > 0 {
             let at = parsed.comma as usize;
             let rx = self.engine.main_rx();
             let byte = match held {
                 None => rx.message_mut().get_mut(at),
-                Some((from, _)) => rx.held_mut().get_mut(from + LEAD + RECORD + at),
+                Some((from, _)) => rx.held_mut().get_mut(*from + LEAD + RECORD + at),
             };
             if let Some(byte) = byte {
                 *byte = b'[';
@@ -411,23 +436,24 @@ impl Client<'_> {
                 .filter(|entry| entry.recovery.is_on())
         {
             // The offset for recovery: the last argument, if it is a text.
-            let text = text_in(self.engine.main_rx_ref(), &arrived);
+            let text = text_in(self.engine.main_rx_ref(), &self.inbound.packet);
             if let Ok(offset) = core::str::from_utf8(parsed.last_text.bytes(text)) {
                 entry.recovery.received(offset);
             }
         }
-        Some(PendingEvent::Message { nsp, arrived })
+        Some(PendingEvent::Message { nsp })
     }
 
     /// An event before the CONNECT reply waits for it (`receiveBuffer`).
-    fn defer(&mut self, nsp: NamespaceId, arrived: Arrived) -> Option<PendingEvent> {
+    fn defer(&mut self, nsp: NamespaceId) -> Option<PendingEvent> {
         let rx = self.engine.main_rx();
-        let from = match arrived.held {
+        let packet = &self.inbound.packet;
+        let from = match packet.held {
             Some((from, _)) => from,
             None => {
                 let from = rx.held_len();
                 let bytes = rx.message_len() as u64;
-                if arrived.parsed.data.is_empty() {
+                if packet.parsed.data.is_empty() {
                     return None;
                 }
                 if !rx.hold_message(LEAD) {
@@ -456,10 +482,11 @@ impl Client<'_> {
         let entry = self.namespaces.get_mut(nsp)?;
         let (from, to) = self.inbound.held.pop(rx, &mut entry.deferred)?;
         let text = records::get(rx.held(), from + LEAD)?;
-        let parsed = parse(text, limit).ok()?;
+        let packet = &mut self.inbound.packet;
+        parse_into(text, limit, false, &mut packet.parsed).ok()?;
+        packet.held = Some((from, to));
         self.inbound.borrowed = Borrowed::Deferred(nsp);
-        let held = Some((from, to));
-        self.told(nsp, Arrived { parsed, held })
+        self.told(nsp)
     }
 
     /// Drops the deferred events of a namespace.
@@ -473,8 +500,10 @@ impl Client<'_> {
         }
     }
 
-    fn answer(&mut self, nsp: NamespaceId, arrived: Arrived) -> Option<PendingEvent> {
-        let place = arrived
+    fn answer(&mut self, nsp: NamespaceId) -> Option<PendingEvent> {
+        let place = self
+            .inbound
+            .packet
             .parsed
             .id
             .filter(|id| *id != NO_ID)
@@ -482,26 +511,27 @@ impl Client<'_> {
         let Some((place, id)) = place.and_then(|place| Some((place, self.acks.id_at(place)?)))
         else {
             // Late, or never asked for.
-            return self.drop_arrived(&arrived);
+            return self.drop_packet();
         };
         let silent = self.resolved(nsp, place, id);
         if silent {
-            return self.drop_arrived(&arrived);
+            return self.drop_packet();
         }
-        if let Some((from, _)) = arrived.held {
+        if let Some((from, _)) = self.inbound.packet.held {
             self.inbound.borrowed = Borrowed::End(from);
         }
-        Some(PendingEvent::Ack { id, arrived })
+        Some(PendingEvent::Ack { id })
     }
 
     // ---- views ----
 
-    pub(super) fn view_args(&self, arrived: &Arrived) -> Args<'_> {
-        args_in(self.engine.main_rx_ref(), arrived)
+    pub(super) fn view_args(&self) -> Args<'_> {
+        args_in(self.engine.main_rx_ref(), &self.inbound.packet)
     }
 
-    pub(super) fn view(&self, nsp: NamespaceId, arrived: &Arrived) -> Message<'_> {
-        message_in(self.engine.main_rx_ref(), nsp, self.join_of(nsp), arrived)
+    pub(super) fn view(&self, nsp: NamespaceId) -> Message<'_> {
+        let join = self.join_of(nsp);
+        message_in(self.engine.main_rx_ref(), nsp, join, &self.inbound.packet)
     }
 }
 

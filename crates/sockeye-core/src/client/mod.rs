@@ -42,9 +42,9 @@ pub(crate) use acks::AckEntry;
 use acks::Acks;
 use backoff::Reconnect;
 pub use commands::{NamespaceError, RawPacket};
-pub use detached::{Detached, DetachedOutput};
+pub use detached::{Detached, DetachedOutput, EventText};
 pub use event::{AckRequest, EmitOptions, Event, Message, Outgoing, Output, Refusal, Unsent};
-use inbound::{Arrived, Inbound};
+use inbound::Inbound;
 pub(crate) use namespaces::Namespace;
 use namespaces::Namespaces;
 pub use namespaces::NspOptions;
@@ -113,13 +113,13 @@ enum PendingEvent {
     IdTooLong {
         nsp: NamespaceId,
     },
+    /// The packet is in the client's [`Inbound`].
     Message {
         nsp: NamespaceId,
-        arrived: Arrived,
     },
+    /// Likewise.
     Ack {
         id: AckId,
-        arrived: Arrived,
     },
     AckFailed {
         id: AckId,

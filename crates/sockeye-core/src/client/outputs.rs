@@ -221,10 +221,10 @@ impl Client<'_> {
                     data,
                 })
             }
-            PendingEvent::Message { nsp, arrived } => Event::Message(self.view(nsp, &arrived)),
-            PendingEvent::Ack { id, arrived } => Event::Ack {
+            PendingEvent::Message { nsp } => Event::Message(self.view(nsp)),
+            PendingEvent::Ack { id } => Event::Ack {
                 id,
-                result: Ok(self.view_args(&arrived)),
+                result: Ok(self.view_args()),
             },
             PendingEvent::Disconnected { nsp, reason, cause } => Event::Disconnected {
                 nsp,

@@ -69,7 +69,7 @@ impl Client<'_> {
             }
         };
         match (parsed, held) {
-            (Ok(parsed), Some(held)) => self.dispatch(Arrived { parsed, held }),
+            (Ok(parsed), Some(held)) => self.dispatch_packet(Arrived { parsed, held }),
             _ => Some(PendingEvent::MessageTooLarge { bytes }),
         }
     }

@@ -29,8 +29,8 @@ impl Client<'_> {
 
     /// A packet of the server's about a namespace has come. Whether it has been worked on as one of an old server's, and
     /// what there is to tell.
-    pub(super) fn old_control(&mut self, arrived: &Arrived) -> Option<Option<PendingEvent>> {
-        let parsed = &arrived.parsed;
+    pub(super) fn old_control(&mut self) -> Option<Option<PendingEvent>> {
+        let parsed = &self.inbound.packet().parsed;
         let main = parsed.nsp.is_empty();
         if !self.engine.is_v3() {
             if parsed.kind == Kind::Connect && self.engine.is_version_open() {
@@ -43,8 +43,9 @@ impl Client<'_> {
             }
             return None;
         }
-        let nsp = self.find_namespace(parsed.nsp.bytes(self.text(arrived)));
-        match parsed.kind {
+        let (kind, data) = (parsed.kind, parsed.data);
+        let nsp = self.find_namespace(parsed.nsp.bytes(self.packet_text()));
+        match kind {
             Kind::Connect => {
                 if main {
                     self.main = Main::Joined;
@@ -58,12 +59,12 @@ impl Client<'_> {
             Kind::ConnectError => {
                 let nsp = nsp?;
                 if self.is_connected(nsp) {
-                    return Some(self.error_event(nsp, arrived));
+                    return Some(self.error_event(nsp));
                 }
                 if main {
                     self.main = Main::Left;
                 }
-                Some(self.refused_by_old(nsp, parsed.data))
+                Some(self.refused_by_old(nsp, data))
             }
             _ => None,
         }
@@ -204,11 +205,12 @@ impl Client<'_> {
 
     /// An ERROR packet for a namespace that is joined (`socket.error(…)`, a `use` of the socket's) changes nothing there:
     /// it is told as an event `error`, as the clients of that time do.
-    fn error_event(&mut self, nsp: NamespaceId, arrived: &Arrived) -> Option<PendingEvent> {
-        let mut parsed = arrived.parsed;
+    fn error_event(&mut self, nsp: NamespaceId) -> Option<PendingEvent> {
+        let Arrived { mut parsed, held } = *self.inbound.packet();
         let rx = self.engine.main_rx();
-        if arrived.held.is_some() || !rx.widen_message() {
-            return self.parse_error(PacketError::Encoding, Some(arrived));
+        if held.is_some() || !rx.widen_message() {
+            let packet = *self.inbound.packet();
+            return self.parse_error(PacketError::Encoding, Some(&packet));
         }
         // The payload becomes an array, in place: what stood in front of it is not needed any more.
         let (from, to) = (parsed.data.start as usize + 1, parsed.data.end as usize + 1);
@@ -221,8 +223,8 @@ impl Client<'_> {
             end: to as u32,
         };
         parsed.id = None;
-        let arrived = Arrived { parsed, held: None };
-        Some(PendingEvent::Message { nsp, arrived })
+        self.inbound.set_packet(Arrived { parsed, held: None });
+        Some(PendingEvent::Message { nsp })
     }
 }
 

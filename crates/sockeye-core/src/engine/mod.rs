@@ -513,12 +513,13 @@ impl<'a> Engine<'a> {
     }
 
     /// Takes the receive area back. If the session has ended meanwhile, what it held is void.
-    pub(crate) fn give_back(&mut self, mut rx: RxBuf<'a>, epoch: u32) {
+    pub(crate) fn give_back(&mut self, rx: &mut RxBuf<'a>, epoch: u32) {
+        core::mem::swap(self.main_rx(), rx);
         if epoch != self.rx.epoch {
+            let rx = self.main_rx();
             rx.clear();
             rx.shrink();
         }
-        *self.main_rx() = rx;
     }
 
     /// The message of the last event.

@@ -17,12 +17,12 @@ fn at_message(rig: &mut Rig<'_>, bytes: &[u8], mut command: impl FnMut(&mut Clie
     if rig.detached {
         loop {
             match rig.client.poll_detached() {
-                DetachedOutput::Event(event) => {
-                    let told = matches!(event.event(), Event::Message(_));
+                DetachedOutput::Event(mut event) => {
+                    let told = matches!(event.event(None), Event::Message(_));
                     if told {
                         command(&mut rig.client, now);
                     }
-                    rig.client.attach(event);
+                    rig.client.attach(&mut event);
                     if told {
                         break;
                     }

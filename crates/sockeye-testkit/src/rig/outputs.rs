@@ -139,10 +139,11 @@ impl Rig<'_> {
                 DetachedOutput::Open(link) => return Some(Doing::Open(link)),
                 DetachedOutput::Close(link) => return Some(Doing::Close(link)),
                 DetachedOutput::Transmit(link) => return Some(Doing::Transmit(link)),
-                DetachedOutput::Event(event) => {
-                    let told = told(&event.event());
+                DetachedOutput::Event(mut event) => {
+                    let text = event.has_text().then(|| self.client.event_text(&event));
+                    let told = told(&event.event(text.as_ref()));
                     self.meddle(told.ack);
-                    self.client.attach(event);
+                    self.client.attach(&mut event);
                     told
                 }
             }

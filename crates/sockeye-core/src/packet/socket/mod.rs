@@ -246,6 +246,8 @@ pub(crate) struct Span {
 }
 
 impl Span {
+    pub(crate) const EMPTY: Self = Self { start: 0, end: 0 };
+
     #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn of<'t>(&self, text: &'t str) -> &'t str {
         text.get(self.start as usize..self.end as usize)
@@ -281,20 +283,35 @@ pub(crate) struct Parsed {
     pub(crate) last_text: Span,
 }
 
+impl Parsed {
+    /// A DISCONNECT of the main namespace: the packet without anything in it.
+    pub(crate) const EMPTY: Self = Self {
+        kind: Kind::Disconnect,
+        nsp: Span::EMPTY,
+        id: None,
+        attachments: 0,
+        data: Span::EMPTY,
+        name: Span::EMPTY,
+        comma: 0,
+        last_text: Span::EMPTY,
+    };
+}
+
 /// Reads and validates a packet, which is shorter than 4 GiB, and known to be UTF-8.
 pub(crate) fn parse(text: &[u8], max_attachments: u16) -> Result<Parsed, PacketError> {
-    parse_as(text, max_attachments, false)
+    let mut parsed = Parsed::EMPTY;
+    parse_into(text, max_attachments, false, &mut parsed)?;
+    Ok(parsed)
 }
 
-/// The same for a server of Socket.IO 2 or 1 (protocol version 4 and before): its ERROR packet, in the place of CONNECT_ERROR, has
-/// any JSON.
-#[cfg(feature = "eio3")]
-pub(crate) fn parse_v4(text: &[u8], max_attachments: u16) -> Result<Parsed, PacketError> {
-    parse_as(text, max_attachments, true)
-}
-
-#[inline]
-fn parse_as(text: &[u8], max_attachments: u16, any_error: bool) -> Result<Parsed, PacketError> {
+/// The same, without a copy. `any_error`: for a server of Socket.IO 2 or 1 (protocol version 4 and before), whose ERROR
+/// packet, in the place of CONNECT_ERROR, has any JSON. What is in `parsed` after an error is of no use.
+pub(crate) fn parse_into(
+    text: &[u8],
+    max_attachments: u16,
+    any_error: bool,
+    parsed: &mut Parsed,
+) -> Result<(), PacketError> {
     let kind = text
         .first()
         .copied()
@@ -340,15 +357,13 @@ fn parse_as(text: &[u8], max_attachments: u16, any_error: bool) -> Result<Parsed
         start: end as u32,
         end: text.len() as u32,
     };
-    let mut parsed = Parsed {
+    *parsed = Parsed {
         kind,
         nsp,
         id,
         attachments,
         data,
-        name: Span::default(),
-        comma: 0,
-        last_text: Span::default(),
+        ..Parsed::EMPTY
     };
     let json = data.bytes(text);
     let base = end as u32;
@@ -356,7 +371,7 @@ fn parse_as(text: &[u8], max_attachments: u16, any_error: bool) -> Result<Parsed
     match kind {
         Kind::Event | Kind::BinaryEvent => {
             if !json.is_empty() {
-                event(&mut parsed, text)?;
+                event(parsed, text)?;
             }
         }
         Kind::Ack | Kind::BinaryAck => {
@@ -386,7 +401,7 @@ fn parse_as(text: &[u8], max_attachments: u16, any_error: bool) -> Result<Parsed
             })?;
         }
     }
-    Ok(parsed)
+    Ok(())
 }
 
 /// Checks a payload that begins at byte `base` of the packet.
