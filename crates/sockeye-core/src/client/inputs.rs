@@ -61,12 +61,7 @@ impl Client<'_> {
     /// `n` bytes have been read into [`receive_buf`](Self::receive_buf). Zero changes nothing: the end of the stream
     /// is [`handle_closed`](Self::handle_closed), so that it cannot be mistaken for a full buffer.
     pub fn handle_received(&mut self, now: Instant, link: Link, n: usize) {
-        // Most bytes come when no deadline has: then timers need no look.
-        if now < self.quiet_until {
-            self.engine.set_clock(now);
-        } else {
-            self.advance_clock(now);
-        }
+        self.pass_time(now);
         self.engine.handle_received(link, n);
     }
 
@@ -79,7 +74,7 @@ impl Client<'_> {
 
     /// `link`, which took no bytes before, takes some again.
     pub fn handle_writable(&mut self, now: Instant, link: Link) {
-        self.advance_clock(now);
+        self.pass_time(now);
         self.engine.handle_writable(link);
     }
 
@@ -99,10 +94,23 @@ impl Client<'_> {
         self.engine.set_reading_paused(paused);
     }
 
+    /// Moves the clock, for an input that brings no deadline with it. Most come when no deadline has: then timers need no
+    /// look.
+    fn pass_time(&mut self, now: Instant) {
+        if now < self.quiet_until {
+            self.engine.set_clock(now);
+        } else {
+            self.advance_clock(now);
+        }
+    }
+
+    /// Moves the clock, for what may bring deadlines with it.
     #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(super) fn advance_clock(&mut self, now: Instant) {
-        self.quiet_until = Instant::ZERO;
-        if now > self.engine.now() {
+        let quiet_until = core::mem::replace(&mut self.quiet_until, Instant::ZERO);
+        if now < quiet_until {
+            self.engine.set_clock(now);
+        } else if now > self.engine.now() {
             self.engine.advance_clock(now);
             self.timers = true;
         }

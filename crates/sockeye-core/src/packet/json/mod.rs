@@ -17,7 +17,7 @@ pub(crate) use fields::{
     field, is_placeholder, members,
 };
 use scan::Fault;
-pub(crate) use scan::{is_plain, short_string};
+pub(crate) use scan::{is_plain, is_special, short_string};
 
 /// How deep arrays and objects may nest in a received payload; deeper ones are refused as a parse error that says so. Types that nest
 /// are decoded by recursion: the bound is one on the stack, too. A multiple of 64.

@@ -147,12 +147,18 @@ pub(crate) fn skip_plain(mut left: &[u8]) -> &[u8] {
         left = tail;
     }
     while let [c, tail @ ..] = left {
-        if *c == b'"' || *c == b'\\' || *c < 0x20 {
+        if is_special(*c) {
             break;
         }
         left = tail;
     }
     left
+}
+
+/// Whether a byte cannot stand in a string as it is.
+#[inline(always)]
+pub(crate) const fn is_special(c: u8) -> bool {
+    c == b'"' || c == b'\\' || c < 0x20
 }
 
 /// Whether a text needs no escape at all. Quick for short ones too: their halves may overlap.

@@ -259,15 +259,6 @@ impl<'s, S: Sink> ArgsWriter<'s, S> {
         Ok(())
     }
 
-    #[inline(always)]
-    fn put_all<const N: usize>(&mut self, parts: [&[u8]; N]) -> Result<(), Fail> {
-        if self.out.put_all(parts) {
-            Ok(())
-        } else {
-            self.full()
-        }
-    }
-
     /// A string with its quotes.
     #[inline]
     fn text(&mut self, text: &str) -> Result<(), Fail> {
@@ -275,10 +266,13 @@ impl<'s, S: Sink> ArgsWriter<'s, S> {
     }
 
     /// A string in its quotes, which come with `before` and `after`.
-    #[inline(always)]
+    #[cfg_attr(feature = "alloc", inline(always))]
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     fn text_between(&mut self, before: &[u8], text: &str, after: &[u8]) -> Result<(), Fail> {
-        if json::is_plain(text.as_bytes()) {
-            return self.put_all([before, text.as_bytes(), after]);
+        match self.out.put_text(before, text.as_bytes(), after) {
+            Some(true) => return Ok(()),
+            Some(false) => return self.full(),
+            None => (),
         }
         self.put(before)?;
         self.escaped(text)?;
@@ -388,7 +382,11 @@ impl<'w, 's, S: Sink> ser::Serializer for &'w mut ArgsWriter<'s, S> {
     fn serialize_f32(self, v: f32) -> Result<(), Fail> {
         // Below 4096 floats are closer together than thousandths, so the shortest digits are the only three decimals that fit.
         let magnitude = f64::from(v.abs());
-        if magnitude > 0.0 && magnitude < 4096.0 {
+        #[cfg(not(feature = "alloc"))]
+        if let Some(thousands) = number::thousandths(number::parts_of_f32(v)) {
+            return self.decimals(v < 0.0, thousands);
+        }
+        if cfg!(feature = "alloc") && magnitude > 0.0 && magnitude < 4096.0 {
             let thousands = (magnitude * 1000.0 + 0.5) as u32;
             if (f64::from(thousands) / 1000.0) as f32 == v.abs() {
                 return self.decimals(v < 0.0, thousands);
@@ -398,7 +396,11 @@ impl<'w, 's, S: Sink> ser::Serializer for &'w mut ArgsWriter<'s, S> {
     }
     #[inline]
     fn serialize_f64(self, v: f64) -> Result<(), Fail> {
-        if v != 0.0 && v.abs() < 4e6 {
+        #[cfg(not(feature = "alloc"))]
+        if let Some(thousands) = number::thousandths(number::parts_of_f64(v)) {
+            return self.decimals(v < 0.0, thousands);
+        }
+        if cfg!(feature = "alloc") && v != 0.0 && v.abs() < 4e6 {
             let thousands = (v.abs() * 1000.0 + 0.5) as u32;
             if f64::from(thousands) / 1000.0 == v.abs() {
                 return self.decimals(v < 0.0, thousands);

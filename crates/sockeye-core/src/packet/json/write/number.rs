@@ -104,3 +104,115 @@ static PAIRS: [[u8; 2]; 100] = {
     }
     pairs
 };
+
+/// A float as an integer and the power of two that it is divided by. (Subnormal floats, infinities and NaN are none of
+/// these: they get a power that [`thousandths`] does not take.)
+#[cfg(any(test, not(feature = "alloc")))]
+#[derive(Clone, Copy)]
+pub(super) struct Parts {
+    mantissa: u64,
+    shift: u32,
+    /// The mantissa of a power of two: the next smaller float is nearer than the next larger one.
+    power: u64,
+}
+
+#[cfg(any(test, not(feature = "alloc")))]
+pub(super) const fn parts_of_f32(v: f32) -> Parts {
+    let bits = v.to_bits() & (u32::MAX >> 1);
+    let power = 1 << 23;
+    Parts {
+        mantissa: (bits as u64 & (power - 1)) | power,
+        shift: 150u32.wrapping_sub(bits >> 23),
+        power,
+    }
+}
+
+#[cfg(any(test, not(feature = "alloc")))]
+pub(super) const fn parts_of_f64(v: f64) -> Parts {
+    let bits = v.to_bits() & (u64::MAX >> 1);
+    let power = 1 << 52;
+    Parts {
+        mantissa: (bits & (power - 1)) | power,
+        shift: 1075u32.wrapping_sub((bits >> 52) as u32),
+        power,
+    }
+}
+
+/// The thousandths in a float, if it is the one that is nearest to so many. By integers: where there is no unit for floats
+/// each step with them is a call. Not for floats of 2^12 or 2^22 and more: thousandths may not be the shortest digits then.
+#[cfg(any(test, not(feature = "alloc")))]
+#[cfg_attr(not(test), inline(never))]
+pub(super) const fn thousandths(parts: Parts) -> Option<u32> {
+    let Parts {
+        mantissa,
+        shift,
+        power,
+    } = parts;
+    let least = if power == 1 << 23 { 12 } else { 31 };
+    if shift < least || shift > 63 {
+        return None;
+    }
+    let scaled = mantissa * 1000;
+    let thousands = (scaled + (1 << (shift - 1))) >> shift;
+    // In thousandths of the distance to the next float; half of it decides. (A tie is left to the slow way.)
+    let away = scaled.abs_diff(thousands << shift);
+    let most = if mantissa == power { 250 } else { 500 };
+    if away < most && thousands > 0 {
+        Some(thousands as u32)
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousandths_are_those_that_give_the_float_again() {
+        let mut random = 1u64;
+        for n in 1..4_096_000u32 {
+            let v = (f64::from(n) / 1000.0) as f32;
+            assert_eq!(thousandths(parts_of_f32(v)), Some(n), "{v}");
+            if n % 16 == 0 {
+                let v = f64::from(n) / 1000.0;
+                assert_eq!(thousandths(parts_of_f64(v)), Some(n), "{v}");
+            }
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            let any = f32::from_bits((random >> 32) as u32);
+            if let Some(n) = thousandths(parts_of_f32(any)) {
+                assert_eq!((f64::from(n) / 1000.0) as f32, any.abs());
+            }
+            let any = f64::from_bits(random);
+            if let Some(n) = thousandths(parts_of_f64(any)) {
+                assert_eq!(f64::from(n) / 1000.0, any.abs());
+            }
+        }
+        for v in [
+            0.0,
+            -0.0,
+            4096.0,
+            1e-4,
+            21.5004,
+            f32::NAN,
+            f32::INFINITY,
+            f32::MIN_POSITIVE,
+            1e-40,
+        ] {
+            assert_eq!(thousandths(parts_of_f32(v)), None, "{v}");
+        }
+        for v in [
+            0.0,
+            4_194_304.0,
+            1e-4,
+            21.5000001,
+            f64::NAN,
+            f64::INFINITY,
+            5e-324,
+        ] {
+            assert_eq!(thousandths(parts_of_f64(v)), None, "{v}");
+        }
+    }
+}

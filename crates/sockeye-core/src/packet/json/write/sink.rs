@@ -2,6 +2,7 @@
 #[cfg(feature = "alloc")]
 use alloc::vec::Vec;
 
+use crate::packet::json;
 use crate::slices;
 
 /// Where the JSON goes.
@@ -11,6 +12,9 @@ pub trait Sink {
     fn put(&mut self, bytes: &[u8]) -> bool;
     /// Appends the parts, or answers `false` and may have appended some of them.
     fn put_all<const N: usize>(&mut self, parts: [&[u8]; N]) -> bool;
+    /// Appends a text with what stands around it, or answers `false` and may have appended some of it. Nothing if something
+    /// in the text has to be escaped: what has been appended then has been taken back.
+    fn put_text(&mut self, before: &[u8], text: &[u8], after: &[u8]) -> Option<bool>;
     /// What has been written.
     fn written(&mut self) -> &mut [u8];
     /// Takes back all but the first `len` bytes.
@@ -33,6 +37,11 @@ impl Sink for Vec<u8> {
         true
     }
 
+    #[inline(always)]
+    fn put_text(&mut self, before: &[u8], text: &[u8], after: &[u8]) -> Option<bool> {
+        json::is_plain(text).then(|| self.put_all([before, text, after]))
+    }
+
     #[inline]
     fn written(&mut self) -> &mut [u8] {
         self
@@ -50,11 +59,32 @@ pub(super) struct Slice<'o> {
     pub(super) len: usize,
 }
 
+/// So many bytes are copied sooner than they are handed to a function that copies.
+const SHORT: usize = 16;
+
+impl Slice<'_> {
+    #[inline(always)]
+    fn put_short(&mut self, bytes: &[u8]) -> bool {
+        let mut room = self.out.get_mut(self.len..).unwrap_or_default().iter_mut();
+        for byte in bytes {
+            let Some(to) = room.next() else {
+                return false;
+            };
+            *to = *byte;
+        }
+        true
+    }
+}
+
 impl Sink for Slice<'_> {
     #[cfg_attr(feature = "alloc", inline(always))]
     #[cfg_attr(not(feature = "alloc"), inline(never))]
     fn put(&mut self, bytes: &[u8]) -> bool {
-        let fits = slices::put(self.out, self.len, bytes);
+        let fits = if cfg!(feature = "alloc") || bytes.len() > SHORT {
+            slices::put(self.out, self.len, bytes)
+        } else {
+            self.put_short(bytes)
+        };
         if fits {
             self.len += bytes.len();
         }
@@ -82,6 +112,31 @@ impl Sink for Slice<'_> {
         }
         self.len += len;
         true
+    }
+
+    #[cfg_attr(feature = "alloc", inline(always))]
+    fn put_text(&mut self, before: &[u8], text: &[u8], after: &[u8]) -> Option<bool> {
+        if cfg!(feature = "alloc") {
+            return json::is_plain(text).then(|| self.put_all([before, text, after]));
+        }
+        // One pass over a text, which is short nearly always.
+        let start = self.len;
+        if !self.put(before) {
+            return Some(false);
+        }
+        let mut room = self.out.get_mut(self.len..).unwrap_or_default().iter_mut();
+        for byte in text {
+            if json::is_special(*byte) {
+                self.len = start;
+                return None;
+            }
+            let Some(to) = room.next() else {
+                return Some(false);
+            };
+            *to = *byte;
+        }
+        self.len += text.len();
+        Some(self.put(after))
     }
 
     #[inline]
