@@ -26,6 +26,7 @@ type Memory = Storage<4096, 4096, AnyThread, 4, 1024, 32, 3, 512, 256, 3>;
 struct Embedded;
 
 sockeye_testkit::scenarios!(Embedded);
+sockeye_testkit::contract!(Embedded);
 
 impl Driver for Embedded {
     fn name(&self) -> &'static str {
@@ -40,8 +41,10 @@ impl Driver for Embedded {
             Way::Upgrade => Transports::POLLING_FIRST,
         };
         config.core.reconnection.enabled = options.reconnection;
-        config.core.reconnection.delay = Duration::from_millis(5);
-        config.core.reconnection.delay_max = Duration::from_millis(10);
+        if !options.patient {
+            config.core.reconnection.delay = Duration::from_millis(5);
+            config.core.reconnection.delay_max = Duration::from_millis(10);
+        }
         if let Some((name, value)) = options.header {
             let line: &'static str = format!("{name}: {value}\r\n").leak();
             config.core.headers = sockeye_embedded::text(line);
@@ -230,5 +233,9 @@ impl Client for OnDevice {
     fn close(self: Box<Self>) {
         self.sockets["/"].stop();
         self.run.join().expect("the run loop ends in order");
+    }
+
+    fn end(self: Box<Self>) {
+        self.close();
     }
 }

@@ -6,7 +6,8 @@
 //! ([`Rig::get_reply`], [`Rig::ws`], …), or a [`Server`], a small scripted Engine.IO and Socket.IO server that also
 //! notes everything a client must not do.
 //!
-//! `scenarios` (a feature) is the list of scenarios that every driver plays, over TCP.
+//! `scenarios` (a feature) is the list of scenarios that every driver plays, over TCP, and `contract` what every driver owes
+//! on a bad network and to a hostile server.
 //!
 //! [`fuzz`] has the fuzz targets as plain functions; the fuzz workspace calls them, and so does a smoke test.
 
@@ -14,6 +15,8 @@
 pub mod certificates;
 #[cfg(feature = "chaos")]
 pub mod chaos;
+#[cfg(feature = "scenarios")]
+pub mod contract;
 pub mod fuzz;
 mod http;
 #[cfg(feature = "relay")]

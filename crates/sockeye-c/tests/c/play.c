@@ -189,6 +189,9 @@ int main(int argc, char **argv)
             config.auth_cb = on_auth;
         } else if (strcmp(argv[i], "once") == 0) {
             config.reconnect = false;
+        } else if (strcmp(argv[i], "patient") == 0) {
+            config.reconnect_delay_ms = CONFIG_SOCKEYE_RECONNECT_DELAY_MS;
+            config.reconnect_delay_max_ms = CONFIG_SOCKEYE_RECONNECT_DELAY_MAX_MS;
         } else if (strncmp(argv[i], "header=", 7) == 0) {
             config.headers = argv[i] + 7;
         } else if (strncmp(argv[i], "retries=", 8) == 0) {

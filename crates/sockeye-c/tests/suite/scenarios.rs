@@ -15,6 +15,7 @@ use crate::build::{ADDRESS, bounded, compile, has};
 struct C;
 
 sockeye_testkit::scenarios!(C);
+sockeye_testkit::contract!(C);
 
 impl Driver for C {
     fn name(&self) -> &'static str {
@@ -38,6 +39,9 @@ impl Driver for C {
         }
         if !options.reconnection {
             program.arg("once");
+        }
+        if options.patient {
+            program.arg("patient");
         }
         if let Some((name, value)) = options.header {
             program.arg(format!("header={name}: {value}\r\n"));
@@ -185,5 +189,13 @@ impl Client for Program {
         let status = child.wait().expect("it can be waited for");
         assert!(status.success(), "{status}");
         reading.join().expect("it said what it may say");
+    }
+
+    fn end(self: Box<Self>) {
+        self.close();
+    }
+
+    fn process(&self) -> Option<u32> {
+        Some(self.child.id())
     }
 }

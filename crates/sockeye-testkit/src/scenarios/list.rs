@@ -96,14 +96,7 @@ impl Stage {
     /// A client that connects to `host`, as `change` wants it.
     fn with(driver: &dyn Driver, host: Host, change: impl FnOnce(&mut Options)) -> Self {
         let log = Log::default();
-        let mut options = Options {
-            url: host.url("/"),
-            way: Way::WebSocket,
-            counted_auth: false,
-            header: None,
-            reconnection: true,
-            retries: None,
-        };
+        let mut options = Options::new(host.url("/"), Way::WebSocket);
         change(&mut options);
         let client = Some(driver.open(options, log.clone()));
         Self { client, log, host }

@@ -58,6 +58,26 @@ pub struct Options {
     pub reconnection: bool,
     /// The `retries` queue of the first namespace, with so long for each try.
     pub retries: Option<(u32, Duration)>,
+    /// The most bytes of one received packet (`Limits::receive`). Drivers with fixed memory have the size of that.
+    pub limit: Option<usize>,
+    /// The delays before reconnections are the default instead.
+    pub patient: bool,
+}
+
+impl Options {
+    /// Of a client of this URL that reconnects, and nothing more.
+    pub fn new(url: impl Into<String>, way: Way) -> Self {
+        Self {
+            url: url.into(),
+            way,
+            counted_auth: false,
+            header: None,
+            reconnection: true,
+            retries: None,
+            limit: None,
+            patient: false,
+        }
+    }
 }
 
 /// A way of driving the core.
@@ -67,6 +87,11 @@ pub trait Driver {
 
     /// The scenarios that it cannot play, each with the reason.
     fn lacks(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
+
+    /// The cases of the [`contract`](crate::contract) that it does not hold, each with the reason.
+    fn breaks(&self) -> &'static [(&'static str, &'static str)] {
         &[]
     }
 
@@ -121,6 +146,12 @@ pub trait Client {
     fn is_connected(&mut self, nsp: &str) -> bool;
     /// Sends what was emitted, says goodbye, and waits for both.
     fn close(self: Box<Self>);
+    /// Ends it in any state, as `close` does, but whatever has become of what was emitted.
+    fn end(self: Box<Self>);
+    /// The process that the client is, if it is not this one.
+    fn process(&self) -> Option<u32> {
+        None
+    }
 }
 
 /// What a client was told, line by line. Clones share it.

@@ -12,8 +12,6 @@ mod support;
 
 mod bytes;
 mod cuts;
-#[cfg(target_os = "linux")]
-mod idle;
 mod storm;
 
 use std::time::Duration;

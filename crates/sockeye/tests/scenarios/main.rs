@@ -41,6 +41,7 @@ mod on_tokio {
     struct Tokio;
 
     sockeye_testkit::scenarios!(Tokio);
+    sockeye_testkit::contract!(Tokio);
 
     impl Driver for Tokio {
         fn name(&self) -> &'static str {
@@ -91,6 +92,13 @@ mod on_tokio {
                 .expect("closed in time")
                 .expect("everything was sent");
         }
+        end(this, socket) {
+            // What was not sent is told, and is nobody's loss.
+            let _ = this
+                .runtime
+                .block_on(async { tokio::time::timeout(PATIENCE, socket.close()).await })
+                .expect("closed in time");
+        }
     });
 }
 
@@ -101,6 +109,7 @@ mod on_threads {
     struct Threads;
 
     sockeye_testkit::scenarios!(Threads);
+    sockeye_testkit::contract!(Threads);
 
     impl Driver for Threads {
         fn name(&self) -> &'static str {
@@ -140,6 +149,11 @@ mod on_threads {
         close(this, socket) {
             let _ = &this;
             socket.close().expect("everything was sent");
+        }
+        end(this, socket) {
+            let _ = &this;
+            // What was not sent is told, and is nobody's loss.
+            let _ = socket.close();
         }
     });
 }

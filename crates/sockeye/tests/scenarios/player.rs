@@ -54,9 +54,17 @@ macro_rules! options {
         };
         let mut builder = $builder
             .transports(transports.iter().copied())
-            .reconnection($wanted.reconnection)
-            .reconnection_delay(std::time::Duration::from_millis(5))
-            .reconnection_delay_max(std::time::Duration::from_millis(10));
+            .reconnection($wanted.reconnection);
+        if !$wanted.patient {
+            builder = builder
+                .reconnection_delay(std::time::Duration::from_millis(5))
+                .reconnection_delay_max(std::time::Duration::from_millis(10));
+        }
+        if let Some(limit) = $wanted.limit {
+            let mut limits = sockeye::Limits::default();
+            limits.receive = limit;
+            builder = builder.limits(limits);
+        }
         if let Some((name, value)) = $wanted.header {
             builder = builder.header(name, value);
         }
@@ -98,6 +106,7 @@ macro_rules! client {
     ($name:ident {
         ask($asker:ident, $socket:ident, $event:ident, $args:ident, $question:ident, $timeout:ident) $ask:block
         close($closer:ident, $last:ident) $close:block
+        end($ender:ident, $ended:ident) $end:block
     }) => {
         impl $name {
             fn socket(&mut self, nsp: &str) -> &player::socket_of!($name) {
@@ -155,6 +164,12 @@ macro_rules! client {
                 let $last = self.player.sockets.remove("/").expect("the first one");
                 let $closer = &*self;
                 $close
+            }
+
+            fn end(mut self: Box<Self>) {
+                let $ended = self.player.sockets.remove("/").expect("the first one");
+                let $ender = &*self;
+                $end
             }
         }
     };

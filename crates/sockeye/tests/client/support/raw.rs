@@ -101,14 +101,6 @@ impl Peer {
         self.write(&frame(0x81, text.as_bytes())).await;
     }
 
-    /// One byte at a time.
-    pub(crate) async fn drip(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write(&[*byte]).await;
-            tokio::task::yield_now().await;
-        }
-    }
-
     /// The bytes of a WebSocket handshake and of the Engine.IO one.
     pub(crate) async fn hello(&mut self) -> Option<Vec<u8>> {
         let request = self.request().await?;
