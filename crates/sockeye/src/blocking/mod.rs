@@ -50,14 +50,16 @@
 //!
 //! Handlers may be `async` here as well; they run on the namespace's thread, where there is no runtime.
 //!
-//! # Not here
-//! [`sockeye::testing`](crate#testing), the server in memory, is for tokio.
+//! # Testing
+//! `testing` (a feature) is a server in memory: applications are tested without a network.
 
 mod ack;
 mod builder;
 mod namespace;
 mod socket;
 mod streams;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod typed;
 
 #[cfg(any(feature = "rustls-no-provider", feature = "native-tls"))]

@@ -25,6 +25,8 @@
 //! With tokio's paused clock (`#[tokio::test(start_paused = true)]`, tokio's feature `test-util`) waits take no time:
 //! the heartbeat, timeouts and reconnections of hours pass as soon as nothing else is to be done.
 //!
+//! For programs without async there is the same in `sockeye::blocking::testing`; each server serves clients of both kinds.
+//!
 //! A test either gives the server closures ([`Server::on`]), or is the server itself, step by step:
 //!
 //! ```
@@ -47,6 +49,8 @@
 
 mod http;
 mod peer;
+#[cfg(feature = "blocking")]
+mod pipe;
 mod session;
 
 use std::collections::{HashMap, VecDeque};
@@ -272,6 +276,14 @@ impl fmt::Debug for Server {
             .field("host", &self.inner.host)
             .finish_non_exhaustive()
     }
+}
+
+/// As [`connect`], for a blocking client.
+#[cfg(feature = "blocking")]
+pub(crate) fn connect_blocking(
+    host: &str,
+) -> Option<io::Result<Box<dyn crate::net::blocking::Stream>>> {
+    connect(host).map(|stream| Ok(Box::new(pipe::Pipe::new(stream?)) as _))
 }
 
 /// Connects to a server in memory; `None` if the name is not one of theirs.

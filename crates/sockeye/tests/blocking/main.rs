@@ -13,6 +13,7 @@ mod events;
 #[path = "../../examples/blocking.rs"]
 #[allow(dead_code, reason = "the example's own `main`")]
 mod example;
+mod in_memory;
 mod network;
 mod waits;
 

@@ -156,6 +156,12 @@ impl Network {
             }
             Way::Tcp { tcp, tls, proxy } => (tcp, tls.as_ref(), proxy.as_deref()),
         };
+        // A server of the application's tests, in memory.
+        #[cfg(feature = "testing")]
+        if let Some(stream) = crate::testing::connect_blocking(target.host()) {
+            let stream = stream.map_err(|error| DialError::from_io(&error, target))?;
+            return Ok(StreamKind::Other(stream));
+        }
         let Some(proxy) = proxy else {
             let stream = self.tcp_blocking(tcp, target, attempt)?;
             return Ok(StreamKind::Direct(
