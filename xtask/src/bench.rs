@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: builds the clients and the load server in `benches`, runs every row with every client in turn, and
 //! prints what an event costs. What is measured, and how, is in `benches/README.md`.
 
+mod rows;
 mod table;
 
 use std::io::{BufRead, BufReader};
@@ -10,145 +11,22 @@ use std::time::Duration;
 
 use crate::certificates::Certificates;
 use crate::{run, tools};
+use rows::{ROWS, Row};
 use table::{json, table};
 
 const HELP: &str = "\
 cargo xtask bench [OPTIONS]   what an event costs in sockeye, rust_socketio and a hard-coded client
   --quick            one short round, smaller counts under valgrind, no allocation counts
   --rows A,B         only these rows: receive, receive-tls, binary, binary-typed, emit, ack, acks-100,
-                     acks-1000, acks-10000, namespaces-1, namespaces-100, namespaces-1000, idle
+                     acks-1000, acks-10000, namespaces-1, namespaces-100, namespaces-1000, fan-in-1,
+                     fan-in-1000, idle
   --clients A,B      only these clients: bare, rust_socketio, core, sockeye
+  --count N          how many events (or idle connections) a timed round has
   --rounds N         timed rounds, interleaved; the median counts (default 5)
   --no-valgrind      no instruction and allocation counts
   --json FILE        writes the figures as JSON
   --profile DIR      keeps the callgrind profiles there, for callgrind_annotate
 ";
-
-/// What is measured. The name is also the clients' sub-command and the load server's scenario.
-struct Row {
-    name: &'static str,
-    what: &'static str,
-    /// How many in a timed round.
-    count: u32,
-    /// How many in the first of the two runs under valgrind; 0 where instructions say nothing.
-    counted: u32,
-    /// Client and server share a processor: where they take turns, waking the other one on another processor costs several
-    /// times what is measured, and it would depend on where the scheduler has put them.
-    together: bool,
-    /// How many make one batch, so that none is counted in part.
-    batch: u32,
-    /// The peak of the heap says something.
-    peak: bool,
-    /// With TLS.
-    secure: bool,
-    /// Held against its neighbours, and not against other clients.
-    scale: bool,
-}
-
-impl Row {
-    const fn new(name: &'static str, what: &'static str, count: u32, counted: u32) -> Self {
-        Self {
-            name,
-            what,
-            count,
-            counted,
-            together: false,
-            batch: 1,
-            peak: false,
-            secure: false,
-            scale: false,
-        }
-    }
-}
-
-const ROWS: &[Row] = &[
-    Row::new("receive", "small typed events received", 300_000, 10_000),
-    Row {
-        peak: true,
-        ..Row::new("binary", "1 KiB binary events received", 100_000, 5_000)
-    },
-    Row {
-        peak: true,
-        ..Row::new(
-            "binary-typed",
-            "1 KiB binary events with a typed argument received",
-            100_000,
-            5_000,
-        )
-    },
-    Row {
-        secure: true,
-        ..Row::new(
-            "receive-tls",
-            "small typed events received over TLS",
-            300_000,
-            10_000,
-        )
-    },
-    Row::new("emit", "small typed events emitted", 300_000, 10_000),
-    Row {
-        together: true,
-        ..Row::new("ack", "sequential emits with ack", 20_000, 2_000)
-    },
-    Row {
-        batch: 100,
-        scale: true,
-        ..Row::new(
-            "acks-100",
-            "emits with ack, 100 in flight, answered in random order",
-            50_000,
-            4_000,
-        )
-    },
-    Row {
-        batch: 1_000,
-        scale: true,
-        ..Row::new(
-            "acks-1000",
-            "emits with ack, 1 000 in flight, answered in random order",
-            100_000,
-            8_000,
-        )
-    },
-    Row {
-        batch: 10_000,
-        scale: true,
-        ..Row::new(
-            "acks-10000",
-            "emits with ack, 10 000 in flight, answered in random order",
-            100_000,
-            20_000,
-        )
-    },
-    Row {
-        scale: true,
-        ..Row::new(
-            "namespaces-1",
-            "small typed events for the only namespace",
-            100_000,
-            4_000,
-        )
-    },
-    Row {
-        scale: true,
-        ..Row::new(
-            "namespaces-100",
-            "small typed events for the last of 100 namespaces",
-            100_000,
-            4_000,
-        )
-    },
-    Row {
-        scale: true,
-        ..Row::new(
-            "namespaces-1000",
-            "small typed events for the last of 1 000 namespaces",
-            100_000,
-            4_000,
-        )
-    },
-    Row::new("idle", "idle connections", 1_000, 0),
-];
 
 struct Client {
     name: &'static str,
@@ -158,11 +36,13 @@ struct Client {
     lacks: &'static [&'static str],
     /// One of Sockeye's own, which have the rows of scale.
     own: bool,
+    /// It has the rows with many connections.
+    fans: bool,
 }
 
 impl Client {
     fn has(&self, row: &Row) -> bool {
-        (self.own || !row.scale) && !self.lacks.contains(&row.name)
+        (self.own || !row.scale) && (self.fans || !row.fan) && !self.lacks.contains(&row.name)
     }
 }
 
@@ -174,6 +54,7 @@ const CLIENTS: &[Client] = &[
         needs: &[],
         lacks: &[],
         own: false,
+        fans: true,
     },
     Client {
         name: "rust_socketio",
@@ -185,6 +66,7 @@ const CLIENTS: &[Client] = &[
         }],
         lacks: &["binary-typed", "receive-tls"],
         own: false,
+        fans: false,
     },
     Client {
         name: "core",
@@ -192,6 +74,7 @@ const CLIENTS: &[Client] = &[
         needs: &[],
         lacks: &["receive-tls"],
         own: true,
+        fans: false,
     },
     Client {
         name: "sockeye",
@@ -199,6 +82,7 @@ const CLIENTS: &[Client] = &[
         needs: &[],
         lacks: &[],
         own: true,
+        fans: true,
     },
 ];
 
@@ -209,6 +93,7 @@ const BUILD_LIMIT: Duration = Duration::from_secs(30 * 60);
 struct Options {
     quick: bool,
     rounds: usize,
+    count: Option<u32>,
     valgrind: bool,
     rows: Vec<&'static Row>,
     clients: Vec<&'static Client>,
@@ -240,6 +125,9 @@ pub(crate) fn run(args: &[impl AsRef<str>]) -> Result<(), String> {
         print!("{HELP}");
         return Ok(());
     };
+    if options.rows.iter().any(|row| row.name == "idle") {
+        check_room(options.count.unwrap_or(1_000))?;
+    }
     build("load-server")?;
     let mut skipped = Vec::new();
     let mut clients = Vec::new();
@@ -294,6 +182,7 @@ fn parse(args: &[impl AsRef<str>]) -> Result<Option<Options>, String> {
     let mut options = Options {
         quick: false,
         rounds: 0,
+        count: None,
         valgrind: true,
         rows: ROWS.iter().collect(),
         clients: CLIENTS.iter().collect(),
@@ -313,6 +202,10 @@ fn parse(args: &[impl AsRef<str>]) -> Result<Option<Options>, String> {
             "--rounds" => {
                 let rounds = value()?.parse().ok().filter(|rounds| *rounds > 0);
                 options.rounds = rounds.ok_or("--rounds needs a number above 0")?;
+            }
+            "--count" => {
+                let count = value()?.parse().ok().filter(|count| *count > 0);
+                options.count = Some(count.ok_or("--count needs a number above 0")?);
             }
             "--help" | "-h" => return Ok(None),
             other => return Err(format!("unknown option {other:?}\n{HELP}")),
@@ -364,14 +257,42 @@ fn program(package: &str) -> PathBuf {
     target.join("release").join(package)
 }
 
-/// A command with room for a thousand connections where the hard limit allows it.
+/// A command that may open so many files as the hard limit allows.
 fn roomy(prefix: &[&str]) -> Command {
     let mut command = Command::new("sh");
     command
-        .args(["-c", r#"ulimit -n 4096 2>/dev/null; exec "$@""#, "sh"])
+        .args([
+            "-c",
+            r#"ulimit -n "$(ulimit -H -n)" 2>/dev/null; exec "$@""#,
+            "sh",
+        ])
         .args(prefix);
     command
 }
+
+/// Whether so many connections in one process are allowed here.
+///
+/// # Errors
+/// They are not: what to do.
+fn check_room(connections: u32) -> Result<(), String> {
+    let limit = Command::new("sh")
+        .args(["-c", "ulimit -H -n"])
+        .output()
+        .map_err(|error| format!("cannot ask for the limit of open files: {error}"))?;
+    match String::from_utf8_lossy(&limit.stdout).trim().parse::<u32>() {
+        // (Anything but a number is no limit.)
+        Ok(limit) if limit < connections + SPARE => Err(format!(
+            "{connections} connections need {} open files, and the hard limit is {limit}: raise it for this shell by \
+             `sudo prlimit --pid $$ --nofile={}`, or for good in /etc/security/limits.conf (nofile)",
+            connections + SPARE,
+            connections + SPARE,
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Files that a process with many connections has open beside them.
+const SPARE: u32 = 64;
 
 /// The prefix that keeps a command on one processor, where that can be done.
 fn pin() -> &'static [&'static str] {
@@ -449,7 +370,9 @@ fn measure(options: &Options, servers: &Servers) -> Result<Vec<Figures>, String>
     for &row in &options.rows {
         for &client in &options.clients {
             if client.has(row) {
-                let count = if options.quick && row.counted > 0 {
+                let count = if let Some(count) = options.count {
+                    count.max(row.batch)
+                } else if options.quick && row.counted > 0 {
                     (row.count / 10).max(row.batch)
                 } else {
                     row.count

@@ -32,6 +32,7 @@ async fn main() -> Result<(), Error> {
         "emit" => emit(&job).await,
         // In a task of its own: a runtime that drives its root future parks twice as often.
         "ack" => tokio::spawn(async move { ack(&job).await }).await?,
+        row if row.starts_with("fan-in-") => fan_in(&job).await,
         "idle" => idle(&job).await,
         other => Err(format!("the bare client has no row {other:?}").into()),
     }
@@ -110,6 +111,39 @@ async fn receive<S: AsyncRead + AsyncWrite + Unpin>(job: &Job, stream: S) -> Res
         if name == "event" && sequence.take(reading.id) {
             break;
         }
+    }
+    clock.report();
+    Ok(())
+}
+
+/// Takes events on many connections, of which each brings its share.
+async fn fan_in(job: &Job) -> Result<(), Error> {
+    let size = job.sized().1;
+    let mut all = Vec::new();
+    for _ in 0..size {
+        all.push(connect(job).await?);
+    }
+    let clock = Stopwatch::start();
+    let count = job.count / size;
+    let tasks: Vec<_> = all
+        .into_iter()
+        .map(|mut ws| {
+            tokio::spawn(async move {
+                let sequence = Sequence::new(count);
+                ws.send(Message::text(r#"42["go"]"#)).await?;
+                loop {
+                    let message = next(&mut ws).await?;
+                    let (name, reading): (&str, Reading) = serde_json::from_str(event(&message)?)?;
+                    if name == "event" && sequence.take(reading.id) {
+                        return Ok::<_, Error>(ws);
+                    }
+                }
+            })
+        })
+        .collect();
+    let mut done = Vec::new();
+    for task in tasks {
+        done.push(task.await??);
     }
     clock.report();
     Ok(())

@@ -52,6 +52,13 @@ impl Cycle {
         })
     }
 
+    /// The frame of one event.
+    pub(crate) fn event(&self, n: u32) -> &[u8] {
+        let len = self.0.len() / CYCLE as usize;
+        let from = len * (n % CYCLE) as usize;
+        &self.0[from..from + len]
+    }
+
     /// The frames of `count` events: one large slice after the other.
     pub(crate) fn chunks(&self, count: u32) -> impl Iterator<Item = &[u8]> {
         let whole = (0..count / CYCLE).map(|_| self.0.as_slice());

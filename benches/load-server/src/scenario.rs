@@ -1,6 +1,9 @@
 //! What the server does on a connection once the namespace is joined. A scenario has the name of the row.
 
 use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::frames::{self, CLOSE, Cycle, Frames, Prebuilt, TEXT};
 use crate::handshake::Request;
@@ -35,6 +38,7 @@ pub(crate) fn run<W: Wire>(stream: W, request: &Request, prebuilt: &Prebuilt) ->
         "emit" => count(peer, out, request.count),
         "ack" => answer(peer, out, 1, request.count),
         "acks" => answer(peer, out, size, request.count),
+        "fan-in" => fan_in(peer, &out, &prebuilt.events, size, request.count),
         "idle" => peer.drain(),
         other => Err(invalid(&format!("there is no scenario {other:?}"))),
     }
@@ -53,6 +57,43 @@ fn blast<W: Wire>(
     }
     for chunk in cycle.chunks(count) {
         out.write_all(chunk)?;
+    }
+    peer.drain()
+}
+
+/// All connections of a run with several, as far as they have asked for their events.
+static GROUP: Mutex<Vec<TcpStream>> = Mutex::new(Vec::new());
+/// Events in a second, over all connections of a run.
+const PACE: u32 = 100_000;
+
+/// Waits until `size` connections have said `go`, then sends `count` events to them, to one after the other, evenly
+/// [paced](PACE): whatever their number, each event is a write of its own at the same time.
+fn fan_in<W: Wire>(
+    mut peer: Peer<W>,
+    out: &W,
+    cycle: &Cycle,
+    size: u32,
+    count: u32,
+) -> io::Result<()> {
+    if !peer.next(GO)? {
+        return Ok(());
+    }
+    let mut group = GROUP.lock().unwrap_or_else(PoisonError::into_inner);
+    group.push(out.socket()?);
+    if group.len() < size as usize {
+        drop(group);
+        return peer.drain();
+    }
+    let mut all = std::mem::take(&mut *group);
+    drop(group);
+    let begin = Instant::now();
+    for n in 0..count {
+        let due = Duration::from_nanos(u64::from(n) * 1_000_000_000 / u64::from(PACE));
+        while begin.elapsed() < due {
+            std::thread::yield_now();
+        }
+        // (One that has left is its client's business, which tells it.)
+        let _ = all[(n % size) as usize].write_all(cycle.event(n / size));
     }
     peer.drain()
 }

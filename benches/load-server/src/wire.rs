@@ -15,12 +15,18 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 pub(crate) trait Wire: Read + Write + Sized {
     /// The same stream once more.
     fn twin(&self) -> io::Result<Self>;
+    /// The same stream, to be written to by another thread.
+    fn socket(&self) -> io::Result<TcpStream>;
     /// Acknowledges at once what has come.
     fn quick(&self) -> io::Result<()>;
 }
 
 impl Wire for TcpStream {
     fn twin(&self) -> io::Result<Self> {
+        self.try_clone()
+    }
+
+    fn socket(&self) -> io::Result<TcpStream> {
         self.try_clone()
     }
 
@@ -35,6 +41,10 @@ pub(crate) struct Secure(Rc<RefCell<StreamOwned<ServerConnection, TcpStream>>>);
 impl Wire for Secure {
     fn twin(&self) -> io::Result<Self> {
         Ok(Self(Rc::clone(&self.0)))
+    }
+
+    fn socket(&self) -> io::Result<TcpStream> {
+        Err(io::Error::other("no bare socket below TLS"))
     }
 
     fn quick(&self) -> io::Result<()> {

@@ -1,6 +1,7 @@
 //! The same jobs on sockeye, through its ordinary interface: WebSocket only, reconnection off, everything else as it is.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use bench_common::{
     Error, Job, Reading, Sequence, Stopwatch, attachment_id, authority, namespace, report_memory,
@@ -23,6 +24,7 @@ async fn main() -> Result<(), Error> {
         "ack" => tokio::spawn(async move { ack(&job).await }).await?,
         "acks" => tokio::spawn(async move { acks(&job).await }).await?,
         "namespaces" => namespaces(&job).await,
+        "fan-in" => fan_in(&job).await,
         "idle" => idle(&job).await,
         other => Err(format!("the sockeye client has no row {other:?}").into()),
     }
@@ -184,6 +186,31 @@ async fn namespaces(job: &Job) -> Result<(), Error> {
     });
     let clock = Stopwatch::start();
     socket.emit("go", ())?;
+    all.notified().await;
+    clock.report();
+    Ok(())
+}
+
+/// Takes events on many connections, of which each brings its share.
+async fn fan_in(job: &Job) -> Result<(), Error> {
+    let size = job.sized().1;
+    let all = Arc::new(Notify::new());
+    let left = Arc::new(AtomicU32::new(size));
+    let mut sockets = Vec::new();
+    for _ in 0..size {
+        let (notify, left) = (Arc::clone(&all), Arc::clone(&left));
+        let sequence = Sequence::new(job.count / size);
+        let client = client(job).on("event", move |(reading,): (Reading,)| {
+            if sequence.take(reading.id) && left.fetch_sub(1, Ordering::Relaxed) == 1 {
+                notify.notify_one();
+            }
+        });
+        sockets.push(client.connect().await?);
+    }
+    let clock = Stopwatch::start();
+    for socket in &sockets {
+        socket.emit("go", ())?;
+    }
     all.notified().await;
     clock.report();
     Ok(())

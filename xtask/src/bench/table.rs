@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::{CLIENTS, Figures, ROWS};
+use super::rows::ROWS;
+use super::{CLIENTS, Figures};
 
 impl Figures {
     fn each(&self, samples: &[u64]) -> Option<f64> {
