@@ -116,11 +116,17 @@ pub enum Cause {
 }
 
 /// A [`Cause`] and the words that came with it, kept.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Fault {
     pub(crate) cause: Cause,
-    text: Short<NOTE_LEN>,
+    text: Words,
 }
+
+/// With a heap there is memory only for words that there are: connections may be many.
+#[cfg(feature = "alloc")]
+type Words = Option<alloc::boxed::Box<Short<NOTE_LEN>>>;
+#[cfg(not(feature = "alloc"))]
+type Words = Short<NOTE_LEN>;
 
 impl Fault {
     /// Without words.
@@ -128,15 +134,25 @@ impl Fault {
     pub(crate) const fn of(cause: Cause) -> Self {
         Self {
             cause,
+            #[cfg(feature = "alloc")]
+            text: None,
+            #[cfg(not(feature = "alloc"))]
             text: Short::EMPTY,
         }
+    }
+
+    fn text_mut(&mut self) -> &mut Short<NOTE_LEN> {
+        #[cfg(feature = "alloc")]
+        return self.text.get_or_insert_default();
+        #[cfg(not(feature = "alloc"))]
+        return &mut self.text;
     }
 
     /// With the other side's words, or the driver's: cut, and without control characters.
     #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(crate) fn quoting(cause: Cause, words: &[u8]) -> Self {
         let mut fault = Self::of(cause);
-        fault.text.set_lossy(words);
+        fault.text_mut().set_lossy(words);
         fault
     }
 
@@ -144,18 +160,21 @@ impl Fault {
     pub(crate) fn in_event(mut self, name: crate::packet::Text<'_>) -> Self {
         use core::fmt::Write as _;
         // What does not fit is cut.
-        let _ = write!(self.text, "in event \"{name}\"");
-        self.text.no_control();
+        let text = self.text_mut();
+        let _ = write!(text, "in event \"{name}\"");
+        text.no_control();
         self
     }
 
     /// The words that came with `cause`, if it is this one.
     pub(crate) fn text_for(&self, cause: Cause) -> &str {
-        if self.cause == cause {
-            self.text.as_str()
-        } else {
-            ""
+        if self.cause != cause {
+            return "";
         }
+        #[cfg(feature = "alloc")]
+        return self.text.as_ref().map_or("", |text| text.as_str());
+        #[cfg(not(feature = "alloc"))]
+        return self.text.as_str();
     }
 }
 

@@ -293,7 +293,8 @@ fn what_compression_takes() {
             agreed < 8_192,
             "{agreed} bytes before anything is compressed"
         );
-        assert!(receiving < 44_000, "inflating took {receiving} bytes");
+        // (With the kilobyte that is read into: an idle connection has none.)
+        assert!(receiving < 45_024, "inflating took {receiving} bytes");
         assert!(
             (100_000..450_000).contains(&sending),
             "compressing took {sending} bytes"

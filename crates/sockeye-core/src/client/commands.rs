@@ -75,6 +75,8 @@ impl<'a> Client<'a> {
         name: &str,
         options: NspOptions,
     ) -> Result<NamespaceId, NamespaceError> {
+        #[cfg(feature = "alloc")]
+        self.unsettle();
         if name.bytes().any(|b| b == b',' || b < 0x20) {
             return Err(NamespaceError::Name);
         }
@@ -148,6 +150,8 @@ impl<'a> Client<'a> {
 
     /// Changes the options of a namespace: `auth` and `ack_timeout` at once, `retries` for packets emitted later.
     pub fn set_options(&mut self, nsp: NamespaceId, options: NspOptions) {
+        #[cfg(feature = "alloc")]
+        self.unsettle();
         if let Some(entry) = self.namespaces.get_mut(nsp) {
             entry.options = options;
         }
@@ -419,6 +423,9 @@ impl<'a> Client<'a> {
         body: Body<'_>,
         options: EmitOptions,
     ) -> Result<Option<AckId>, EmitError> {
+        #[cfg(feature = "alloc")]
+        self.pass_time(now);
+        #[cfg(not(feature = "alloc"))]
         self.advance_clock(now);
         let max_payload = self.engine.max_payload();
         if max_payload > 0 && body.len() > max_payload {
@@ -483,6 +490,8 @@ impl<'a> Client<'a> {
         };
         if !options.ack {
             self.outbox.push(nsp, &prefix, body, base64, meta)?;
+            #[cfg(feature = "alloc")]
+            self.packet_accepted(joined && !retry, None);
             if retry {
                 self.drive_retries(nsp);
             }
@@ -516,6 +525,8 @@ impl<'a> Client<'a> {
         if id.is_some() {
             entry.next_id += 1;
         }
+        #[cfg(feature = "alloc")]
+        self.packet_accepted(joined && !retry, deadline);
         if retry {
             self.drive_retries(nsp);
         }
@@ -541,6 +552,9 @@ impl<'a> Client<'a> {
         request: AckRequest,
         body: Body<'_>,
     ) -> Result<(), EmitError> {
+        #[cfg(feature = "alloc")]
+        self.pass_time(now);
+        #[cfg(not(feature = "alloc"))]
         self.advance_clock(now);
         let base64 = self.engine.config().sends_base64();
         let limit = usize::from(self.engine.config().limits.attachments);

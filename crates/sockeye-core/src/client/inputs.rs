@@ -58,6 +58,14 @@ impl Client<'_> {
         self.engine.receive_buf(link)
     }
 
+    /// Whether [`receive_buf`](Self::receive_buf) has memory for `link`. Growable memory is given back while a connection is
+    /// idle: a driver that can ask a stream whether there is something to read does so first if this is `false`, and an idle
+    /// connection keeps no buffer.
+    #[cfg(feature = "alloc")]
+    pub fn has_receive_memory(&self, link: Link) -> bool {
+        self.engine.has_receive_memory(link)
+    }
+
     /// `n` bytes have been read into [`receive_buf`](Self::receive_buf). Zero changes nothing: the end of the stream
     /// is [`handle_closed`](Self::handle_closed), so that it cannot be mistaken for a full buffer.
     pub fn handle_received(&mut self, now: Instant, link: Link, n: usize) {
@@ -96,7 +104,8 @@ impl Client<'_> {
 
     /// Moves the clock, for an input that brings no deadline with it. Most come when no deadline has: then timers need no
     /// look.
-    fn pass_time(&mut self, now: Instant) {
+    #[cfg_attr(feature = "alloc", inline)]
+    pub(super) fn pass_time(&mut self, now: Instant) {
         if now < self.quiet_until {
             self.engine.set_clock(now);
         } else {
@@ -108,6 +117,8 @@ impl Client<'_> {
     #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(super) fn advance_clock(&mut self, now: Instant) {
         let quiet_until = core::mem::replace(&mut self.quiet_until, Instant::ZERO);
+        #[cfg(feature = "alloc")]
+        self.unsettle();
         if now < quiet_until {
             self.engine.set_clock(now);
         } else if now > self.engine.now() {

@@ -29,6 +29,11 @@ impl Client<'_> {
                 let pid = pid.map_or("", |pid| pid.as_raw());
                 entry.recovered = entry.recovery.joined(pid);
                 self.joined(nsp);
+                // (Once: others that join will need as much again.)
+                #[cfg(feature = "alloc")]
+                if self.namespaces.joined() == 1 {
+                    self.engine.tidy_soon();
+                }
             }
             (NspState::Leaving { forgotten }, Some(_)) => {
                 self.namespaces.set_state(nsp, NspState::Idle);

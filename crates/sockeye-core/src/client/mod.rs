@@ -4,7 +4,7 @@
 //! `mod.rs` has the state and the getters, `inputs.rs` and `outputs.rs` the driver's side, `commands.rs` the application's;
 //! `inbound.rs` packets that arrive, `joins.rs` those among them that join and leave namespaces, `deferred.rs` those that wait for their namespace; `lifecycle.rs` what a session's begin and end mean,
 //! `retries.rs` what becomes of packets that wait for answers; `detached.rs` events that let commands pass, `packed.rs`
-//! packets in MessagePack that arrive. Each of
+//! packets in MessagePack that arrive, `quiet.rs` the short way of most packets. Each of
 //! `namespaces.rs`, `acks.rs`, `recovery.rs`, `backoff.rs` and `notices.rs` owns its state; `event.rs` is what is told.
 
 mod acks;
@@ -24,6 +24,8 @@ mod offline;
 mod outputs;
 #[cfg(feature = "msgpack")]
 mod packed;
+#[cfg(feature = "alloc")]
+mod quiet;
 mod recovery;
 mod retries;
 #[cfg(feature = "eio3")]
@@ -77,6 +79,10 @@ pub struct Client<'a> {
     starved: bool,
     /// No deadline comes before, as was found when all was done last; zero as soon as anything but reading has happened.
     quiet_until: Instant,
+    /// Nothing but packets that come and go on an open WebSocket has happened since all was done last: `quiet_until` is
+    /// still the next deadline, and nobody waits to be joined or told. See `quiet.rs`.
+    #[cfg(feature = "alloc")]
+    settled: bool,
     /// A packet whose end is being told, to be released with the next output.
     unsent: Option<Index>,
     /// What a server of Engine.IO 3 does about the main namespace.
@@ -191,6 +197,8 @@ impl<'a> Client<'a> {
             timers: false,
             starved: false,
             quiet_until: Instant::ZERO,
+            #[cfg(feature = "alloc")]
+            settled: false,
             unsent: None,
             #[cfg(feature = "eio3")]
             main: version::Main::Awaited,

@@ -45,6 +45,13 @@ impl Client<'_> {
 
     pub(super) fn advance(&mut self) -> Next {
         self.release();
+        #[cfg(feature = "alloc")]
+        if self.settled && self.notices.is_empty() {
+            if let Some(next) = self.advance_settled() {
+                return next;
+            }
+            self.unsettle();
+        }
         self.quiet_until = Instant::ZERO;
         loop {
             if self.timers {
@@ -89,7 +96,12 @@ impl Client<'_> {
                     // Notices that wait until the driver reads again are not waited for.
                     if !self.settle() && (waiting || self.notices.is_empty()) {
                         let wake = self.wake();
-                        self.quiet_until = wake.unwrap_or(Instant::from_micros(u64::MAX));
+                        #[cfg(feature = "alloc")]
+                        self.settle_until(wake);
+                        #[cfg(not(feature = "alloc"))]
+                        {
+                            self.quiet_until = wake.unwrap_or(Instant::from_micros(u64::MAX));
+                        }
                         return Next::Idle(wake);
                     }
                 }

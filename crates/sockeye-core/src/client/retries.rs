@@ -18,6 +18,8 @@ impl Client<'_> {
             return true;
         };
         if entry.is_retry() {
+            #[cfg(feature = "alloc")]
+            self.unsettle();
             self.retry_over(nsp, place);
         } else {
             // The server has answered before it can have read the packet: nobody waits for another answer.
@@ -238,6 +240,8 @@ impl Client<'_> {
     /// Gives up on an acknowledgement: it will not be told. A packet of which nothing has left is not sent any more; one
     /// of the `retries` queue that has been sent once goes on being sent until it is answered.
     pub fn cancel_ack(&mut self, id: AckId) {
+        #[cfg(feature = "alloc")]
+        self.unsettle();
         let Some(entry) = self.acks.get(id).copied() else {
             return;
         };
@@ -269,6 +273,8 @@ impl Client<'_> {
 
     /// Drops every packet of a namespace that has not been sent, and fails the acknowledgements that waited for them.
     pub fn clear_send_buffer(&mut self, nsp: NamespaceId) {
+        #[cfg(feature = "alloc")]
+        self.unsettle();
         self.drop_unsent(nsp, false);
         self.outbox.drop_packets(nsp, false);
     }

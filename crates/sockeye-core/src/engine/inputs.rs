@@ -5,7 +5,6 @@ use super::polling::GRACE;
 use super::{Engine, State};
 use crate::config::POLLING;
 use crate::error::{Cause, DisconnectReason, Fault};
-use crate::wire::http1::HttpDecoder;
 
 impl Engine<'_> {
     /// The driver has connected the link, or failed to (`message` says why).
@@ -46,6 +45,12 @@ impl Engine<'_> {
         self.rx.areas[rx].space()
     }
 
+    /// Whether [`Self::receive_buf`] would lend memory that is there already.
+    #[cfg(feature = "alloc")]
+    pub(crate) fn has_receive_memory(&self, link: Link) -> bool {
+        self.rx.areas[self.rx.of(link)].has_memory()
+    }
+
     pub(crate) fn handle_received(&mut self, link: Link, n: usize) {
         if link.is_used() && self.links.is_open(link) && n > 0 {
             self.links.set_input(link, true);
@@ -60,14 +65,14 @@ impl Engine<'_> {
             return;
         }
         let link = link.narrow();
-        if message.is_none() && self.links.http(link).ends_with_close() {
+        if message.is_none() && self.links.response(link).ends_with_close() {
             // The regular end of a body: what is left of it is worked through, then the link is closed.
             self.links.http(link).end_of_stream();
             self.links.set_input(link, true);
             return;
         }
         let LinkState { job, reused, .. } = self.links[link];
-        let unanswered = reused && self.links.http(link).is_fresh();
+        let unanswered = reused && self.links.response(link).is_fresh();
         let head_unwritten = self.head.is_of(link);
         self.links[link].phase = Phase::Closing { reopen: false };
         self.links.changed = true;
@@ -77,7 +82,7 @@ impl Engine<'_> {
         };
         match link {
             Link::WebSocket => {
-                let reason = if self.links.http(link).status == 101 {
+                let reason = if self.links.response(link).status == 101 {
                     DisconnectReason::TransportClose
                 } else {
                     DisconnectReason::TransportError
@@ -115,7 +120,7 @@ impl Engine<'_> {
         let link = link.narrow();
         self.links.close(link);
         self.head.release_if(link);
-        *self.links.http(link) = HttpDecoder::new();
+        self.links.forget_response(link);
     }
 
     /// The driver can write again.

@@ -102,11 +102,87 @@ impl LinkState {
     }
 }
 
+/// The responses that are being read, one of each link.
+#[cfg(not(feature = "alloc"))]
+#[derive(Debug)]
+struct Responses([HttpDecoder; Link::USED.len()]);
+
+#[cfg(not(feature = "alloc"))]
+impl Responses {
+    const NONE: Self = Self([HttpDecoder::new(); Link::USED.len()]);
+
+    const fn get_mut(&mut self, link: Link) -> &mut HttpDecoder {
+        &mut self.0[link.slot()]
+    }
+
+    const fn get(&self, link: Link) -> &HttpDecoder {
+        &self.0[link.slot()]
+    }
+
+    const fn forget(&mut self, link: Link) {
+        self.0[link.slot()] = HttpDecoder::new();
+    }
+}
+
+/// The responses that are being read, one of each link. With a heap there is memory only while there is one: a WebSocket
+/// needs none after its handshake.
+#[cfg(feature = "alloc")]
+#[derive(Debug)]
+struct Responses {
+    read: [Option<alloc::boxed::Box<HttpDecoder>>; Link::USED.len()],
+    /// Those that have switched to WebSocket: one bit each.
+    switched: u8,
+}
+
+#[cfg(feature = "alloc")]
+impl Responses {
+    const NONE: Self = Self {
+        read: [const { None }; Link::USED.len()],
+        switched: 0,
+    };
+
+    const fn is_switched(&self, link: Link) -> bool {
+        self.switched & 1 << link.slot() != 0
+    }
+
+    fn get_mut(&mut self, link: Link) -> &mut HttpDecoder {
+        let switched = self.is_switched(link);
+        self.read[link.slot()].get_or_insert_with(|| {
+            let decoder = if switched {
+                HttpDecoder::SWITCHED
+            } else {
+                HttpDecoder::new()
+            };
+            decoder.into()
+        })
+    }
+
+    fn get(&self, link: Link) -> &HttpDecoder {
+        static FRESH: HttpDecoder = HttpDecoder::new();
+        static SWITCHED: HttpDecoder = HttpDecoder::SWITCHED;
+        match &self.read[link.slot()] {
+            Some(decoder) => decoder,
+            None if self.is_switched(link) => &SWITCHED,
+            None => &FRESH,
+        }
+    }
+
+    fn switch(&mut self, link: Link) {
+        self.read[link.slot()] = None;
+        self.switched |= 1 << link.slot();
+    }
+
+    fn forget(&mut self, link: Link) {
+        self.read[link.slot()] = None;
+        self.switched &= !(1 << link.slot());
+    }
+}
+
 /// All links of a session.
 #[derive(Debug)]
 pub(super) struct Links {
     states: [LinkState; Link::USED.len()],
-    http: [HttpDecoder; Link::USED.len()],
+    http: Responses,
     /// Links on which bytes have arrived that may make a step possible: one bit each.
     inputs: u8,
     /// Some link is to be opened or closed.
@@ -116,17 +192,31 @@ pub(super) struct Links {
 impl Links {
     pub(super) const CLOSED: Self = Self {
         states: [LinkState::new(Phase::Closed); Link::USED.len()],
-        http: [HttpDecoder::new(); Link::USED.len()],
+        http: Responses::NONE,
         inputs: 0,
         changed: false,
     };
 
-    pub(super) const fn http(&mut self, link: Link) -> &mut HttpDecoder {
-        &mut self.http[link.slot()]
+    #[cfg_attr(not(feature = "alloc"), inline(always))]
+    pub(super) fn http(&mut self, link: Link) -> &mut HttpDecoder {
+        self.http.get_mut(link)
     }
 
-    pub(super) const fn response(&self, link: Link) -> &HttpDecoder {
-        &self.http[link.slot()]
+    #[cfg_attr(not(feature = "alloc"), inline(always))]
+    pub(super) fn response(&self, link: Link) -> &HttpDecoder {
+        self.http.get(link)
+    }
+
+    /// Nothing of a response on the link is left.
+    #[cfg_attr(not(feature = "alloc"), inline(always))]
+    pub(super) fn forget_response(&mut self, link: Link) {
+        self.http.forget(link);
+    }
+
+    /// The response on the link has switched to WebSocket.
+    #[cfg(feature = "alloc")]
+    pub(super) fn switched(&mut self, link: Link) {
+        self.http.switch(link);
     }
 
     pub(super) const fn set_input(&mut self, link: Link, there: bool) {
@@ -162,7 +252,7 @@ impl Links {
         };
         self[link] = LinkState::new(phase);
         self.set_input(link, false);
-        self.http[link.slot()] = HttpDecoder::new();
+        self.forget_response(link);
         self.changed = true;
     }
 

@@ -39,6 +39,8 @@ use redirect::Redirection;
 pub use redirect::{Redirect, Server};
 use transmit::Head;
 use version::Version;
+#[cfg(feature = "alloc")]
+pub(crate) use websocket::Quick;
 use websocket::WebSocket;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -527,6 +529,14 @@ impl<'a> Engine<'a> {
         self.main_rx_ref().message()
     }
 
+    /// What the handshake needed is given back when everything has been worked through: most connections have little to do
+    /// after it.
+    #[cfg(feature = "alloc")]
+    pub(crate) const fn tidy_soon(&mut self) {
+        self.session.tidy_due = true;
+        self.session.active = false;
+    }
+
     /// Frees memory after a ping interval without packets.
     fn tidy(&mut self, outbox: &mut Outbox<'_>) {
         self.session.tidy_due = false;
@@ -536,6 +546,8 @@ impl<'a> Engine<'a> {
         self.main_rx().shrink();
         self.compression.tidy();
         outbox.shrink();
+        #[cfg(feature = "alloc")]
+        self.websocket.control.shrink();
         if self.rx.ws_is_main {
             self.head.shrink();
         }

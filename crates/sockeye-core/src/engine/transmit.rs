@@ -378,7 +378,7 @@ impl Engine<'_> {
         }
     }
 
-    fn work_frames(&mut self, outbox: &mut Outbox<'_>) -> bool {
+    pub(super) fn work_frames(&mut self, outbox: &mut Outbox<'_>) -> bool {
         if self.heartbeat.is_pong_due() && self.websocket.control.is_empty() {
             self.heartbeat.pong();
             self.control_frame(ws::TEXT, self.heartbeat.packet());

@@ -1,5 +1,7 @@
 //! The WebSocket: its handshake, frames that arrive, control frames that leave.
 
+#[cfg(feature = "alloc")]
+use super::Phase;
 use super::{Engine, Goodbye, Job, Link, SessionEvent, State, Upgrade};
 use crate::config::{POLLING, Transport};
 use crate::error::{Cause, DisconnectReason, Fault};
@@ -8,8 +10,12 @@ use crate::slices;
 use crate::wire::ws::{self, Item, WsDecoder};
 
 /// Control frames and Engine.IO's own packets on a WebSocket: they go in front of queued packets.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Control {
+    /// With a heap there is memory only from the first frame on, until the connection is idle.
+    #[cfg(feature = "alloc")]
+    buf: alloc::vec::Vec<u8>,
+    #[cfg(not(feature = "alloc"))]
     buf: [u8; ROOM],
     len: u8,
     pos: u8,
@@ -25,6 +31,9 @@ const NO_PONG: u8 = u8::MAX;
 
 impl Control {
     pub(super) const EMPTY: Self = Self {
+        #[cfg(feature = "alloc")]
+        buf: alloc::vec::Vec::new(),
+        #[cfg(not(feature = "alloc"))]
         buf: [0; ROOM],
         len: 0,
         pos: 0,
@@ -49,12 +58,22 @@ impl Control {
         if end > room {
             return;
         }
+        #[cfg(feature = "alloc")]
+        self.buf.resize(ROOM, 0);
         if let Some(out) = self.buf.get_mut(at..end) {
             ws::write_header(out, opcode, payload.len(), key);
             slices::write(out, 6, payload);
             ws::mask(out.get_mut(6..).unwrap_or_default(), key);
             self.len = end as u8;
             self.pong = if is_pong { at as u8 } else { NO_PONG };
+        }
+    }
+
+    /// Gives memory back if nothing waits.
+    #[cfg(feature = "alloc")]
+    pub(super) fn shrink(&mut self) {
+        if self.is_empty() {
+            self.buf = alloc::vec::Vec::new();
         }
     }
 
@@ -78,6 +97,18 @@ impl Control {
             (self.pos, self.len, self.pong) = (0, 0, NO_PONG);
         }
     }
+}
+
+/// What [`Engine::quick`] has found.
+#[cfg(feature = "alloc")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Quick {
+    /// Bytes are to be written.
+    Transmit,
+    /// Nothing.
+    Idle,
+    /// It takes a look at everything.
+    Other,
 }
 
 /// What is kept of the WebSocket.
@@ -170,6 +201,8 @@ impl Engine<'_> {
             return;
         }
         self.links[Link::WebSocket].job = Job::Frames;
+        #[cfg(feature = "alloc")]
+        self.links.switched(Link::WebSocket);
         if self.rx.ws_is_main {
             // No more requests on this connection.
             self.head.shrink();
@@ -184,6 +217,7 @@ impl Engine<'_> {
     /// open WebSocket, when nothing is to be told or done before it. Whether there is one; if not, a step may be possible
     /// all the same.
     #[cfg(feature = "alloc")]
+    #[inline(always)]
     pub(crate) fn next_text(&mut self) -> bool {
         let State::Open {
             transport: Transport::WebSocket,
@@ -201,6 +235,10 @@ impl Engine<'_> {
         let rx = self.rx.of(Link::WebSocket);
         let limit = self.config.limits.receive;
         let decoder = &mut self.websocket.decoder;
+        if decoder.is_between(&self.rx.areas[rx]) {
+            self.links.set_input(Link::WebSocket, false);
+            return false;
+        }
         // What `packet` and `deliver` would make of it.
         let taken = decoder.take_text(&mut self.rx.areas[rx], b'4', limit);
         if taken {
@@ -208,6 +246,36 @@ impl Engine<'_> {
             self.session.active = true;
         }
         taken
+    }
+
+    /// What is to be done on an open WebSocket, when nothing else is: nothing has come that is not worked through, no
+    /// deadline has, and no link changes.
+    #[cfg(feature = "alloc")]
+    pub(crate) fn quick(&mut self, outbox: &mut Outbox<'_>) -> Quick {
+        let State::Open {
+            transport: Transport::WebSocket,
+            ..
+        } = self.state
+        else {
+            return Quick::Other;
+        };
+        if self.timers || self.is_interrupted() || self.links.has_inputs() || self.session.tidy_due
+        {
+            return Quick::Other;
+        }
+        if let Some(rx) = self.rx.release.take() {
+            self.rx.areas[rx].drop_message();
+        }
+        self.work_frames(outbox);
+        let link = &self.links[Link::WebSocket];
+        if link.phase != Phase::Open {
+            return Quick::Other;
+        }
+        if !link.blocked && self.has_output(outbox, Link::WebSocket) {
+            Quick::Transmit
+        } else {
+            Quick::Idle
+        }
     }
 
     pub(super) fn receive_frame(&mut self, outbox: &mut Outbox<'_>) -> Option<SessionEvent> {

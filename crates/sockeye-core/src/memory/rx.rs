@@ -102,6 +102,12 @@ impl<'a> RxBuf<'a> {
         self.mem.get_mut().get_mut(end..).unwrap_or_default()
     }
 
+    /// Whether there is memory: growable areas have none at first, and when they have been idle.
+    #[cfg(feature = "alloc")]
+    pub(crate) fn has_memory(&self) -> bool {
+        self.mem.len() > 0
+    }
+
     /// The room that [`Self::space`] would lend without moving or growing anything.
     pub(crate) fn has_space(&self) -> bool {
         self.end < self.mem.len()

@@ -220,6 +220,12 @@ impl<'a> Outbox<'a> {
         !self.ready.is_empty()
     }
 
+    /// Whether events wait to be reported before they leave, or something waits behind them.
+    #[cfg(feature = "alloc")]
+    pub(crate) const fn has_reports(&self) -> bool {
+        !self.unreported.is_empty()
+    }
+
     /// Whether something leaves, or is about to, so that there will be more room.
     pub(crate) const fn is_flowing(&self) -> bool {
         !self.ready.is_empty() || !self.unreported.is_empty() || !self.writing.is_empty()

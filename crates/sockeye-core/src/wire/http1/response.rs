@@ -150,6 +150,14 @@ impl HttpDecoder {
     }
 
     /// Whether nothing of a response has arrived yet.
+    /// What is left of a response that has switched to WebSocket.
+    #[cfg(feature = "alloc")]
+    pub(crate) const SWITCHED: Self = Self {
+        state: State::Body,
+        status: 101,
+        ..Self::new()
+    };
+
     pub(crate) fn is_fresh(&self) -> bool {
         self.state == State::Status && self.head_bytes == 0
     }

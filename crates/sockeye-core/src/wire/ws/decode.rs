@@ -161,6 +161,13 @@ impl WsDecoder {
         }
     }
 
+    /// Whether nothing is under way: no message has begun, and no byte of another has come.
+    #[cfg(feature = "alloc")]
+    #[inline]
+    pub(crate) fn is_between(&self, rx: &RxBuf<'_>) -> bool {
+        !self.in_payload && self.message.is_none() && rx.stream().is_empty()
+    }
+
     /// Takes a text message that is here as a whole, in one frame of less than 64 KiB, and begins with `first`, which is
     /// left out. Whether there is one at the front of the stream; all others are left to [`Self::step`].
     #[cfg(feature = "alloc")]
