@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::collections::VecDeque;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::Duration;
 
 use futures_channel::oneshot;
@@ -123,7 +123,8 @@ pub(crate) struct Shared {
     /// Some packet has been given up, at some time.
     pub(crate) gave_up: AtomicBool,
     /// What concerns the whole connection is told on this: a namespace in all but the name, that the server does not know.
-    pub(crate) manager: Arc<NspShared>,
+    /// Made when somebody listens.
+    manager: OnceLock<Arc<NspShared>>,
     /// Bytes the core keeps for sending.
     pub(crate) queued: AtomicUsize,
     /// Messages the core keeps for sending.
@@ -231,12 +232,7 @@ impl Shared {
             mail: AtomicBool::new(false),
             nsps: Mutex::default(),
             gave_up: AtomicBool::new(false),
-            manager: Arc::new(NspShared::new(
-                usize::MAX,
-                "(manager)",
-                nsp_options(),
-                AuthSource::None,
-            )),
+            manager: OnceLock::new(),
             queued: AtomicUsize::new(0),
             queued_packets: AtomicUsize::new(0),
             waiting_acks: AtomicUsize::new(0),
@@ -253,6 +249,23 @@ impl Shared {
             transport: AtomicU8::new(0),
             outgoing: Mutex::new(0),
         }
+    }
+
+    /// Where listeners to what concerns the whole connection are registered.
+    pub(crate) fn manager(&self) -> &Arc<NspShared> {
+        self.manager.get_or_init(|| {
+            Arc::new(NspShared::new(
+                usize::MAX,
+                "(manager)",
+                nsp_options(),
+                AuthSource::None,
+            ))
+        })
+    }
+
+    /// The same, if it has been made: if not, nobody listens.
+    pub(crate) fn known_manager(&self) -> Option<&Arc<NspShared>> {
+        self.manager.get()
     }
 
     /// Has the driver look into the inbox.
@@ -473,6 +486,15 @@ impl Shared {
 }
 
 impl Inbox {
+    /// Gives the memory back of what is empty.
+    pub(crate) fn shrink(&mut self) {
+        if self.entries.is_empty() {
+            self.entries = Vec::new();
+            self.bytes = Vec::new();
+            self.acks = VecDeque::new();
+        }
+    }
+
     fn push_command(&mut self, command: Command) {
         self.entries.push(Entry {
             head: Head::Command,

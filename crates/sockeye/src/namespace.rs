@@ -108,11 +108,15 @@ fn key(name: &str) -> &str {
     }
 }
 
+/// So many are looked through by their names.
+const FEW: usize = 8;
+
 /// All namespaces of a connection, by their number and by their name.
 #[derive(Default)]
 pub(crate) struct Namespaces {
     list: Vec<Arc<NspShared>>,
-    by_name: HashMap<Box<str>, usize>,
+    /// Made when there are more than a [`FEW`].
+    by_name: Option<HashMap<Box<str>, usize>>,
     /// Numbers of namespaces that have been left for good.
     free: Vec<usize>,
 }
@@ -128,8 +132,16 @@ impl Namespaces {
 
     /// The namespace of this name, perhaps with another query.
     pub(crate) fn find(&self, name: &str) -> Option<Arc<NspShared>> {
-        let nsp = self.get(*self.by_name.get(key(name))?)?;
-        (!nsp.gone.load(Ordering::Acquire)).then_some(nsp)
+        let name = key(name);
+        let alive = |nsp: &&Arc<NspShared>| !nsp.gone.load(Ordering::Acquire);
+        let nsp = match &self.by_name {
+            Some(by_name) => self.list.get(*by_name.get(name)?).filter(alive),
+            None => {
+                let mut all = self.list.iter().filter(alive);
+                all.find(|nsp| key(&nsp.name) == name)
+            }
+        };
+        nsp.cloned()
     }
 
     /// Whether so many have a handle. (Those whose last one is gone wait for the driver to forget them.)
@@ -154,9 +166,24 @@ impl Namespaces {
         let nsp = Arc::new(NspShared::new(index, name, options, auth));
         match self.list.get_mut(index) {
             Some(place) => *place = Arc::clone(&nsp),
-            None => self.list.push(Arc::clone(&nsp)),
+            None => {
+                if self.list.is_empty() {
+                    // One is what most connections have.
+                    self.list.reserve_exact(1);
+                }
+                self.list.push(Arc::clone(&nsp));
+            }
         }
-        self.by_name.insert(key(name).into(), index);
+        if let Some(by_name) = &mut self.by_name {
+            by_name.insert(key(name).into(), index);
+        } else if self.list.len() > FEW {
+            let all = self
+                .list
+                .iter()
+                .filter(|nsp| !nsp.gone.load(Ordering::Acquire));
+            let by_name = all.map(|nsp| (key(&nsp.name).into(), nsp.index));
+            self.by_name = Some(by_name.collect());
+        }
         nsp
     }
 
@@ -166,7 +193,9 @@ impl Namespaces {
         if nsp.handles.load(Ordering::Acquire) > 0 || nsp.gone.swap(true, Ordering::AcqRel) {
             return None;
         }
-        self.by_name.remove(key(&nsp.name));
+        if let Some(by_name) = &mut self.by_name {
+            by_name.remove(key(&nsp.name));
+        }
         self.free.push(index);
         Some(nsp)
     }

@@ -1,7 +1,7 @@
 //! Tasks that wait for what the driver will tell. A future that is dropped takes its place along, so that nothing is
 //! kept of waits that were given up, however many and however long the server is away.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -34,6 +34,15 @@ struct Reached {
     next_ticket: u64,
     /// By the number waited for, and a ticket that tells waits for the same number apart.
     waiting: BTreeMap<(u64, u64), Waker>,
+}
+
+impl Reached {
+    /// An empty map keeps its memory: connections may be many, and waits are rare.
+    fn tidy(&mut self) {
+        if self.waiting.is_empty() {
+            self.waiting = BTreeMap::new();
+        }
+    }
 }
 
 impl Milestone {
@@ -70,6 +79,7 @@ impl Milestone {
         {
             woken.push(first.remove());
         }
+        state.tidy();
         drop(state);
         woken.into_iter().for_each(Waker::wake);
     }
@@ -124,9 +134,10 @@ impl Wait<'_> {
 impl Drop for Wait<'_> {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket {
-            let removed = lock(&self.milestone.state)
-                .waiting
-                .remove(&(self.target, ticket));
+            let mut state = lock(&self.milestone.state);
+            let removed = state.waiting.remove(&(self.target, ticket));
+            state.tidy();
+            drop(state);
             drop(removed);
         }
     }
@@ -149,7 +160,7 @@ struct Calls {
     /// The driver has seen the calls with tickets below this.
     seen: u64,
     waiting: BTreeMap<u64, Option<Waker>>,
-    done: HashMap<u64, Result<(), ConnectError>>,
+    done: BTreeMap<u64, Result<(), ConnectError>>,
 }
 
 impl ConnectCalls {
@@ -189,6 +200,7 @@ impl ConnectCalls {
             state.done.insert(ticket, result.clone());
             woken.extend(waker);
         }
+        state.tidy();
         drop(state);
         woken.into_iter().for_each(Waker::wake);
     }
@@ -206,14 +218,28 @@ impl ConnectCalls {
             return Poll::Pending;
         }
         let done = state.done.remove(&ticket);
+        state.tidy();
         Poll::Ready(done.unwrap_or_else(|| Err(ConnectError::closed())))
     }
 
     fn forget(&self, ticket: u64) {
         let mut state = lock(&self.state);
         let removed = (state.waiting.remove(&ticket), state.done.remove(&ticket));
+        state.tidy();
         drop(state);
         drop(removed);
+    }
+}
+
+impl Calls {
+    /// An empty map keeps its memory, which is more than all else here: connections may be many, and calls are rare.
+    fn tidy(&mut self) {
+        if self.waiting.is_empty() {
+            self.waiting = BTreeMap::new();
+        }
+        if self.done.is_empty() {
+            self.done = BTreeMap::new();
+        }
     }
 }
 

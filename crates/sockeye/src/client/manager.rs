@@ -93,11 +93,11 @@ impl Manager {
     /// attempt that failed [`ConnectError`](Notice::ConnectError). It holds 1024 notices, as
     /// [`Socket::notices`](crate::Socket::notices) does, and ends with the connection's last handle.
     pub fn notices(&self) -> NoticeStream {
-        NoticeStream::new(&self.shared.manager)
+        NoticeStream::new(self.shared.manager())
     }
 
     fn on(&self, kind: Kind, pick: impl Fn(&Notice) + Send + Sync + 'static) -> HandlerId {
-        let handlers = &self.shared.manager.handlers;
+        let handlers = &self.shared.manager().handlers;
         let call = Box::new(move |notice: &Notice, _: &Responder| {
             pick(notice);
             Settled::Now(Ok(()))
@@ -175,12 +175,12 @@ impl Manager {
 
     /// Removes a handler of this connection; whether it was there.
     pub fn off(&self, handler: HandlerId) -> bool {
-        self.shared.manager.handlers.off(handler)
+        self.shared.manager().handlers.off(handler)
     }
 
     /// Removes all handlers of this connection, and ends its streams.
     pub fn off_all(&self) {
-        self.shared.manager.handlers.clear();
+        self.shared.manager().handlers.clear();
     }
 }
 

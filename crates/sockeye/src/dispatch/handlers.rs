@@ -2,6 +2,7 @@
 //! listens to one event, never the whole table, and no lock is held while user code runs.
 
 use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use sockeye_core::packet::ArgsError;
@@ -47,7 +48,6 @@ enum Place {
 /// A list that grows at both ends; each entry keeps its key.
 type Listeners = BTreeMap<i64, Arc<AnyFn>>;
 
-#[derive(Default)]
 struct Table {
     /// By name, then in the order of registration.
     events: BTreeMap<Arc<str>, BTreeMap<u64, Arc<EventEntry>>>,
@@ -66,6 +66,48 @@ struct Table {
     ended: bool,
 }
 
+impl Default for Table {
+    fn default() -> Self {
+        Self::EMPTY
+    }
+}
+
+impl Table {
+    const EMPTY: Self = Self {
+        events: BTreeMap::new(),
+        any: BTreeMap::new(),
+        outgoing: BTreeMap::new(),
+        notices: BTreeMap::new(),
+        event_streams: BTreeMap::new(),
+        notice_streams: BTreeMap::new(),
+        streams: BTreeMap::new(),
+        places: BTreeMap::new(),
+        wanted: Wanted::NOBODY,
+        refused: None,
+        ended: false,
+    };
+}
+
+/// A table that takes no memory until something is registered: most connections have no listeners of their own, and there
+/// may be many.
+#[derive(Default)]
+struct LazyTable(Option<Box<Table>>);
+
+impl Deref for LazyTable {
+    type Target = Table;
+
+    fn deref(&self) -> &Table {
+        static EMPTY: Table = Table::EMPTY;
+        self.0.as_deref().unwrap_or(&EMPTY)
+    }
+}
+
+impl DerefMut for LazyTable {
+    fn deref_mut(&mut self) -> &mut Table {
+        self.0.get_or_insert_default()
+    }
+}
+
 /// What has been removed: dropped outside the lock, since captures of a handler may run code when they are dropped.
 #[derive(Default)]
 struct Removed {
@@ -75,7 +117,7 @@ struct Removed {
 }
 
 pub(crate) struct Handlers {
-    table: Mutex<Table>,
+    table: Mutex<LazyTable>,
     /// Changes with every change of the table.
     version: AtomicU64,
     /// The kinds of notices that somebody listens to.
@@ -171,7 +213,9 @@ impl Handlers {
 
     /// The registration that was refused since this was last asked for.
     pub(crate) fn take_refused(&self) -> Option<ConnectError> {
-        lock(&self.table).refused.take()
+        let mut table = lock(&self.table);
+        table.refused.as_ref()?;
+        table.refused.take()
     }
 
     pub(crate) fn on_any(&self, outgoing: bool, prepend: bool, call: Box<AnyFn>) -> HandlerId {

@@ -53,10 +53,11 @@ impl Kind {
 }
 
 /// How many listen to each kind.
-#[derive(Default)]
 pub(crate) struct Wanted([u32; KINDS]);
 
 impl Wanted {
+    pub(crate) const NOBODY: Self = Self([0; KINDS]);
+
     pub(crate) const fn add(&mut self, kind: Kind) {
         self.0[kind as usize] += 1;
     }

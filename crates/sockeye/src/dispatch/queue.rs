@@ -212,12 +212,24 @@ pub(crate) enum Call {
 }
 
 struct Inner {
-    load: Load,
+    /// Made with the first entry: most connections of many have nothing to tell.
+    load: Option<Box<Load>>,
     phase: Phase,
     /// The driver is writing, and has not called the dispatcher yet. What it writes is taken after that: until then it
     /// has not shown handles what the entries tell (that the namespace is joined, say).
     touched: bool,
     ended: bool,
+}
+
+impl Inner {
+    #[inline]
+    fn load(&mut self) -> &mut Load {
+        self.load.get_or_insert_default()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.load.as_ref().is_none_or(|load| load.items.is_empty())
+    }
 }
 
 pub(crate) struct Queue {
@@ -232,13 +244,7 @@ impl Queue {
     pub(crate) fn new() -> Self {
         Self {
             inner: Mutex::new(Inner {
-                load: Load {
-                    items: Vec::new(),
-                    text: String::new(),
-                    records: Vec::new(),
-                    answers: Early::new(),
-                    notices: Early::new(),
-                },
+                load: None,
                 phase: Phase::Unborn,
                 touched: false,
                 ended: false,
@@ -252,7 +258,7 @@ impl Queue {
     #[inline]
     fn write(&self, write: impl FnOnce(&mut Load) -> usize) -> (usize, bool) {
         let mut inner = lock(&self.inner);
-        let size = ENTRY + write(&mut inner.load);
+        let size = ENTRY + write(inner.load());
         (size, !std::mem::replace(&mut inner.touched, true))
     }
 
@@ -271,7 +277,7 @@ impl Queue {
 
     pub(crate) fn notice(&self, notice: &Notice) -> (usize, bool) {
         let mut inner = lock(&self.inner);
-        let load = &mut inner.load;
+        let load = inner.load();
         if matches!(notice, Notice::Ping)
             && matches!(load.items.last(), Some(Item::Notice))
             && let Some(Some(last)) = load.notices.list.last_mut()
@@ -294,12 +300,13 @@ impl Queue {
         match inner.phase {
             // All answers before it have passed when one of these began.
             Phase::Awaiting | Phase::Full | Phase::Dead => return Err(answer),
-            Phase::Unborn | Phase::Idle if inner.load.items.is_empty() => return Err(answer),
+            Phase::Unborn | Phase::Idle if inner.is_empty() => return Err(answer),
             Phase::Unborn | Phase::Idle | Phase::Busy => (),
         }
         let size = answer.size();
-        inner.load.items.push(Item::Answer(size as u32));
-        inner.load.answers.push(answer);
+        let load = inner.load();
+        load.items.push(Item::Answer(size as u32));
+        load.answers.push(answer);
         Ok((ENTRY + size, !std::mem::replace(&mut inner.touched, true)))
     }
 
@@ -313,7 +320,7 @@ impl Queue {
                 Call::Start
             }
             // (It may have come by itself and taken everything.)
-            Phase::Idle if inner.load.items.is_empty() => Call::No,
+            Phase::Idle if inner.is_empty() => Call::No,
             Phase::Idle => {
                 inner.phase = Phase::Busy;
                 Call::Wake
@@ -343,15 +350,15 @@ impl Queue {
     /// idle then).
     pub(crate) fn take(&self, load: &mut Load) -> Option<bool> {
         let mut inner = lock(&self.inner);
-        if inner.load.items.is_empty() && inner.ended {
+        if inner.is_empty() && inner.ended {
             return None;
         }
-        if inner.load.items.is_empty() || inner.touched {
+        if inner.is_empty() || inner.touched {
             inner.phase = Phase::Idle;
             return Some(false);
         }
         inner.phase = Phase::Busy;
-        std::mem::swap(&mut inner.load, load);
+        std::mem::swap(inner.load(), load);
         std::mem::swap(&mut *lock(&self.hand), &mut load.answers);
         Some(true)
     }
@@ -375,7 +382,7 @@ impl Queue {
             }
             passing.drain(..).for_each(Answer::send);
             let mut inner = lock(&self.inner);
-            let waiting = &mut inner.load.answers;
+            let waiting = &mut inner.load().answers;
             if waiting.is_spent() {
                 inner.phase = if full { Phase::Full } else { Phase::Awaiting };
                 return;
@@ -413,14 +420,14 @@ impl Queue {
         if inner.touched {
             return None;
         }
-        inner.load.notices.next_early()
+        inner.load.as_mut()?.notices.next_early()
     }
 
     /// The dispatcher is gone: what it has not taken.
     pub(crate) fn take_rest(&self) -> (Load, bool) {
         let mut inner = lock(&self.inner);
         inner.phase = Phase::Dead;
-        (std::mem::take(&mut inner.load), inner.ended)
+        (std::mem::take(inner.load()), inner.ended)
     }
 }
 

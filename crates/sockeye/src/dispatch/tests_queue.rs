@@ -139,8 +139,8 @@ fn memory_goes_back_after_a_burst() {
     load.clear();
     assert_eq!(load.items.capacity(), 0);
     assert_eq!(queue.take(&mut load), Some(false));
-    let inner = lock(&queue.inner);
-    assert_eq!(inner.load.items.capacity(), 0);
+    let mut inner = lock(&queue.inner);
+    assert_eq!(inner.load().items.capacity(), 0);
     drop(inner);
     // A little is kept for the next events.
     queue.notice(&Notice::Upgraded);

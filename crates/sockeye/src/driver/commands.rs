@@ -10,13 +10,19 @@ use super::Driver;
 use crate::client::ack::AckError;
 use crate::client::error::Notice;
 use crate::dispatch::{Answer, Kind};
-use crate::inbox::{AckSender, Command, Head, Inbox};
+use crate::inbox::{AckSender, Command, Head, Inbox, lock};
 
 /// More than this of the inbox's memory is not kept, in bytes and in entries.
 const KEEP: usize = 1 << 20;
 const KEEP_ENTRIES: usize = 1 << 12;
 
 impl Driver {
+    /// Whether handles have asked for something, or the last one is gone.
+    #[cfg(feature = "tokio")]
+    pub(super) fn is_called(&self) -> bool {
+        self.shared.has_mail() || !self.ending && self.shared.handles.load(Ordering::Acquire) == 0
+    }
+
     /// Takes what handles have asked for.
     pub(super) fn take_inbox(&mut self) {
         // Looked at first: what the last handle has asked for is in the inbox by then, and comes before the goodbye.
@@ -34,6 +40,19 @@ impl Driver {
             self.ending = true;
             self.core.disconnect_all(self.now);
             self.needs_drain = true;
+        }
+    }
+
+    /// The connection has little to do: the memory of packets that have gone is given back.
+    pub(super) fn tidy_inbox(&mut self) {
+        self.inbox = None;
+        lock(&self.shared.inbox).shrink();
+    }
+
+    /// The server has pinged: after a whole interval without packets memory is given back.
+    pub(super) fn pinged(&mut self) {
+        if std::mem::replace(&mut self.pinged_at, self.taken) == self.taken {
+            self.tidy_inbox();
         }
     }
 
@@ -95,7 +114,9 @@ impl Driver {
             inbox.acks = VecDeque::new();
         }
         // Commands are rare, connections may be many.
-        inbox.commands = VecDeque::new();
+        if inbox.commands.capacity() > 0 {
+            inbox.commands = VecDeque::new();
+        }
     }
 
     fn emit(

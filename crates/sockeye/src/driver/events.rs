@@ -35,6 +35,8 @@ pub(super) enum FollowUp {
     Joined(NamespaceId),
     /// What handles see of the namespace is out of date.
     Status(NamespaceId),
+    /// The server has pinged.
+    Pinged,
     /// These are not to be tried again.
     GiveUp(Vec<NamespaceId>),
 }
@@ -59,7 +61,9 @@ fn is_definitive(cause: Cause) -> bool {
 impl EventContext<'_> {
     /// Tells what concerns the whole connection.
     fn tell(&mut self, notice: Notice) {
-        self.batch.notice(&self.shared.manager, &notice);
+        if let Some(manager) = self.shared.known_manager() {
+            self.batch.notice(manager, &notice);
+        }
     }
 
     /// Passes one event of the core on.
@@ -165,7 +169,10 @@ impl EventContext<'_> {
             Event::ReconnectAttempt(n) => self.tell(Notice::ReconnectAttempt(n)),
             Event::Reconnected(n) => self.tell(Notice::Reconnected(n)),
             Event::ReconnectFailed => self.tell(Notice::ReconnectFailed),
-            Event::Ping => self.tell(Notice::Ping),
+            Event::Ping => {
+                self.tell(Notice::Ping);
+                return Some(FollowUp::Pinged);
+            }
             Event::MessageTooLarge { bytes, limit } => {
                 tracing::warn!(
                     bytes,

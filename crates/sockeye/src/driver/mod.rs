@@ -79,6 +79,8 @@ struct Driver {
     inbox: Option<Box<Inbox>>,
     /// The number of the packet that was taken last.
     taken: u64,
+    /// The same at the last ping of the server.
+    pinged_at: u64,
     slots: Slots,
     acks: PendingAcks,
     /// Calls of `auth` functions so far.
@@ -132,6 +134,7 @@ impl Driver {
             target,
             inbox: None,
             taken: 0,
+            pinged_at: 0,
             slots: Slots::default(),
             acks: PendingAcks::default(),
             auth_calls: 0,
@@ -253,6 +256,7 @@ impl Driver {
             FollowUp::Early(nsp) => self.joined(nsp, false),
             FollowUp::Joined(nsp) => self.joined(nsp, true),
             FollowUp::Status(nsp) => self.show_status(nsp),
+            FollowUp::Pinged => self.pinged(),
             FollowUp::GiveUp(all) => {
                 for nsp in all {
                     self.core.disconnect(self.now, nsp);
@@ -348,7 +352,8 @@ impl Driver {
         self.shared.written.reach(u64::MAX);
         self.shared.room.advance();
         self.outlet.hand_over(&mut self.batch);
-        for nsp in nsps.iter().chain([&self.shared.manager]) {
+        // (Also where nobody has listened yet: who does from now on is told the end.)
+        for nsp in nsps.iter().chain([self.shared.manager()]) {
             self.outlet.end(nsp);
         }
         tracing::debug!("closed");

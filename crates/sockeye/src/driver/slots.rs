@@ -64,6 +64,11 @@ impl Slots {
 
     fn add(&mut self, nsp: NamespaceId, shared: Arc<NspShared>) {
         let index = shared.index;
+        // One is what most connections have.
+        if self.slots.is_empty() {
+            self.slots.reserve_exact(index + 1);
+            self.by_core.reserve_exact(nsp.index() + 1);
+        }
         if self.slots.len() <= index {
             self.slots.resize_with(index + 1, || None);
         }
@@ -210,6 +215,7 @@ impl Driver {
         };
         self.batch.notice(&slot.shared, &notice);
         self.batch.connected(&slot.shared, Ok(()));
+        self.tidy_inbox();
     }
 
     // ---- auth ----

@@ -17,6 +17,8 @@ use crate::sync;
 
 /// Rounds of one poll before others get their turn.
 const ROUNDS: usize = 16;
+/// So many bytes read in one poll are enough: dispatchers get their turn before more of them lie in memory.
+const TURN: usize = 32 << 10;
 
 /// The driver, and what it has of tokio.
 struct Task {
@@ -33,6 +35,10 @@ struct Task {
     /// The core's deadline.
     wake: Option<Instant>,
     dialing: bool,
+    /// The clock has been read in this poll.
+    ticked: bool,
+    /// Bytes read in this poll.
+    read: usize,
 }
 
 /// Starts the task of a connection.
@@ -57,6 +63,8 @@ pub(crate) fn spawn(runtime: &tokio::runtime::Handle, parts: Parts) {
         registered: false,
         wake: None,
         dialing: false,
+        ticked: false,
+        read: 0,
     };
     sync::start(runtime, task.instrument(span));
 }
@@ -64,9 +72,17 @@ pub(crate) fn spawn(runtime: &tokio::runtime::Handle, parts: Parts) {
 impl Task {
     /// Reads the clock.
     fn tick(&mut self) {
+        self.ticked = true;
         self.driver.now = Instant::from_micros(
             u64::try_from(self.origin.elapsed().as_micros()).unwrap_or(u64::MAX),
         );
+    }
+
+    /// Reads the clock if this poll has not done so yet.
+    fn tick_once(&mut self) {
+        if !self.ticked {
+            self.tick();
+        }
     }
 
     /// Does what the core asks for until it is idle.
@@ -124,6 +140,7 @@ impl Task {
     fn flush(&mut self, cx: &mut Context<'_>) {
         for link in Link::ALL {
             if let Poll::Ready(Err(error)) = self.links[link.index()].poll_flush(cx) {
+                self.tick_once();
                 self.broken(link, &error);
             }
         }
@@ -172,6 +189,12 @@ impl Task {
             if self.driver.paused && link != Link::Post {
                 continue;
             }
+            // An idle connection keeps no memory to read into.
+            if !self.driver.core.has_receive_memory(link)
+                && self.links[link.index()].poll_readable(cx).is_pending()
+            {
+                continue;
+            }
             let buf = self.driver.core.receive_buf(link);
             if buf.is_empty() {
                 continue;
@@ -185,6 +208,7 @@ impl Task {
                 }
                 Poll::Ready(Ok(n)) => {
                     self.tick();
+                    self.read += n;
                     self.driver.core.handle_received(self.driver.now, link, n);
                 }
                 Poll::Ready(Err(error)) => {
@@ -235,20 +259,27 @@ impl Future for Task {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
         this.driver.shared.waker.register(cx.waker());
+        // The clock is read when something is to be done, once in a poll, and after every read: nothing else takes time.
+        (this.ticked, this.read) = (false, 0);
+        if this.driver.paused || this.driver.needs_drain {
+            this.tick();
+        }
         if this.driver.paused {
             this.driver.outlet.driver.register(cx.waker());
         }
-        // The clock is read when a poll begins and after every read; nothing in between takes time.
-        this.tick();
         this.flush(cx);
         for link in Link::ALL {
             if std::mem::take(&mut this.blocked[link.index()]) {
+                this.tick_once();
                 this.driver.core.handle_writable(this.driver.now, link);
                 this.driver.needs_drain = true;
             }
         }
         for _ in 0..ROUNDS {
-            this.driver.take_inbox();
+            if this.driver.is_called() {
+                this.tick_once();
+                this.driver.take_inbox();
+            }
             if this.driver.needs_drain {
                 this.wake = this.drain(cx);
                 this.driver.needs_drain = false;
@@ -258,6 +289,9 @@ impl Future for Task {
                 }
             }
             this.driver.hand_over(|waker| waker.register(cx.waker()));
+            if this.read >= TURN {
+                break;
+            }
             let mut progress = this.dialing && this.dial(cx);
             progress |= this.read(cx);
             progress |= !progress && this.arm(cx);

@@ -51,6 +51,14 @@ impl Io {
         }
     }
 
+    /// Whether there may be something to read.
+    pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Open(open) => open.poll_readable(cx),
+            _ => Poll::Pending,
+        }
+    }
+
     #[inline]
     pub(crate) fn poll_write(
         &mut self,

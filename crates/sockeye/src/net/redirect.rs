@@ -31,7 +31,7 @@ pub(crate) struct Redirects {
     /// The URLs that were asked in this attempt, without query: the first is the configured one.
     asked: Vec<String>,
     /// Where the attempt has been sent last.
-    at: Option<(Target, Server)>,
+    at: Option<Box<(Target, Server)>>,
 }
 
 impl Redirects {
@@ -66,8 +66,8 @@ impl Redirects {
         config: &Config<'_>,
         redirect: Redirect<'_>,
     ) -> Result<(Target, Server), String> {
-        let (target, server) = match self.at.clone() {
-            Some(at) => at,
+        let (target, server) = match &self.at {
+            Some(at) => (**at).clone(),
             None => (
                 origin.clone(),
                 Server {
@@ -109,7 +109,7 @@ impl Redirects {
             true => target,
             false => target_of(&to),
         };
-        self.at = Some((target.clone(), hop.clone()));
+        self.at = Some(Box::new((target.clone(), hop.clone())));
         Ok((target, hop))
     }
 

@@ -117,6 +117,22 @@ impl Open {
         }
     }
 
+    /// Whether there may be something to read, as far as that can be known without a buffer.
+    pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let socket = match &self.stream {
+            Stream::Direct(MaybeTls::Plain(socket)) => socket,
+            #[cfg(feature = "rustls-no-provider")]
+            Stream::Direct(MaybeTls::Rustls(stream)) => match stream.get_ref() {
+                (socket, session) if session.wants_read() => socket,
+                // What has been decrypted waits, or the end.
+                _ => return Poll::Ready(()),
+            },
+            _ => return Poll::Ready(()),
+        };
+        // An error is told by the read that follows.
+        socket.poll_read_ready(cx).map(drop)
+    }
+
     /// Reads into `buf`; `Ok(0)` is the end of the stream.
     #[inline]
     pub(crate) fn poll_read(
