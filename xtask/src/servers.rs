@@ -18,7 +18,7 @@ pub(crate) fn install() -> Result<(), String> {
         let folder = servers.join("node").join(version);
         npm(&folder)?;
     }
-    for folder in ["python", "python4"] {
+    for folder in ["python", "python4", "flask4"] {
         python(&servers.join(folder))?;
     }
     Ok(())

@@ -9,8 +9,7 @@ mod wait;
 use std::time::Duration;
 
 /// Makes one test per server of `async fn NAME(kind: Kind)`; each is called `module::NAME::server`. What runs on all
-/// servers runs once more with a client that is driven by threads instead of tokio. `and older`: on servers of Engine.IO 3 as well; `and
-/// older_node`: but python-socketio 4, which makes nothing of empty binary data.
+/// servers runs once more with a client that is driven by threads instead of tokio. `and older`: on servers of Engine.IO 3 as well.
 macro_rules! scenario {
     ($name:ident) => {
         scenario!(@ $name
@@ -34,20 +33,7 @@ macro_rules! scenario {
             bounded node_2_5_msgpack Node25Msgpack,
             bounded node_1_7 Node17,
             bounded python_4 Python4,
-            on_threads node_4_8_on_threads Node48,
-            on_threads node_2_5_on_threads Node25
-        );
-    };
-    ($name:ident and older_node) => {
-        scenario!(@ $name
-            bounded node_4_8 Node48,
-            bounded node_4_8_msgpack Node48Msgpack,
-            bounded node_3_1 Node31,
-            bounded python Python,
-            bounded socketioxide Socketioxide,
-            bounded node_2_5 Node25,
-            bounded node_2_5_msgpack Node25Msgpack,
-            bounded node_1_7 Node17,
+            bounded flask_4 Flask4,
             on_threads node_4_8_on_threads Node48,
             on_threads node_2_5_on_threads Node25
         );

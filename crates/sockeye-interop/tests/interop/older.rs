@@ -9,7 +9,7 @@ use crate::wait::{Seen, eventually, within};
 
 macro_rules! older {
     ($name:ident) => {
-        scenario!($name on node_2_5 Node25, node_1_7 Node17, python_4 Python4);
+        scenario!($name on node_2_5 Node25, node_1_7 Node17, python_4 Python4, flask_4 Flask4);
     };
 }
 
@@ -52,7 +52,7 @@ async fn protocol_4_refuses_it(kind: Kind) {
     let text = error.to_string();
     let expected = match kind {
         // It refuses by itself what it does not speak.
-        Kind::Python4 => "unsupported version",
+        Kind::Python4 | Kind::Flask4 => "unsupported version",
         _ => "Socket.IO 2",
     };
     assert!(text.contains(expected), "{text}");

@@ -34,9 +34,17 @@ pub(crate) enum Kind {
     Node17,
     /// python-socketio 4 (Engine.IO 3).
     Python4,
+    /// Flask-SocketIO 4, on python-socketio 4 and eventlet (Engine.IO 3).
+    Flask4,
 }
 
 impl Kind {
+    /// Whether it is on python-socketio 4, which makes nothing of binary data without a byte: handlers get `None`, and an
+    /// echo of that is `null`.
+    pub(crate) const fn loses_empty_binary(self) -> bool {
+        matches!(self, Self::Python4 | Self::Flask4)
+    }
+
     /// What it speaks.
     fn parser(self) -> Parser {
         match self {
@@ -58,11 +66,11 @@ impl Kind {
                 .arg(package);
             command
         };
-        let python = |folder: &str| {
+        let python = |folder: &str, program: &str| {
             let python = servers.join(folder).join(".venv/bin/python");
             installed(&python);
             let mut command = Command::new(python);
-            command.arg(servers.join("python/server.py"));
+            command.arg(servers.join(program));
             command
         };
         match self {
@@ -81,8 +89,9 @@ impl Kind {
             Self::Node31 => node("v3"),
             Self::Node25 => node("v2"),
             Self::Node17 => node("v1"),
-            Self::Python => python("python"),
-            Self::Python4 => python("python4"),
+            Self::Python => python("python", "python/server.py"),
+            Self::Python4 => python("python4", "python/server.py"),
+            Self::Flask4 => python("flask4", "flask4/server.py"),
             Self::Socketioxide => Command::new(env!("CARGO_BIN_EXE_socketioxide-server")),
         }
     }
