@@ -984,6 +984,7 @@ extern "C" {
  *
  * Errors: `SOCKEYE_ERR_INVALID_ARG` (the log says which), `SOCKEYE_ERR_URI`, `SOCKEYE_ERR_JSON` (`auth_json`),
  * `SOCKEYE_ERR_UTF8`, `SOCKEYE_ERR_NOT_SUPPORTED` (a transport that is not compiled in), `SOCKEYE_ERR_NO_MEM`.
+ * Threads: any task, and callbacks.
  *
  * Conditions:
  * `config` and its texts can be read, `client` can be written.
@@ -996,6 +997,7 @@ sockeye_err_t sockeye_client_init(const struct sockeye_client_config_t *config,
  * `sockeye_client_join`.
  *
  * Errors: `SOCKEYE_ERR_INVALID_STATE` if it has been started, `SOCKEYE_ERR_NO_MEM` if there is no room for the task.
+ * Threads: any task, and callbacks.
  *
  * Conditions:
  * `client` is null, or a handle that has not been destroyed.
@@ -1009,6 +1011,7 @@ sockeye_err_t sockeye_client_start(sockeye_client_handle_t client);
  * task ends after the callback: `SOCKEYE_EVENT_STOPPED`.
  *
  * Errors: `SOCKEYE_ERR_NO_MEM`, and then nothing has been done. A client that is stopped already is no error.
+ * Threads: any task, and callbacks.
  *
  * Conditions:
  * `client` is null, or a handle that has not been destroyed.
@@ -1021,6 +1024,9 @@ sockeye_err_t sockeye_client_stop(sockeye_client_handle_t client);
  * acknowledgements is called any more, and the task frees the client. The handle is invalid from here on, also for
  * other tasks. Never fails; null is allowed.
  *
+ * Errors: none.
+ * Threads: any task, and callbacks.
+ *
  * Conditions:
  * `client` is null, or a handle that has not been destroyed and that no other task uses any more.
  */
@@ -1032,6 +1038,7 @@ void sockeye_client_destroy(sockeye_client_handle_t client);
  *
  * Errors: `SOCKEYE_ERR_INVALID_ARG` for a name with a comma or a control character or of more than 48 bytes,
  * `SOCKEYE_ERR_TOO_MANY_NAMESPACES`, `SOCKEYE_ERR_NO_MEM`, `SOCKEYE_ERR_UTF8`.
+ * Threads: any task, and callbacks.
  *
  * Conditions:
  * `client` is null, or a handle that has not been destroyed; `nsp` ends with a zero.
@@ -1043,6 +1050,7 @@ sockeye_err_t sockeye_client_join(sockeye_client_handle_t client, const char *ns
  * last namespace. Handlers stay.
  *
  * Errors: `SOCKEYE_ERR_NOT_FOUND` for one that was never joined.
+ * Threads: any task, and callbacks.
  *
  * Conditions:
  * `client` is null, or a handle that has not been destroyed; `nsp` is null or ends with a zero.
@@ -1054,6 +1062,7 @@ sockeye_err_t sockeye_client_leave(sockeye_client_handle_t client,
  * Drops the connection and makes a new one at once; a wait for the next attempt ends now.
  *
  * Errors: none but those of a wrong handle.
+ * Threads: any task, and callbacks.
  *
  * Conditions:
  * `client` is null, or a handle that has not been destroyed.
@@ -1062,6 +1071,9 @@ sockeye_err_t sockeye_client_reconnect(sockeye_client_handle_t client);
 
 /**
  * Whether a namespace is joined: events flow. Null is that of the configuration.
+ *
+ * Errors: none; false for null or a namespace that was never joined.
+ * Threads: any task, and callbacks.
  *
  * Conditions:
  * `client` is null, or a handle that has not been destroyed; `nsp` is null or ends with a zero.
@@ -1073,6 +1085,7 @@ bool sockeye_client_is_connected(sockeye_client_handle_t client, const char *nsp
  *
  * Errors: `SOCKEYE_ERR_NOT_FOUND` for a namespace that was never joined, `SOCKEYE_ERR_INVALID_STATE` for one that is not
  * joined now, `SOCKEYE_ERR_BUFFER`.
+ * Threads: any task, and callbacks.
  *
  * Conditions:
  * `client` is null, or a handle that has not been destroyed; `nsp` is null or ends with a zero; `size` bytes can be
@@ -1086,6 +1099,9 @@ sockeye_err_t sockeye_client_get_id(sockeye_client_handle_t client,
 /**
  * The state of the connection; `SOCKEYE_STATE_STOPPED` for null.
  *
+ * Errors: none.
+ * Threads: any task, and callbacks.
+ *
  * Conditions:
  * `client` is null, or a handle that has not been destroyed.
  */
@@ -1095,6 +1111,7 @@ sockeye_state_t sockeye_client_get_state(sockeye_client_handle_t client);
  * How much has been accepted and is not written yet: packets, and their bytes with framing. Either may be null.
  *
  * Errors: none but those of a wrong handle.
+ * Threads: any task, and callbacks.
  *
  * Conditions:
  * `client` is null, or a handle that has not been destroyed; the others are null or can be written.
@@ -1106,6 +1123,7 @@ sockeye_err_t sockeye_client_get_send_queue(sockeye_client_handle_t client, size
  *
  * Errors: `SOCKEYE_ERR_TIMEOUT`, `SOCKEYE_ERR_CLOSED` if the client was stopped meanwhile, `SOCKEYE_ERR_INVALID_STATE` in a
  * callback of this client or while it is stopped, `SOCKEYE_ERR_NO_MEM`.
+ * Threads: any task, but no callback of this client.
  *
  * Conditions:
  * `client` is null, or a handle that is not destroyed meanwhile.
@@ -1116,6 +1134,9 @@ sockeye_err_t sockeye_client_flush(sockeye_client_handle_t client,
 /**
  * How many arguments there are; 0 for null. With connection state recovery servers add one at the end.
  *
+ * Errors: none.
+ * Threads: the callback, or a task that it waits for.
+ *
  * Conditions:
  * `args` is null, or came from this library in a callback that has not returned.
  */
@@ -1124,6 +1145,10 @@ size_t sockeye_args_count(const struct sockeye_args_t *args);
 /**
  * All arguments as they came: a JSON array, with `{"_placeholder":true,"num":0}` where the first attachment belongs.
  *
+ * Errors: none; an empty array for null.
+ * Threads: the callback, or a task that it waits for.
+ * What comes out points into what came in: valid until the callback returns, not to be freed.
+ *
  * Conditions:
  * `args` is null, or came from this library in a callback that has not returned.
  */
@@ -1131,6 +1156,9 @@ struct sockeye_json_t sockeye_args_json(const struct sockeye_args_t *args);
 
 /**
  * The type of argument `index`, from 0. `SOCKEYE_JSON_NONE` behind the last one.
+ *
+ * Errors: none.
+ * Threads: the callback, or a task that it waits for.
  *
  * Conditions:
  * `args` is null, or came from this library in a callback that has not returned.
@@ -1141,6 +1169,8 @@ sockeye_json_type_t sockeye_args_type(const struct sockeye_args_t *args, size_t 
  * Argument `index` as raw JSON, for `sockeye_json_get_field` and its like, or for another JSON library.
  *
  * Errors: `SOCKEYE_ERR_NOT_FOUND` behind the last argument.
+ * Threads: the callback, or a task that it waits for.
+ * What comes out points into what came in: valid until the callback returns, not to be freed.
  *
  * Conditions:
  * `args` came from this library in a callback that has not returned; `out` can be written.
@@ -1151,6 +1181,7 @@ sockeye_err_t sockeye_args_get(const struct sockeye_args_t *args, size_t index, 
  * Argument `index` as a whole number; `7.0` counts as one.
  *
  * Errors: `SOCKEYE_ERR_NOT_FOUND` behind the last argument, `SOCKEYE_ERR_TYPE` if it is something else or out of the range.
+ * Threads: the callback, or a task that it waits for.
  *
  * Conditions:
  * `args` came from this library in a callback that has not returned; `out` can be written.
@@ -1163,6 +1194,7 @@ sockeye_err_t sockeye_args_get_int(const struct sockeye_args_t *args,
  * Argument `index` as a number.
  *
  * Errors: `SOCKEYE_ERR_NOT_FOUND` behind the last argument, `SOCKEYE_ERR_TYPE` if it is something else.
+ * Threads: the callback, or a task that it waits for.
  *
  * Conditions:
  * `args` came from this library in a callback that has not returned; `out` can be written.
@@ -1173,6 +1205,7 @@ sockeye_err_t sockeye_args_get_double(const struct sockeye_args_t *args, size_t 
  * Argument `index` as a truth value.
  *
  * Errors: `SOCKEYE_ERR_NOT_FOUND` behind the last argument, `SOCKEYE_ERR_TYPE` if it is something else.
+ * Threads: the callback, or a task that it waits for.
  *
  * Conditions:
  * `args` came from this library in a callback that has not returned; `out` can be written.
@@ -1184,6 +1217,7 @@ sockeye_err_t sockeye_args_get_bool(const struct sockeye_args_t *args, size_t in
  *
  * Errors: `SOCKEYE_ERR_NOT_FOUND` behind the last argument, `SOCKEYE_ERR_TYPE` if it is something else,
  * `SOCKEYE_ERR_BUFFER` if `size` is not more than the length.
+ * Threads: the callback, or a task that it waits for.
  *
  * Conditions:
  * `args` came from this library in a callback that has not returned; `size` bytes can be written at `out`.
@@ -1198,6 +1232,8 @@ sockeye_err_t sockeye_args_get_string(const struct sockeye_args_t *args,
  * Argument `index` as the bytes of the attachment that it stands for.
  *
  * Errors: `SOCKEYE_ERR_NOT_FOUND` behind the last argument, `SOCKEYE_ERR_TYPE` if it stands for none.
+ * Threads: the callback, or a task that it waits for.
+ * What comes out points into what came in: valid until the callback returns, not to be freed.
  *
  * Conditions:
  * `args` came from this library in a callback that has not returned; `out` can be written.
@@ -1206,6 +1242,9 @@ sockeye_err_t sockeye_args_get_binary(const struct sockeye_args_t *args, size_t 
 
 /**
  * How many attachments came with the arguments; 0 for null.
+ *
+ * Errors: none.
+ * Threads: the callback, or a task that it waits for.
  *
  * Conditions:
  * `args` is null, or came from this library in a callback that has not returned.
@@ -1216,6 +1255,8 @@ size_t sockeye_args_attachment_count(const struct sockeye_args_t *args);
  * Attachment `number`, from 0: the one whose placeholder has this `num`.
  *
  * Errors: `SOCKEYE_ERR_NOT_FOUND` behind the last one.
+ * Threads: the callback, or a task that it waits for.
+ * What comes out points into what came in: valid until the callback returns, not to be freed.
  *
  * Conditions:
  * `args` came from this library in a callback that has not returned; `out` can be written.
@@ -1230,6 +1271,7 @@ sockeye_err_t sockeye_args_get_attachment(const struct sockeye_args_t *args,
  *
  * Errors, and then nothing is sent: `SOCKEYE_ERR_JSON`, `SOCKEYE_ERR_UTF8`, `SOCKEYE_ERR_RESERVED`, `SOCKEYE_ERR_FULL`,
  * `SOCKEYE_ERR_TOO_LARGE`, `SOCKEYE_ERR_NOT_FOUND` for a namespace that `sockeye_client_join` has not been called for.
+ * Threads: any task, and callbacks.
  *
  * Conditions:
  * `client` is null, or a handle that has not been destroyed; the texts are null or end with a zero.
@@ -1244,6 +1286,7 @@ sockeye_err_t sockeye_client_emit(sockeye_client_handle_t client,
  *
  * Errors: the writer's first one; `SOCKEYE_ERR_INVALID_STATE` if an array or object is still open; else as
  * `sockeye_client_emit`.
+ * Threads: any task, and callbacks.
  *
  * Conditions:
  * `client` is null, or a handle that has not been destroyed; the texts are null or end with a zero; `writer` was begun by
@@ -1259,6 +1302,7 @@ sockeye_err_t sockeye_client_emit_args(sockeye_client_handle_t client,
  * from now; 0 is `ack_timeout_ms` of the configuration. `ctx` must stay usable until `ack_cb` has been called.
  *
  * Errors, and then nothing is sent and `ack_cb` is not called: as `sockeye_client_emit`, and `SOCKEYE_ERR_TOO_MANY_ACKS`.
+ * Threads: any task, and callbacks.
  *
  * Conditions:
  * As `sockeye_client_emit`.
@@ -1276,6 +1320,7 @@ sockeye_err_t sockeye_client_emit_with_ack(sockeye_client_handle_t client,
  *
  * Errors, and then nothing is sent and `ack_cb` is not called: as `sockeye_client_emit`, and `SOCKEYE_ERR_TOO_MANY_ACKS`,
  * `SOCKEYE_ERR_TOO_MANY_ATTACHMENTS`, `SOCKEYE_ERR_NOT_WRITABLE` for a volatile packet that was dropped.
+ * Threads: any task, and callbacks.
  *
  * Conditions:
  * `client` is null, or a handle that has not been destroyed; everything in `packet` can be read.
@@ -1288,6 +1333,7 @@ sockeye_err_t sockeye_client_emit_packet(sockeye_client_handle_t client,
  *
  * Errors: `SOCKEYE_ERR_STALE` if it has been answered, its connection is gone, or `max_acks` newer ones came since;
  * `SOCKEYE_ERR_JSON`, `SOCKEYE_ERR_UTF8`, `SOCKEYE_ERR_TOO_LARGE`; `SOCKEYE_ERR_FULL`, after which it can be tried again.
+ * Threads: any task, and callbacks.
  *
  * Conditions:
  * `client` is null, or a handle that has not been destroyed; `args_json` is null or ends with a zero.
@@ -1301,6 +1347,7 @@ sockeye_err_t sockeye_client_ack(sockeye_client_handle_t client,
  *
  * Errors: the writer's first one; `SOCKEYE_ERR_INVALID_STATE` if an array or object is still open; else as
  * `sockeye_client_ack`.
+ * Threads: any task, and callbacks.
  *
  * Conditions:
  * `client` is null, or a handle that has not been destroyed; `writer` was begun by `sockeye_writer_init`.
@@ -1316,6 +1363,7 @@ sockeye_err_t sockeye_client_ack_args(sockeye_client_handle_t client,
  *
  * Errors: `SOCKEYE_ERR_NOT_FOUND` for a namespace that `sockeye_client_join` has not been called for,
  * `SOCKEYE_ERR_RESERVED`, `SOCKEYE_ERR_NO_MEM`, `SOCKEYE_ERR_UTF8`.
+ * Threads: any task, and callbacks.
  *
  * Conditions:
  * `client` is null, or a handle that has not been destroyed; the texts are null or end with a zero; `call` may be called
@@ -1332,6 +1380,7 @@ sockeye_err_t sockeye_client_on(sockeye_client_handle_t client,
  * callback of this client they are not called any more when this returns; on another task, one may still be running.
  *
  * Errors: `SOCKEYE_ERR_NOT_FOUND` if there are none.
+ * Threads: any task, and callbacks.
  *
  * Conditions:
  * `client` is null, or a handle that has not been destroyed; the texts are null or end with a zero.
@@ -1343,6 +1392,9 @@ sockeye_err_t sockeye_client_off(sockeye_client_handle_t client,
 
 /**
  * The name of a code, for logs: `SOCKEYE_ERR_FULL`. Static text; any task may call it.
+ *
+ * Errors: none; a code that is none has a text too.
+ * Threads: any task, and callbacks.
  */
 const char *sockeye_err_to_name(sockeye_err_t code);
 
@@ -1351,6 +1403,7 @@ const char *sockeye_err_to_name(sockeye_err_t code);
  *
  * Errors: `SOCKEYE_ERR_JSON` if it is not a JSON object; `SOCKEYE_ERR_TOO_LARGE` if it does not fit the send buffer,
  * `SOCKEYE_ERR_FULL` if it does not fit now: then the callback is called again when there is room.
+ * Threads: the callback alone.
  *
  * Conditions:
  * `auth` is the callback's own, and the callback has not returned; `json` ends with a zero.
@@ -1359,6 +1412,9 @@ sockeye_err_t sockeye_auth_set(struct sockeye_auth_t *auth, const char *json);
 
 /**
  * The type of a value. `SOCKEYE_JSON_NONE` for one that is not there.
+ *
+ * Errors: none.
+ * Threads: the callback, or a task that it waits for.
  *
  * Conditions:
  * The value came from this library, in a callback that has not returned.
@@ -1370,6 +1426,8 @@ sockeye_json_type_t sockeye_json_type(struct sockeye_json_t value);
  *
  * Errors: `SOCKEYE_ERR_TYPE` if it is no object, `SOCKEYE_ERR_NOT_FOUND`. Walks over the object; any task may call it,
  * while the value is valid.
+ * Threads: the callback, or a task that it waits for.
+ * What comes out points into what came in: valid until the callback returns, not to be freed.
  *
  * Conditions:
  * The value came from this library, in a callback that has not returned; `out` can be written.
@@ -1381,6 +1439,8 @@ sockeye_err_t sockeye_json_get_field(struct sockeye_json_t value, const char *ke
  *
  * Errors: `SOCKEYE_ERR_TYPE` if it is no array, `SOCKEYE_ERR_NOT_FOUND` behind its end. Walks over the array; any task
  * may call it, while the value is valid.
+ * Threads: the callback, or a task that it waits for.
+ * What comes out points into what came in: valid until the callback returns, not to be freed.
  *
  * Conditions:
  * The value came from this library, in a callback that has not returned; `out` can be written.
@@ -1391,6 +1451,7 @@ sockeye_err_t sockeye_json_get_item(struct sockeye_json_t value, size_t index, s
  * The whole number that a value is; `7.0` counts as one.
  *
  * Errors: `SOCKEYE_ERR_TYPE` if it is something else, or out of the range.
+ * Threads: the callback, or a task that it waits for.
  *
  * Conditions:
  * The value came from this library, in a callback that has not returned; `out` can be written.
@@ -1401,6 +1462,7 @@ sockeye_err_t sockeye_json_as_int(struct sockeye_json_t value, int64_t *out);
  * The number that a value is.
  *
  * Errors: `SOCKEYE_ERR_TYPE` if it is something else.
+ * Threads: the callback, or a task that it waits for.
  *
  * Conditions:
  * The value came from this library, in a callback that has not returned; `out` can be written.
@@ -1411,6 +1473,7 @@ sockeye_err_t sockeye_json_as_double(struct sockeye_json_t value, double *out);
  * The truth value that a value is.
  *
  * Errors: `SOCKEYE_ERR_TYPE` if it is something else.
+ * Threads: the callback, or a task that it waits for.
  *
  * Conditions:
  * The value came from this library, in a callback that has not returned; `out` can be written.
@@ -1422,6 +1485,7 @@ sockeye_err_t sockeye_json_as_bool(struct sockeye_json_t value, bool *out);
  * without the zero, also where it does not fit; a text may contain zeroes.
  *
  * Errors: `SOCKEYE_ERR_TYPE` if it is something else, `SOCKEYE_ERR_BUFFER` if `size` is not more than the length.
+ * Threads: the callback, or a task that it waits for.
  *
  * Conditions:
  * The value came from this library, in a callback that has not returned; `size` bytes can be written at `out`.
@@ -1434,6 +1498,7 @@ extern void abort(void);
  * Begins to write arguments into `buffer`, which stays the caller's and must live as long as the writer is used.
  *
  * Errors: `SOCKEYE_ERR_INVALID_ARG` for a null pointer, `SOCKEYE_ERR_BUFFER` for less than 3 bytes.
+ * Threads: any task, one at a time for one writer.
  *
  * Conditions:
  * `writer` can be written, and `size` bytes at `buffer`.
@@ -1443,6 +1508,9 @@ sockeye_err_t sockeye_writer_init(struct sockeye_writer_t *writer, char *buffer,
 /**
  * Writes `null`.
  *
+ * Errors: `SOCKEYE_ERR_BUFFER` if the buffer is full, `SOCKEYE_ERR_INVALID_STATE` where no value may stand, and the first error again after one.
+ * Threads: any task, one at a time for one writer.
+ *
  * Conditions:
  * `writer` is null or was begun by `sockeye_writer_init`; so for all functions of the writer.
  */
@@ -1450,6 +1518,9 @@ sockeye_err_t sockeye_writer_null(struct sockeye_writer_t *writer);
 
 /**
  * Writes `true` or `false`.
+ *
+ * Errors: as `sockeye_writer_null`.
+ * Threads: any task, one at a time for one writer.
  *
  * Conditions:
  * As `sockeye_writer_null`.
@@ -1459,6 +1530,9 @@ sockeye_err_t sockeye_writer_bool(struct sockeye_writer_t *writer, bool value);
 /**
  * Writes a whole number. JavaScript rounds those beyond 2^53.
  *
+ * Errors: as `sockeye_writer_null`.
+ * Threads: any task, one at a time for one writer.
+ *
  * Conditions:
  * As `sockeye_writer_null`.
  */
@@ -1466,6 +1540,9 @@ sockeye_err_t sockeye_writer_int(struct sockeye_writer_t *writer, int64_t value)
 
 /**
  * Writes a whole number. JavaScript rounds those beyond 2^53.
+ *
+ * Errors: as `sockeye_writer_null`.
+ * Threads: any task, one at a time for one writer.
  *
  * Conditions:
  * As `sockeye_writer_null`.
@@ -1476,6 +1553,9 @@ sockeye_err_t sockeye_writer_uint(struct sockeye_writer_t *writer, uint64_t valu
  * Writes a number, with as many digits as it takes to read the same one back. What is not finite has no JSON:
  * `SOCKEYE_ERR_TYPE`.
  *
+ * Errors: as `sockeye_writer_null`.
+ * Threads: any task, one at a time for one writer.
+ *
  * Conditions:
  * As `sockeye_writer_null`.
  */
@@ -1484,6 +1564,9 @@ sockeye_err_t sockeye_writer_double(struct sockeye_writer_t *writer, double valu
 /**
  * Writes a text. What is not UTF-8 is `SOCKEYE_ERR_UTF8`.
  *
+ * Errors: as `sockeye_writer_null`.
+ * Threads: any task, one at a time for one writer.
+ *
  * Conditions:
  * As `sockeye_writer_null`; `value` ends with a zero.
  */
@@ -1491,6 +1574,9 @@ sockeye_err_t sockeye_writer_string(struct sockeye_writer_t *writer, const char 
 
 /**
  * Writes a text of so many bytes, zeroes included.
+ *
+ * Errors: as `sockeye_writer_null`.
+ * Threads: any task, one at a time for one writer.
  *
  * Conditions:
  * As `sockeye_writer_null`; `len` bytes can be read at `value`.
@@ -1501,6 +1587,9 @@ sockeye_err_t sockeye_writer_string_n(struct sockeye_writer_t *writer, const cha
  * Writes JSON that is there already, such as what another library made: exactly one value, without placeholders.
  * Anything else is `SOCKEYE_ERR_JSON`.
  *
+ * Errors: as `sockeye_writer_null`.
+ * Threads: any task, one at a time for one writer.
+ *
  * Conditions:
  * As `sockeye_writer_null`; `json` ends with a zero.
  */
@@ -1510,6 +1599,9 @@ sockeye_err_t sockeye_writer_json(struct sockeye_writer_t *writer, const char *j
  * Writes bytes: they travel as an attachment. They are copied by the emit, not before. More than
  * `SOCKEYE_MAX_ATTACHMENTS` are `SOCKEYE_ERR_TOO_MANY_ATTACHMENTS`.
  *
+ * Errors: as `sockeye_writer_null`.
+ * Threads: any task, one at a time for one writer.
+ *
  * Conditions:
  * As `sockeye_writer_null`; `len` bytes can be read at `data` until the last emit by this writer.
  */
@@ -1517,6 +1609,9 @@ sockeye_err_t sockeye_writer_binary(struct sockeye_writer_t *writer, const uint8
 
 /**
  * Begins an array. More than 62 levels are `SOCKEYE_ERR_JSON`.
+ *
+ * Errors: as `sockeye_writer_null`.
+ * Threads: any task, one at a time for one writer.
  *
  * Conditions:
  * As `sockeye_writer_null`.
@@ -1527,6 +1622,9 @@ sockeye_err_t sockeye_writer_begin_array(struct sockeye_writer_t *writer);
  * Begins an object: each of its values is named by `sockeye_writer_key` before. More than 62 levels are
  * `SOCKEYE_ERR_JSON`.
  *
+ * Errors: as `sockeye_writer_null`.
+ * Threads: any task, one at a time for one writer.
+ *
  * Conditions:
  * As `sockeye_writer_null`.
  */
@@ -1535,6 +1633,9 @@ sockeye_err_t sockeye_writer_begin_object(struct sockeye_writer_t *writer);
 /**
  * Names the next value of an object.
  *
+ * Errors: as `sockeye_writer_null`.
+ * Threads: any task, one at a time for one writer.
+ *
  * Conditions:
  * As `sockeye_writer_null`; `name` ends with a zero.
  */
@@ -1542,6 +1643,9 @@ sockeye_err_t sockeye_writer_key(struct sockeye_writer_t *writer, const char *na
 
 /**
  * Ends the array or object that was begun last.
+ *
+ * Errors: as `sockeye_writer_null`.
+ * Threads: any task, one at a time for one writer.
  *
  * Conditions:
  * As `sockeye_writer_null`.
@@ -1552,6 +1656,7 @@ sockeye_err_t sockeye_writer_end(struct sockeye_writer_t *writer);
  * What has been written, as a JSON array; the buffer is ended by a zero too. The writer can go on after it.
  *
  * Errors: the first one; `SOCKEYE_ERR_INVALID_STATE` if an array or object is still open.
+ * Threads: any task, one at a time for one writer.
  *
  * Conditions:
  * As `sockeye_writer_null`; `json` can be written.

@@ -14,6 +14,7 @@ use crate::text;
 ///
 /// Errors: `SOCKEYE_ERR_INVALID_ARG` (the log says which), `SOCKEYE_ERR_URI`, `SOCKEYE_ERR_JSON` (`auth_json`),
 /// `SOCKEYE_ERR_UTF8`, `SOCKEYE_ERR_NOT_SUPPORTED` (a transport that is not compiled in), `SOCKEYE_ERR_NO_MEM`.
+/// Threads: any task, and callbacks.
 ///
 /// # Safety
 /// `config` and its texts can be read, `client` can be written.
@@ -41,6 +42,7 @@ pub unsafe extern "C" fn sockeye_client_init(
 /// `sockeye_client_join`.
 ///
 /// Errors: `SOCKEYE_ERR_INVALID_STATE` if it has been started, `SOCKEYE_ERR_NO_MEM` if there is no room for the task.
+/// Threads: any task, and callbacks.
 ///
 /// # Safety
 /// `client` is null, or a handle that has not been destroyed.
@@ -56,6 +58,7 @@ pub unsafe extern "C" fn sockeye_client_start(client: sockeye_client_handle_t) -
 /// task ends after the callback: `SOCKEYE_EVENT_STOPPED`.
 ///
 /// Errors: `SOCKEYE_ERR_NO_MEM`, and then nothing has been done. A client that is stopped already is no error.
+/// Threads: any task, and callbacks.
 ///
 /// # Safety
 /// `client` is null, or a handle that has not been destroyed.
@@ -69,6 +72,9 @@ pub unsafe extern "C" fn sockeye_client_stop(client: sockeye_client_handle_t) ->
 /// `SOCKEYE_ERR_CLOSED`. In a callback of this client it returns at once; then no other callback but those of
 /// acknowledgements is called any more, and the task frees the client. The handle is invalid from here on, also for
 /// other tasks. Never fails; null is allowed.
+///
+/// Errors: none.
+/// Threads: any task, and callbacks.
 ///
 /// # Safety
 /// `client` is null, or a handle that has not been destroyed and that no other task uses any more.
@@ -93,6 +99,7 @@ pub unsafe extern "C" fn sockeye_client_destroy(client: sockeye_client_handle_t)
 ///
 /// Errors: `SOCKEYE_ERR_INVALID_ARG` for a name with a comma or a control character or of more than 48 bytes,
 /// `SOCKEYE_ERR_TOO_MANY_NAMESPACES`, `SOCKEYE_ERR_NO_MEM`, `SOCKEYE_ERR_UTF8`.
+/// Threads: any task, and callbacks.
 ///
 /// # Safety
 /// `client` is null, or a handle that has not been destroyed; `nsp` ends with a zero.
@@ -109,6 +116,7 @@ pub unsafe extern "C" fn sockeye_client_join(
 /// last namespace. Handlers stay.
 ///
 /// Errors: `SOCKEYE_ERR_NOT_FOUND` for one that was never joined.
+/// Threads: any task, and callbacks.
 ///
 /// # Safety
 /// `client` is null, or a handle that has not been destroyed; `nsp` is null or ends with a zero.
@@ -124,6 +132,7 @@ pub unsafe extern "C" fn sockeye_client_leave(
 /// Drops the connection and makes a new one at once; a wait for the next attempt ends now.
 ///
 /// Errors: none but those of a wrong handle.
+/// Threads: any task, and callbacks.
 ///
 /// # Safety
 /// `client` is null, or a handle that has not been destroyed.
@@ -141,6 +150,9 @@ pub unsafe extern "C" fn sockeye_client_reconnect(
 }
 
 /// Whether a namespace is joined: events flow. Null is that of the configuration.
+///
+/// Errors: none; false for null or a namespace that was never joined.
+/// Threads: any task, and callbacks.
 ///
 /// # Safety
 /// `client` is null, or a handle that has not been destroyed; `nsp` is null or ends with a zero.
@@ -164,6 +176,7 @@ pub unsafe extern "C" fn sockeye_client_is_connected(
 ///
 /// Errors: `SOCKEYE_ERR_NOT_FOUND` for a namespace that was never joined, `SOCKEYE_ERR_INVALID_STATE` for one that is not
 /// joined now, `SOCKEYE_ERR_BUFFER`.
+/// Threads: any task, and callbacks.
 ///
 /// # Safety
 /// `client` is null, or a handle that has not been destroyed; `nsp` is null or ends with a zero; `size` bytes can be
@@ -200,6 +213,9 @@ pub const SOCKEYE_STATE_DOWN: sockeye_state_t = 4;
 
 /// The state of the connection; `SOCKEYE_STATE_STOPPED` for null.
 ///
+/// Errors: none.
+/// Threads: any task, and callbacks.
+///
 /// # Safety
 /// `client` is null, or a handle that has not been destroyed.
 #[unsafe(no_mangle)]
@@ -230,6 +246,7 @@ pub unsafe extern "C" fn sockeye_client_get_state(
 /// How much has been accepted and is not written yet: packets, and their bytes with framing. Either may be null.
 ///
 /// Errors: none but those of a wrong handle.
+/// Threads: any task, and callbacks.
 ///
 /// # Safety
 /// `client` is null, or a handle that has not been destroyed; the others are null or can be written.
@@ -260,6 +277,7 @@ pub unsafe extern "C" fn sockeye_client_get_send_queue(
 ///
 /// Errors: `SOCKEYE_ERR_TIMEOUT`, `SOCKEYE_ERR_CLOSED` if the client was stopped meanwhile, `SOCKEYE_ERR_INVALID_STATE` in a
 /// callback of this client or while it is stopped, `SOCKEYE_ERR_NO_MEM`.
+/// Threads: any task, but no callback of this client.
 ///
 /// # Safety
 /// `client` is null, or a handle that is not destroyed meanwhile.

@@ -40,6 +40,9 @@ unsafe fn nth<'a>(args: *const sockeye_args_t<'a>, index: usize) -> Outcome<&'a 
 
 /// How many arguments there are; 0 for null. With connection state recovery servers add one at the end.
 ///
+/// Errors: none.
+/// Threads: the callback, or a task that it waits for.
+///
 /// # Safety
 /// `args` is null, or came from this library in a callback that has not returned.
 #[unsafe(no_mangle)]
@@ -49,6 +52,10 @@ pub unsafe extern "C" fn sockeye_args_count(args: *const sockeye_args_t<'_>) -> 
 }
 
 /// All arguments as they came: a JSON array, with `{"_placeholder":true,"num":0}` where the first attachment belongs.
+///
+/// Errors: none; an empty array for null.
+/// Threads: the callback, or a task that it waits for.
+/// What comes out points into what came in: valid until the callback returns, not to be freed.
 ///
 /// # Safety
 /// `args` is null, or came from this library in a callback that has not returned.
@@ -61,6 +68,9 @@ pub unsafe extern "C" fn sockeye_args_json(args: *const sockeye_args_t<'_>) -> s
 }
 
 /// The type of argument `index`, from 0. `SOCKEYE_JSON_NONE` behind the last one.
+///
+/// Errors: none.
+/// Threads: the callback, or a task that it waits for.
 ///
 /// # Safety
 /// `args` is null, or came from this library in a callback that has not returned.
@@ -76,6 +86,8 @@ pub unsafe extern "C" fn sockeye_args_type(
 /// Argument `index` as raw JSON, for `sockeye_json_get_field` and its like, or for another JSON library.
 ///
 /// Errors: `SOCKEYE_ERR_NOT_FOUND` behind the last argument.
+/// Threads: the callback, or a task that it waits for.
+/// What comes out points into what came in: valid until the callback returns, not to be freed.
 ///
 /// # Safety
 /// `args` came from this library in a callback that has not returned; `out` can be written.
@@ -94,6 +106,7 @@ pub unsafe extern "C" fn sockeye_args_get(
 /// Argument `index` as a whole number; `7.0` counts as one.
 ///
 /// Errors: `SOCKEYE_ERR_NOT_FOUND` behind the last argument, `SOCKEYE_ERR_TYPE` if it is something else or out of the range.
+/// Threads: the callback, or a task that it waits for.
 ///
 /// # Safety
 /// `args` came from this library in a callback that has not returned; `out` can be written.
@@ -112,6 +125,7 @@ pub unsafe extern "C" fn sockeye_args_get_int(
 /// Argument `index` as a number.
 ///
 /// Errors: `SOCKEYE_ERR_NOT_FOUND` behind the last argument, `SOCKEYE_ERR_TYPE` if it is something else.
+/// Threads: the callback, or a task that it waits for.
 ///
 /// # Safety
 /// `args` came from this library in a callback that has not returned; `out` can be written.
@@ -130,6 +144,7 @@ pub unsafe extern "C" fn sockeye_args_get_double(
 /// Argument `index` as a truth value.
 ///
 /// Errors: `SOCKEYE_ERR_NOT_FOUND` behind the last argument, `SOCKEYE_ERR_TYPE` if it is something else.
+/// Threads: the callback, or a task that it waits for.
 ///
 /// # Safety
 /// `args` came from this library in a callback that has not returned; `out` can be written.
@@ -149,6 +164,7 @@ pub unsafe extern "C" fn sockeye_args_get_bool(
 ///
 /// Errors: `SOCKEYE_ERR_NOT_FOUND` behind the last argument, `SOCKEYE_ERR_TYPE` if it is something else,
 /// `SOCKEYE_ERR_BUFFER` if `size` is not more than the length.
+/// Threads: the callback, or a task that it waits for.
 ///
 /// # Safety
 /// `args` came from this library in a callback that has not returned; `size` bytes can be written at `out`.
@@ -169,6 +185,8 @@ pub unsafe extern "C" fn sockeye_args_get_string(
 /// Argument `index` as the bytes of the attachment that it stands for.
 ///
 /// Errors: `SOCKEYE_ERR_NOT_FOUND` behind the last argument, `SOCKEYE_ERR_TYPE` if it stands for none.
+/// Threads: the callback, or a task that it waits for.
+/// What comes out points into what came in: valid until the callback returns, not to be freed.
 ///
 /// # Safety
 /// `args` came from this library in a callback that has not returned; `out` can be written.
@@ -204,6 +222,9 @@ unsafe fn attachment(
 
 /// How many attachments came with the arguments; 0 for null.
 ///
+/// Errors: none.
+/// Threads: the callback, or a task that it waits for.
+///
 /// # Safety
 /// `args` is null, or came from this library in a callback that has not returned.
 #[unsafe(no_mangle)]
@@ -215,6 +236,8 @@ pub unsafe extern "C" fn sockeye_args_attachment_count(args: *const sockeye_args
 /// Attachment `number`, from 0: the one whose placeholder has this `num`.
 ///
 /// Errors: `SOCKEYE_ERR_NOT_FOUND` behind the last one.
+/// Threads: the callback, or a task that it waits for.
+/// What comes out points into what came in: valid until the callback returns, not to be freed.
 ///
 /// # Safety
 /// `args` came from this library in a callback that has not returned; `out` can be written.

@@ -135,6 +135,7 @@ impl sockeye_client {
 ///
 /// Errors, and then nothing is sent: `SOCKEYE_ERR_JSON`, `SOCKEYE_ERR_UTF8`, `SOCKEYE_ERR_RESERVED`, `SOCKEYE_ERR_FULL`,
 /// `SOCKEYE_ERR_TOO_LARGE`, `SOCKEYE_ERR_NOT_FOUND` for a namespace that `sockeye_client_join` has not been called for.
+/// Threads: any task, and callbacks.
 ///
 /// # Safety
 /// `client` is null, or a handle that has not been destroyed; the texts are null or end with a zero.
@@ -163,6 +164,7 @@ pub unsafe extern "C" fn sockeye_client_emit(
 ///
 /// Errors: the writer's first one; `SOCKEYE_ERR_INVALID_STATE` if an array or object is still open; else as
 /// `sockeye_client_emit`.
+/// Threads: any task, and callbacks.
 ///
 /// # Safety
 /// `client` is null, or a handle that has not been destroyed; the texts are null or end with a zero; `writer` was begun by
@@ -194,6 +196,7 @@ pub unsafe extern "C" fn sockeye_client_emit_args(
 /// from now; 0 is `ack_timeout_ms` of the configuration. `ctx` must stay usable until `ack_cb` has been called.
 ///
 /// Errors, and then nothing is sent and `ack_cb` is not called: as `sockeye_client_emit`, and `SOCKEYE_ERR_TOO_MANY_ACKS`.
+/// Threads: any task, and callbacks.
 ///
 /// # Safety
 /// As `sockeye_client_emit`.
@@ -231,6 +234,7 @@ pub unsafe extern "C" fn sockeye_client_emit_with_ack(
 ///
 /// Errors, and then nothing is sent and `ack_cb` is not called: as `sockeye_client_emit`, and `SOCKEYE_ERR_TOO_MANY_ACKS`,
 /// `SOCKEYE_ERR_TOO_MANY_ATTACHMENTS`, `SOCKEYE_ERR_NOT_WRITABLE` for a volatile packet that was dropped.
+/// Threads: any task, and callbacks.
 ///
 /// # Safety
 /// `client` is null, or a handle that has not been destroyed; everything in `packet` can be read.
@@ -261,6 +265,7 @@ pub unsafe extern "C" fn sockeye_client_emit_packet(
 ///
 /// Errors: `SOCKEYE_ERR_STALE` if it has been answered, its connection is gone, or `max_acks` newer ones came since;
 /// `SOCKEYE_ERR_JSON`, `SOCKEYE_ERR_UTF8`, `SOCKEYE_ERR_TOO_LARGE`; `SOCKEYE_ERR_FULL`, after which it can be tried again.
+/// Threads: any task, and callbacks.
 ///
 /// # Safety
 /// `client` is null, or a handle that has not been destroyed; `args_json` is null or ends with a zero.
@@ -286,6 +291,7 @@ pub unsafe extern "C" fn sockeye_client_ack(
 ///
 /// Errors: the writer's first one; `SOCKEYE_ERR_INVALID_STATE` if an array or object is still open; else as
 /// `sockeye_client_ack`.
+/// Threads: any task, and callbacks.
 ///
 /// # Safety
 /// `client` is null, or a handle that has not been destroyed; `writer` was begun by `sockeye_writer_init`.
@@ -310,6 +316,7 @@ pub unsafe extern "C" fn sockeye_client_ack_args(
 ///
 /// Errors: `SOCKEYE_ERR_NOT_FOUND` for a namespace that `sockeye_client_join` has not been called for,
 /// `SOCKEYE_ERR_RESERVED`, `SOCKEYE_ERR_NO_MEM`, `SOCKEYE_ERR_UTF8`.
+/// Threads: any task, and callbacks.
 ///
 /// # Safety
 /// `client` is null, or a handle that has not been destroyed; the texts are null or end with a zero; `call` may be called
@@ -348,6 +355,7 @@ pub unsafe extern "C" fn sockeye_client_on(
 /// callback of this client they are not called any more when this returns; on another task, one may still be running.
 ///
 /// Errors: `SOCKEYE_ERR_NOT_FOUND` if there are none.
+/// Threads: any task, and callbacks.
 ///
 /// # Safety
 /// `client` is null, or a handle that has not been destroyed; the texts are null or end with a zero.

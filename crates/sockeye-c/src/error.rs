@@ -59,6 +59,9 @@ pub const SOCKEYE_ERR_TOO_MANY_NAMESPACES: sockeye_err_t = 0x7E10;
 pub const SOCKEYE_ERR_INTERNAL: sockeye_err_t = 0x7EFF;
 
 /// The name of a code, for logs: `SOCKEYE_ERR_FULL`. Static text; any task may call it.
+///
+/// Errors: none; a code that is none has a text too.
+/// Threads: any task, and callbacks.
 #[unsafe(no_mangle)]
 pub extern "C" fn sockeye_err_to_name(code: sockeye_err_t) -> *const c_char {
     let name: &CStr = match code {

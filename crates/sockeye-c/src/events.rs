@@ -148,6 +148,7 @@ pub struct sockeye_auth_t {
 ///
 /// Errors: `SOCKEYE_ERR_JSON` if it is not a JSON object; `SOCKEYE_ERR_TOO_LARGE` if it does not fit the send buffer,
 /// `SOCKEYE_ERR_FULL` if it does not fit now: then the callback is called again when there is room.
+/// Threads: the callback alone.
 ///
 /// # Safety
 /// `auth` is the callback's own, and the callback has not returned; `json` ends with a zero.

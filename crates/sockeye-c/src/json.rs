@@ -285,6 +285,9 @@ pub(crate) unsafe fn store<T>(out: *mut T, value: T) -> Outcome {
 
 /// The type of a value. `SOCKEYE_JSON_NONE` for one that is not there.
 ///
+/// Errors: none.
+/// Threads: the callback, or a task that it waits for.
+///
 /// # Safety
 /// The value came from this library, in a callback that has not returned.
 #[unsafe(no_mangle)]
@@ -297,6 +300,8 @@ pub unsafe extern "C" fn sockeye_json_type(value: sockeye_json_t) -> sockeye_jso
 ///
 /// Errors: `SOCKEYE_ERR_TYPE` if it is no object, `SOCKEYE_ERR_NOT_FOUND`. Walks over the object; any task may call it,
 /// while the value is valid.
+/// Threads: the callback, or a task that it waits for.
+/// What comes out points into what came in: valid until the callback returns, not to be freed.
 ///
 /// # Safety
 /// The value came from this library, in a callback that has not returned; `out` can be written.
@@ -319,6 +324,8 @@ pub unsafe extern "C" fn sockeye_json_get_field(
 ///
 /// Errors: `SOCKEYE_ERR_TYPE` if it is no array, `SOCKEYE_ERR_NOT_FOUND` behind its end. Walks over the array; any task
 /// may call it, while the value is valid.
+/// Threads: the callback, or a task that it waits for.
+/// What comes out points into what came in: valid until the callback returns, not to be freed.
 ///
 /// # Safety
 /// The value came from this library, in a callback that has not returned; `out` can be written.
@@ -337,6 +344,7 @@ pub unsafe extern "C" fn sockeye_json_get_item(
 /// The whole number that a value is; `7.0` counts as one.
 ///
 /// Errors: `SOCKEYE_ERR_TYPE` if it is something else, or out of the range.
+/// Threads: the callback, or a task that it waits for.
 ///
 /// # Safety
 /// The value came from this library, in a callback that has not returned; `out` can be written.
@@ -354,6 +362,7 @@ pub unsafe extern "C" fn sockeye_json_as_int(
 /// The number that a value is.
 ///
 /// Errors: `SOCKEYE_ERR_TYPE` if it is something else.
+/// Threads: the callback, or a task that it waits for.
 ///
 /// # Safety
 /// The value came from this library, in a callback that has not returned; `out` can be written.
@@ -371,6 +380,7 @@ pub unsafe extern "C" fn sockeye_json_as_double(
 /// The truth value that a value is.
 ///
 /// Errors: `SOCKEYE_ERR_TYPE` if it is something else.
+/// Threads: the callback, or a task that it waits for.
 ///
 /// # Safety
 /// The value came from this library, in a callback that has not returned; `out` can be written.
@@ -389,6 +399,7 @@ pub unsafe extern "C" fn sockeye_json_as_bool(
 /// without the zero, also where it does not fit; a text may contain zeroes.
 ///
 /// Errors: `SOCKEYE_ERR_TYPE` if it is something else, `SOCKEYE_ERR_BUFFER` if `size` is not more than the length.
+/// Threads: the callback, or a task that it waits for.
 ///
 /// # Safety
 /// The value came from this library, in a callback that has not returned; `size` bytes can be written at `out`.

@@ -263,6 +263,7 @@ unsafe fn step(
 /// Begins to write arguments into `buffer`, which stays the caller's and must live as long as the writer is used.
 ///
 /// Errors: `SOCKEYE_ERR_INVALID_ARG` for a null pointer, `SOCKEYE_ERR_BUFFER` for less than 3 bytes.
+/// Threads: any task, one at a time for one writer.
 ///
 /// # Safety
 /// `writer` can be written, and `size` bytes at `buffer`.
@@ -311,6 +312,9 @@ pub unsafe extern "C" fn sockeye_writer_init(
 
 /// Writes `null`.
 ///
+/// Errors: `SOCKEYE_ERR_BUFFER` if the buffer is full, `SOCKEYE_ERR_INVALID_STATE` where no value may stand, and the first error again after one.
+/// Threads: any task, one at a time for one writer.
+///
 /// # Safety
 /// `writer` is null or was begun by `sockeye_writer_init`; so for all functions of the writer.
 #[unsafe(no_mangle)]
@@ -320,6 +324,9 @@ pub unsafe extern "C" fn sockeye_writer_null(writer: *mut sockeye_writer_t) -> s
 }
 
 /// Writes `true` or `false`.
+///
+/// Errors: as `sockeye_writer_null`.
+/// Threads: any task, one at a time for one writer.
 ///
 /// # Safety
 /// As `sockeye_writer_null`.
@@ -335,6 +342,9 @@ pub unsafe extern "C" fn sockeye_writer_bool(
 
 /// Writes a whole number. JavaScript rounds those beyond 2^53.
 ///
+/// Errors: as `sockeye_writer_null`.
+/// Threads: any task, one at a time for one writer.
+///
 /// # Safety
 /// As `sockeye_writer_null`.
 #[unsafe(no_mangle)]
@@ -347,6 +357,9 @@ pub unsafe extern "C" fn sockeye_writer_int(
 }
 
 /// Writes a whole number. JavaScript rounds those beyond 2^53.
+///
+/// Errors: as `sockeye_writer_null`.
+/// Threads: any task, one at a time for one writer.
 ///
 /// # Safety
 /// As `sockeye_writer_null`.
@@ -361,6 +374,9 @@ pub unsafe extern "C" fn sockeye_writer_uint(
 
 /// Writes a number, with as many digits as it takes to read the same one back. What is not finite has no JSON:
 /// `SOCKEYE_ERR_TYPE`.
+///
+/// Errors: as `sockeye_writer_null`.
+/// Threads: any task, one at a time for one writer.
 ///
 /// # Safety
 /// As `sockeye_writer_null`.
@@ -383,6 +399,9 @@ pub unsafe extern "C" fn sockeye_writer_double(
 
 /// Writes a text. What is not UTF-8 is `SOCKEYE_ERR_UTF8`.
 ///
+/// Errors: as `sockeye_writer_null`.
+/// Threads: any task, one at a time for one writer.
+///
 /// # Safety
 /// As `sockeye_writer_null`; `value` ends with a zero.
 #[unsafe(no_mangle)]
@@ -401,6 +420,9 @@ pub unsafe extern "C" fn sockeye_writer_string(
 }
 
 /// Writes a text of so many bytes, zeroes included.
+///
+/// Errors: as `sockeye_writer_null`.
+/// Threads: any task, one at a time for one writer.
 ///
 /// # Safety
 /// As `sockeye_writer_null`; `len` bytes can be read at `value`.
@@ -428,6 +450,9 @@ pub unsafe extern "C" fn sockeye_writer_string_n(
 /// Writes JSON that is there already, such as what another library made: exactly one value, without placeholders.
 /// Anything else is `SOCKEYE_ERR_JSON`.
 ///
+/// Errors: as `sockeye_writer_null`.
+/// Threads: any task, one at a time for one writer.
+///
 /// # Safety
 /// As `sockeye_writer_null`; `json` ends with a zero.
 #[unsafe(no_mangle)]
@@ -441,6 +466,9 @@ pub unsafe extern "C" fn sockeye_writer_json(
 
 /// Writes bytes: they travel as an attachment. They are copied by the emit, not before. More than
 /// `SOCKEYE_MAX_ATTACHMENTS` are `SOCKEYE_ERR_TOO_MANY_ATTACHMENTS`.
+///
+/// Errors: as `sockeye_writer_null`.
+/// Threads: any task, one at a time for one writer.
 ///
 /// # Safety
 /// As `sockeye_writer_null`; `len` bytes can be read at `data` until the last emit by this writer.
@@ -460,6 +488,9 @@ pub unsafe extern "C" fn sockeye_writer_binary(
 
 /// Begins an array. More than 62 levels are `SOCKEYE_ERR_JSON`.
 ///
+/// Errors: as `sockeye_writer_null`.
+/// Threads: any task, one at a time for one writer.
+///
 /// # Safety
 /// As `sockeye_writer_null`.
 #[unsafe(no_mangle)]
@@ -473,6 +504,9 @@ pub unsafe extern "C" fn sockeye_writer_begin_array(
 /// Begins an object: each of its values is named by `sockeye_writer_key` before. More than 62 levels are
 /// `SOCKEYE_ERR_JSON`.
 ///
+/// Errors: as `sockeye_writer_null`.
+/// Threads: any task, one at a time for one writer.
+///
 /// # Safety
 /// As `sockeye_writer_null`.
 #[unsafe(no_mangle)]
@@ -484,6 +518,9 @@ pub unsafe extern "C" fn sockeye_writer_begin_object(
 }
 
 /// Names the next value of an object.
+///
+/// Errors: as `sockeye_writer_null`.
+/// Threads: any task, one at a time for one writer.
 ///
 /// # Safety
 /// As `sockeye_writer_null`; `name` ends with a zero.
@@ -498,6 +535,9 @@ pub unsafe extern "C" fn sockeye_writer_key(
 
 /// Ends the array or object that was begun last.
 ///
+/// Errors: as `sockeye_writer_null`.
+/// Threads: any task, one at a time for one writer.
+///
 /// # Safety
 /// As `sockeye_writer_null`.
 #[unsafe(no_mangle)]
@@ -509,6 +549,7 @@ pub unsafe extern "C" fn sockeye_writer_end(writer: *mut sockeye_writer_t) -> so
 /// What has been written, as a JSON array; the buffer is ended by a zero too. The writer can go on after it.
 ///
 /// Errors: the first one; `SOCKEYE_ERR_INVALID_STATE` if an array or object is still open.
+/// Threads: any task, one at a time for one writer.
 ///
 /// # Safety
 /// As `sockeye_writer_null`; `json` can be written.
