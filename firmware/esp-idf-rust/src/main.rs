@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use esp_idf_svc::eventloop::EspSystemEventLoop;
 use esp_idf_svc::hal::gpio::{Input, Output, PinDriver, Pull};
@@ -30,6 +30,8 @@ const PASSWORD: &str = env!("SOCKEYE_WIFI_PASSWORD");
 const URL: &str = env!("SOCKEYE_URL");
 /// How often Wi-Fi is looked after.
 const LOOK: Duration = Duration::from_secs(2);
+/// How long the first connection waits for SNTP.
+const SYNC: Duration = Duration::from_secs(30);
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Without this call some patches of ESP-IDF's runtime would not be linked.
@@ -61,10 +63,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .then(EspSntp::new_default)
         .transpose()?;
     if let Some(clock) = &clock {
-        log::info!("waiting for the time");
-        while clock.get_sync_status() != SyncStatus::Completed {
-            thread::sleep(Duration::from_millis(100));
-        }
+        wait_for_time(clock);
     }
 
     let board = Arc::new(Esp {
@@ -102,6 +101,24 @@ fn configure(wifi: &mut BlockingWifi<EspWifi<'static>>) -> Result<(), Box<dyn st
     }))?;
     wifi.start()?;
     Ok(())
+}
+
+/// Waits for the time, but not for ever: without it the server's certificate is refused, which is told, and the client tries
+/// again until the time has come.
+fn wait_for_time(clock: &EspSntp) {
+    log::info!("waiting for the time");
+    let begun = Instant::now();
+    while clock.get_sync_status() != SyncStatus::Completed {
+        if begun.elapsed() >= SYNC {
+            log::error!(
+                "no time after {} s: does the network let NTP (UDP, port 123) out, and does DNS work? \
+                 Certificates are refused until the clock is set; SNTP goes on trying",
+                SYNC.as_secs()
+            );
+            return;
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
 }
 
 /// Joins the network, however long it takes.
