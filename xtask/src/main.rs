@@ -14,6 +14,7 @@ mod floors;
 mod frames;
 mod fuzz;
 mod guide;
+mod idf;
 mod lint;
 mod load;
 mod man;
@@ -45,6 +46,7 @@ cargo xtask load [OPTIONS]                   the load tester beside Artillery, a
 cargo xtask device [OPTIONS]                 an emulated board as one more device of the demo; `--help` lists the options
 cargo xtask size [--symbols]                 flash, RAM, stack and instructions of the client on a chip, held against budgets
 cargo xtask size --matrix                    what each feature and each profile takes, as a table for the board's README
+cargo xtask size --esp-idf                   the ESP-IDF component on an ESP32-C3 beside another client, if IDF_PATH is set
 cargo xtask man [FOLDER]                     the manual pages of the command, by default in target/man
 cargo xtask api                              writes docs/api anew: the public interface, which `lint --part api` compares
 cargo xtask servers                          installs the packages of the scenario servers, for running single interop tests

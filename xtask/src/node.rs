@@ -25,7 +25,15 @@ pub(crate) struct Node {
 impl Node {
     /// The official Socket.IO server 4.8 with the contract of the interop tests. A port of 0 is any.
     pub(crate) fn scenarios(port: u16, options: &[&str]) -> Result<Self, String> {
-        let (script, package) = (format!("{SCENARIOS}/server.js"), package());
+        Self::scenarios_of("v4", port, options)
+    }
+
+    /// As [`Self::scenarios`], in another version: the name of its folder.
+    pub(crate) fn scenarios_of(version: &str, port: u16, options: &[&str]) -> Result<Self, String> {
+        let (script, package) = (
+            format!("{SCENARIOS}/server.js"),
+            format!("{SCENARIOS}/{version}"),
+        );
         let port = port.to_string();
         let mut args = vec!["--package", &package, "--port", &port];
         args.extend(options);

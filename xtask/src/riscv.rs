@@ -1,6 +1,7 @@
 //! Builds the firmware of emulated boards: with rustup's RISC-V target where it is installed, else with Debian's
 //! compiler and library sources. Also reads what an image takes of flash and RAM.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::IsTerminal as _;
 use std::ops::Range;
@@ -217,6 +218,21 @@ fn compiler(target: Target) -> Result<Compiler, String> {
     Ok(Compiler::Sources {
         rustc: rustc.into(),
         linker: linker(sysroot.as_deref())?,
+    })
+}
+
+/// What the CMake of the ESP-IDF component takes of this machine's compiler, in the environment: nothing where rustup has the
+/// target.
+pub(crate) fn component_environment(
+    target: Target,
+) -> Result<Vec<(&'static str, OsString)>, String> {
+    Ok(match compiler(target)? {
+        Compiler::Rustup => Vec::new(),
+        Compiler::Sources { rustc, .. } => vec![
+            ("RUSTC", rustc.into_os_string()),
+            ("RUSTC_BOOTSTRAP", "1".into()),
+            ("SOCKEYE_CARGO_ARGS", "-Z;build-std=core,alloc".into()),
+        ],
     })
 }
 

@@ -6,6 +6,7 @@ use crate::device;
 use crate::esp32;
 use crate::frames;
 use crate::fuzz;
+use crate::idf;
 use crate::part::{Part, Report};
 use crate::riscv::{Firmware, Target};
 use crate::run::{self, cargo};
@@ -43,8 +44,8 @@ pub(crate) const PARTS: &[Part] = &[
     },
     Part {
         name: "esp-idf",
-        about: "the component for ESP-IDF builds and runs on the linux target, if IDF_PATH is set",
-        run: c_library::esp_idf,
+        about: "if IDF_PATH is set: the component builds and runs on the linux target, and builds for the ESP32-C3",
+        run: idf::checks,
     },
     Part {
         name: "fuzz",
