@@ -74,7 +74,8 @@ pub enum Cause {
     EngineClose,
     /// No ping within `pingInterval` + `pingTimeout`.
     PingTimeout,
-    /// The server answered with this HTTP status; `code` is Engine.IO's error code, if it gave one: 0 transport
+    /// The server answered with this HTTP status; `code` is Engine.IO's error code, if it gave one and bodies are read (not
+    /// without the feature `polling`): 0 transport
     /// unknown, 1 session id unknown, 2 bad handshake method, 3 bad request, 4 forbidden, 5 unsupported protocol version.
     Http {
         /// The HTTP status.

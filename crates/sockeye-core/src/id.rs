@@ -21,6 +21,7 @@ impl Id {
     pub(crate) const EMPTY: Self = Self(Store::EMPTY);
 
     /// `None` if it is too long.
+    #[cfg(test)]
     pub(crate) fn read(text: Text<'_>) -> Option<Self> {
         let mut id = Self::EMPTY;
         id.set(text).then_some(id)

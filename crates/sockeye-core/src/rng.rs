@@ -71,6 +71,12 @@ impl Rng {
         if hi <= lo {
             return lo;
         }
+        if !cfg!(feature = "alloc") {
+            // Without multiplications of 128 bits. Numbers further apart than 2^32 (more than an hour, in microseconds) are not
+            // needed where flash is scarce: they are taken from the front.
+            let apart = u32::try_from(hi - lo).unwrap_or(u32::MAX);
+            return lo + ((u64::from(self.u32()) * (u64::from(apart) + 1)) >> 32);
+        }
         let wide = (u64::from(self.u32()) << 32) | u64::from(self.u32());
         lo + ((u128::from(wide) * (u128::from(hi - lo) + 1)) >> 64) as u64
     }

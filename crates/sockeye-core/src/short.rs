@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::slices;
+
 /// UTF-8 text of at most `N` bytes, kept inline.
 #[derive(Clone, Copy)]
 pub(crate) struct Short<const N: usize> {
@@ -80,16 +82,33 @@ fn append(bytes: &mut [u8], len: &mut u8, text: &str) -> bool {
 }
 
 fn append_lossy(out: &mut [u8], len: &mut u8, bytes: &[u8]) {
-    for chunk in bytes.utf8_chunks() {
-        let mut buf = [0; 4];
-        for c in chunk.valid().chars() {
-            let c = if c.is_control() { ' ' } else { c };
-            if !append(out, len, c.encode_utf8(&mut buf)) {
-                return;
-            }
-        }
-        if !chunk.invalid().is_empty() && !append(out, len, "\u{fffd}") {
+    let mut left = bytes;
+    while !left.is_empty() {
+        let (valid, invalid) = slices::split_text(left);
+        let from = usize::from(*len);
+        let fits = append(out, len, valid);
+        blank_control(out.get_mut(from..usize::from(*len)).unwrap_or_default());
+        if !fits || invalid > 0 && !append(out, len, "\u{fffd}") {
             return;
+        }
+        left = slices::part(left, valid.len() + invalid, left.len());
+    }
+}
+
+/// Control characters become spaces: those of one byte, and U+0080 to U+009F, which have two.
+fn blank_control(text: &mut [u8]) {
+    let mut lead = false;
+    for at in 0..text.len() {
+        let c = slices::part(text, at, at + 1)
+            .first()
+            .copied()
+            .unwrap_or_default();
+        let second = lead && c < 0xa0;
+        lead = c == 0xc2;
+        if (c < 0x20 || c == 0x7f || second)
+            && let Some(blank) = text.get_mut(at - usize::from(second)..=at)
+        {
+            blank.fill(b' ');
         }
     }
 }
@@ -135,5 +154,10 @@ mod tests {
         let mut s = Short::<8>::EMPTY;
         s.set_lossy(b"a\n\xff<b");
         assert_eq!(s.as_str(), "a \u{fffd}<b");
+        let mut s = Short::<16>::EMPTY;
+        s.set_lossy("\u{80}\u{9f}a\u{a0}\u{e9}\u{7f}\0b\u{20ac}".as_bytes());
+        assert_eq!(s.as_str(), "    a\u{a0}\u{e9}  b\u{20ac}");
+        s.set_lossy(b"\xe2\x82");
+        assert_eq!(s.as_str(), "\u{fffd}");
     }
 }

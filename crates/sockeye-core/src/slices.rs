@@ -42,6 +42,39 @@ pub(crate) fn split_once(text: &str, byte: u8) -> Option<(&str, &str)> {
     Some((text.get(..at)?, text.get(at + 1..)?))
 }
 
+/// The text at the front of some bytes, and how many bytes behind it are none.
+#[cfg_attr(not(feature = "alloc"), inline(never))]
+pub(crate) fn split_text(bytes: &[u8]) -> (&str, usize) {
+    match core::str::from_utf8(bytes) {
+        Ok(text) => (text, 0),
+        Err(error) => {
+            let valid = error.valid_up_to();
+            let invalid = error.error_len().unwrap_or(bytes.len() - valid);
+            let text = core::str::from_utf8(front(bytes, valid));
+            (text.unwrap_or(""), invalid)
+        }
+    }
+}
+
+/// The number that decimal digits make, if there is nothing else in the text, and it fits.
+#[cfg_attr(not(feature = "alloc"), inline(never))]
+pub(crate) fn number(text: &[u8]) -> Option<u64> {
+    let (number, end) = digits(text, 0);
+    number.filter(|_| end > 0 && end == text.len())
+}
+
+/// The number that a run of decimal digits from `at` on makes, if it fits, and where the run ends.
+#[cfg_attr(not(feature = "alloc"), inline(never))]
+pub(crate) fn digits(text: &[u8], at: usize) -> (Option<u64>, usize) {
+    let mut n = Some(0u64);
+    let mut end = at;
+    while let Some(digit @ b'0'..=b'9') = text.get(end) {
+        n = n.and_then(|n| n.checked_mul(10)?.checked_add(u64::from(digit - b'0')));
+        end += 1;
+    }
+    (n, end)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,6 +92,23 @@ mod tests {
             put(&mut out, 2, b"xy") && !put(&mut out, 3, b"12") && !put(&mut out, usize::MAX, b"1")
         );
         assert_eq!(&out, b"\0\0xy");
+    }
+
+    #[test]
+    fn numbers_are_all_digits_and_fit() {
+        assert_eq!(number(b"0080"), Some(80));
+        assert_eq!(number(b"18446744073709551615"), Some(u64::MAX));
+        for text in ["", "+1", "-1", "1 ", "1a", "18446744073709551616"] {
+            assert_eq!(number(text.as_bytes()), None, "{text}");
+        }
+        assert_eq!(digits(b"a12-", 1), (Some(12), 3));
+    }
+
+    #[test]
+    fn texts_end_where_bytes_are_none() {
+        assert_eq!(split_text("é".as_bytes()), ("é", 0));
+        assert_eq!(split_text(b"a\xff\xffb"), ("a", 1));
+        assert_eq!(split_text(b"\xe2\x82"), ("", 2));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::slices::split_once;
+use crate::slices::{self, split_once};
 
 /// The parts of a URL such as `http://board.local:3000/telemetry?token=1`, borrowed from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,11 +113,8 @@ impl<'u> Url<'u> {
                     80
                 }
             }
-            // `parse` alone would take a sign.
-            Some(port) if port.starts_with('+') => return Err(UrlError::Port),
-            Some(port) => port
-                .parse()
-                .ok()
+            Some(port) => slices::number(port.as_bytes())
+                .and_then(|port| u16::try_from(port).ok())
                 .filter(|port| *port > 0)
                 .ok_or(UrlError::Port)?,
         };

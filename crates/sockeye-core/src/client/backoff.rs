@@ -96,9 +96,12 @@ impl Reconnect {
 /// The delay before attempt `n`, counted from 0: see [`Reconnection`].
 fn delay(policy: &Reconnection, n: u32, rng: &mut Rng) -> Duration {
     let max = micros(policy.delay_max);
-    let base = micros(policy.delay)
-        .saturating_mul(1u64.checked_shl(n).unwrap_or(u64::MAX))
-        .min(max);
+    let base = micros(policy.delay);
+    let base = if base > 0 && n >= base.leading_zeros() {
+        max
+    } else {
+        base.checked_shl(n).unwrap_or(0).min(max)
+    };
     let jitter = base / 1000 * u64::from(policy.jitter_permille.min(1000));
     Duration::from_micros(rng.between(base - jitter, base.saturating_add(jitter).min(max)))
 }

@@ -174,8 +174,7 @@ impl Client<'_> {
             around.unwrap_or_default().escape_ascii()
         );
         // Its beginning is enough to find the name in.
-        let valid = slices::front(text, 192).utf8_chunks().next();
-        let valid = valid.map_or("", |chunk| chunk.valid());
+        let (valid, _) = slices::split_text(slices::front(text, 192));
         let fault = Fault::of(Cause::Packet(error));
         let fault = match event_name_of(valid) {
             Some(name) => fault.in_event(Text::from_raw(name.of(valid))),

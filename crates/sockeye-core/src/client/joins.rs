@@ -7,7 +7,6 @@ use super::{Client, PendingEvent};
 use crate::config::RECOVERY;
 use crate::error::{Cause, DisconnectReason};
 use crate::handle::NamespaceId;
-use crate::id::Id;
 use crate::packet::json;
 use crate::packet::socket::Span;
 
@@ -21,11 +20,10 @@ impl Client<'_> {
         let entry = self.namespaces.get_mut(nsp)?;
         match (entry.state(), sid) {
             (NspState::Joining, Some(sid)) => {
-                let Some(sid) = Id::read(sid) else {
+                if !entry.sid.set(sid) {
                     self.give_up_join(nsp);
                     return Some(PendingEvent::IdTooLong { nsp });
-                };
-                entry.sid = sid;
+                }
                 let pid = pid.map_or("", |pid| pid.as_raw());
                 entry.recovered = entry.recovery.joined(pid);
                 self.joined(nsp);
@@ -51,8 +49,8 @@ impl Client<'_> {
             }
             // The answer before the question: it counts when the question has been asked.
             (NspState::Waiting | NspState::Asked, Some(sid)) => {
-                if let Some(sid) = Id::read(sid) {
-                    entry.sid = sid;
+                let fits = entry.sid.set(sid);
+                if fits {
                     entry.recovered = false;
                     entry.recovery.clear();
                     entry.heard = Heard::Consent;

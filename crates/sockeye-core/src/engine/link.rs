@@ -120,7 +120,7 @@ impl Responses {
     }
 
     const fn forget(&mut self, link: Link) {
-        self.0[link.slot()] = HttpDecoder::new();
+        self.0[link.slot()].reset();
     }
 }
 

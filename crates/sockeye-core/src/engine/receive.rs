@@ -5,13 +5,12 @@ use core::time::Duration;
 use super::{Engine, Job, Link, SessionEvent, State, Upgrade};
 use crate::config::{EIO3, POLLING, Transport};
 use crate::error::{Cause, DisconnectReason, Fault};
-use crate::id::Id;
 use crate::outbox::{Outbox, PostError};
 use crate::packet::engine::{Handshake, Type};
 use crate::packet::payload;
 use crate::packet::{PacketError, json};
 use crate::slices;
-use crate::wire::http1::{HttpDecoder, Step as HttpStep};
+use crate::wire::http1::{HttpDecoder, READS_BODIES, Step as HttpStep};
 
 /// Bytes of an error's body that are looked at.
 const ERROR_BODY: usize = 512;
@@ -81,7 +80,7 @@ impl Engine<'_> {
             Ok(HttpStep::Wait) => {
                 self.links.set_input(link, false);
                 let area = &mut self.rx.areas[rx];
-                if area.message_len() > 0 && area.is_full() {
+                if READS_BODIES && area.message_len() > 0 && area.is_full() {
                     if link == Link::Poll && status == 200 {
                         self.skip_polled();
                     } else {
@@ -117,7 +116,8 @@ impl Engine<'_> {
                     self.rx.areas[rx].drop_message();
                 }
             }
-            Ok(HttpStep::Body { n }) => return self.http_body(link, n),
+            Ok(HttpStep::Body { n }) if READS_BODIES => return self.http_body(link, n),
+            Ok(HttpStep::Body { .. }) => (),
             Ok(HttpStep::End) => {
                 if link == Link::Poll
                     && status == 200
@@ -280,19 +280,20 @@ impl Engine<'_> {
         let error = DisconnectReason::TransportError;
         if (300..400).contains(&status) {
             // The address was noted when its line came.
-            let to = core::mem::replace(&mut self.fault, Fault::of(Cause::Local));
-            let fault = if to.cause == Cause::Redirect(status) {
-                to
-            } else {
-                Fault::of(Cause::Redirect(status))
-            };
+            let cause = Cause::Redirect(status);
+            let fault = Fault::quoting(cause, self.fault.text_for(cause).as_bytes());
             self.link_failed(link, error, fault);
             return;
         }
-        let text = core::str::from_utf8(self.rx.areas[rx].message()).unwrap_or("");
+        let text = if READS_BODIES {
+            core::str::from_utf8(self.rx.areas[rx].message()).unwrap_or("")
+        } else {
+            ""
+        };
         let text = text.trim_ascii();
         let mut code = None;
         let message = match json::check_value(text.as_bytes()) {
+            _ if !READS_BODIES => "",
             Ok(json::Kind::Object) => {
                 code = json::field(text, "code")
                     .and_then(json::as_u64)
@@ -468,16 +469,14 @@ impl Engine<'_> {
                 field
             );
         }
-        let id = json::as_str(handshake.sid).and_then(Id::read);
-        let Some(id) = id else {
+        if !json::as_str(handshake.sid).is_some_and(|sid| self.session.id.set(sid)) {
             let fault = Fault::of(Cause::IdTooLong);
             self.fail(DisconnectReason::TransportError, fault);
             return None;
-        };
+        }
         let (interval, timeout) = (handshake.ping_interval, handshake.ping_timeout);
         let upgrade = handshake.upgrade;
         self.session.max_payload = handshake.max_payload;
-        self.session.id = id;
         self.version_heard(transport, handshake.max_payload);
         #[cfg(feature = "eio3")]
         if self.version.is_v3() {

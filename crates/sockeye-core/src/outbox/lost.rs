@@ -1,7 +1,7 @@
 //! What the end of a connection means for packets.
 
 use super::{Life, Outbox, SendState, UnsentCause, Write};
-use crate::config::RETRIES;
+use crate::config::{POLLING, RETRIES};
 use crate::memory::{Index, NONE};
 
 /// So often a packet may be interrupted by the end of a connection; then it is given up.
@@ -48,7 +48,7 @@ impl Outbox<'_> {
             Write::Frames { skip, pos } => skip > 0 || pos > 0 || self.typed.is_in_message(),
             #[cfg(feature = "deflate")]
             Write::Compressed => self.compressor.is_begun(),
-            Write::Post(post) if post.is_unwritten() => self
+            Write::Post(post) if POLLING && post.is_unwritten() => self
                 .writing
                 .head()
                 .and_then(|i| self.packets.get(i))
@@ -157,7 +157,8 @@ impl Outbox<'_> {
                 let first = self.writing.head();
                 self.was_begun(first.filter(|_| self.compressor.is_begun()));
             }
-            Write::Post(post) => self.interrupt_post(&post),
+            Write::Post(post) if POLLING => self.interrupt_post(&post),
+            Write::Post(_) => (),
         }
     }
 

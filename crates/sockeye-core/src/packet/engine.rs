@@ -66,9 +66,9 @@ impl<'a> Handshake<'a> {
             }
             value
         };
-        let millis = |value: Option<u64>, default| {
+        let millis = |value: Option<usize>, default| {
             // A day bounds nonsense values without touching real ones.
-            Duration::from_millis(value.unwrap_or(default).min(86_400_000))
+            Duration::from_millis(value.unwrap_or(default).min(86_400_000) as u64)
         };
         Some(Self {
             sid,
@@ -79,8 +79,7 @@ impl<'a> Handshake<'a> {
                 }),
             ping_interval: millis(count("pingInterval"), 25_000),
             ping_timeout: millis(count("pingTimeout"), 20_000),
-            max_payload: count("maxPayload")
-                .map_or(0, |n| usize::try_from(n).unwrap_or(usize::MAX)),
+            max_payload: count("maxPayload").unwrap_or(0),
             unreadable,
         })
     }

@@ -310,10 +310,18 @@ impl Reason {
     #[cold]
     #[cfg(not(feature = "alloc"))]
     pub(crate) fn new(message: impl fmt::Display) -> Self {
-        let mut store = Store::EMPTY;
+        Self::render(&message)
+    }
+
+    /// Once for all types of messages.
+    #[cold]
+    #[cfg(not(feature = "alloc"))]
+    #[inline(never)]
+    fn render(message: &dyn fmt::Display) -> Self {
+        let mut reason = Self(Store::EMPTY);
         // What does not fit is cut.
-        let _ = write!(store, "{message}");
-        Self(store)
+        let _ = write!(reason.0, "{message}");
+        reason
     }
 
     /// The text.

@@ -32,9 +32,9 @@ pub(crate) fn as_u64(raw: &str) -> Option<u64> {
 }
 
 /// A number of something that is counted, however it is written: `300`, `300.0`, `3e2`, and any of them as text (`"300"`), because servers
-/// write all of these and JavaScript reads them alike. Fractions are cut off, what does not fit is [`u64::MAX`]. `None` for what is no
+/// write all of these and JavaScript reads them alike. Fractions are cut off, what does not fit is [`usize::MAX`]. `None` for what is no
 /// number, and below zero.
-pub(crate) fn as_count(raw: &str) -> Option<u64> {
+pub(crate) fn as_count(raw: &str) -> Option<usize> {
     let text = match raw.strip_prefix('"') {
         Some(text) => text.strip_suffix('"')?.trim_ascii(),
         None => raw,
@@ -44,13 +44,13 @@ pub(crate) fn as_count(raw: &str) -> Option<u64> {
         return None;
     }
     // The digits make a whole number, of which the last ones may be zeroes not written, or the fraction.
-    let (mut sum, mut zeroes, mut fraction) = (0u64, 0i32, false);
+    let (mut sum, mut zeroes, mut fraction) = (0usize, 0i32, false);
     let mut bytes = text.bytes();
     let negative = text.starts_with('-');
     while let Some(c) = bytes.next() {
         match c {
-            b'0'..=b'9' if sum < 1 << 60 => {
-                sum = sum * 10 + u64::from(c - b'0');
+            b'0'..=b'9' if sum < usize::MAX / 16 => {
+                sum = sum * 10 + usize::from(c - b'0');
                 zeroes -= i32::from(fraction);
             }
             // More digits than matter.
@@ -73,7 +73,7 @@ pub(crate) fn as_count(raw: &str) -> Option<u64> {
         sum /= 10;
         zeroes += 1;
     }
-    while zeroes > 0 && sum > 0 && sum < u64::MAX {
+    while zeroes > 0 && sum > 0 && sum < usize::MAX {
         sum = sum.saturating_mul(10);
         zeroes -= 1;
     }
@@ -191,17 +191,23 @@ fn key_is(raw: &[u8], want: &str) -> bool {
             && core::str::from_utf8(raw).is_ok_and(|raw| Text::from_raw(raw) == *want)
 }
 
+/// Whether placeholders as every server writes them are told at sight. The long way finds them, too.
+const QUICK: bool = cfg!(feature = "alloc");
+
 /// Whether every binary placeholder in a valid text, at any depth, names one of `attachments` attachments.
 ///
 /// A placeholder is an object whose `_placeholder` is `true`; its `num` must be a plain integer in range. Keys may be in any order.
 pub(crate) fn check_placeholders(json: &[u8], attachments: usize) -> bool {
-    canonical(json, attachments) || any_placeholders(json, attachments)
+    QUICK && canonical(json, attachments) || any_placeholders(json, attachments)
 }
 
 /// The number of the placeholder at the front of `json` and what follows it, if it is written as every server writes
 /// one: without white space, its keys in this order, and a number of one digit.
 #[inline]
 pub(crate) fn canonical_placeholder(json: &[u8]) -> Option<(usize, &[u8])> {
+    if !QUICK {
+        return None;
+    }
     const PLACEHOLDER: &[u8; 27] = br#"{"_placeholder":true,"num":"#;
     match json.strip_prefix(PLACEHOLDER)? {
         [digit @ b'0'..=b'9', b'}', rest @ ..] => Some((usize::from(digit - b'0'), rest)),

@@ -287,13 +287,7 @@ fn skip_number<'a>(c: u8, left: &'a [u8], fault: &mut Fault) -> Left<'a> {
         _ => return no_number(c, left, fault),
     }
     if let [b'.', tail @ ..] = left {
-        let [b'0'..=b'9', tail @ ..] = tail else {
-            return fault.end_or(Why::BadNumber, tail);
-        };
-        left = tail;
-        while let [b'0'..=b'9', tail @ ..] = left {
-            left = tail;
-        }
+        left = need_digits(tail, fault)?;
     }
     match left {
         [b'e' | b'E', tail @ ..] => skip_exponent(tail, fault),
@@ -327,6 +321,7 @@ fn skip_word<'a>(c: u8, left: &'a [u8], fault: &mut Fault) -> Left<'a> {
         (front == word).then_some(left)
     }
     let found = match c {
+        b't' | b'f' | b'n' if !WORDS => return word(c, left, fault),
         b't' => behind(left, b"rue"),
         b'f' => behind(left, b"alse"),
         b'n' => behind(left, b"ull"),
@@ -340,13 +335,24 @@ fn skip_word<'a>(c: u8, left: &'a [u8], fault: &mut Fault) -> Left<'a> {
 
 #[cold]
 fn no_word<'a>(c: u8, left: &'a [u8], fault: &mut Fault) -> Left<'a> {
+    word(c, left, fault)
+}
+
+/// The word whose first letter is `c`, letter by letter.
+#[inline(always)]
+fn word<'a>(c: u8, mut left: &'a [u8], fault: &mut Fault) -> Left<'a> {
     let word: &[u8] = match c {
         b't' => b"rue",
         b'f' => b"alse",
         _ => b"ull",
     };
-    let same = left.iter().zip(word).take_while(|(a, b)| a == b).count();
-    fault.end_or(Why::Unexpected, super::from(left, same))
+    for letter in word {
+        left = match left {
+            [c, tail @ ..] if c == letter => tail,
+            _ => return fault.end_or(Why::Unexpected, left),
+        };
+    }
+    Some(left)
 }
 
 /// Skips white space and one whole value, which is checked.
@@ -421,7 +427,8 @@ fn skip_nested<'a>(mut c: u8, mut left: &'a [u8], fault: &mut Fault) -> Left<'a>
                     return Some(left);
                 }
                 let object = levels & 1 == 1;
-                if object
+                if WORDS
+                    && object
                     && let Some((&comma, tail)) = left.split_first_chunk()
                     && u16::from_le_bytes(comma) == u16::from_le_bytes(*b",\"")
                 {

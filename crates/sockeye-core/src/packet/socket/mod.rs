@@ -320,7 +320,7 @@ pub(crate) fn parse_into(
     let mut at = 1;
     let mut attachments = 0;
     if kind.is_binary() {
-        let (n, end) = digits(text, at);
+        let (n, end) = slices::digits(text, at);
         if end == at || text.get(end) != Some(&b'-') {
             return Err(PacketError::Attachments);
         }
@@ -350,7 +350,7 @@ pub(crate) fn parse_into(
         }
         at = (end + 1).min(text.len());
     }
-    let (id, end) = digits(text, at);
+    let (id, end) = slices::digits(text, at);
     let id = id.ok_or(PacketError::Id { at: at as u32 })?;
     let id = (end > at).then_some(id);
     let data = Span {
@@ -367,7 +367,7 @@ pub(crate) fn parse_into(
     };
     let json = data.bytes(text);
     let base = end as u32;
-    let is = |wanted: json::Kind, expected| check(json, base, expected, |kind| kind == wanted);
+    let is = |wanted, expected| check(json, base, expected, [wanted, wanted]);
     match kind {
         Kind::Event | Kind::BinaryEvent => {
             if !json.is_empty() {
@@ -396,9 +396,12 @@ pub(crate) fn parse_into(
             }
         }
         Kind::ConnectError => {
-            check(json, base, "an object or a string", |kind| {
-                any_error || matches!(kind, json::Kind::Object | json::Kind::String)
-            })?;
+            let kinds = [json::Kind::Object, json::Kind::String];
+            if any_error {
+                json::check_value(json).map_err(|error| PacketError::in_payload(base, error))?;
+            } else {
+                check(json, base, "an object or a string", kinds)?;
+            }
         }
     }
     Ok(())
@@ -410,10 +413,10 @@ fn check(
     json: &[u8],
     base: u32,
     expected: &'static str,
-    fits: impl FnOnce(json::Kind) -> bool,
+    kinds: [json::Kind; 2],
 ) -> Result<(), PacketError> {
     match json::check_value(json) {
-        Ok(kind) if fits(kind) => Ok(()),
+        Ok(kind) if kinds.contains(&kind) => Ok(()),
         Ok(_) => Err(PacketError::Payload { at: base, expected }),
         Err(error) => Err(PacketError::in_payload(base, error)),
     }
@@ -472,14 +475,14 @@ pub(crate) fn event_name_of(packet: &str) -> Option<Span> {
         return None;
     }
     let mut at = 1;
-    let (_, end) = digits(text, at);
+    let (_, end) = slices::digits(text, at);
     if text.get(end) == Some(&b'-') {
         at = end + 1;
     }
     if text.get(at) == Some(&b'/') {
         at += text.get(at..)?.iter().position(|b| *b == b',')? + 1;
     }
-    let (_, end) = digits(text, at);
+    let (_, end) = slices::digits(text, at);
     at = json::skip_space(text, end);
     if text.get(at) != Some(&b'[') {
         return None;
@@ -494,18 +497,6 @@ pub(crate) fn event_name_of(packet: &str) -> Option<Span> {
         start: u32::try_from(start).ok()?,
         end: u32::try_from(end).ok()?,
     })
-}
-
-/// The number that a run of decimal digits from `at` on makes, if it fits, and where the run ends.
-#[cfg_attr(not(feature = "alloc"), inline(never))]
-fn digits(text: &[u8], at: usize) -> (Option<u64>, usize) {
-    let mut n = Some(0u64);
-    let mut end = at;
-    while let Some(digit @ b'0'..=b'9') = text.get(end) {
-        n = n.and_then(|n| n.checked_mul(10)?.checked_add(u64::from(digit - b'0')));
-        end += 1;
-    }
-    (n, end)
 }
 
 /// A Socket.IO packet, borrowed from its text. For tools and tests; the client works on the same parser.

@@ -2,4 +2,4 @@
 
 mod response;
 
-pub(crate) use response::{HttpDecoder, HttpError, Step};
+pub(crate) use response::{HttpDecoder, HttpError, READS_BODIES, Step};

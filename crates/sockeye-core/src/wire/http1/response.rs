@@ -68,6 +68,10 @@ enum SizeLine {
     LineEnd,
 }
 
+/// Whether bodies are read. Without polling the only response is that to a WebSocket handshake, and of a refusal the status
+/// has to do.
+pub(crate) const READS_BODIES: bool = POLLING;
+
 /// Bytes of the line of a chunk's size: a client reads no extensions, but they have to end some time.
 const SIZE_LINE_LIMIT: u32 = 4096;
 
@@ -149,6 +153,12 @@ impl HttpDecoder {
         }
     }
 
+    /// The next response begins.
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
+    pub(crate) const fn reset(&mut self) {
+        *self = Self::new();
+    }
+
     /// Whether nothing of a response has arrived yet.
     /// What is left of a response that has switched to WebSocket.
     #[cfg(feature = "alloc")]
@@ -209,7 +219,7 @@ impl HttpDecoder {
                         self.end_line(rx, len);
                         if self.status < 200 && self.status != 101 {
                             // An interim response: the final one follows.
-                            *self = Self::new();
+                            self.reset();
                             continue;
                         }
                         self.start_body();
@@ -320,33 +330,30 @@ impl HttpDecoder {
         let name = slices::front(line, colon);
         let value = slices::part(line, colon + 1, len).trim_ascii();
         let is = |wanted: &str| same(name, wanted);
-        if is("content-length") {
-            let n = core::str::from_utf8(value)
-                .ok()
-                .filter(|v| v.bytes().all(|b| b.is_ascii_digit()));
-            let n = n.and_then(|v| v.parse().ok()).ok_or(HttpError::Length)?;
+        if is("connection") {
+            for token in value.split(|b| *b == b',').map(<[u8]>::trim_ascii) {
+                if same(token, "upgrade") {
+                    self.connection_upgrade = true;
+                } else if READS_BODIES && same(token, "close") {
+                    self.keep_alive = false;
+                } else if READS_BODIES && same(token, "keep-alive") {
+                    self.keep_alive = true;
+                }
+            }
+        } else if READS_BODIES && is("content-length") {
+            let n = slices::number(value).ok_or(HttpError::Length)?;
             if self.length.is_some_and(|old| old != n) {
                 return Err(HttpError::Length);
             }
             self.length = Some(n);
-        } else if is("transfer-encoding") {
+        } else if READS_BODIES && is("transfer-encoding") {
             if !same(value, "chunked") {
                 return Err(HttpError::Coding);
             }
             self.chunked = true;
-        } else if is("content-encoding") {
+        } else if READS_BODIES && is("content-encoding") {
             if !value.is_empty() && !same(value, "identity") {
                 return Err(HttpError::Coding);
-            }
-        } else if is("connection") {
-            for token in value.split(|b| *b == b',').map(<[u8]>::trim_ascii) {
-                if same(token, "close") {
-                    self.keep_alive = false;
-                } else if same(token, "keep-alive") {
-                    self.keep_alive = true;
-                } else if same(token, "upgrade") {
-                    self.connection_upgrade = true;
-                }
             }
         } else if POLLING && is("keep-alive") {
             self.keep_alive_timeout = core::str::from_utf8(value)
@@ -374,21 +381,17 @@ impl HttpDecoder {
 
     fn start_body(&mut self) {
         self.state = State::Body;
-        self.body = if self.status == 101 || self.status == 204 || self.status == 304 {
-            Body::None
-        } else if self.chunked {
-            // Without polling nothing is read but a refusal: its status has to do.
-            if POLLING {
-                Body::ChunkSize(0, SizeLine::Begin)
-            } else {
+        self.body =
+            if !READS_BODIES || self.status == 101 || self.status == 204 || self.status == 304 {
                 Body::None
-            }
-        } else if let Some(n) = self.length {
-            Body::Length(n)
-        } else {
-            self.keep_alive = false;
-            Body::UntilClose
-        };
+            } else if self.chunked {
+                Body::ChunkSize(0, SizeLine::Begin)
+            } else if let Some(n) = self.length {
+                Body::Length(n)
+            } else {
+                self.keep_alive = false;
+                Body::UntilClose
+            };
     }
 
     fn body_step(&mut self, rx: &mut RxBuf<'_>) -> Result<Step, HttpError> {
@@ -396,11 +399,7 @@ impl HttpDecoder {
             let available = rx.stream().len();
             match self.body {
                 Body::None | Body::Length(0) => return Ok(Step::End),
-                Body::Chunk(_) | Body::ChunkEnd(_) | Body::ChunkSize(..) | Body::Trailer(_)
-                    if !POLLING =>
-                {
-                    return Ok(Step::End);
-                }
+                _ if !READS_BODIES => return Ok(Step::End),
                 Body::Length(left) | Body::Chunk(left) => {
                     let n = usize::try_from(left).unwrap_or(usize::MAX).min(available);
                     return Ok(if n == 0 { Step::Wait } else { Step::Body { n } });

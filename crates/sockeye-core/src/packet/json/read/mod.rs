@@ -32,6 +32,9 @@ const BINARY: &str = "binary data (read it as Bin, or in a Value)";
 #[cfg(not(feature = "alloc"))]
 const BINARY: &str = "a BinRef";
 
+/// A string that is shown.
+const STRING: &str = "string ";
+
 /// Decodes one value that begins at a given place of a valid JSON text.
 pub(crate) struct JsonDe<'de> {
     json: &'de str,
@@ -147,7 +150,8 @@ impl<'de> JsonDe<'de> {
 
     #[inline]
     fn word(&mut self, word: &str) -> Result<()> {
-        if self.json.as_bytes()[self.at..].starts_with(word.as_bytes()) {
+        let here = self.json.as_bytes().get(self.at..).unwrap_or_default();
+        if here.starts_with(word.as_bytes()) {
             self.at += word.len();
             return Ok(());
         }
@@ -162,42 +166,53 @@ impl<'de> JsonDe<'de> {
     /// Says what is here instead of what was expected.
     #[cold]
     fn mismatch<T>(&mut self, expected: &dyn Expected) -> Result<T> {
-        Err(self.mismatched(expected).unwrap_or_else(|error| error))
+        Err(self.mismatched(expected))
     }
 
     // Once for all types that may be expected.
     #[cold]
     #[inline(never)]
-    fn mismatched(&mut self, expected: &dyn Expected) -> Result<DecodeError> {
-        let found = match self.peek() {
+    fn mismatched(&mut self, expected: &dyn Expected) -> DecodeError {
+        let Some((kind, text, mark)) = self.found() else {
+            return malformed();
+        };
+        #[cfg(feature = "alloc")]
+        if kind == STRING {
+            return DecodeError::invalid_type(Unexpected::Str(text), expected);
+        }
+        DecodeError::custom(format_args!(
+            "expected {expected}, found {kind}{mark}{text}{mark}"
+        ))
+    }
+
+    /// What is here, in the words of serde's `Unexpected`, which has more than is needed here: the kind, and a text between
+    /// marks.
+    fn found(&mut self) -> Option<(&'static str, &'de str, &'static str)> {
+        Some(match self.peek() {
             b'"' => {
-                let raw = self.string()?;
-                if raw.plain {
-                    Unexpected::Str(raw.text)
+                let text = self.string_text(self.at + 1)?;
+                if self.plain {
+                    (STRING, text, "\"")
                 } else {
-                    Unexpected::Other("string")
+                    ("string", "", "")
                 }
             }
-            b'[' => Unexpected::Seq,
-            b'{' if self.is_placeholder() => Unexpected::Other(BINARY),
-            b'{' => Unexpected::Map,
-            b't' => Unexpected::Bool(true),
-            b'f' => Unexpected::Bool(false),
-            b'n' => Unexpected::Unit,
+            b'[' => ("sequence", "", ""),
+            b'{' if self.is_placeholder() => (BINARY, "", ""),
+            b'{' => ("map", "", ""),
+            b't' => ("boolean ", "true", "`"),
+            b'f' => ("boolean ", "false", "`"),
+            b'n' => ("null", "", ""),
             b'-' | b'0'..=b'9' => {
-                let text = self.number_text()?;
-                let kind = if text.bytes().any(|b| matches!(b, b'.' | b'e' | b'E')) {
-                    "floating point"
+                let text = self.raw()?;
+                if text.bytes().any(|b| matches!(b, b'.' | b'e' | b'E')) {
+                    ("floating point ", text, "`")
                 } else {
-                    "integer"
-                };
-                return Ok(DecodeError::custom(format_args!(
-                    "expected {expected}, found {kind} `{text}`"
-                )));
+                    ("integer ", text, "`")
+                }
             }
-            _ => return Err(malformed()),
-        };
-        Ok(DecodeError::invalid_type(found, expected))
+            _ => return None,
+        })
     }
 
     /// The raw text of the value here, which stays.
