@@ -10,11 +10,10 @@ use sockeye_core::{Limits, Reconnection};
 
 use super::Socket;
 use crate::client::error::BoxError;
-use crate::dispatch::handler::Params;
 #[cfg(any(feature = "rustls-no-provider", feature = "native-tls"))]
 use crate::net::Tls;
 use crate::net::blocking::{AnyConnector, Connector};
-use crate::{ConnectError, Disconnected, Event, Handler, Returns, Transport};
+use crate::{ConnectError, Transport};
 
 /// Makes blocking clients.
 #[derive(Debug)]
@@ -93,7 +92,6 @@ options! {
     auth(auth: impl Serialize): "The `auth` payload of every CONNECT: anything that serialises to a JSON object.";
     ack_timeout(timeout: Duration): "Timeout of acknowledgements that have none of their own. Default none.";
     retries(retries: u32): "At-least-once delivery: every packet waits for its acknowledgement before the next one is sent.";
-    on_any(handler: impl Fn(&Event) + Send + Sync + 'static): "As [`Socket::on_any`], before connecting.";
     #[cfg(any(feature = "rustls-no-provider", feature = "native-tls"))]
     tls(tls: Tls): "How `https` and `wss` connections are encrypted, and whom they trust.";
     proxy(url: impl AsRef<str>): "The proxy to go through, whatever the environment says.";
@@ -180,41 +178,6 @@ impl ClientBuilder {
         self
     }
 
-    /// Registers a handler before connecting, so that no event is missed: see [`Socket::on`].
-    pub fn on<P, R, M>(self, event: &str, handler: impl Handler<P, Output = R>) -> Self
-    where
-        P: Params,
-        R: Returns<M>,
-    {
-        self.with(|inner| inner.on(event, handler))
-    }
-
-    /// As [`Socket::on_connect`], before connecting.
-    pub fn on_connect<R: Returns<M>, M>(
-        self,
-        handler: impl Fn(Socket) -> R + Send + Sync + 'static,
-    ) -> Self {
-        self.with(|inner| inner.on_connect(move |socket| handler(socket.into())))
-    }
-
-    /// As [`Socket::on_disconnect`], before connecting.
-    pub fn on_disconnect<R: Returns<M>, M>(
-        self,
-        handler: impl Fn(Socket, Disconnected) -> R + Send + Sync + 'static,
-    ) -> Self {
-        self.with(|inner| inner.on_disconnect(move |socket, why| handler(socket.into(), why)))
-    }
-
-    /// As [`Socket::on_connect_error`], before connecting.
-    pub fn on_connect_error<R: Returns<M>, M>(
-        self,
-        handler: impl Fn(Socket, ConnectError) -> R + Send + Sync + 'static,
-    ) -> Self {
-        self.with(|inner| {
-            inner.on_connect_error(move |socket, error| handler(socket.into(), error))
-        })
-    }
-
     /// Does something with the socket before it connects: registers handlers, takes streams.
     pub fn setup(self, setup: impl FnOnce(&Socket) + Send + 'static) -> Self {
         self.with(|inner| inner.setup(|socket| setup(&socket.clone().into())))
@@ -255,3 +218,5 @@ impl ClientBuilder {
         self.inner.threads().open().map(Into::into)
     }
 }
+
+crate::client::setup::before_connecting!(ClientBuilder, Socket);

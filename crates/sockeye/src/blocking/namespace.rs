@@ -8,9 +8,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::Socket;
+use crate::ConnectError;
 use crate::client::error::BoxError;
-use crate::dispatch::handler::Params;
-use crate::{ConnectError, Disconnected, Event, Handler, Returns};
 
 /// A function that blocks, as one that is async. It runs when the future is polled, and that is done on a thread of its
 /// own.
@@ -74,46 +73,6 @@ impl NamespaceBuilder {
         self.with(|inner| inner.retries(retries))
     }
 
-    /// Registers a handler before connecting, so that no event is missed: see [`Socket::on`].
-    pub fn on<P, R, M>(self, event: &str, handler: impl Handler<P, Output = R>) -> Self
-    where
-        P: Params,
-        R: Returns<M>,
-    {
-        self.with(|inner| inner.on(event, handler))
-    }
-
-    /// As [`Socket::on_any`], before connecting.
-    pub fn on_any(self, handler: impl Fn(&Event) + Send + Sync + 'static) -> Self {
-        self.with(|inner| inner.on_any(handler))
-    }
-
-    /// As [`Socket::on_connect`], before connecting.
-    pub fn on_connect<R: Returns<M>, M>(
-        self,
-        handler: impl Fn(Socket) -> R + Send + Sync + 'static,
-    ) -> Self {
-        self.with(|inner| inner.on_connect(move |socket| handler(socket.into())))
-    }
-
-    /// As [`Socket::on_disconnect`], before connecting.
-    pub fn on_disconnect<R: Returns<M>, M>(
-        self,
-        handler: impl Fn(Socket, Disconnected) -> R + Send + Sync + 'static,
-    ) -> Self {
-        self.with(|inner| inner.on_disconnect(move |socket, why| handler(socket.into(), why)))
-    }
-
-    /// As [`Socket::on_connect_error`], before connecting.
-    pub fn on_connect_error<R: Returns<M>, M>(
-        self,
-        handler: impl Fn(Socket, ConnectError) -> R + Send + Sync + 'static,
-    ) -> Self {
-        self.with(|inner| {
-            inner.on_connect_error(move |socket, error| handler(socket.into(), error))
-        })
-    }
-
     /// Does something with the socket before it connects: registers handlers, takes streams.
     pub fn setup(self, setup: impl FnOnce(&Socket) + Send + 'static) -> Self {
         self.with(|inner| inner.setup(|socket| setup(&socket.clone().into())))
@@ -147,3 +106,5 @@ impl NamespaceBuilder {
         Ok(socket)
     }
 }
+
+crate::client::setup::before_connecting!(NamespaceBuilder, Socket);

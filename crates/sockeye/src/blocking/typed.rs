@@ -4,10 +4,9 @@ use sockeye_core::EmitError;
 use sockeye_core::packet::{Acknowledged, EmitArgs, OwnedArgs, TypedEvent};
 
 use super::ack::{EmitWithAck, Volatile};
-use super::builder::ClientBuilder;
-use super::namespace::NamespaceBuilder;
 use super::socket::Socket;
 use super::streams::Events;
+use crate::client::typed::typed_emits;
 use crate::dispatch::typed::task_fn;
 use crate::{EventHandler, EventParams, HandlerId, ReturnsAck, StreamOptions};
 
@@ -94,55 +93,6 @@ impl Socket {
     }
 }
 
-impl Volatile<'_> {
-    /// As [`emit`](Self::emit), of a typed event.
-    ///
-    /// # Errors
-    /// As [`emit`](Self::emit).
-    pub fn emit_event<E: TypedEvent + EmitArgs>(&self, event: &E) -> Result<(), EmitError> {
-        self.emit(E::NAME, event)
-    }
-
-    /// As [`Socket::request`]; a dropped packet fails with [`AckError::Dropped`](crate::AckError::Dropped).
-    pub fn request<E: Acknowledged + EmitArgs>(&self, event: &E) -> EmitWithAck<E::Ack> {
-        self.emit_with_ack(E::NAME, event)
-    }
-}
-
+typed_emits!(Volatile<'_>, EmitWithAck);
 #[cfg(feature = "deflate")]
-impl super::Compress<'_> {
-    /// As [`emit`](Self::emit), of a typed event.
-    ///
-    /// # Errors
-    /// As [`emit`](Self::emit).
-    pub fn emit_event<E: TypedEvent + EmitArgs>(&self, event: &E) -> Result<(), EmitError> {
-        self.emit(E::NAME, event)
-    }
-
-    /// As [`Socket::request`].
-    pub fn request<E: Acknowledged + EmitArgs>(&self, event: &E) -> EmitWithAck<E::Ack> {
-        self.emit_with_ack(E::NAME, event)
-    }
-}
-
-impl ClientBuilder {
-    /// Registers a handler of a typed event before connecting, so that no event is missed: see [`Socket::on_event`].
-    pub fn on_event<P, R, M>(self, handler: impl EventHandler<P, Output = R>) -> Self
-    where
-        P: EventParams,
-        R: ReturnsAck<P::Ack, M>,
-    {
-        self.options(|inner| inner.on_event(handler))
-    }
-}
-
-impl NamespaceBuilder {
-    /// Registers a handler of a typed event before connecting, so that no event is missed: see [`Socket::on_event`].
-    pub fn on_event<P, R, M>(self, handler: impl EventHandler<P, Output = R>) -> Self
-    where
-        P: EventParams,
-        R: ReturnsAck<P::Ack, M>,
-    {
-        self.with(|inner| inner.on_event(handler))
-    }
-}
+typed_emits!(super::Compress<'_>, EmitWithAck);

@@ -8,14 +8,12 @@ use std::time::Duration;
 use serde::Serialize;
 use sockeye_core::{Config, Entropy, Limits, Reconnection, Timestamp, Transports};
 
-use crate::client::args::Event;
-use crate::client::error::{BoxError, ConnectError, Disconnected};
+use crate::client::error::{BoxError, ConnectError};
 use crate::client::namespace::{Setup, Wanted};
 use crate::client::options::{
     AuthSource, PairsFn, check_namespace, check_query, encode_headers, encode_query, is_token,
 };
 use crate::client::url::Address;
-use crate::dispatch::handler::{Handler, Params, Returns, event_fn};
 #[cfg(feature = "blocking")]
 use crate::driver::threads::ThreadOptions;
 use crate::driver::{self, Parts, Target};
@@ -385,55 +383,6 @@ impl ClientBuilder {
         self
     }
 
-    /// Registers a handler before connecting, so that no event is missed: see [`Socket::on`].
-    pub fn on<P, R, M>(self, event: &str, handler: impl Handler<P, Output = R>) -> Self
-    where
-        P: Params,
-        R: Returns<M>,
-    {
-        let (event, handler) = (event.to_owned(), event_fn(handler));
-        self.setup(move |socket| {
-            socket.nsp().handlers.on(&event, handler, false);
-        })
-    }
-
-    /// As [`Socket::on_any`], before connecting.
-    pub fn on_any(self, handler: impl Fn(&Event) + Send + Sync + 'static) -> Self {
-        self.setup(move |socket| {
-            socket.on_any(handler);
-        })
-    }
-
-    /// As [`Socket::on_connect`], before connecting.
-    pub fn on_connect<R: Returns<M>, M>(
-        self,
-        handler: impl Fn(Socket) -> R + Send + Sync + 'static,
-    ) -> Self {
-        self.setup(move |socket| {
-            socket.on_connect(handler);
-        })
-    }
-
-    /// As [`Socket::on_disconnect`], before connecting.
-    pub fn on_disconnect<R: Returns<M>, M>(
-        self,
-        handler: impl Fn(Socket, Disconnected) -> R + Send + Sync + 'static,
-    ) -> Self {
-        self.setup(move |socket| {
-            socket.on_disconnect(handler);
-        })
-    }
-
-    /// As [`Socket::on_connect_error`], before connecting.
-    pub fn on_connect_error<R: Returns<M>, M>(
-        self,
-        handler: impl Fn(Socket, ConnectError) -> R + Send + Sync + 'static,
-    ) -> Self {
-        self.setup(move |socket| {
-            socket.on_connect_error(handler);
-        })
-    }
-
     /// Does something with the socket before it connects: registers handlers, takes streams.
     pub fn setup(mut self, setup: impl FnOnce(&Socket) + Send + 'static) -> Self {
         self.setup.push(Box::new(setup));
@@ -622,3 +571,5 @@ fn config() -> Config<'static> {
     }
     config
 }
+
+crate::client::setup::before_connecting!(ClientBuilder, Socket);

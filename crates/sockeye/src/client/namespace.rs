@@ -8,10 +8,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::Socket;
-use crate::client::args::Event;
-use crate::client::error::{BoxError, ConnectError, Disconnected};
+use crate::client::error::{BoxError, ConnectError};
 use crate::client::options::{AuthSource, check_namespace};
-use crate::dispatch::handler::{Handler, Params, Returns, event_fn};
 
 /// What is asked of a namespace: what is `None` stays as it is.
 #[derive(Default)]
@@ -88,56 +86,6 @@ impl NamespaceBuilder {
 
     // ---- listening ----
 
-    /// Registers a handler before connecting, so that no event is missed: see [`Socket::on`].
-    pub fn on<P, R, M>(self, event: &str, handler: impl Handler<P, Output = R>) -> Self
-    where
-        P: Params,
-        R: Returns<M>,
-    {
-        let event = event.to_owned();
-        let handler = event_fn(handler);
-        self.setup(move |socket| {
-            socket.nsp().handlers.on(&event, handler, false);
-        })
-    }
-
-    /// As [`Socket::on_any`], before connecting.
-    pub fn on_any(self, handler: impl Fn(&Event) + Send + Sync + 'static) -> Self {
-        self.setup(move |socket| {
-            socket.on_any(handler);
-        })
-    }
-
-    /// As [`Socket::on_connect`], before connecting.
-    pub fn on_connect<R: Returns<M>, M>(
-        self,
-        handler: impl Fn(Socket) -> R + Send + Sync + 'static,
-    ) -> Self {
-        self.setup(move |socket| {
-            socket.on_connect(handler);
-        })
-    }
-
-    /// As [`Socket::on_disconnect`], before connecting.
-    pub fn on_disconnect<R: Returns<M>, M>(
-        self,
-        handler: impl Fn(Socket, Disconnected) -> R + Send + Sync + 'static,
-    ) -> Self {
-        self.setup(move |socket| {
-            socket.on_disconnect(handler);
-        })
-    }
-
-    /// As [`Socket::on_connect_error`], before connecting.
-    pub fn on_connect_error<R: Returns<M>, M>(
-        self,
-        handler: impl Fn(Socket, ConnectError) -> R + Send + Sync + 'static,
-    ) -> Self {
-        self.setup(move |socket| {
-            socket.on_connect_error(handler);
-        })
-    }
-
     /// Does something with the socket before it connects: registers handlers, takes streams.
     pub fn setup(mut self, setup: impl FnOnce(&Socket) + Send + 'static) -> Self {
         self.setup.push(Box::new(setup));
@@ -188,3 +136,5 @@ impl NamespaceBuilder {
         Ok(socket)
     }
 }
+
+crate::client::setup::before_connecting!(NamespaceBuilder, Socket);

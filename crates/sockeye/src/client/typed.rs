@@ -3,13 +3,38 @@
 use sockeye_core::EmitError;
 use sockeye_core::packet::{Acknowledged, ArgsError, EmitArgs, FromArgs, OwnedArgs, TypedEvent};
 
+use crate::Socket;
 use crate::client::ack::EmitWithAck;
 use crate::client::args::Event;
 use crate::client::streams::{EventStream, StreamOptions};
 use crate::client::volatile::Volatile;
 use crate::dispatch::handlers::HandlerId;
 use crate::dispatch::typed::{EventHandler, EventParams, ReturnsAck, event_fn};
-use crate::{ClientBuilder, NamespaceBuilder, Socket};
+
+/// The typed forms of a type's `emit` and `emit_with_ack`.
+macro_rules! typed_emits {
+    ($type:ty, $request:ident) => {
+        /// # Typed events
+        impl $type {
+            /// As [`emit`](Self::emit), of a typed event.
+            ///
+            /// # Errors
+            /// As [`emit`](Self::emit).
+            pub fn emit_event<E: TypedEvent + EmitArgs>(&self, event: &E) -> Result<(), EmitError> {
+                self.emit(E::NAME, event)
+            }
+
+            /// As [`Socket::request`]. A packet that is volatile and dropped fails with
+            /// [`AckError::Dropped`](crate::AckError::Dropped).
+            pub fn request<E: Acknowledged + EmitArgs>(&self, event: &E) -> $request<E::Ack> {
+                self.emit_with_ack(E::NAME, event)
+            }
+        }
+    };
+}
+
+#[cfg(feature = "blocking")]
+pub(crate) use typed_emits;
 
 /// # Typed events
 impl Socket {
@@ -146,66 +171,9 @@ impl Socket {
     }
 }
 
-impl Volatile<'_> {
-    /// As [`emit`](Self::emit), of a typed event.
-    ///
-    /// # Errors
-    /// As [`emit`](Self::emit).
-    pub fn emit_event<E: TypedEvent + EmitArgs>(&self, event: &E) -> Result<(), EmitError> {
-        self.emit(E::NAME, event)
-    }
-
-    /// As [`Socket::request`]; a dropped packet fails with [`AckError::Dropped`](crate::AckError::Dropped).
-    pub fn request<E: Acknowledged + EmitArgs>(&self, event: &E) -> EmitWithAck<E::Ack> {
-        self.emit_with_ack(E::NAME, event)
-    }
-}
-
+typed_emits!(Volatile<'_>, EmitWithAck);
 #[cfg(feature = "deflate")]
-impl crate::Compress<'_> {
-    /// As [`emit`](Self::emit), of a typed event.
-    ///
-    /// # Errors
-    /// As [`emit`](Self::emit).
-    pub fn emit_event<E: TypedEvent + EmitArgs>(&self, event: &E) -> Result<(), EmitError> {
-        self.emit(E::NAME, event)
-    }
-
-    /// As [`Socket::request`].
-    pub fn request<E: Acknowledged + EmitArgs>(&self, event: &E) -> EmitWithAck<E::Ack> {
-        self.emit_with_ack(E::NAME, event)
-    }
-}
-
-impl ClientBuilder {
-    /// Registers a handler of a typed event before connecting, so that no event is missed: see [`Socket::on_event`].
-    pub fn on_event<P, R, M>(self, handler: impl EventHandler<P, Output = R>) -> Self
-    where
-        P: EventParams,
-        R: ReturnsAck<P::Ack, M>,
-    {
-        let handler = event_fn(handler);
-        self.setup(move |socket| {
-            let handlers = &socket.nsp().handlers;
-            handlers.on_typed(P::Event::NAME, handler, false);
-        })
-    }
-}
-
-impl NamespaceBuilder {
-    /// Registers a handler of a typed event before connecting, so that no event is missed: see [`Socket::on_event`].
-    pub fn on_event<P, R, M>(self, handler: impl EventHandler<P, Output = R>) -> Self
-    where
-        P: EventParams,
-        R: ReturnsAck<P::Ack, M>,
-    {
-        let handler = event_fn(handler);
-        self.setup(move |socket| {
-            let handlers = &socket.nsp().handlers;
-            handlers.on_typed(P::Event::NAME, handler, false);
-        })
-    }
-}
+typed_emits!(crate::Compress<'_>, EmitWithAck);
 
 impl Event {
     /// The event as a type of its own, which may borrow; `None` if it has another name.
