@@ -1,54 +1,65 @@
-//! The part of the tests that runs firmware on the emulated board: the board itself, its network, its TLS.
+//! The emulated board: its images for the tests of `sockeye-boards`, and clippy on its firmware.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, SystemTime};
+use sockeye_boards::{FIRMWARE, PREPARED};
 
-use crate::certificates::Certificates;
 use crate::part::Report;
-use crate::qemu::{Board, Outcome};
-use crate::riscv::{self, Firmware, Target};
+use crate::qemu;
+use crate::riscv::{Firmware, Target};
+use crate::run::cargo;
+use crate::servers;
+use crate::suite::run_tests_with;
 
-const LIMIT: Duration = Duration::from_secs(60);
-pub(crate) const FOLDER: &str = "firmware/qemu-virt";
-/// How the firmware ends when it refused a certificate.
-const REFUSED: i32 = 3;
+/// The folder of the firmware.
+pub(crate) const FOLDER: &str = FIRMWARE;
 
-/// Checks the board for every instruction set.
-pub(crate) fn checks(report: &mut Report) -> Result<(), String> {
-    let certificates = certificates()?;
+/// The images of the tests, with their features.
+const IMAGES: &[(&str, &[&str])] = &[
+    ("netcheck", &[]),
+    ("device", &[]),
+    ("scenarios", &["polling"]),
+    ("tlscheck", &["tls"]),
+    ("secure", &["tls"]),
+];
+
+/// The board itself.
+pub(crate) fn machine(report: &mut Report) -> Result<(), String> {
+    tests(report, &["netcheck", "tlscheck"], "machine::")
+}
+
+/// The client on the board.
+pub(crate) fn client(report: &mut Report) -> Result<(), String> {
+    tests(report, &["scenarios"], "client::")?;
+    tests(report, &["secure"], "secure::")
+}
+
+/// The board in the demo.
+pub(crate) fn device(report: &mut Report) -> Result<(), String> {
+    report.check(&mut cargo("build --quiet -p sockeye-cli --bin sockeye"))?;
+    tests(report, &["device"], "device::")
+}
+
+/// Installs what the tests need, builds these images, and runs the tests whose names contain `filter`.
+fn tests(report: &mut Report, images: &[&str], filter: &str) -> Result<(), String> {
+    qemu::need()?;
+    servers::install()?;
     for target in Target::ALL {
-        let firmware = Firmware {
-            folder: FOLDER,
-            target,
-            features: &[],
-            images: &["netcheck"],
-        };
-        let image = firmware.build()?.join("netcheck");
-        report.record(
-            &format!("network, {}", target.name()),
-            network(&image, target),
-        );
-        report.record(
-            &format!("repeatable counts, {}", target.name()),
-            repeatable(&image, target),
-        );
-
-        let firmware = Firmware {
-            features: &["tls"],
-            images: &["tlscheck"],
-            ..firmware
-        };
-        let image = firmware.build()?.join("tlscheck");
-        for case in TLS {
-            let result = tls(&image, target, &certificates, case);
-            report.record(&format!("TLS, {}, {}", case.what, target.name()), result);
+        for (image, features) in IMAGES.iter().filter(|(image, _)| images.contains(image)) {
+            let firmware = Firmware {
+                folder: FOLDER,
+                target,
+                features,
+                images: &[image],
+            };
+            firmware.build()?;
         }
     }
-    Ok(())
+    run_tests_with(
+        report,
+        "-p sockeye-boards --test boards",
+        "--ignored",
+        filter,
+        &[(PREPARED, "1")],
+    )
 }
 
 /// Clippy on the board's firmware.
@@ -61,304 +72,4 @@ pub(crate) fn lint(report: &mut Report) -> Result<(), String> {
     };
     report.record("clippy on the board's firmware", firmware.lint());
     Ok(())
-}
-
-fn run(
-    image: &Path,
-    target: Target,
-    args: &[(&str, String)],
-    blob: &[u8],
-    count: bool,
-) -> Result<Outcome, String> {
-    let board = Board {
-        image,
-        target,
-        args,
-        blob,
-        count,
-        limit: LIMIT,
-    };
-    board.run()
-}
-
-/// Address by DHCP, one MiB echoed over TCP by a server of the host, a datagram too, and TCP again after the cable was
-/// out. The image has no allocator, so it could not link if anything wanted a heap.
-fn network(image: &Path, target: Target) -> Result<(), String> {
-    let args = [
-        ("port", echo_server()?.to_string()),
-        ("udp", datagram_echo_server()?.to_string()),
-    ];
-    let outcome = run(image, target, &args, &[], false)?.success()?;
-    let sizes = riscv::sizes(image)?;
-    let metrics = outcome.metrics();
-    let figure = |name| {
-        metrics
-            .get(name)
-            .copied()
-            .ok_or_else(|| format!("the board did not report {name}"))
-    };
-    println!(
-        "{}: flash {} B, static RAM {} B, stack {} B, heap 0; address after {} us, 1 MiB echoed in {} us",
-        target.name(),
-        sizes.flash,
-        sizes.ram,
-        figure("stack_bytes")?,
-        figure("dhcp_us")?,
-        figure("echo_us")?
-    );
-    Ok(())
-}
-
-/// The same work takes the same number of instructions in every run, so that budgets can be exact.
-fn repeatable(image: &Path, target: Target) -> Result<(), String> {
-    let count = || {
-        let args = [
-            ("port", echo_server()?.to_string()),
-            ("bytes", "1024".to_owned()),
-            ("seed", "1".to_owned()),
-        ];
-        let outcome = run(image, target, &args, &[], true)?.success()?;
-        let metrics = outcome.metrics();
-        let count = metrics.get("checksum_instructions").copied();
-        count.ok_or_else(|| "the board did not report checksum_instructions".to_owned())
-    };
-    let (first, second) = (count()?, count()?);
-    if first == second && first > 10_000 {
-        Ok(())
-    } else {
-        Err(format!(
-            "{first} instructions in the first run, {second} in the second"
-        ))
-    }
-}
-
-/// Sends back what comes. It lives until the end of this program.
-fn echo_server() -> Result<u16, String> {
-    fn echo(mut connection: TcpStream) -> std::io::Result<()> {
-        connection.set_nodelay(true)?;
-        let mut buf = vec![0; 1 << 16];
-        loop {
-            match connection.read(&mut buf)? {
-                0 => return Ok(()),
-                len => connection.write_all(&buf[..len])?,
-            }
-        }
-    }
-    let listening = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .and_then(|listener| Ok((listener.local_addr()?.port(), listener)));
-    let (port, listener) = listening.map_err(|error| format!("cannot listen: {error}"))?;
-    thread::spawn(move || {
-        for connection in listener.incoming().flatten() {
-            // The board sees a broken connection and tells.
-            thread::spawn(move || echo(connection).ok());
-        }
-    });
-    Ok(port)
-}
-
-/// Sends datagrams back. It lives until the end of this program.
-fn datagram_echo_server() -> Result<u16, String> {
-    let listening = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))
-        .and_then(|socket| Ok((socket.local_addr()?.port(), socket)));
-    let (port, socket) = listening.map_err(|error| format!("cannot listen: {error}"))?;
-    thread::spawn(move || {
-        let mut buf = [0; 2048];
-        // The board waits five seconds for an answer and tells when none comes.
-        while let Ok((len, from)) = socket.recv_from(&mut buf) {
-            socket.send_to(&buf[..len], from).ok();
-        }
-    });
-    Ok(port)
-}
-
-/// What a server shows, what the board expects, and what must come of it.
-struct Case {
-    what: &'static str,
-    /// The server's certificate.
-    leaf: &'static str,
-    /// What the server sends along.
-    chain: Option<&'static str>,
-    /// The name that the board expects.
-    host: &'static str,
-    /// The board's clock, in days from now. `None`: it was never set.
-    days: Option<i64>,
-    options: &'static [&'static str],
-    /// What the board says, and how it ends.
-    result: (&'static str, i32),
-}
-
-const GOOD: Case = Case {
-    what: "good certificate, TLS 1.3",
-    leaf: "good",
-    chain: None,
-    host: "sockeye.test",
-    days: Some(0),
-    options: &["-tls1_3"],
-    result: ("ok", 0),
-};
-
-const TLS: &[Case] = &[
-    GOOD,
-    Case {
-        what: "good certificate, TLS 1.2",
-        options: &["-tls1_2"],
-        ..GOOD
-    },
-    Case {
-        what: "good address instead of a name",
-        host: "10.0.2.2",
-        ..GOOD
-    },
-    Case {
-        what: "good chain of two",
-        leaf: "below",
-        chain: Some("intermediate.pem"),
-        ..GOOD
-    },
-    Case {
-        what: "another CA",
-        leaf: "foreign",
-        result: ("not signed by the trusted CA", REFUSED),
-        ..GOOD
-    },
-    Case {
-        what: "another host",
-        host: "other.test",
-        result: ("not for this host name", REFUSED),
-        ..GOOD
-    },
-    Case {
-        what: "expired",
-        days: Some(11),
-        result: ("expired", REFUSED),
-        ..GOOD
-    },
-    Case {
-        what: "not valid yet",
-        days: Some(-1),
-        result: ("not valid yet", REFUSED),
-        ..GOOD
-    },
-    Case {
-        what: "clock never set",
-        days: None,
-        result: ("the time is not known", 1),
-        ..GOOD
-    },
-    Case {
-        what: "signed by a certificate that is no CA",
-        leaf: "forged",
-        chain: Some("good.pem"),
-        result: ("not signed by the trusted CA", REFUSED),
-        ..GOOD
-    },
-];
-
-/// Keys and certificates for all cases, good and bad.
-pub(crate) fn certificates() -> Result<Certificates, String> {
-    let certificates = Certificates::new()?;
-    certificates.authority("ca")?;
-    certificates.authority("other-ca")?;
-    certificates.signed("good", "ca", "DNS:sockeye.test,IP:10.0.2.2", false)?;
-    certificates.signed("intermediate", "ca", "DNS:intermediate.test", true)?;
-    certificates.signed("below", "intermediate", "DNS:sockeye.test", false)?;
-    certificates.signed("foreign", "other-ca", "DNS:sockeye.test", false)?;
-    certificates.signed("forged", "good", "DNS:sockeye.test", false)?;
-    Ok(certificates)
-}
-
-fn tls(
-    image: &Path,
-    target: Target,
-    certificates: &Certificates,
-    case: &Case,
-) -> Result<(), String> {
-    let server = TlsServer::start(certificates, case)?;
-    let now = SystemTime::UNIX_EPOCH
-        .elapsed()
-        .map_or(0, |since| since.as_secs());
-    let time = case
-        .days
-        .map_or(0, |days| now.saturating_add_signed(days * 86_400));
-    let args = [
-        ("port", server.port.to_string()),
-        ("host", case.host.to_owned()),
-        ("time", time.to_string()),
-    ];
-    let (said, code) = case.result;
-    let outcome = run(image, target, &args, &certificates.der("ca")?, false)?.ended(code)?;
-    if outcome.lines.iter().any(|line| line.contains(said)) {
-        Ok(())
-    } else {
-        Err(format!("the board did not say `{said}`"))
-    }
-}
-
-/// `openssl s_server` for one connection: it reverses each line.
-struct TlsServer {
-    child: Child,
-    port: u16,
-}
-
-impl TlsServer {
-    fn start(certificates: &Certificates, case: &Case) -> Result<Self, String> {
-        let mut command = Command::new("openssl");
-        command
-            .args([
-                "s_server",
-                "-accept",
-                "127.0.0.1:0",
-                "-rev",
-                "-naccept",
-                "1",
-            ])
-            .args(case.options);
-        command.args([
-            "-cert",
-            &format!("{}.pem", case.leaf),
-            "-key",
-            &format!("{}.key", case.leaf),
-        ]);
-        if let Some(chain) = case.chain {
-            command.args(["-cert_chain", chain]);
-        }
-        command.current_dir(certificates.folder());
-        let spawned = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn();
-        let mut server = Self {
-            child: spawned.map_err(|error| format!("cannot start openssl: {error}"))?,
-            port: 0,
-        };
-        let output = server.child.stdout.take().ok_or("openssl has no output")?;
-        let mut output = BufReader::new(output);
-        let mut line = String::new();
-        while server.port == 0 {
-            line.clear();
-            if output.read_line(&mut line).unwrap_or(0) == 0 {
-                return Err("openssl s_server ended before it listened".to_owned());
-            }
-            if let Some(address) = line.trim().strip_prefix("ACCEPT ") {
-                let port = address
-                    .rsplit(':')
-                    .next()
-                    .and_then(|port| port.parse().ok());
-                server.port =
-                    port.ok_or_else(|| format!("openssl s_server listens on `{address}`"))?;
-            }
-        }
-        // It writes on; a full pipe would stop it.
-        thread::spawn(move || std::io::copy(&mut output, &mut std::io::sink()).ok());
-        Ok(server)
-    }
-}
-
-impl Drop for TlsServer {
-    fn drop(&mut self) {
-        // Both fail only if it has ended already.
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
 }

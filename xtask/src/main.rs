@@ -6,7 +6,6 @@ mod api;
 mod bench;
 mod board;
 mod c_library;
-mod certificates;
 mod count;
 mod device;
 mod esp32;
@@ -19,24 +18,19 @@ mod lint;
 mod load;
 mod man;
 mod minimum;
-mod node;
 mod parity;
 mod part;
-mod proxy;
-mod qemu;
-mod riscv;
-mod run;
-mod scenarios;
 mod secure;
-mod servers;
 mod size;
 mod size_matrix;
 mod suite;
 mod supply;
-mod tools;
 mod xtensa;
 
 use std::process::ExitCode;
+
+// What the tests of boards use as well.
+use sockeye_boards::{certificates, node, qemu, riscv, run, servers, tools};
 
 const HELP: &str = "\
 cargo xtask test [--list] [--part NAME]...   every test of the project; ends with `N passed, M failed`

@@ -2,7 +2,6 @@
 
 use crate::board;
 use crate::c_library;
-use crate::device;
 use crate::esp32;
 use crate::frames;
 use crate::fuzz;
@@ -10,7 +9,6 @@ use crate::idf;
 use crate::part::{Part, Report};
 use crate::riscv::{Firmware, Target};
 use crate::run::{self, cargo};
-use crate::scenarios;
 use crate::secure;
 use crate::servers;
 use crate::size;
@@ -70,17 +68,17 @@ pub(crate) const PARTS: &[Part] = &[
     Part {
         name: "board",
         about: "an emulated RISC-V board: network, repeatable counts, TLS and its refusals",
-        run: board::checks,
+        run: board::machine,
     },
     Part {
         name: "board-client",
         about: "the client on the emulated RISC-V board against the official Node server",
-        run: scenarios::checks,
+        run: board::client,
     },
     Part {
         name: "board-device",
         about: "the emulated board as a device of the demo: telemetry, LED, console",
-        run: device::checks,
+        run: board::device,
     },
     Part {
         name: "size",
@@ -187,9 +185,20 @@ fn demo(report: &mut Report) -> Result<(), String> {
     ))
 }
 
-/// With cargo-nextest where it is installed: it runs test binaries side by side and names slow tests.
 fn run_tests(report: &mut Report, targets: &str, harness: &str) -> Result<(), String> {
-    if works(&["cargo", "nextest", "--version"]) {
+    run_tests_with(report, targets, harness, "", &[])
+}
+
+/// With cargo-nextest where it is installed: it runs test binaries side by side and names slow tests. Only tests whose names
+/// contain `filter`; with these variables in their environment.
+pub(crate) fn run_tests_with(
+    report: &mut Report,
+    targets: &str,
+    harness: &str,
+    filter: &str,
+    variables: &[(&str, &str)],
+) -> Result<(), String> {
+    let mut command = if works(&["cargo", "nextest", "--version"]) {
         let ignored = if harness.is_empty() {
             ""
         } else {
@@ -197,12 +206,11 @@ fn run_tests(report: &mut Report, targets: &str, harness: &str) -> Result<(), St
         };
         // Tests with real servers and short heartbeats can be starved on a busy machine: one more try, which is shown.
         let quiet = "--retries 1 --status-level retry --final-status-level flaky --no-fail-fast --cargo-quiet";
-        report.tests(&mut cargo(&format!(
-            "nextest run {targets} {ignored} {quiet}"
-        )))
+        cargo(&format!("nextest run {targets} {ignored} {quiet} {filter}"))
     } else {
-        report.tests(&mut cargo(&format!(
-            "test --quiet --no-fail-fast {targets} -- {harness}"
-        )))
-    }
+        cargo(&format!(
+            "test --quiet --no-fail-fast {targets} -- {harness} {filter}"
+        ))
+    };
+    report.tests(command.envs(variables.iter().copied()))
 }

@@ -1,7 +1,7 @@
 //! The client against real servers, one scenario a run. `cargo xtask test --part board` starts the servers and the runs.
 //!
 //! Arguments: `scenario`, `port`, and what the scenario says. Lines `host …` ask the host for something: see
-//! `xtask/src/scenarios.rs`, which does it. This image links no allocator.
+//! `crates/sockeye-boards/tests/boards/client.rs`, which does it. This image links no allocator.
 #![no_std]
 #![no_main]
 

@@ -24,7 +24,7 @@ const BLOB: &str = "0x80510000";
 const AREA: usize = 0x1_0000;
 
 /// Sees to it that boards can be started.
-pub(crate) fn need() -> Result<(), String> {
+pub fn need() -> Result<(), String> {
     tools::need_somewhere("QEMU for RISC-V", PACKAGE, || works(&mut program()))
 }
 
@@ -49,31 +49,31 @@ fn works(program: &mut Command) -> bool {
 }
 
 /// A board to start.
-pub(crate) struct Board<'a> {
-    pub(crate) image: &'a Path,
-    pub(crate) target: Target,
+pub struct Board<'a> {
+    pub image: &'a Path,
+    pub target: Target,
     /// `key=value` lines for the firmware.
-    pub(crate) args: &'a [(&'a str, String)],
+    pub args: &'a [(&'a str, String)],
     /// One binary file for the firmware, such as a CA certificate.
-    pub(crate) blob: &'a [u8],
+    pub blob: &'a [u8],
     /// Counts instructions: one instruction takes one nanosecond of guest time, so figures repeat.
-    pub(crate) count: bool,
+    pub count: bool,
     /// After this time the board is stopped and the run has failed.
-    pub(crate) limit: Duration,
+    pub limit: Duration,
 }
 
 /// A board that ended by itself.
 #[derive(Debug)]
-pub(crate) struct Outcome {
+pub struct Outcome {
     /// 0 is success; the firmware says what else. 101 is a panic, 102 a CPU exception.
-    pub(crate) code: i32,
+    pub code: i32,
     /// What it wrote on the UART.
-    pub(crate) lines: Vec<String>,
+    pub lines: Vec<String>,
 }
 
 impl Outcome {
     /// The figures that it wrote as `metric <name> <value>`; the last one of a name counts.
-    pub(crate) fn metrics(&self) -> BTreeMap<&str, u64> {
+    pub fn metrics(&self) -> BTreeMap<&str, u64> {
         let lines = self
             .lines
             .iter()
@@ -85,12 +85,12 @@ impl Outcome {
     }
 
     /// Fails unless the board ended with success.
-    pub(crate) fn success(self) -> Result<Self, String> {
+    pub fn success(self) -> Result<Self, String> {
         self.ended(0)
     }
 
     /// Fails unless the board ended with this exit code.
-    pub(crate) fn ended(self, code: i32) -> Result<Self, String> {
+    pub fn ended(self, code: i32) -> Result<Self, String> {
         if self.code == code {
             Ok(self)
         } else {
@@ -109,7 +109,7 @@ impl Outcome {
 }
 
 /// A board that runs. Dropping it switches it off.
-pub(crate) struct Running {
+pub struct Running {
     child: Child,
     lines: Receiver<String>,
     limit: Duration,
@@ -119,12 +119,12 @@ pub(crate) struct Running {
 
 impl Board<'_> {
     /// Runs the board to its end, passing its UART on.
-    pub(crate) fn run(&self) -> Result<Outcome, String> {
+    pub fn run(&self) -> Result<Outcome, String> {
         self.start()?.finish(|line| println!("    | {line}"))
     }
 
     /// Starts the board.
-    pub(crate) fn start(&self) -> Result<Running, String> {
+    pub fn start(&self) -> Result<Running, String> {
         static RUNS: AtomicU32 = AtomicU32::new(0);
         need()?;
         let run = RUNS.fetch_add(1, Ordering::Relaxed);
@@ -213,13 +213,13 @@ impl Board<'_> {
 
 impl Running {
     /// Waits for the end. `on_line` sees every line of the UART when it comes.
-    pub(crate) fn finish(self, on_line: impl FnMut(&str)) -> Result<Outcome, String> {
+    pub fn finish(self, on_line: impl FnMut(&str)) -> Result<Outcome, String> {
         self.finish_unless(on_line, || false)
             .map(|(outcome, _)| outcome)
     }
 
     /// The same; the board is switched off as soon as `stop` says so, which the flag beside the outcome tells.
-    pub(crate) fn finish_unless(
+    pub fn finish_unless(
         mut self,
         mut on_line: impl FnMut(&str),
         stop: impl Fn() -> bool,

@@ -15,15 +15,15 @@ use crate::tools::{self, Tool, works};
 /// A cold build with C code takes three minutes on two cores.
 const LIMIT: Duration = Duration::from_secs(20 * 60);
 
-pub(crate) const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
+pub const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_SOURCES: &str = "/usr/lib/rustlib/src/rust/library/core";
 
-pub(crate) const DEBIAN_COMPILER: Tool = Tool {
+pub const DEBIAN_COMPILER: Tool = Tool {
     what: "a Rust compiler with RISC-V targets (`rustup target add riscv32imc-unknown-none-elf riscv32imac-unknown-none-elf`)",
     probe: &[DEBIAN_RUSTC, "--version"],
     packages: &["rustc-web"],
 };
-pub(crate) const DEBIAN_LIBRARY: Tool = Tool {
+pub const DEBIAN_LIBRARY: Tool = Tool {
     what: "the sources of Rust's library",
     probe: &["test", "-d", DEBIAN_SOURCES],
     packages: &["rust-web-src"],
@@ -34,7 +34,7 @@ const DEBIAN_CLIPPY: Tool = Tool {
     packages: &["rust-web-clippy"],
 };
 /// Mbed TLS is compiled where its wall clock is switched on.
-pub(crate) const C_TOOLS: &[Tool] = &[
+pub const C_TOOLS: &[Tool] = &[
     Tool {
         what: "clang",
         probe: &["clang", "--version"],
@@ -54,7 +54,7 @@ pub(crate) const C_TOOLS: &[Tool] = &[
 
 /// An instruction set that chips of the ESP32 family have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Target {
+pub enum Target {
     /// No atomic instructions: ESP32-C2, C3.
     Imc,
     /// With atomic instructions: ESP32-C6, H2.
@@ -62,9 +62,9 @@ pub(crate) enum Target {
 }
 
 impl Target {
-    pub(crate) const ALL: [Self; 2] = [Self::Imc, Self::Imac];
+    pub const ALL: [Self; 2] = [Self::Imc, Self::Imac];
 
-    pub(crate) fn triple(self) -> &'static str {
+    pub fn triple(self) -> &'static str {
         match self {
             Self::Imc => "riscv32imc-unknown-none-elf",
             Self::Imac => "riscv32imac-unknown-none-elf",
@@ -72,7 +72,7 @@ impl Target {
     }
 
     /// For people: the instruction set and a chip that has it.
-    pub(crate) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Imc => "imc (as ESP32-C3)",
             Self::Imac => "imac (as ESP32-C6)",
@@ -89,17 +89,26 @@ enum Compiler {
 }
 
 /// Images of one firmware folder, in release mode.
-pub(crate) struct Firmware<'a> {
+pub struct Firmware<'a> {
     /// The folder with its `Cargo.toml`, from the root of the repository.
-    pub(crate) folder: &'a str,
-    pub(crate) target: Target,
-    pub(crate) features: &'a [&'a str],
-    pub(crate) images: &'a [&'a str],
+    pub folder: &'a str,
+    pub target: Target,
+    pub features: &'a [&'a str],
+    pub images: &'a [&'a str],
 }
 
 impl Firmware<'_> {
+    /// The folder where the images lie under their names; they are built, unless `cargo xtask test` has done that.
+    pub fn built(&self) -> Result<PathBuf, String> {
+        if std::env::var_os(crate::PREPARED).is_none() {
+            return self.build();
+        }
+        let output = run::root().join(self.folder).join("target");
+        Ok(output.join(self.target.triple()).join("release"))
+    }
+
     /// Builds the images. Gives the folder where they lie under their names.
-    pub(crate) fn build(&self) -> Result<PathBuf, String> {
+    pub fn build(&self) -> Result<PathBuf, String> {
         let compiler = compiler(self.target)?;
         let output = run::root().join(self.folder).join("target");
         self.run(self.cargo("build --release", &compiler), "build")?;
@@ -107,7 +116,7 @@ impl Firmware<'_> {
     }
 
     /// Runs clippy on the images and what they share; warnings are errors.
-    pub(crate) fn lint(&self) -> Result<(), String> {
+    pub fn lint(&self) -> Result<(), String> {
         let compiler = compiler(self.target)?;
         let driver = match &compiler {
             Compiler::Sources { rustc, .. } if rustc == Path::new(DEBIAN_RUSTC) => {
@@ -127,11 +136,7 @@ impl Firmware<'_> {
     /// Builds the images with other settings than those of the folder: `args` for cargo, and `flags` for the compiler
     /// in place of the folder's own, if there are any. Gives the folder of the images, which the next build writes over;
     /// nothing if this machine's compiler cannot do it.
-    pub(crate) fn build_with(
-        &self,
-        args: &[&str],
-        flags: &[&str],
-    ) -> Result<Option<PathBuf>, String> {
+    pub fn build_with(&self, args: &[&str], flags: &[&str]) -> Result<Option<PathBuf>, String> {
         let compiler = compiler(self.target)?;
         let own_library = args.iter().any(|arg| arg.starts_with("build-std"));
         if own_library && matches!(compiler, Compiler::Rustup) {
@@ -196,6 +201,11 @@ impl Firmware<'_> {
     }
 }
 
+/// Sees to it that this machine can build for the target.
+pub fn need(target: Target) -> Result<(), String> {
+    compiler(target).map(drop)
+}
+
 fn compiler(target: Target) -> Result<Compiler, String> {
     let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
     let libraries = print(
@@ -223,9 +233,7 @@ fn compiler(target: Target) -> Result<Compiler, String> {
 
 /// What the CMake of the ESP-IDF component takes of this machine's compiler, in the environment: nothing where rustup has the
 /// target.
-pub(crate) fn component_environment(
-    target: Target,
-) -> Result<Vec<(&'static str, OsString)>, String> {
+pub fn component_environment(target: Target) -> Result<Vec<(&'static str, OsString)>, String> {
     Ok(match compiler(target)? {
         Compiler::Rustup => Vec::new(),
         Compiler::Sources { rustc, .. } => vec![
@@ -280,15 +288,15 @@ fn print(program: &str, args: &[&str]) -> Option<String> {
 
 /// What an image takes of a chip.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Sizes {
+pub struct Sizes {
     /// Code, constants and initial values.
-    pub(crate) flash: u32,
+    pub flash: u32,
     /// Static data, without stack and heap areas.
-    pub(crate) ram: u32,
+    pub ram: u32,
 }
 
 /// The named pieces of flash and their sizes, as the compiler calls them.
-pub(crate) fn symbols(image: &Path) -> Result<Vec<(String, u32)>, String> {
+pub fn symbols(image: &Path) -> Result<Vec<(String, u32)>, String> {
     let bytes =
         fs::read(image).map_err(|error| format!("cannot read {}: {error}", image.display()))?;
     let symbols = elf_symbols(&bytes)
@@ -335,7 +343,7 @@ fn elf_symbols(elf: &[u8]) -> Option<Vec<Symbol>> {
 }
 
 /// Reads the sizes from the section table of an image.
-pub(crate) fn sizes(image: &Path) -> Result<Sizes, String> {
+pub fn sizes(image: &Path) -> Result<Sizes, String> {
     let bytes =
         fs::read(image).map_err(|error| format!("cannot read {}: {error}", image.display()))?;
     elf_sizes(&bytes)

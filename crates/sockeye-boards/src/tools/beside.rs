@@ -23,7 +23,7 @@ fn folder(package: &str) -> PathBuf {
 ///
 /// It finds its libraries in its own folder first, then in the system's. `data` are the folders, seen from the
 /// package's root, that the program is to look for its files in, each behind the option that says so.
-pub(crate) fn command(package: &str, program: &str, data: &[(&str, &str)]) -> Option<Command> {
+pub fn command(package: &str, program: &str, data: &[(&str, &str)]) -> Option<Command> {
     let root = folder(package);
     let path = root.join("usr/bin").join(program);
     // The mark is written last: a download that was cut off is begun again.

@@ -8,25 +8,29 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// What came of a command.
-pub(crate) struct Output {
-    pub(crate) status: Option<ExitStatus>,
-    pub(crate) lines: Vec<String>,
+pub struct Output {
+    pub status: Option<ExitStatus>,
+    pub lines: Vec<String>,
 }
 
 impl Output {
-    pub(crate) fn success(&self) -> bool {
+    pub fn success(&self) -> bool {
         self.status.is_some_and(|status| status.success())
     }
 }
 
 /// The root of the repository.
-pub(crate) fn root() -> PathBuf {
+pub fn root() -> PathBuf {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-    manifest.parent().unwrap_or(manifest).to_path_buf()
+    manifest
+        .ancestors()
+        .nth(2)
+        .unwrap_or(manifest)
+        .to_path_buf()
 }
 
 /// `cargo` in the root, with the arguments split at spaces.
-pub(crate) fn cargo(args: &str) -> Command {
+pub fn cargo(args: &str) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(args.split_whitespace()).current_dir(root());
     // What the outer `cargo run` set for this program would make the inner one rebuild crates that look at it.
@@ -48,7 +52,7 @@ pub(crate) fn cargo(args: &str) -> Command {
 }
 
 /// The command as one would type it.
-pub(crate) fn shown(command: &Command) -> String {
+pub fn shown(command: &Command) -> String {
     let program = Path::new(command.get_program())
         .file_name()
         .unwrap_or_default();
@@ -60,7 +64,7 @@ pub(crate) fn shown(command: &Command) -> String {
 }
 
 /// Runs it for at most `limit`, passing every line on.
-pub(crate) fn run(command: &mut Command, limit: Duration) -> Result<Output, String> {
+pub fn run(command: &mut Command, limit: Duration) -> Result<Output, String> {
     println!("$ {}", shown(command));
     let spawned = command
         .stdin(Stdio::null())

@@ -4,18 +4,15 @@
 
 use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::board::FOLDER;
-use crate::node::{self, Node, number};
-use crate::part::Report;
-use crate::proxy::{Manner, Proxy};
-use crate::qemu::{Board, Outcome};
-use crate::riscv::{Firmware, Target};
-use crate::secure;
-use crate::servers;
+use sockeye_boards::FIRMWARE;
+use sockeye_boards::node::{self, Node, number};
+use sockeye_boards::proxy::{Manner, Proxy};
+use sockeye_boards::qemu::{Board, Outcome};
+use sockeye_boards::riscv::{Firmware, Target};
 
 /// Of wall-clock time, on a busy machine.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -62,167 +59,138 @@ const WRONG: Scenario = Scenario {
     ..OFFICIAL
 };
 
-const SCENARIOS: &[Scenario] = &[
-    Scenario {
+crate::on_both_chips! {
+    namespaces: |target| play(target, &Scenario {
         name: "namespaces",
         about: "two namespaces on one connection",
         ..OFFICIAL
-    },
-    Scenario {
+    }),
+    events: |target| play(target, &Scenario {
         name: "events",
         about: "typed events both ways, in order",
         ..OFFICIAL
-    },
-    Scenario {
+    }),
+    acks: |target| play(target, &Scenario {
         name: "acks",
         about: "acknowledgements both ways, out of order, too late, too large",
         ..OFFICIAL
-    },
-    Scenario {
+    }),
+    admin: |target| play(target, &Scenario {
         name: "admin",
         about: "refused by middleware, let in with the right auth",
         ..OFFICIAL
-    },
-    Scenario {
+    }),
+    heartbeat: |target| play(target, &Scenario {
         name: "heartbeat",
         about: "heartbeats, and their absence",
         server: Server::Official(&["--ping-interval", "300", "--ping-timeout", "200"]),
         proxy: Some(Manner::Plain),
         ..OFFICIAL
-    },
-    Scenario {
+    }),
+    binary: |target| play(target, &Scenario {
         name: "binary",
         about: "64 KiB of binary both ways in fragments",
         proxy: Some(Manner::Fragments(1000)),
         ..OFFICIAL
-    },
-    Scenario {
+    }),
+    too_large: |target| play(target, &Scenario {
         name: "too-large",
         about: "8 KiB for 2 KiB of buffer are refused, the connection goes on",
         says: &["skipped: "],
         ..OFFICIAL
-    },
-    Scenario {
+    }),
+    restart: |target| play(target, &Scenario {
         name: "restart",
         about: "the server restarts, both namespaces are joined again",
         ..OFFICIAL
-    },
-    Scenario {
+    }),
+    recovery: |target| play(target, &Scenario {
         name: "recovery",
         about: "connection state recovery after a cut",
         server: Server::Official(&["--recovery", "60000"]),
         proxy: Some(Manner::Plain),
         ..OFFICIAL
-    },
-    Scenario {
+    }),
+    polling: |target| play(target, &Scenario {
         name: "polling",
         about: "polling alone",
         ..OFFICIAL
-    },
-    Scenario {
+    }),
+    upgrade: |target| play(target, &Scenario {
         name: "upgrade",
         about: "upgrade amidst events, three sockets",
         ..OFFICIAL
-    },
-    Scenario {
+    }),
+    wrong_server_a_web_page: |target| play(target, &Scenario {
         about: "wrong server: a web page",
         args: &[("path", "/html/")],
         says: &["the server answered with a web page (HTTP 200)"],
         ..WRONG
-    },
-    Scenario {
+    }),
+    wrong_server_a_redirect: |target| play(target, &Scenario {
         about: "wrong server: a redirect",
         args: &[("path", "/away/")],
         says: &["the server redirects (HTTP 302) to https://elsewhere.test/"],
         ..WRONG
-    },
-    Scenario {
+    }),
+    wrong_server_nothing_at_this_path: |target| play(target, &Scenario {
         about: "wrong server: nothing at this path",
         args: &[("path", "/nothing/")],
         says: &["no Socket.IO server at this path"],
         ..WRONG
-    },
-    Scenario {
+    }),
+    wrong_server_socket_io_2: |target| play(target, &Scenario {
         about: "wrong server: Socket.IO 2",
         args: &[("path", "/v2/")],
         says: &["Socket.IO 2"],
         ..WRONG
-    },
-    Scenario {
+    }),
+    wrong_server_another_websocket_service: |target| play(target, &Scenario {
         about: "wrong server: another WebSocket service",
         args: &[("path", "/chat/")],
         says: &["not an Engine.IO handshake"],
         ..WRONG
-    },
-    Scenario {
+    }),
+    wrong_server_a_bad_websocket_handshake: |target| play(target, &Scenario {
         about: "wrong server: a bad WebSocket handshake",
         args: &[("path", "/deaf/")],
         says: &["did not accept the WebSocket"],
         ..WRONG
-    },
-    Scenario {
+    }),
+    wrong_server_silence: |target| play(target, &Scenario {
         about: "wrong server: silence",
         args: &[("path", "/silent/"), ("speed", "10")],
         says: &["no Socket.IO handshake within the connect timeout"],
         ..WRONG
-    },
-    Scenario {
+    }),
+    wrong_server_not_http: |target| play(target, &Scenario {
         about: "wrong server: not HTTP",
         server: Server::Banner(b"SSH-2.0-OpenSSH_9.2\r\n"),
         says: &["the server does not speak HTTP/1.1"],
         ..WRONG
-    },
-    Scenario {
+    }),
+    wrong_server_closed_port: |target| play(target, &Scenario {
         about: "wrong server: closed port",
         server: Server::Nobody,
         says: &["could not connect: the attempt was refused or cut off"],
         ..WRONG
-    },
-];
-
-/// Runs all scenarios for every instruction set; with `SOCKEYE_SCENARIO` only those whose name contains it.
-pub(crate) fn checks(report: &mut Report) -> Result<(), String> {
-    servers::install()?;
-    let wanted = std::env::var("SOCKEYE_SCENARIO").unwrap_or_default();
-    for target in Target::ALL {
-        let firmware = Firmware {
-            folder: FOLDER,
-            target,
-            features: &["polling"],
-            images: &["scenarios"],
-        };
-        let image = firmware.build()?.join("scenarios");
-        for scenario in SCENARIOS
-            .iter()
-            .filter(|scenario| scenario.name.contains(&wanted))
-        {
-            println!("\n--- {}, {}", scenario.about, target.name());
-            let started = Instant::now();
-            let result = play(&image, target, scenario);
-            report.timed(
-                &format!("{}, {}", scenario.about, target.name()),
-                started.elapsed(),
-                result,
-            );
-        }
-        if "secure".contains(&wanted) {
-            secure::checks(report, target)?;
-        }
-        if "cuts".contains(&wanted) {
-            println!("\n--- ten minutes of cuts, {}", target.name());
-            let started = Instant::now();
-            let result = cuts(&image, target);
-            report.timed(
-                &format!("ten minutes of cuts, {}", target.name()),
-                started.elapsed(),
-                result,
-            );
-        }
-    }
-    Ok(())
+    }),
+    ten_minutes_of_cuts: cuts,
 }
 
-fn play(image: &Path, target: Target, scenario: &Scenario) -> Result<(), String> {
+fn image(target: Target) -> Result<PathBuf, String> {
+    let firmware = Firmware {
+        folder: FIRMWARE,
+        target,
+        features: &["polling"],
+        images: &["scenarios"],
+    };
+    Ok(firmware.built()?.join("scenarios"))
+}
+
+fn play(target: Target, scenario: &Scenario) -> Result<(), String> {
+    println!("{}", scenario.about);
+    let image = &image(target)?;
     let mut host = Host::new(scenario)?;
     let mut args = vec![
         ("scenario", scenario.name.to_owned()),
@@ -295,7 +263,7 @@ impl Host {
                 host.start()?;
             }
             Server::Wrong => {
-                let server = Node::start(&format!("{FOLDER}/servers/wrong.js"), &[])?;
+                let server = Node::start(&format!("{FIRMWARE}/servers/wrong.js"), &[])?;
                 host.port = server.port;
                 host.server = Some(server);
             }
@@ -383,9 +351,10 @@ impl Host {
 }
 
 /// Ten minutes of guest time with cuts; then the server's ledger is compared with what the board says.
-fn cuts(image: &Path, target: Target) -> Result<(), String> {
+fn cuts(target: Target) -> Result<(), String> {
+    let image = &image(target)?;
     let mut server = Node::start(
-        &format!("{FOLDER}/servers/ledger.js"),
+        &format!("{FIRMWARE}/servers/ledger.js"),
         &[&node::package(), "20"],
     )?;
     let proxy = Proxy::start(server.port, Manner::Cuts { seed: SEED })?;

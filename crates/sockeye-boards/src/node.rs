@@ -15,21 +15,21 @@ const SCENARIOS: &str = "crates/sockeye-testkit/servers/node";
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A server that runs. Dropping it ends it at once.
-pub(crate) struct Node {
+pub struct Node {
     child: Child,
     input: ChildStdin,
     lines: Receiver<String>,
-    pub(crate) port: u16,
+    pub port: u16,
 }
 
 impl Node {
     /// The official Socket.IO server 4.8 with the contract of the interop tests. A port of 0 is any.
-    pub(crate) fn scenarios(port: u16, options: &[&str]) -> Result<Self, String> {
+    pub fn scenarios(port: u16, options: &[&str]) -> Result<Self, String> {
         Self::scenarios_of("v4", port, options)
     }
 
     /// As [`Self::scenarios`], in another version: the name of its folder.
-    pub(crate) fn scenarios_of(version: &str, port: u16, options: &[&str]) -> Result<Self, String> {
+    pub fn scenarios_of(version: &str, port: u16, options: &[&str]) -> Result<Self, String> {
         let (script, package) = (
             format!("{SCENARIOS}/server.js"),
             format!("{SCENARIOS}/{version}"),
@@ -41,7 +41,7 @@ impl Node {
     }
 
     /// Starts a script and waits until it listens. All paths are from the root of the repository, or absolute.
-    pub(crate) fn start(script: &str, args: &[&str]) -> Result<Self, String> {
+    pub fn start(script: &str, args: &[&str]) -> Result<Self, String> {
         let mut command = Command::new("node");
         command
             .arg(Path::new(script))
@@ -78,7 +78,7 @@ impl Node {
     }
 
     /// Gives a command, the fields of a JSON object, and returns the answer.
-    pub(crate) fn command(&mut self, fields: &str) -> Result<String, String> {
+    pub fn command(&mut self, fields: &str) -> Result<String, String> {
         let written =
             writeln!(self.input, "{{\"id\":1,{fields}}}").and_then(|()| self.input.flush());
         written.map_err(|error| format!("the server takes no command: {error}"))?;
@@ -100,12 +100,12 @@ impl Drop for Node {
 }
 
 /// The folder with socket.io 4.8 in it.
-pub(crate) fn package() -> String {
+pub fn package() -> String {
     format!("{SCENARIOS}/v4")
 }
 
 /// The number behind `"name":` in a line of JSON.
-pub(crate) fn number(line: &str, name: &str) -> Option<u64> {
+pub fn number(line: &str, name: &str) -> Option<u64> {
     let (_, rest) = line.split_once(&format!("\"{name}\":"))?;
     let end = rest
         .find(|c: char| !c.is_ascii_digit())

@@ -8,14 +8,14 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 /// A proxy for one server. It lives until the end of this program.
-pub(crate) struct Proxy {
-    pub(crate) port: u16,
+pub struct Proxy {
+    pub port: u16,
     shared: Arc<Shared>,
 }
 
 /// How it treats what passes.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Manner {
+pub enum Manner {
     /// Passes everything on.
     Plain,
     /// Sends the server's frames on as fragments of so many bytes, with a ping in front of every fourth.
@@ -46,7 +46,7 @@ struct State {
 
 impl Proxy {
     /// In front of a port of this machine.
-    pub(crate) fn start(upstream: u16, manner: Manner) -> Result<Self, String> {
+    pub fn start(upstream: u16, manner: Manner) -> Result<Self, String> {
         let listening = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .and_then(|listener| Ok((listener.local_addr()?.port(), listener)));
         let (port, listener) = listening.map_err(|error| format!("cannot listen: {error}"))?;
@@ -77,7 +77,7 @@ impl Proxy {
     }
 
     /// Cuts all connections and refuses new ones until [`Self::release`].
-    pub(crate) fn cut(&self) {
+    pub fn cut(&self) {
         let mut state = self.shared.state();
         state.shut = true;
         for stream in state.live.drain(..) {
@@ -86,24 +86,24 @@ impl Proxy {
     }
 
     /// Lets nothing pass until [`Self::release`]; connections stay.
-    pub(crate) fn hang(&self) {
+    pub fn hang(&self) {
         self.shared.state().silent = true;
     }
 
     /// Behaves again.
-    pub(crate) fn release(&self) {
+    pub fn release(&self) {
         let mut state = self.shared.state();
         (state.shut, state.silent) = (false, false);
         self.shared.changed.notify_all();
     }
 
     /// No more cuts from now on.
-    pub(crate) fn calm(&self) {
+    pub fn calm(&self) {
         self.shared.calm.store(true, Ordering::SeqCst);
     }
 
     /// How many connections have been cut by the seed.
-    pub(crate) fn cuts(&self) -> u32 {
+    pub fn cuts(&self) -> u32 {
         self.shared.cuts.load(Ordering::SeqCst)
     }
 }

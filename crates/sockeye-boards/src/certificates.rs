@@ -15,10 +15,10 @@ const OPENSSL: Tool = Tool {
 };
 
 /// A folder of keys (`NAME.key`), certificates (`NAME.pem`) and what they were made from.
-pub(crate) struct Certificates(PathBuf);
+pub struct Certificates(PathBuf);
 
 impl Certificates {
-    pub(crate) fn new() -> Result<Self, String> {
+    pub fn new() -> Result<Self, String> {
         static FOLDERS: AtomicU32 = AtomicU32::new(0);
         tools::need(&[OPENSSL])?;
         let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
@@ -32,7 +32,7 @@ impl Certificates {
     }
 
     /// A certificate authority that signs itself.
-    pub(crate) fn authority(&self, name: &str) -> Result<(), String> {
+    pub fn authority(&self, name: &str) -> Result<(), String> {
         self.key(name)?;
         self.openssl(&format!(
             "req -x509 -new -key {name}.key -sha256 -days 30 -subj /CN={name} -out {name}.pem \
@@ -42,7 +42,7 @@ impl Certificates {
 
     /// A certificate for `alternatives` (`DNS:name,IP:address`), signed by `issuer`, valid for ten days.
     /// With `may_sign` it is an intermediate authority.
-    pub(crate) fn signed(
+    pub fn signed(
         &self,
         name: &str,
         issuer: &str,
@@ -65,14 +65,14 @@ impl Certificates {
     }
 
     /// A certificate in the form that devices store.
-    pub(crate) fn der(&self, name: &str) -> Result<Vec<u8>, String> {
+    pub fn der(&self, name: &str) -> Result<Vec<u8>, String> {
         self.openssl(&format!("x509 -in {name}.pem -outform DER -out {name}.der"))?;
         fs::read(self.0.join(format!("{name}.der")))
             .map_err(|error| format!("cannot read {name}.der: {error}"))
     }
 
     /// The folder, for servers that read its files.
-    pub(crate) fn folder(&self) -> &Path {
+    pub fn folder(&self) -> &Path {
         &self.0
     }
 

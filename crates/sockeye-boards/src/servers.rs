@@ -11,7 +11,7 @@ use crate::tools::{self, NODE, NPM, PYTHON};
 const LIMIT: Duration = Duration::from_secs(10 * 60);
 
 /// Installs what is not there yet, or is there from another lock file.
-pub(crate) fn install() -> Result<(), String> {
+pub fn install() -> Result<(), String> {
     tools::need(&[NODE, NPM, PYTHON])?;
     let servers = run::root().join("crates/sockeye-testkit/servers");
     for version in ["v4", "v3", "v2", "v1"] {
@@ -22,6 +22,18 @@ pub(crate) fn install() -> Result<(), String> {
         python(&servers.join(folder))?;
     }
     Ok(())
+}
+
+/// Whether the official server is there, without installing it.
+pub fn official_is_installed() -> Result<(), String> {
+    let folder = run::root().join("crates/sockeye-testkit/servers/node/v4");
+    if folder.join("node_modules/.installed-from").is_file() {
+        return Ok(());
+    }
+    Err(
+        "missing: the packages of the official server; `cargo xtask servers` installs them"
+            .to_owned(),
+    )
 }
 
 /// Installs the packages that a folder's `requirements.txt` lists into a virtual environment there.
@@ -50,7 +62,7 @@ fn python(folder: &Path) -> Result<(), String> {
 }
 
 /// Installs the packages of a folder with a lock file.
-pub(crate) fn npm(folder: &Path) -> Result<(), String> {
+pub fn npm(folder: &Path) -> Result<(), String> {
     once(
         &folder.join("package-lock.json"),
         &folder.join("node_modules"),

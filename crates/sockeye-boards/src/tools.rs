@@ -4,7 +4,7 @@
 //! asked. Nothing that is installed is ever removed for it: what cannot be installed without that is unpacked below
 //! `target/` where a program can run from there ([`beside`]).
 
-pub(crate) mod beside;
+pub mod beside;
 
 use std::io::{BufRead, IsTerminal as _, Write};
 use std::process::{Command, Stdio};
@@ -17,28 +17,36 @@ use crate::run;
 static YES: AtomicBool = AtomicBool::new(false);
 
 /// Installs without asking from now on.
-pub(crate) fn say_yes() {
+pub fn say_yes() {
     YES.store(true, Ordering::Relaxed);
 }
 
-/// A program, how to see that it works, and the Debian packages that bring it.
-pub(crate) struct Tool {
-    pub(crate) what: &'static str,
-    pub(crate) probe: &'static [&'static str],
-    pub(crate) packages: &'static [&'static str],
+/// Set where nobody is to be surprised: in single tests.
+static NOTHING: AtomicBool = AtomicBool::new(false);
+
+/// Installs nothing from now on: what is missing is an error.
+pub fn install_nothing() {
+    NOTHING.store(true, Ordering::Relaxed);
 }
 
-pub(crate) const NODE: Tool = Tool {
+/// A program, how to see that it works, and the Debian packages that bring it.
+pub struct Tool {
+    pub what: &'static str,
+    pub probe: &'static [&'static str],
+    pub packages: &'static [&'static str],
+}
+
+pub const NODE: Tool = Tool {
     what: "Node.js 14 or newer",
     probe: &["node", "--version"],
     packages: &["nodejs"],
 };
-pub(crate) const NPM: Tool = Tool {
+pub const NPM: Tool = Tool {
     what: "npm",
     probe: &["npm", "--version"],
     packages: &["npm"],
 };
-pub(crate) const PYTHON: Tool = Tool {
+pub const PYTHON: Tool = Tool {
     what: "Python 3.10 or newer with venv and pip",
     probe: &[
         "python3",
@@ -47,7 +55,7 @@ pub(crate) const PYTHON: Tool = Tool {
     ],
     packages: &["python3", "python3-venv"],
 };
-pub(crate) const CHROMIUM: Tool = Tool {
+pub const CHROMIUM: Tool = Tool {
     what: "Chromium",
     probe: &[
         "sh",
@@ -57,12 +65,12 @@ pub(crate) const CHROMIUM: Tool = Tool {
     packages: &["chromium"],
 };
 
-pub(crate) const REDIS: Tool = Tool {
+pub const REDIS: Tool = Tool {
     what: "Redis",
     probe: &["redis-server", "--version"],
     packages: &["redis-server"],
 };
-pub(crate) const NGINX: Tool = Tool {
+pub const NGINX: Tool = Tool {
     what: "nginx",
     // The folder of system programs is not on everybody's path.
     probe: &["sh", "-c", "PATH=$PATH:/usr/sbin nginx -v"],
@@ -70,7 +78,7 @@ pub(crate) const NGINX: Tool = Tool {
 };
 
 /// Whether the command starts and ends well.
-pub(crate) fn works(probe: &[&str]) -> bool {
+pub fn works(probe: &[&str]) -> bool {
     let [program, args @ ..] = probe else {
         return false;
     };
@@ -84,7 +92,7 @@ pub(crate) fn works(probe: &[&str]) -> bool {
 }
 
 /// Sees to it that all of them work.
-pub(crate) fn need(tools: &[Tool]) -> Result<(), String> {
+pub fn need(tools: &[Tool]) -> Result<(), String> {
     let mut missing: Vec<&Tool> = tools.iter().filter(|tool| !works(tool.probe)).collect();
     if missing.is_empty() {
         return Ok(());
@@ -111,11 +119,7 @@ pub(crate) fn need(tools: &[Tool]) -> Result<(), String> {
 
 /// Sees to it that a program works that also runs from a folder: installed where that is possible, else unpacked below
 /// `target/`. `works` says whether it works, wherever it lies.
-pub(crate) fn need_somewhere(
-    what: &str,
-    package: &str,
-    works: impl Fn() -> bool,
-) -> Result<(), String> {
+pub fn need_somewhere(what: &str, package: &str, works: impl Fn() -> bool) -> Result<(), String> {
     if works() {
         return Ok(());
     }
@@ -164,6 +168,9 @@ const INSTALL: &[&str] = &[
 
 /// Says what is missing and what would bring it; asks, where somebody can answer.
 fn may_install(what: &str, packages: &[&str]) -> bool {
+    if NOTHING.load(Ordering::Relaxed) {
+        return false;
+    }
     let unattended = std::env::var("CI").is_ok_and(|ci| ci == "true" || ci == "1");
     let input = std::io::stdin();
     let nobody = YES.load(Ordering::Relaxed) || unattended || !input.is_terminal();
