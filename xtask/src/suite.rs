@@ -32,7 +32,7 @@ pub(crate) const PARTS: &[Part] = &[
     },
     Part {
         name: "interop",
-        about: "the tokio client against Node 4.8 and 3.1, python-socketio and socketioxide",
+        about: "the host client against Node 4.8, 3.1, 2.5 and 1.7, python-socketio 5 and 4, Flask-SocketIO 4 and socketioxide",
         run: interop,
     },
     Part {

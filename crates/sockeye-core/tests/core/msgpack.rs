@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "eio3")]
+use sockeye_core::Protocol;
 use sockeye_core::packet::msgpack::{Decoded, Unpacked, decode};
 use sockeye_core::packet::{Attachments, BinRef};
 use sockeye_core::{
@@ -494,5 +496,44 @@ fn there_and_back() {
     assert_eq!(
         decoded.text(),
         "2[\"e\",{\"a\":[1,-1,1.5,null,true,\"x\"]}]"
+    );
+}
+
+/// Socket.IO 2 with version 2 of the parser: what it sends beside events is text.
+#[cfg(feature = "eio3")]
+#[test]
+fn a_server_of_socket_io_2() {
+    const OPEN: &[u8] = br#"0{"sid":"E1","upgrades":[],"pingInterval":25000,"pingTimeout":5000}"#;
+    all(
+        || {
+            let mut config = packing(Transports::WEBSOCKET);
+            config.protocol = Protocol::V3;
+            config
+        },
+        |rig| {
+            // (A parser of the application's own reads what it reads.)
+            if rig.client.config().parser != Parser::MessagePack {
+                return;
+            }
+            let text = |text: &str| frame(0x81, text.as_bytes());
+            let nsp = rig.connect("/");
+            rig.ws_accept();
+            rig.feed(Link::WebSocket, &frame(0x81, OPEN));
+            rig.feed(Link::WebSocket, &text(r#"4{"type":0,"nsp":"/"}"#));
+            let events = rig.take_events();
+            assert!(events.ends_with("connected / id=E1\n"), "{events}");
+            // The type of Engine.IO stands in front, and there is one for events with something binary.
+            let event = b"\x04\x83\xa4type\x05\xa3nsp\xa1/\xa4data\x92\xa1b\xc4\x01\x07";
+            rig.feed(Link::WebSocket, &frame(0x82, event));
+            let told = "message / b [{\"_placeholder\":true,\"num\":0}] <07>\n";
+            assert_eq!(rig.take_events(), told);
+            let chat = rig.connect("/chat");
+            let refused = r#"4{"type":4,"nsp":"/chat","data":"Invalid namespace"}"#;
+            rig.feed(Link::WebSocket, &text(refused));
+            assert!(rig.take_events().contains("Invalid namespace"));
+            assert!(rig.client.is_connected(nsp) && !rig.client.is_connected(chat));
+            rig.feed(Link::WebSocket, &text(r#"4{"type":1,"nsp":"/"}"#));
+            assert!(rig.take_events().contains("io server disconnect"));
+        },
     );
 }

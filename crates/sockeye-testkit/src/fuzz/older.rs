@@ -2,10 +2,10 @@
 
 use sockeye_core::packet::BinRef;
 use sockeye_core::packet::payload3::{Reader, Step};
-use sockeye_core::{EmitOptions, Link, Protocol, Transports};
+use sockeye_core::{Config, EmitOptions, Link, Protocol, Transports};
 
 use super::{memories, pieces};
-use crate::rig::config;
+use crate::rig::{Pieces, config};
 use crate::{frame, response};
 
 const OPEN: &[u8] =
@@ -41,22 +41,32 @@ pub fn older(data: &[u8]) {
             rig.pass(60_000);
         });
         config.transports = Transports::WEBSOCKET;
-        memories(&config, |mut rig| {
-            let nsp = rig.connect("/");
-            rig.ws_accept();
-            rig.ws(OPEN_WS);
-            rig.pieces = pieces.clone();
-            for record in data.split(|byte| *byte == 0x1e) {
-                let binary = record.first() == Some(&4);
-                rig.feed(
-                    Link::WebSocket,
-                    &frame(if binary { 0x82 } else { 0x81 }, record),
-                );
-            }
-            let _ = rig.emit(nsp, "x", &(1,), EmitOptions::ACK);
-            rig.pass(60_000);
-        });
+        frames(&config, &pieces, data);
+        #[cfg(feature = "msgpack")]
+        {
+            config.parser = sockeye_core::Parser::MessagePack;
+            frames(&config, &pieces, data);
+        }
     }
+}
+
+/// The records of `data` as WebSocket messages.
+fn frames(config: &Config<'static>, pieces: &Pieces, data: &[u8]) {
+    memories(config, |mut rig| {
+        let nsp = rig.connect("/");
+        rig.ws_accept();
+        rig.feed(Link::WebSocket, &frame(0x81, OPEN_WS.as_bytes()));
+        rig.pieces = pieces.clone();
+        for record in data.split(|byte| *byte == 0x1e) {
+            let binary = record.first() == Some(&4);
+            rig.feed(
+                Link::WebSocket,
+                &frame(if binary { 0x82 } else { 0x81 }, record),
+            );
+        }
+        let _ = rig.emit(nsp, "x", &(1,), EmitOptions::ACK);
+        rig.pass(60_000);
+    });
 }
 
 /// The packets of a payload that is read in pieces of `size` bytes, and whether it was one.
