@@ -39,6 +39,12 @@ impl Ledger {
         all
     }
 
+    /// How many joins there were at a node.
+    pub(crate) fn joins_at(&self, node: usize) -> usize {
+        let joins = self.joins.values().flatten();
+        joins.filter(|(_, at, _)| *at == node).count()
+    }
+
     fn line(&mut self, node: usize, line: &str) {
         let words: Vec<&str> = line.split(' ').collect();
         let number = |i: usize| -> u64 { words[i].parse().expect(line) };

@@ -1,4 +1,4 @@
-//! A cluster: three official nodes with the Redis streams adapter, behind nginx with TLS, and a fleet of clients with
+//! A cluster: three official nodes, and a fourth that is added, with the Redis streams adapter, behind nginx with TLS, and a fleet of clients with
 //! traffic while parts of it die, freeze and restart. `cargo xtask test --part cluster` runs it.
 
 #![cfg(unix)]
@@ -6,12 +6,14 @@
 mod fleet;
 mod ledger;
 mod parts;
+mod plot;
 
 use std::time::{Duration, Instant};
 
 use fleet::Fleet;
 use ledger::Ledger;
-use parts::{Cluster, NODES};
+use parts::{Cluster, FIRST, NODES};
+use plot::Panel;
 
 /// `SOCKEYE_CLUSTER_CLIENTS` is another number.
 const CLIENTS: usize = 500;
@@ -27,9 +29,10 @@ async fn pause(millis: u64) {
 }
 
 /// Tells how long it took, and when who tried to come back.
-async fn back(fleet: &Fleet, trouble: Instant, what: &str) {
+async fn back(fleet: &Fleet, trouble: Instant, what: &str) -> Panel {
     let took = fleet.whole(trouble, what).await;
-    let [first, all] = fleet.histogram(trouble);
+    let bins = fleet.histogram(trouble);
+    let [first, all] = &bins;
     let begins = all.iter().position(|&n| n > 0).unwrap_or_default();
     println!(
         "{what} at {:.1} s: whole again after {:.1} s; {} first attempts, {} in all; in each 100 ms, from {begins}00 ms on: {:?}",
@@ -39,6 +42,8 @@ async fn back(fleet: &Fleet, trouble: Instant, what: &str) {
         all.iter().sum::<u32>(),
         &all[begins..],
     );
+    let title = format!("{what}; whole again after {:.1} s", took.as_secs_f32());
+    Panel { title, bins }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -55,37 +60,45 @@ async fn a_fleet_goes_through_the_troubles_of_a_cluster() {
     pause(3000).await;
     let calm = Ledger::read(&cluster);
     assert_eq!((calm.refused, calm.left), (0, 0), "in good weather");
-    fleet.hears(&NODES).await;
+    fleet.hears(&NODES[..FIRST]).await;
+    let mut panels = Vec::new();
 
     let trouble = Instant::now();
     cluster.kill_node(0);
     pause(1000).await;
     cluster.restart_node(0);
-    back(&fleet, trouble, "a node killed, and started after 1 s").await;
+    panels.push(back(&fleet, trouble, "a node killed, and started after 1 s").await);
 
     let trouble = Instant::now();
     cluster.reload_nginx();
     // Until then the old workers hold what they have.
     pause(1500).await;
-    back(
-        &fleet,
-        trouble,
-        "nginx reloaded, old connections cut after 1 s",
-    )
-    .await;
+    let what = "nginx reloaded, old connections cut after 1 s";
+    panels.push(back(&fleet, trouble, what).await);
     spread(&fleet.histogram(trouble)[0], count);
 
     let trouble = Instant::now();
     cluster.freeze_node(1);
     pause(8000).await;
     cluster.thaw_node(1);
-    back(&fleet, trouble, "a node frozen for 8 s").await;
+    panels.push(back(&fleet, trouble, "a node frozen for 8 s").await);
+
+    // nginx cuts everybody again, and one in four finds the new node.
+    let trouble = Instant::now();
+    cluster.add_node();
+    pause(1500).await;
+    let what = "a node added, nginx reloaded for it";
+    panels.push(back(&fleet, trouble, what).await);
+    fleet.hears(&NODES).await;
+    let there = Ledger::read(&cluster).joins_at(FIRST);
+    println!("{there} joins at the node that was added");
+    assert!(there * 10 >= count, "{there} joins at the added node");
 
     let trouble = Instant::now();
     cluster.kill_redis();
     pause(1500).await;
     cluster.restart_redis();
-    back(&fleet, trouble, "Redis killed, and started after 1.5 s").await;
+    panels.push(back(&fleet, trouble, "Redis killed, and started after 1.5 s").await);
     let restarted = Instant::now();
     fleet.hears(&NODES).await;
     println!(
@@ -103,6 +116,7 @@ async fn a_fleet_goes_through_the_troubles_of_a_cluster() {
     // What a frozen node had received is in its ledger by now; the processes end before the figures are told.
     drop(cluster);
     ledger.hold(&fleet);
+    plot::report(&panels);
     println!("the whole took {:.0} s", started.elapsed().as_secs_f32());
 }
 

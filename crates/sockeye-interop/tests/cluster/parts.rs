@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use sockeye_testkit::certificates::{Authority, Leaf};
 
 /// Names of the nodes, of their sockets and of their ledgers.
-pub(crate) const NODES: [&str; 3] = ["n1", "n2", "n3"];
+pub(crate) const NODES: [&str; 4] = ["n1", "n2", "n3", "n4"];
+/// So many are there from the start; the last one is added.
+pub(crate) const FIRST: usize = 3;
 
 /// Starts the program, tells its process id, and ends it when standard input ends: when the test drops its end of the pipe,
 /// or is no more. SIGTERM first, because a master of nginx that is killed leaves its workers behind; SIGCONT, because what is
@@ -86,7 +88,7 @@ impl Drop for Folder {
 #[derive(Debug)]
 pub(crate) struct Cluster {
     nginx: Option<Process>,
-    nodes: [Option<Process>; 3],
+    nodes: [Option<Process>; 4],
     redis: Option<Process>,
     folder: Folder,
     port: u16,
@@ -103,7 +105,7 @@ impl Cluster {
         let identity = authority.issue(&Leaf::named("127.0.0.1"));
         let mut cluster = Self {
             nginx: None,
-            nodes: [None, None, None],
+            nodes: [None, None, None, None],
             redis: None,
             folder,
             port: 0,
@@ -112,7 +114,7 @@ impl Cluster {
         cluster.write("cert.pem", &identity.chain_pem());
         cluster.write("key.pem", &identity.key_pem());
         cluster.start_redis();
-        for node in 0..NODES.len() {
+        for node in 0..FIRST {
             cluster.start_node(node);
         }
         cluster.start_nginx();
@@ -132,6 +134,9 @@ impl Cluster {
     /// The ledger of a node, one line for each thing that happened.
     pub(crate) fn ledger(&self, node: usize) -> String {
         let mut text = String::new();
+        if self.nodes[node].is_none() {
+            return text;
+        }
         let path = self.path(&format!("{}.ledger", NODES[node]));
         std::fs::File::open(path)
             .and_then(|mut file| file.read_to_string(&mut text))
@@ -202,10 +207,7 @@ impl Cluster {
             let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
             self.port = free.local_addr().expect("it is bound").port();
             drop(free);
-            let config = include_str!("nginx.conf")
-                .replace("FOLDER", self.text("").trim_end_matches('/'))
-                .replace("PORT", &self.port.to_string());
-            self.write("nginx.conf", &config);
+            self.write("nginx.conf", &self.config());
             let (prefix, config) = (self.text(""), self.text("nginx.conf"));
             let log = self.text("nginx.log");
             let args = ["-p", &prefix, "-c", &config, "-e", &log];
@@ -221,6 +223,26 @@ impl Cluster {
         }
         let log = std::fs::read_to_string(self.path("nginx.log"));
         panic!("nginx does not start: {}", log.unwrap_or_default());
+    }
+
+    /// What nginx is told of the nodes that there are.
+    fn config(&self) -> String {
+        let added = if self.nodes[FIRST].is_some() {
+            ""
+        } else {
+            "# "
+        };
+        include_str!("nginx.conf")
+            .replace("# ADDED ", added)
+            .replace("FOLDER", self.text("").trim_end_matches('/'))
+            .replace("PORT", &self.port.to_string())
+    }
+
+    /// One node more: it starts, and nginx is told of it.
+    pub(crate) fn add_node(&mut self) {
+        self.start_node(FIRST);
+        self.write("nginx.conf", &self.config());
+        self.reload_nginx();
     }
 
     /// Kills a node without a warning.
