@@ -520,10 +520,10 @@ fn client_run(
         .args([row, port, &count.to_string()])
         .env("BENCH_AUTHORITY", &servers.authority);
     if !wrapper.is_empty() {
-        // Valgrind counts `rep movsb` as one instruction a byte: large copies are to be made by vector moves.
+        // Valgrind counts `rep movsb` and `rep stosb` as one instruction a byte: by vector moves instead.
         command.env(
             "GLIBC_TUNABLES",
-            "glibc.cpu.x86_rep_movsb_threshold=1073741824",
+            "glibc.cpu.x86_rep_movsb_threshold=1073741824:glibc.cpu.x86_rep_stosb_threshold=1073741824",
         );
     }
     let output = command

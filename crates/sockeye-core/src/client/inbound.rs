@@ -346,6 +346,12 @@ impl Client<'_> {
 
     /// The namespace a packet names: exactly, or without a query.
     pub(super) fn find_namespace(&self, name: &[u8]) -> Option<NamespaceId> {
+        #[cfg(feature = "alloc")]
+        if name.is_empty()
+            && let Some(nsp) = self.namespaces.main()
+        {
+            return Some(nsp);
+        }
         let name: &[u8] = if name.is_empty() { b"/" } else { name };
         self.namespaces.find(name).or_else(|| {
             let end = name.iter().position(|b| *b == b'?')?;

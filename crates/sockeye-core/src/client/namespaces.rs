@@ -238,6 +238,9 @@ pub(crate) struct Namespaces<'a> {
     slab: Slab<'a, Namespace>,
     #[cfg(feature = "alloc")]
     by_name: HashIndex,
+    /// The place of the main namespace, which most packets are for.
+    #[cfg(feature = "alloc")]
+    main: Index,
     /// So many have been made.
     made: u32,
     active: usize,
@@ -256,6 +259,8 @@ impl<'a> Namespaces<'a> {
             slab,
             #[cfg(feature = "alloc")]
             by_name: HashIndex::new(),
+            #[cfg(feature = "alloc")]
+            main: NONE,
             made: 0,
             active: 0,
             joined: 0,
@@ -333,6 +338,13 @@ impl<'a> Namespaces<'a> {
         place.and_then(|i| self.slab.get(i)).map(|entry| entry.id)
     }
 
+    /// The main namespace, if it is known without a search.
+    #[cfg(feature = "alloc")]
+    #[inline]
+    pub(super) fn main(&self) -> Option<NamespaceId> {
+        self.slab.get(self.main).map(|entry| entry.id)
+    }
+
     fn look_up(&self, name: &[u8], is: impl Fn(Index) -> bool) -> Option<Index> {
         #[cfg(feature = "alloc")]
         if !self.slab.is_fixed() {
@@ -361,6 +373,10 @@ impl<'a> Namespaces<'a> {
         let entry = self.slab.get_mut(i)?;
         (entry.id, entry.name, entry.options) = (id, name, options);
         #[cfg(feature = "alloc")]
+        if self.main == NONE && entry.wire_name() == "/" {
+            self.main = i;
+        }
+        #[cfg(feature = "alloc")]
         if !self.slab.is_fixed() {
             let hash = |i: Index| {
                 let entry = self.slab.get(i);
@@ -382,6 +398,10 @@ impl<'a> Namespaces<'a> {
             self.by_name.remove(hash, id.index as Index);
         }
         if self.get(id).is_some() {
+            #[cfg(feature = "alloc")]
+            if self.main == id.index as Index {
+                self.main = NONE;
+            }
             self.slab.remove(id.index as Index);
         }
     }

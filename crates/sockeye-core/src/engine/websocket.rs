@@ -266,7 +266,9 @@ impl Engine<'_> {
         if let Some(rx) = self.rx.release.take() {
             self.rx.areas[rx].drop_message();
         }
-        self.work_frames(outbox);
+        if outbox.has_ready() || outbox.is_partly_sent() || self.heartbeat.is_pong_due() {
+            self.work_frames(outbox);
+        }
         let link = &self.links[Link::WebSocket];
         if link.phase != Phase::Open {
             return Quick::Other;

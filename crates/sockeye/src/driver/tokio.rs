@@ -18,7 +18,7 @@ use crate::sync;
 /// Rounds of one poll before others get their turn.
 const ROUNDS: usize = 16;
 /// So many bytes read in one poll are enough: dispatchers get their turn before more of them lie in memory.
-const TURN: usize = 32 << 10;
+const TURN: usize = 16 << 10;
 
 /// The driver, and what it has of tokio.
 struct Task {
@@ -134,6 +134,17 @@ impl Task {
             .handle_closed(self.driver.now, link, Some(error.message()));
         self.driver.failure.set(error);
         self.driver.needs_drain = true;
+    }
+
+    /// Links whose last write found no room are tried again.
+    fn unblock(&mut self) {
+        for link in Link::ALL {
+            if std::mem::take(&mut self.blocked[link.index()]) {
+                self.tick_once();
+                self.driver.core.handle_writable(self.driver.now, link);
+                self.driver.needs_drain = true;
+            }
+        }
     }
 
     /// Moves on what encrypted streams hold back.
@@ -268,12 +279,8 @@ impl Future for Task {
             this.driver.outlet.driver.register(cx.waker());
         }
         this.flush(cx);
-        for link in Link::ALL {
-            if std::mem::take(&mut this.blocked[link.index()]) {
-                this.tick_once();
-                this.driver.core.handle_writable(this.driver.now, link);
-                this.driver.needs_drain = true;
-            }
+        if this.blocked != [false; 3] {
+            this.unblock();
         }
         for _ in 0..ROUNDS {
             if this.driver.is_called() {
