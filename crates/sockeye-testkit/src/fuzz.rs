@@ -84,6 +84,23 @@ fn memories(config: &Config<'static>, mut test: impl FnMut(Rig<'_>)) {
     let _: fn(Memory<'_>) = |_| ();
 }
 
+/// Lets the same happen to a client that takes the short way for packets on a settled connection, and to one that does
+/// not.
+///
+/// # Panics
+/// If the two have not told and written the same, at the same times.
+#[cfg(feature = "alloc")]
+fn both_ways(config: &Config<'static>, happen: impl Fn(&mut Rig<'_>)) {
+    let [quick, thorough] = [false, true].map(|thorough| {
+        let mut rig = Rig::new(config.clone(), Memory::growable(&config.limits));
+        rig.thorough = thorough;
+        rig.history = Some(String::new());
+        happen(&mut rig);
+        rig.history
+    });
+    assert_eq!(quick, thorough, "the short way leads elsewhere");
+}
+
 fn lenient(mut rig: Rig<'_>) -> Rig<'_> {
     rig.strict = false;
     rig

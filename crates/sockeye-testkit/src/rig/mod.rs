@@ -85,6 +85,10 @@ pub struct Rig<'a> {
     pub strict: bool,
     /// Poll by [`Client::poll_detached`] instead of [`Client::poll_output`].
     pub detached: bool,
+    /// Have the client look at everything in each poll: it takes no short way where nothing but packets come and go.
+    pub thorough: bool,
+    /// All lines, where they are wanted, besides the log.
+    pub history: Option<String>,
     /// Give random commands from within events: while they are detached, or just after.
     pub meddle: Option<Seeded>,
     /// Acknowledgements that such commands wait for.
@@ -138,6 +142,8 @@ impl<'a> Rig<'a> {
             server: None,
             strict: true,
             detached: false,
+            thorough: false,
+            history: None,
             meddle: None,
             meddled: Vec::new(),
             keep_raw: false,
@@ -173,6 +179,9 @@ impl<'a> Rig<'a> {
         if self.now != self.logged_at {
             self.logged_at = self.now;
             let _ = writeln!(self.log, "@{}", self.now.as_millis());
+        }
+        if let Some(history) = &mut self.history {
+            let _ = writeln!(history, "@{} {line}", self.now.as_millis());
         }
         self.log.push_str(line);
         self.log.push('\n');

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use sockeye_core::{
-    AckRequest, DetachedOutput, EmitOptions, Event, Instant, Link, NamespaceId, Output,
+    AckRequest, DetachedOutput, EmitOptions, Event, Instant, Link, NamespaceId, NspOptions, Output,
 };
 
 use super::{Conn, Opening, Rig, word};
@@ -133,6 +133,11 @@ impl Rig<'_> {
                 None
             },
         };
+        if self.thorough {
+            // A command that does nothing: a name with a comma cannot be sent.
+            let refused = self.client.namespace(",", NspOptions::default());
+            debug_assert!(refused.is_err());
+        }
         let told = if self.detached {
             match self.client.poll_detached() {
                 DetachedOutput::Idle(wake) => return Some(Doing::Idle(wake)),
