@@ -81,6 +81,17 @@ impl Fate {
             ..Self::FAIR
         }
     }
+
+    /// For how long one direction goes on alone.
+    const fn half_close(&self) -> Option<Duration> {
+        match self.fault {
+            Some(Fault {
+                end: End::HalfClose(still),
+                ..
+            }) => Some(still),
+            _ => None,
+        }
+    }
 }
 
 /// Fates drawn from a seed: every connection is broken sooner or later.
@@ -254,8 +265,8 @@ async fn carry(mut client: TcpStream, server: SocketAddr, fate: Fate, counts: &C
     let broken = {
         let (mut from_client, mut to_client) = client.split();
         let (mut from_server, mut to_server) = server.split();
-        let up = forward(&mut from_client, &mut to_server, &fate, left);
-        let down = forward(&mut from_server, &mut to_client, &fate, down);
+        let up = forward(&mut from_client, &mut to_server, &fate, left, counts);
+        let down = forward(&mut from_server, &mut to_client, &fate, down, counts);
         tokio::pin!(up, down);
         let (mut up_over, mut down_over) = (false, false);
         loop {
@@ -264,7 +275,22 @@ async fn carry(mut client: TcpStream, server: SocketAddr, fate: Fate, counts: &C
                 ended = &mut down, if !down_over => { down_over = true; ended }
             };
             match ended {
-                Ended::Fault => break true,
+                Ended::Fault => {
+                    // The other direction goes on as it is, with what it has read and not forwarded yet.
+                    if let Some(still) = fate.half_close()
+                        && !(up_over && down_over)
+                    {
+                        let other = async {
+                            if up_over {
+                                down.as_mut().await
+                            } else {
+                                up.as_mut().await
+                            }
+                        };
+                        let _ = timeout(still, other).await;
+                    }
+                    break true;
+                }
                 Ended::Gone => break false,
                 Ended::Closed if up_over && down_over => break false,
                 Ended::Closed => (),
@@ -275,14 +301,14 @@ async fn carry(mut client: TcpStream, server: SocketAddr, fate: Fate, counts: &C
         let _ = client.set_zero_linger();
         let _ = server.set_zero_linger();
     };
-    let Some(Fault { way, end, .. }) = fate.fault.filter(|_| broken) else {
+    let Some(Fault { end, .. }) = fate.fault.filter(|_| broken) else {
         // Whoever is left sees what a broken link looks like.
         reset(&client, &server);
         return;
     };
-    counts.broken.fetch_add(1, Ordering::SeqCst);
     match end {
-        End::Reset => (),
+        // (A half-closed one has had its time.)
+        End::Reset | End::HalfClose(_) => (),
         End::Finish => {
             let _ = client.shutdown().await;
             let _ = server.shutdown().await;
@@ -298,23 +324,6 @@ async fn carry(mut client: TcpStream, server: SocketAddr, fate: Fate, counts: &C
             let _ = timeout(Duration::from_millis(500), drained).await;
             return;
         }
-        End::HalfClose(still) => {
-            let (mut from_client, mut to_client) = client.split();
-            let (mut from_server, mut to_server) = server.split();
-            let other = async {
-                match way {
-                    Way::Up => {
-                        let _ = to_server.shutdown().await;
-                        forward(&mut from_server, &mut to_client, &fate, None).await;
-                    }
-                    Way::Down => {
-                        let _ = to_client.shutdown().await;
-                        forward(&mut from_client, &mut to_server, &fate, None).await;
-                    }
-                }
-            };
-            let _ = timeout(still, other).await;
-        }
         End::Stall(still) => sleep(still).await,
     }
     reset(&client, &server);
@@ -326,10 +335,15 @@ async fn forward(
     to: &mut WriteHalf<'_>,
     fate: &Fate,
     mut left: Option<u64>,
+    counts: &Counts,
 ) -> Ended {
     let mut buffer = vec![0; 16 * 1024];
     loop {
         if left == Some(0) {
+            counts.broken.fetch_add(1, Ordering::SeqCst);
+            if fate.half_close().is_some() {
+                let _ = to.shutdown().await;
+            }
             return Ended::Fault;
         }
         let n = match from.read(&mut buffer).await {
@@ -426,6 +440,36 @@ mod tests {
             let (got, _) = answer(Fate::broken(Way::Up, after.into(), End::Finish)).await;
             assert!(all(after).starts_with(&got), "{got:?}");
         }
+    }
+
+    /// What is on its way in the other direction when one is closed arrives whole: a hole in it would be no bad network.
+    #[tokio::test]
+    async fn a_half_close_leaves_the_other_direction_whole() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let fate = Fate {
+            piece: 1,
+            pause: Duration::from_millis(1),
+            ..Fate::broken(Way::Down, 4, End::HalfClose(Duration::from_secs(10)))
+        };
+        let chaos = Chaos::start(address, move |_, _| fate)
+            .await
+            .expect("a port");
+        let mut client = TcpStream::connect(chaos.address())
+            .await
+            .expect("it listens");
+        let (mut server, _) = listener.accept().await.expect("a connection");
+        let all: Vec<u8> = (0..200).collect();
+        client.write_all(&all).await.expect("sent");
+        let mut got = vec![0; 1];
+        server.read_exact(&mut got).await.expect("the first byte");
+        server.write_all(b"0123456789").await.expect("sent");
+        let mut answer = Vec::new();
+        client.read_to_end(&mut answer).await.expect("the end");
+        assert_eq!((answer.as_slice(), chaos.broken()), (&b"0123"[..], 1));
+        got.resize(all.len(), 0);
+        server.read_exact(&mut got[1..]).await.expect("the rest");
+        assert_eq!(got, all);
     }
 
     #[test]
