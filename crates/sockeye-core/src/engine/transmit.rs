@@ -10,6 +10,9 @@ use crate::packet::socket::put_decimal;
 use crate::slices;
 use crate::wire::ws;
 
+/// What the longest head has behind its cookies, but for what the configuration brings: the lines of a WebSocket handshake.
+const BEHIND_COOKIES: usize = 160;
+
 /// The buffer in which request heads are built: one at a time, for whichever link comes first.
 #[derive(Debug)]
 pub(super) struct Head<'a> {
@@ -70,6 +73,11 @@ impl<'a> Head<'a> {
         self.release();
         self.owner = Some(link);
         self.overflow = false;
+    }
+
+    /// Bytes that still find room.
+    fn room(&self) -> usize {
+        self.mem.max().saturating_sub(self.len)
     }
 
     fn put(&mut self, bytes: &[u8]) {
@@ -529,6 +537,11 @@ impl Engine<'_> {
             head.put_all(&["&", place.query(config)]);
         }
         head.put_all(&[" HTTP/1.1\r\nHost: ", place.host(config), "\r\n"]);
+        // A server that sets more cookies than the buffer takes would make every later request fail.
+        if POLLING {
+            let rest = place.headers(config).len() + config.protocols.len() + BEHIND_COOKIES;
+            self.polling.cookies.fit(head.room().saturating_sub(rest));
+        }
         let jar = self
             .config
             .keeps_cookies()

@@ -365,3 +365,29 @@ fn a_loop_of_parse_errors_backs_off() {
         },
     );
 }
+
+/// Also of memory that is fixed: the oldest make way.
+#[test]
+fn cookies_that_do_not_fit_a_request_do_not_end_the_session() {
+    both(
+        || config(Transports::POLLING),
+        |rig| {
+            rig.connect("/");
+            rig.expect("open get\nget> handshake");
+            let set: String = (0..20)
+                .map(|n| format!("Set-Cookie: c{n}={}\r\n", "y".repeat(20 + 8 * n)))
+                .collect();
+            rig.keep_raw = true;
+            let open =
+                "0{\"sid\":\"E1\",\"upgrades\":[],\"pingInterval\":25000,\"pingTimeout\":20000}";
+            rig.reply(Link::Poll, &response("200 OK", &set, open.as_bytes()));
+            let log = rig.take_log();
+            assert!(!log.contains("closed"), "{log}");
+            let sent = String::from_utf8_lossy(&rig.raw[Link::Poll.index()]).into_owned();
+            assert!(
+                sent.contains("Cookie: ") && sent.contains("c19=yyy"),
+                "{sent}"
+            );
+        },
+    );
+}

@@ -17,7 +17,7 @@ use std::fmt::Debug;
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
-use crate::scenarios::{Client, Driver, Log, Options, Way};
+use crate::scenarios::{Client, Driver, Log, Options, PATIENCE, Way};
 use cost::{
     a_client_that_gave_up_costs_nothing, an_idle_connection_costs_nothing,
     waiting_for_a_server_costs_next_to_nothing,
@@ -188,12 +188,20 @@ const LIMIT: usize = 64 << 10;
 
 /// Reads the log up to this line; the lines before it.
 fn until(log: &Log, wanted: &str) -> Vec<String> {
-    let mut before = Vec::new();
+    let mut before: Vec<String> = Vec::new();
+    // (A client that fails for ever says so for ever.)
+    let end = std::time::Instant::now() + 4 * PATIENCE;
     loop {
         let line = log.next();
         if line == wanted {
             return before;
         }
         before.push(line);
+        assert!(
+            std::time::Instant::now() < end,
+            "no {wanted:?} after {} lines, the last of them {:?}",
+            before.len(),
+            before.last()
+        );
     }
 }

@@ -63,6 +63,8 @@ mod jar {
 
         pub(in crate::engine) const fn set(&mut self, _: &str, _: Instant) {}
 
+        pub(in crate::engine) const fn fit(&mut self, _: usize) {}
+
         pub(in crate::engine) fn iter(&self, _: Instant) -> impl Iterator<Item = (&str, &str)> {
             core::iter::empty()
         }
@@ -104,7 +106,16 @@ mod jar {
             let until = cookie.max_age.map(|secs| now + Duration::from_secs(secs));
             self.cookies
                 .push((cookie.name.into(), cookie.value.into(), until));
-            while self.cookies.len() > MAX_COOKIES || self.bytes() > MAX_TOTAL {
+            self.keep(MAX_COOKIES, MAX_TOTAL);
+        }
+
+        /// Drops the oldest until the others take at most so many bytes of a request.
+        pub(in crate::engine) fn fit(&mut self, bytes: usize) {
+            self.keep(MAX_COOKIES, bytes);
+        }
+
+        fn keep(&mut self, most: usize, bytes: usize) {
+            while self.cookies.len() > most || self.bytes() > bytes {
                 let (name, ..) = self.cookies.remove(0);
                 crate::fmt::say!(
                     warn,
@@ -167,6 +178,20 @@ mod jar {
             } else if let (Some(name), Some(value)) = (exact(cookie.name), exact(cookie.value)) {
                 let until = cookie.max_age.map(|secs| now + Duration::from_secs(secs));
                 *self = Self { name, value, until };
+            }
+        }
+
+        /// Drops it if it takes more than so many bytes of a request.
+        pub(in crate::engine) fn fit(&mut self, bytes: usize) {
+            if self.name.as_str().len() + self.value.as_str().len() + 3 > bytes
+                && !self.name.is_empty()
+            {
+                crate::fmt::say!(
+                    warn,
+                    "the cookie {} was dropped: it does not fit the buffer for request heads",
+                    self.name.as_str()
+                );
+                *self = Self::EMPTY;
             }
         }
 
