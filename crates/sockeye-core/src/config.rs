@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+pub(crate) use crate::features::{EIO3, POLLING, RECOVERY, RETRIES};
 use crate::limits::Limits;
 
 /// Text in a [`Config`]: owned or borrowed with `alloc`, borrowed without.
@@ -18,17 +19,6 @@ pub const fn text(s: &str) -> Str<'_> {
     #[cfg(not(feature = "alloc"))]
     return s;
 }
-
-/// Whether long-polling is compiled in: code behind it is checked in every build, and left out of images without it.
-pub(crate) const POLLING: bool = cfg!(feature = "polling");
-
-/// Whether the `retries` queue is compiled in.
-pub(crate) const RETRIES: bool = cfg!(feature = "retries");
-/// Whether connection state recovery is compiled in.
-pub(crate) const RECOVERY: bool = cfg!(feature = "recovery");
-
-/// Whether older servers (Engine.IO 3) are understood: as for [`POLLING`].
-pub(crate) const EIO3: bool = cfg!(feature = "eio3");
 
 /// An Engine.IO transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

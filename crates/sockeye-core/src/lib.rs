@@ -65,6 +65,7 @@ mod config;
 pub mod drive;
 mod engine;
 mod error;
+mod features;
 mod fmt;
 mod handle;
 mod id;

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::json;
-use crate::config::POLLING;
+use crate::features::POLLING;
 
 /// What an Engine.IO packet is, by its first character.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use core::fmt;
 
 use super::Text;
 use super::json::{self, JsonError};
-use crate::config::RECOVERY;
+use crate::features::RECOVERY;
 use crate::slices;
 
 /// What a Socket.IO packet is.

@@ -1,0 +1,12 @@
+//! What is compiled in, as values: code behind them is checked in every build, and left out of images without them.
+
+/// Whether long-polling is compiled in.
+pub(crate) const POLLING: bool = cfg!(feature = "polling");
+
+/// Whether the `retries` queue is compiled in.
+pub(crate) const RETRIES: bool = cfg!(feature = "retries");
+/// Whether connection state recovery is compiled in.
+pub(crate) const RECOVERY: bool = cfg!(feature = "recovery");
+
+/// Whether older servers (Engine.IO 3) are understood: as for [`POLLING`].
+pub(crate) const EIO3: bool = cfg!(feature = "eio3");
