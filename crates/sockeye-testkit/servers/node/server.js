@@ -104,7 +104,8 @@ function burst(socket, total) {
 // What has happened, of all namespaces together.
 const ledger = { joined: 0, refused: 0, left: 0, events: 0, acknowledged: 0 };
 
-// Who the client is by its certificate.
+// Who the client is by its certificate. (Looked at when it joins: after an upgrade the connection of its handshake is closed,
+// and knows it no more.)
 function peerName(request) {
   const { getPeerCertificate } = request.socket;
   const certificate = getPeerCertificate && getPeerCertificate.call(request.socket);
@@ -112,6 +113,7 @@ function peerName(request) {
 }
 
 function serve(socket) {
+  const peer = peerName(socket.conn.request);
   const remembered = [];
   ledger.joined++;
   if (!older) socket.onAny(() => ledger.events++);
@@ -138,7 +140,7 @@ function serve(socket) {
       query: socket.handshake.query,
       headers: socket.handshake.headers,
       transport: socket.conn.transport.name,
-      peer: peerName(socket.conn.request),
+      peer,
       extensions: socket.conn.transport.socket && socket.conn.transport.socket.extensions,
     }),
   );
