@@ -197,6 +197,7 @@ impl Outbox<'_> {
         packet.prefix = new.len() as u16;
         slices::write(self.mem.get_mut(), start, new);
     }
+
     /// Writes such a packet anew, under another number, by a parser of the application's.
     fn repack(&mut self, i: Index, id: Option<u64>, parser: &dyn PacketParser) {
         let mut shown = core::mem::take(&mut self.packing.shown);

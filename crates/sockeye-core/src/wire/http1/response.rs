@@ -159,7 +159,6 @@ impl HttpDecoder {
         *self = Self::new();
     }
 
-    /// Whether nothing of a response has arrived yet.
     /// What is left of a response that has switched to WebSocket.
     #[cfg(feature = "alloc")]
     pub(crate) const SWITCHED: Self = Self {
@@ -168,6 +167,7 @@ impl HttpDecoder {
         ..Self::new()
     };
 
+    /// Whether nothing of a response has arrived yet.
     pub(crate) fn is_fresh(&self) -> bool {
         self.state == State::Status && self.head_bytes == 0
     }
