@@ -6,7 +6,7 @@ use sockeye::{Bin, Compression, Socket, Transport};
 use crate::client::{builder, joined, upgraded};
 use crate::link::Link;
 use crate::server::{Kind, Server};
-use crate::wait::within;
+use crate::wait::{eventually, within};
 
 /// What the server compresses by: `--deflate THRESHOLD`.
 const ALWAYS: [&str; 2] = ["--deflate", "0"];
@@ -103,5 +103,7 @@ async fn a_connection_that_breaks(kind: Kind) {
     let socket = joined(builder).await;
     there_and_back(&socket).await;
     link.cut();
+    // What is asked before the client has seen the cut goes down with the old connection.
+    eventually("the end", || !socket.connected()).await;
     there_and_back(&socket).await;
 }
