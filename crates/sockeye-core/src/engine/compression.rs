@@ -139,12 +139,12 @@ mod state {
 
         /// Whether the server's answer about extensions is one to what was offered. From here on that holds.
         pub(in crate::engine) fn agree(&mut self, outbox: &mut Outbox<'_>, _: bool) -> bool {
-            let agreement = match self.compression.answer.take() {
+            let agreement = match self.websocket.compression.answer.take() {
                 Some(Err(_)) => return false,
                 Some(Ok(agreement)) => Some(agreement),
                 None => None,
             };
-            self.compression.agreement = agreement;
+            self.websocket.compression.agreement = agreement;
             self.websocket.decoder = WsDecoder::with_deflate(agreement.is_some());
             let threshold = self.config.compression.map_or(0, |wanted| wanted.threshold);
             outbox.compress(agreement.map(|agreement| (agreement, threshold)));
@@ -159,7 +159,7 @@ mod state {
 
         /// What has been agreed on with the server.
         pub(crate) fn compression(&self) -> Option<AgreedCompression> {
-            let agreement = self.compression.agreement?;
+            let agreement = self.websocket.compression.agreement?;
             // While it is being tried, nothing that counts travels on it.
             (self.transport() == Some(Transport::WebSocket)).then_some(AgreedCompression {
                 sending: agreement.can_deflate(),
@@ -170,7 +170,7 @@ mod state {
 
         /// Puts what a compressed message stands for in its place; whether it can be gone on with.
         pub(in crate::engine) fn inflate(&mut self, outbox: &mut Outbox<'_>, rx: usize) -> bool {
-            let Some(agreement) = self.compression.agreement else {
+            let Some(agreement) = self.websocket.compression.agreement else {
                 return true;
             };
             if !self.websocket.decoder.is_compressed() {
@@ -180,7 +180,7 @@ mod state {
             let limit = self.config.limits.receive;
             let Compression {
                 inflater, inflated, ..
-            } = &mut self.compression;
+            } = &mut self.websocket.compression;
             let inflater = inflater.get_or_insert_with(|| Inflater::new(agreement));
             inflated.clear();
             let result = inflater.feed(area.message(), inflated, limit);
@@ -207,8 +207,8 @@ mod state {
         /// A message was skipped because even compressed it is too large. If the next ones may refer to it, nothing can be
         /// read any more, and the connection is given up: whether it was.
         pub(in crate::engine) fn lost_compressed(&mut self, outbox: &mut Outbox<'_>) -> bool {
-            let lost =
-                self.compression.agreement.is_some() && self.websocket.decoder.is_compressed();
+            let lost = self.websocket.compression.agreement.is_some()
+                && self.websocket.decoder.is_compressed();
             if lost {
                 self.refuse_too_large(outbox);
             }
@@ -224,7 +224,7 @@ mod state {
         }
 
         fn refuse(&mut self, outbox: &mut Outbox<'_>, code: u16, what: &'static str) {
-            self.compression.inflated = Vec::new();
+            self.websocket.compression.inflated = Vec::new();
             let fault = Fault::of(Cause::Compression(what));
             let reason = DisconnectReason::TransportError;
             if self.is_closing() {

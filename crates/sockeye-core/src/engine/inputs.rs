@@ -15,18 +15,11 @@ impl Engine<'_> {
         match result {
             // Whoever has not looked at the redirect has gone to the same server again: that would have no end.
             #[cfg(feature = "redirects")]
-            Ok(()) if self.redirection.is_unjudged() => self.refuse_redirect(link),
+            Ok(()) if self.plan.server.is_unjudged() => self.refuse_redirect(link),
             Ok(()) => {
                 self.links[link] = LinkState::new(Phase::Open);
                 self.links.set_input(link, false);
-                if core::mem::take(&mut self.next.fresh) {
-                    if let Some(query) = self.next.query.take() {
-                        self.config.query = query;
-                    }
-                    if let Some(headers) = self.next.headers.take() {
-                        self.config.headers = headers;
-                    }
-                }
+                self.plan.connected(&mut self.config);
             }
             Err(message) => {
                 self.links[link].phase = Phase::Closed;
@@ -99,14 +92,14 @@ impl Engine<'_> {
             // The same for a POST.
             Link::Post if unanswered && job == Job::Sending => {
                 self.close_link(link);
-                self.polling.repeat(self.now);
+                self.polling.repeat(self.clock.now());
             }
             // As every HTTP client does it also for one that was written whole, when the connection had been idle for
             // long enough for the server to close it. Otherwise the server may have taken it, and would have its events
             // twice.
             Link::Post if unanswered && job == Job::Waiting && self.polling.is_rested() => {
                 self.close_link(link);
-                self.polling.repeat(self.now + GRACE);
+                self.polling.repeat(self.clock.now() + GRACE);
             }
             Link::Poll | Link::Post => {
                 self.link_failed(link, DisconnectReason::TransportError, fault);

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::websocket::Control;
-use super::{Ended, Engine, Goodbye, Link, SessionEvent, State, Upgrade};
+use super::{Engine, Goodbye, Link, State, Upgrade};
 use crate::config::{POLLING, Transport};
 use crate::error::{Cause, DisconnectReason, Fault};
 use crate::wire::ws;
@@ -11,16 +11,11 @@ use crate::wire::ws;
 impl Engine<'_> {
     /// Begins a session. The engine must be down.
     pub(crate) fn open(&mut self) {
-        let remembered = self.config.remember_upgrade && self.remembered;
-        let first = if remembered && self.config.transports.allows(Transport::WebSocket) {
-            Transport::WebSocket
-        } else {
-            self.config.transports.first()
-        };
+        let first = self.plan.first(&self.config);
         let deadline = self
             .config
             .connect_timeout
-            .map(|timeout| self.now + timeout);
+            .map(|timeout| self.clock.now() + timeout);
         self.dial(first, deadline, false);
     }
 
@@ -36,12 +31,12 @@ impl Engine<'_> {
             second,
         };
         self.rx.ws_is_main = transport == Transport::WebSocket;
-        self.next.fresh = true;
+        self.plan.begin();
         self.session.id.clear();
         self.version.begin(&self.config);
         self.heartbeat.stop();
         self.polling.reset();
-        self.redirection.reset(&mut self.polling.cookies);
+        self.plan.server.reset(&mut self.polling.cookies);
         self.websocket.control = Control::EMPTY;
         self.head.release();
         self.rx.clear(false);
@@ -65,7 +60,6 @@ impl Engine<'_> {
         self.links.want(link);
         if link == Link::WebSocket {
             self.websocket.reset();
-            self.compression.reset();
         }
         let rx = self.rx.of(link);
         self.rx.areas[rx].clear_stream();
@@ -91,7 +85,7 @@ impl Engine<'_> {
         };
         let by_websocket = opening.is_some_and(|(first, ..)| first == Transport::WebSocket);
         if reason == DisconnectReason::TransportError || by_websocket {
-            self.remembered = false;
+            self.plan.remember(false);
         }
         if opening.is_some() {
             self.version.forget();
@@ -120,35 +114,14 @@ impl Engine<'_> {
         self.websocket.control = Control::EMPTY;
         self.head.release();
         self.rx.clear(true);
-        self.pending = None;
-        self.end(reason, fault, opening.is_none(), asked);
-    }
-
-    /// Notes the end of the session for the client.
-    pub(super) fn end(
-        &mut self,
-        reason: DisconnectReason,
-        fault: Fault,
-        opened: bool,
-        asked: bool,
-    ) {
-        self.ended = Some(Ended {
-            reason,
-            cause: fault.cause,
-            opened,
-            asked,
-        });
-        if !asked {
-            self.fault = fault;
-        }
+        self.tidings.ended(reason, fault, opening.is_none(), asked);
     }
 
     /// Gives up on the upgrade; polling goes on.
     pub(super) fn fail_upgrade(&mut self, fault: Fault) {
         self.abandon_upgrade();
         if let State::Open { .. } = self.state {
-            self.pending = Some(SessionEvent::UpgradeFailed(fault.cause));
-            self.fault = fault;
+            self.tidings.upgrade_failed(fault);
         }
     }
 
@@ -177,7 +150,7 @@ impl Engine<'_> {
             State::Open { transport, upgrade } => {
                 if POLLING && upgrade != Upgrade::None {
                     self.abandon_upgrade();
-                    self.pending = None;
+                    self.tidings.forget_event();
                 }
                 self.closing(transport, Goodbye::Flush);
             }
@@ -188,18 +161,18 @@ impl Engine<'_> {
     pub(super) fn closing(&mut self, transport: Transport, goodbye: Goodbye) {
         self.state = State::Closing {
             transport,
-            deadline: self.now + self.config.close_timeout,
+            deadline: self.clock.now() + self.config.close_timeout,
             goodbye,
         };
         self.heartbeat.stop();
-        self.timers = true;
+        self.clock.look();
     }
 
     /// As [`Self::close`], in a hurry: another session is waited for. Without a goodbye a polling server would keep
     /// the old session until its ping timeout.
     pub(crate) fn leave(&mut self) {
         self.close();
-        let hurry = self.now + self.config.close_timeout.min(Duration::from_millis(300));
+        let hurry = self.clock.now() + self.config.close_timeout.min(Duration::from_millis(300));
         if let State::Closing { deadline, .. } = &mut self.state {
             *deadline = hurry.min(*deadline);
         }
@@ -227,11 +200,11 @@ impl Engine<'_> {
         self.close_link(Link::Post);
         self.rx.areas[1].clear();
         self.rx.areas[1].shrink();
-        self.remembered = true;
+        self.plan.remember(true);
         self.state = State::Open {
             transport: Transport::WebSocket,
             upgrade: Upgrade::None,
         };
-        self.pending = Some(SessionEvent::Upgraded);
+        self.tidings.upgraded();
     }
 }

@@ -8,16 +8,20 @@
 //! `mod.rs` holds the state and the drain, `inputs.rs` what the driver tells, `lifecycle.rs` begin and end of sessions and the upgrade, `receive.rs` HTTP
 //! responses and Engine.IO packets, `websocket.rs` frames, `transmit.rs` requests and writes, `link.rs` the byte
 //! streams, `heartbeat.rs` pings and pongs, `polling/` what only long-polling needs, `redirect.rs` a handshake that is
-//! answered elsewhere, `version.rs` what is different in Engine.IO 3. The packets to send lie in the outbox, which the client lends.
+//! answered elsewhere, `version.rs` what is different in Engine.IO 3. What several of them need has owners of its own: `clock.rs` the time, `tidings.rs` what is
+//! to be told, `plan.rs` what counts from the next connection on. The packets to send lie in the outbox, which the client lends.
 
+mod clock;
 mod compression;
 mod heartbeat;
 mod inputs;
 mod lifecycle;
 mod link;
+mod plan;
 mod polling;
 mod receive;
 mod redirect;
+mod tidings;
 mod transmit;
 mod version;
 mod websocket;
@@ -29,14 +33,15 @@ use crate::memory::{Bytes, RxBuf};
 use crate::outbox::Outbox;
 use crate::rng::Rng;
 use crate::time::{Instant, earliest};
-use compression::Compression;
+use clock::Clock;
 use heartbeat::Heartbeat;
 pub use link::Link;
 use link::{Job, Links, Phase};
+use plan::Plan;
 use polling::Polling;
-use redirect::Redirection;
 #[cfg(feature = "redirects")]
 pub use redirect::{Redirect, Server};
+use tidings::Tidings;
 use transmit::Head;
 use version::Version;
 #[cfg(feature = "alloc")]
@@ -176,15 +181,6 @@ impl Receiver<'_> {
     }
 }
 
-/// What the application changes while a session runs: it counts from the next connection on.
-#[derive(Debug)]
-struct Next<'a> {
-    query: Option<Str<'a>>,
-    headers: Option<Str<'a>>,
-    /// The first link of a session is being opened.
-    fresh: bool,
-}
-
 /// What the handshake said.
 #[derive(Debug)]
 struct Session {
@@ -200,27 +196,18 @@ struct Session {
 pub(crate) struct Engine<'a> {
     config: Config<'a>,
     rng: Rng,
-    now: Instant,
+    clock: Clock,
     state: State,
-    /// The last trouble.
-    fault: Fault,
-    ended: Option<Ended>,
-    pending: Option<SessionEvent>,
-    /// A deadline may have come.
-    timers: bool,
-    /// A WebSocket has worked (`rememberUpgrade`).
-    remembered: bool,
+    tidings: Tidings,
     links: Links,
     rx: Receiver<'a>,
     head: Head<'a>,
     websocket: WebSocket,
-    compression: Compression,
     polling: Polling,
-    redirection: Redirection,
     heartbeat: Heartbeat,
     session: Session,
     version: Version,
-    next: Next<'a>,
+    plan: Plan<'a>,
 }
 
 impl<'a> Engine<'a> {
@@ -230,13 +217,9 @@ impl<'a> Engine<'a> {
         Self {
             rng: Rng::new(config.entropy),
             config,
-            now: Instant::ZERO,
+            clock: Clock::START,
             state: State::Down,
-            fault: Fault::of(Cause::Local),
-            ended: None,
-            pending: None,
-            timers: false,
-            remembered: false,
+            tidings: Tidings::NONE,
             links: Links::CLOSED,
             rx: Receiver {
                 areas,
@@ -246,9 +229,7 @@ impl<'a> Engine<'a> {
             },
             head: Head::new(head),
             websocket: WebSocket::new(),
-            compression: Compression::OFF,
             polling: Polling::NEW,
-            redirection: Redirection::NONE,
             heartbeat: Heartbeat::STOPPED,
             session: Session {
                 id: Id::EMPTY,
@@ -257,11 +238,7 @@ impl<'a> Engine<'a> {
                 tidy_due: false,
             },
             version: Version::NEW,
-            next: Next {
-                query: None,
-                headers: None,
-                fresh: false,
-            },
+            plan: Plan::NONE,
         }
     }
 
@@ -276,7 +253,7 @@ impl<'a> Engine<'a> {
     }
 
     pub(crate) const fn now(&self) -> Instant {
-        self.now
+        self.clock.now()
     }
 
     pub(crate) const fn rng(&mut self) -> &mut Rng {
@@ -285,7 +262,7 @@ impl<'a> Engine<'a> {
 
     /// The last trouble.
     pub(crate) const fn fault(&self) -> &Fault {
-        &self.fault
+        self.tidings.fault()
     }
 
     pub(crate) const fn is_down(&self) -> bool {
@@ -329,30 +306,27 @@ impl<'a> Engine<'a> {
     }
 
     pub(crate) fn set_query(&mut self, query: Str<'a>) {
-        self.next.query = Some(query);
+        self.plan.set_query(query);
     }
 
     pub(crate) fn set_headers(&mut self, headers: Str<'a>) {
-        self.next.headers = Some(headers);
+        self.plan.set_headers(headers);
     }
 
     // ---- time ----
 
     pub(crate) fn advance_clock(&mut self, now: Instant) {
-        if now > self.now {
-            self.now = now;
-            self.timers = true;
-        }
+        self.clock.advance(now);
     }
 
     /// Moves the clock, when it is known that no deadline comes before `now`.
     pub(crate) fn set_clock(&mut self, now: Instant) {
-        self.now = self.now.max(now);
+        self.clock.skip(now);
     }
 
     /// A deadline may have come, although the clock stands.
     pub(crate) const fn look_at_timers(&mut self) {
-        self.timers = true;
+        self.clock.look();
     }
 
     /// The next deadline.
@@ -365,7 +339,7 @@ impl<'a> Engine<'a> {
         };
         let wake = earliest(self.heartbeat.wake(), phase);
         if POLLING {
-            let repeats = self.polling.repeats_at(self.now);
+            let repeats = self.polling.repeats_at(self.clock.now());
             earliest(earliest(wake, self.links.deadline()), repeats)
         } else {
             wake
@@ -374,7 +348,9 @@ impl<'a> Engine<'a> {
 
     /// The driver stops or resumes reading, because the application is slow.
     pub(crate) fn set_reading_paused(&mut self, paused: bool) {
-        self.timers |= self.heartbeat.set_paused(self.now, paused);
+        if self.heartbeat.set_paused(self.clock.now(), paused) {
+            self.clock.look();
+        }
     }
 
     /// Whether the driver does not read.
@@ -383,10 +359,10 @@ impl<'a> Engine<'a> {
     }
 
     fn check_timers(&mut self) {
-        self.timers = false;
-        let due = |at: Option<Instant>| at.is_some_and(|at| self.now >= at);
-        self.heartbeat.check(self.now);
-        if self.heartbeat.has_expired(self.now) {
+        let now = self.clock.now();
+        let due = |at: Option<Instant>| at.is_some_and(|at| now >= at);
+        self.heartbeat.check(now);
+        if self.heartbeat.has_expired(now) {
             self.fail_for(DisconnectReason::PingTimeout, Cause::PingTimeout);
             return;
         }
@@ -414,7 +390,7 @@ impl<'a> Engine<'a> {
 
     /// How the session has ended, if it has; told once. Whatever depends on it has to follow in the same call.
     pub(crate) const fn take_ended(&mut self) -> Option<Ended> {
-        self.ended.take()
+        self.tidings.take_end()
     }
 
     /// The next link that the driver is to close.
@@ -428,16 +404,16 @@ impl<'a> Engine<'a> {
             if let Some(rx) = self.rx.release.take() {
                 self.rx.areas[rx].drop_message();
             }
-            if self.timers {
+            if self.clock.take_due() {
                 self.check_timers();
             }
-            if self.ended.is_some() {
+            if self.tidings.is_end() {
                 return Action::Ended;
             }
             if let Some(link) = self.links.next_close() {
                 return Action::Close(link);
             }
-            if let Some(event) = self.pending.take() {
+            if let Some(event) = self.tidings.take_event() {
                 return Action::Event(event);
             }
             if let Some(link) = self.links.next_open() {
@@ -467,7 +443,7 @@ impl<'a> Engine<'a> {
 
     /// Whether something has to be told before the work goes on.
     const fn is_interrupted(&self) -> bool {
-        self.ended.is_some() || self.pending.is_some() || self.links.changed
+        self.tidings.are_there() || self.links.changed
     }
 
     /// Whether a packet would be written at once: nothing waits in front of it.
@@ -494,7 +470,7 @@ impl<'a> Engine<'a> {
 
     /// Whether the heartbeat's deadline has passed, timers or not: the connection is as good as dead.
     pub(crate) fn has_expired(&self) -> bool {
-        self.heartbeat.has_expired(self.now)
+        self.heartbeat.has_expired(self.clock.now())
     }
 
     /// The receive area with held packets, and the message of the last event.
@@ -544,7 +520,7 @@ impl<'a> Engine<'a> {
             return;
         }
         self.main_rx().shrink();
-        self.compression.tidy();
+        self.websocket.compression.tidy();
         outbox.shrink();
         #[cfg(feature = "alloc")]
         self.websocket.control.shrink();

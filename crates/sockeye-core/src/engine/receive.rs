@@ -110,7 +110,7 @@ impl Engine<'_> {
                     self.link_failed(link, DisconnectReason::TransportError, Fault::of(cause));
                 } else if link == Link::WebSocket && status == 101 {
                     self.websocket_opened(outbox);
-                } else if self.redirection.is_unjudged() {
+                } else if self.plan.server.is_unjudged() {
                     self.redirected(link);
                 } else {
                     self.rx.areas[rx].drop_message();
@@ -146,13 +146,14 @@ impl Engine<'_> {
         let value = value.trim_ascii();
         if name.eq_ignore_ascii_case("set-cookie") {
             if self.config.keeps_cookies() {
-                self.polling.cookies.set(value, self.now);
+                self.polling.cookies.set(value, self.clock.now());
             }
-        } else if !self.compression.hear(offer, link, name, value) {
+        } else if !self.websocket.compression.hear(offer, link, name, value) {
             let status = self.links.response(link).status;
-            self.fault = Fault::quoting(Cause::Redirect(status), value.as_bytes());
+            self.tidings
+                .trouble(Fault::quoting(Cause::Redirect(status), value.as_bytes()));
             if self.config.follows_redirects() && matches!(self.state, State::Opening { .. }) {
-                self.redirection.note(status, value);
+                self.plan.server.note(status, value);
             }
         }
     }
@@ -252,7 +253,7 @@ impl Engine<'_> {
         }
         if link == Link::Post {
             outbox.post_done();
-            self.polling.answered(self.now);
+            self.polling.answered(self.clock.now());
         }
         let http = core::mem::replace(self.links.http(link), HttpDecoder::new());
         self.rx.areas[rx].drop_message();
@@ -260,7 +261,7 @@ impl Engine<'_> {
             self.close_link(link);
             return;
         }
-        let now = self.now;
+        let now = self.clock.now();
         let state = &mut self.links[link];
         state.job = Job::Idle;
         state.deadline = None;
@@ -281,7 +282,7 @@ impl Engine<'_> {
         if (300..400).contains(&status) {
             // The address was noted when its line came.
             let cause = Cause::Redirect(status);
-            let fault = Fault::quoting(cause, self.fault.text_for(cause).as_bytes());
+            let fault = Fault::quoting(cause, self.tidings.fault().text_for(cause).as_bytes());
             self.link_failed(link, error, fault);
             return;
         }
@@ -422,14 +423,14 @@ impl Engine<'_> {
             }
             #[cfg(feature = "eio3")]
             Some(Type::Pong) if self.version.is_v3() => {
-                self.heartbeat.ponged(self.now);
+                self.heartbeat.ponged(self.clock.now());
                 self.session.tidy_due = true;
                 self.is_open().then_some(SessionEvent::Ping)
             }
             // Nobody asks for pongs there.
             Some(Type::Ping) if self.version.is_v3() => None,
             Some(Type::Ping) => {
-                self.heartbeat.pinged(self.now);
+                self.heartbeat.pinged(self.clock.now());
                 self.session.tidy_due = true;
                 self.is_open().then_some(SessionEvent::Ping)
             }
@@ -480,12 +481,13 @@ impl Engine<'_> {
         self.version_heard(transport, handshake.max_payload);
         #[cfg(feature = "eio3")]
         if self.version.is_v3() {
-            self.heartbeat.start_pinging(self.now, interval, timeout);
+            self.heartbeat
+                .start_pinging(self.clock.now(), interval, timeout);
         } else {
-            self.heartbeat.start(self.now, interval, timeout);
+            self.heartbeat.start(self.clock.now(), interval, timeout);
         }
         #[cfg(not(feature = "eio3"))]
-        self.heartbeat.start(self.now, interval, timeout);
+        self.heartbeat.start(self.clock.now(), interval, timeout);
         self.opened(transport, upgrade);
         Some(SessionEvent::Opened)
     }
@@ -493,13 +495,13 @@ impl Engine<'_> {
     fn opened(&mut self, transport: Transport, upgrade_offered: bool) {
         let mut upgrade = Upgrade::None;
         if transport == Transport::WebSocket {
-            self.remembered = true;
+            self.plan.remember(true);
         } else if POLLING
             && upgrade_offered
             && self.config.upgrade
             && self.config.transports.allows(Transport::WebSocket)
         {
-            upgrade = Upgrade::Dialing(self.now + self.config.upgrade_timeout);
+            upgrade = Upgrade::Dialing(self.clock.now() + self.config.upgrade_timeout);
             self.want(Link::WebSocket);
         }
         self.state = State::Open { transport, upgrade };

@@ -200,23 +200,23 @@ mod judged {
     impl Engine<'_> {
         /// The redirect that the driver is to judge.
         pub(crate) fn redirect(&self) -> Option<Redirect<'_>> {
-            self.redirection.unjudged()
+            self.plan.server.unjudged()
         }
 
         pub(crate) fn is_redirected(&self) -> bool {
-            self.redirection.is_followed()
+            self.plan.server.is_followed()
         }
 
         /// The driver follows: the link that it was asked to open leads to this server.
         pub(crate) fn follow_redirect(&mut self, server: Server) {
-            if self.redirection.is_unjudged() {
-                self.redirection.follow(server, &mut self.polling.cookies);
+            if self.plan.server.is_unjudged() {
+                self.plan.server.follow(server, &mut self.polling.cookies);
             }
         }
 
         /// The driver does not follow: the attempt has failed.
         pub(crate) fn refuse_redirect(&mut self, link: Link) {
-            if let Some((status, location)) = self.redirection.take_unjudged() {
+            if let Some((status, location)) = self.plan.server.take_unjudged() {
                 let fault = Fault::quoting(Cause::Redirect(status), location.as_bytes());
                 self.link_failed(link, DisconnectReason::TransportError, fault);
             }

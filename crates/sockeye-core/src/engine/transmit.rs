@@ -400,7 +400,7 @@ impl Engine<'_> {
     fn is_ready(&mut self, link: Link) -> bool {
         let state = &self.links[link];
         match state.phase {
-            Phase::Open if state.stale_at.is_some_and(|at| self.now >= at) => {
+            Phase::Open if state.stale_at.is_some_and(|at| self.clock.now() >= at) => {
                 self.close_link(link);
                 false
             }
@@ -433,7 +433,7 @@ impl Engine<'_> {
         // (One that is to be repeated waits with its connection open.)
         if !wanted
             || !self.is_ready(Link::Post)
-            || repeating && self.polling.repeats_at(self.now).is_some()
+            || repeating && self.polling.repeats_at(self.clock.now()).is_some()
         {
             return false;
         }
@@ -448,7 +448,7 @@ impl Engine<'_> {
     /// Begins a POST of what is ready behind `lead`, or the last one again.
     fn begin_post(&mut self, outbox: &mut Outbox<'_>, lead: Lead) -> bool {
         let again = self.polling.is_repeating();
-        self.polling.begin(self.now);
+        self.polling.begin(self.clock.now());
         self.polling.lead = lead;
         self.polling.lead_unwritten = lead != Lead::Nothing;
         self.session.active = true;
@@ -509,7 +509,7 @@ impl Engine<'_> {
     fn begin_request(&mut self, link: Link, method: &str, transport: Transport) {
         self.head.begin(link);
         let head = &mut self.head;
-        let (place, config) = (&self.redirection, &self.config);
+        let (place, config) = (&self.plan.server, &self.config);
         let question = if self.version.is_v3() {
             "?EIO=3&transport="
         } else {
@@ -545,7 +545,7 @@ impl Engine<'_> {
         let jar = self
             .config
             .keeps_cookies()
-            .then(|| self.polling.cookies.iter(self.now))
+            .then(|| self.polling.cookies.iter(self.clock.now()))
             .into_iter()
             .flatten();
         head.put_headers(place.headers(config), jar);
@@ -564,7 +564,7 @@ impl Engine<'_> {
         state.stale_at = None;
         state.deadline = match link {
             Link::WebSocket => None,
-            _ => timeout.map(|timeout| self.now + timeout),
+            _ => timeout.map(|timeout| self.clock.now() + timeout),
         };
         true
     }

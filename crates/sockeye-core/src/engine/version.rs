@@ -160,7 +160,7 @@ impl Engine<'_> {
         let deadline = self
             .config
             .connect_timeout
-            .map(|timeout| self.now + timeout);
+            .map(|timeout| self.clock.now() + timeout);
         for &link in Link::USED {
             self.close_link(link);
         }

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "alloc")]
 use super::Phase;
+use super::compression::Compression;
 use super::{Engine, Goodbye, Job, Link, SessionEvent, State, Upgrade};
 use crate::config::{POLLING, Transport};
 use crate::error::{Cause, DisconnectReason, Fault};
@@ -115,6 +116,7 @@ pub(crate) enum Quick {
 #[derive(Debug)]
 pub(super) struct WebSocket {
     pub(super) decoder: WsDecoder,
+    pub(super) compression: Compression,
     /// The answer to our key.
     accept: [u8; 28],
     pub(super) control: Control,
@@ -128,6 +130,7 @@ impl WebSocket {
     pub(super) fn new() -> Self {
         Self {
             decoder: WsDecoder::default(),
+            compression: Compression::OFF,
             accept: [0; 28],
             control: Control::EMPTY,
             pings: 0,
@@ -138,6 +141,7 @@ impl WebSocket {
     /// A connection begins.
     pub(super) fn reset(&mut self) {
         self.decoder = WsDecoder::default();
+        self.compression.reset();
         self.pongs = self.pings;
     }
 
@@ -226,7 +230,10 @@ impl Engine<'_> {
         else {
             return false;
         };
-        if self.timers || self.is_interrupted() || self.next_input() != Some(Link::WebSocket) {
+        if self.clock.is_due()
+            || self.is_interrupted()
+            || self.next_input() != Some(Link::WebSocket)
+        {
             return false;
         }
         if let Some(rx) = self.rx.release.take() {
@@ -259,7 +266,10 @@ impl Engine<'_> {
         else {
             return Quick::Other;
         };
-        if self.timers || self.is_interrupted() || self.links.has_inputs() || self.session.tidy_due
+        if self.clock.is_due()
+            || self.is_interrupted()
+            || self.links.has_inputs()
+            || self.session.tidy_due
         {
             return Quick::Other;
         }
@@ -383,6 +393,6 @@ impl Engine<'_> {
         }
         self.control_frame(ws::CLOSE, payload);
         self.closing(Transport::WebSocket, Goodbye::Answer);
-        self.end(reason, fault, true, false);
+        self.tidings.ended(reason, fault, true, false);
     }
 }
