@@ -133,15 +133,21 @@ impl Client<'_> {
 
     /// Sends the head of the namespace's queue, if nothing is in flight.
     pub(super) fn drive_retries(&mut self, nsp: NamespaceId) {
+        // A head that cannot be written is given up, and makes room for the next.
+        while !self.drive_retry(nsp) {}
+    }
+
+    /// Whether the head of the queue is on its way, or none can be.
+    fn drive_retry(&mut self, nsp: NamespaceId) -> bool {
         let joined = |entry: &Namespace| entry.is_joined();
         if !RETRIES || !self.namespaces.get(nsp).is_some_and(joined) {
-            return;
+            return true;
         }
         let Some((packet, ack, attachments)) = self.outbox.retry_head(nsp) else {
-            return;
+            return true;
         };
         let Some(entry) = self.namespaces.get_mut(nsp) else {
-            return;
+            return true;
         };
         let place = match ack {
             Some(ack) => Acks::place(ack),
@@ -152,7 +158,7 @@ impl Client<'_> {
                     // One of them will be resolved: see `settle`.
                     None => {
                         self.starved = true;
-                        return;
+                        return true;
                     }
                 }
             }
@@ -172,11 +178,27 @@ impl Client<'_> {
             nsp: entry.wire_name(),
             id: Some(id),
         };
-        self.outbox.send_retry(nsp, &prefix);
+        if !self.outbox.send_retry(nsp, &prefix) {
+            entry.retry_ack = NONE;
+            self.unwritable_retry(nsp, place, ack.is_none());
+            return false;
+        }
         self.acks.set_id(place, id);
         let now = self.engine.now();
         self.acks
             .set_deadline(place, timeout.map(|timeout| now + timeout));
+        true
+    }
+
+    /// The packet that was to be sent (again) has been given up: that is told.
+    #[cold]
+    fn unwritable_retry(&mut self, nsp: NamespaceId, place: Index, unasked: bool) {
+        if unasked {
+            self.remove_ack(nsp, place);
+            self.notices.push(Notice::Unsent);
+        } else {
+            self.fail_ack(nsp, place, AckError::Dropped);
+        }
     }
 
     /// There was no room for an entry: looks again.

@@ -175,13 +175,14 @@ impl Outbox<'_> {
         layout.map_or(0, |layout| layout.size)
     }
 
-    /// Gives a packet of the `retries` queue, which is in no lane, another prefix.
-    pub(super) fn repack_prefix(&mut self, i: Index, prefix: &Prefix<'_>) {
+    /// Gives a packet of the `retries` queue, which is in no lane, another prefix. Whether it has it: a parser of the
+    /// application's may not be able to.
+    pub(super) fn repack_prefix(&mut self, i: Index, prefix: &Prefix<'_>) -> bool {
         if let Parser::Custom(parser) = self.packing.parser {
             return self.repack(i, prefix.id, parser);
         }
         let Some(packet) = self.packets.get_mut(i) else {
-            return;
+            return true;
         };
         #[cfg(feature = "deflate")]
         let compress = !packet.uncompressed;
@@ -196,13 +197,16 @@ impl Outbox<'_> {
         packet.text = packet.text + new.len() as u32 - u32::from(packet.prefix);
         packet.prefix = new.len() as u16;
         slices::write(self.mem.get_mut(), start, new);
+        true
     }
 
-    /// Writes such a packet anew, under another number, by a parser of the application's.
-    fn repack(&mut self, i: Index, id: Option<u64>, parser: &dyn PacketParser) {
+    /// Writes such a packet anew, under another number, by a parser of the application's. Whether it is written: under
+    /// the number that it had nothing would answer it.
+    fn repack(&mut self, i: Index, id: Option<u64>, parser: &dyn PacketParser) -> bool {
         let mut shown = core::mem::take(&mut self.packing.shown);
         let mut packed = core::mem::replace(&mut self.packing.packed, Packed::new());
         let read = parser::read(parser, self.json_bytes(i), parser.is_binary(), &mut shown);
+        let mut done = false;
         if let Some(old) = shown.packet().filter(|_| read.is_ok()) {
             let prefix = Prefix {
                 kind: old.kind,
@@ -212,34 +216,36 @@ impl Outbox<'_> {
             };
             let parts: Vec<&[u8]> = shown.attachments().iter().collect();
             let set = packed.set_custom(parser, &prefix, old.data, &parts);
-            if set.is_ok() {
-                self.put_again(i, &packed);
-            }
+            done = set.is_ok() && self.put_again(i, &packed);
+        }
+        if !done {
+            crate::fmt::say!(
+                warn,
+                "a packet is given up: with the number of another try its parser cannot write it, or makes it too long"
+            );
         }
         packed.tidy();
         (self.packing.shown, self.packing.packed) = (shown, packed);
+        done
     }
 
-    /// Puts another message in the place of a packet's, at the same end, if it finds room there.
-    fn put_again(&mut self, i: Index, packed: &Packed) {
+    /// Puts another message in the place of a packet's, at the same end. Whether it found room there.
+    fn put_again(&mut self, i: Index, packed: &Packed) -> bool {
         let Some(packet) = self.packets.get_mut(i) else {
-            return;
+            return true;
         };
         let end = packet.start() + packet.text as usize;
         let len = packed.prefix().len() + packed.data().len();
         let least = packet.area as usize + ws::header_len(len);
         let Some(start) = end.checked_sub(len).filter(|at| *at >= least) else {
-            crate::fmt::say!(
-                warn,
-                "a parser has made a packet longer that is tried again"
-            );
-            return;
+            return false;
         };
         packet.gap = (start - packet.area as usize) as u16;
         packet.text = len as u32;
         let mem = self.mem.get_mut();
         slices::write(mem, start, packed.prefix());
         slices::write(mem, start + packed.prefix().len(), packed.data());
+        true
     }
 
     /// Whether the data of a packed event begins with this name, which is spelt as in JSON.

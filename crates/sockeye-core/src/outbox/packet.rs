@@ -77,7 +77,9 @@ pub enum UnsentCause {
     /// that; where it is known at the call, that fails with [`EmitError::NotWritable`](crate::EmitError::NotWritable).
     NotWritable,
     /// It could not be written: the parser refused it, or it found no room. The log says why. Told by drivers that
-    /// accept a packet before they know that; where it is known at the call, that fails.
+    /// accept a packet before they know that; where it is known at the call, that fails. Also of a packet of the `retries`
+    /// queue that a parser of the application's cannot write under the number of a later try (see
+    /// `PacketParser::encode`).
     Unwritable,
 }
 

@@ -49,25 +49,33 @@ impl Outbox<'_> {
         (0..self.queues.len()).filter(|n| has_unasked(*n)).count()
     }
 
-    /// Sends the head of the queue (again) under a new ack id.
-    pub(crate) fn send_retry(&mut self, nsp: NamespaceId, prefix: &Prefix<'_>) {
+    /// Sends the head of the queue (again) under a new ack id. Whether it could be given that: if not, it is given up, and
+    /// told by itself unless somebody waits for its answer.
+    pub(crate) fn send_retry(&mut self, nsp: NamespaceId, prefix: &Prefix<'_>) -> bool {
         let Some(queue) = self
             .queues
             .get_mut(nsp.index())
             .filter(|queue| RETRIES && queue.owner == nsp)
         else {
-            return;
+            return true;
         };
         let Some(i) = self.packets.pop_front(&mut queue.retries) else {
-            return;
+            return true;
         };
         queue.in_flight = i;
         self.account_held(i, false);
         #[cfg(feature = "msgpack")]
         if self.packs() {
-            self.repack_prefix(i, prefix);
-            self.make_ready(i);
-            return;
+            let written = self.repack_prefix(i, prefix);
+            if written {
+                self.make_ready(i);
+            } else {
+                if let Some(queue) = self.queue(nsp) {
+                    queue.in_flight = NONE;
+                }
+                self.give_up(i, UnsentCause::Unwritable);
+            }
+            return written;
         }
         if let Some(packet) = self.packets.get_mut(i) {
             let json = packet.start() + packet.prefix as usize;
@@ -81,6 +89,7 @@ impl Outbox<'_> {
             }
         }
         self.make_ready(i);
+        true
     }
 
     /// Whether the packet of the queue that is under way has been written whole.

@@ -82,8 +82,10 @@ pub trait PacketParser: Debug + Send + Sync {
     /// data stands for `attachments[n]`.
     ///
     /// It has to give the same for the same packet, and takes at most three times the bytes of the data and 64 more.
-    /// Packets that are tried again have a new number each time: that may make them at most 64 bytes longer. (A try of
-    /// one that became longer than that keeps its old number, so that nothing answers it.)
+    /// Packets of the `retries` queue get a number when they are sent, a new one each time: that may make them at most
+    /// 64 bytes longer. One that becomes longer than that, or cannot be written, is given up: its acknowledgement fails as
+    /// [`Dropped`](crate::AckError::Dropped), or without one that is told as
+    /// [`Unwritable`](crate::UnsentCause::Unwritable).
     ///
     /// # Errors
     /// Why it cannot be written: the emit fails with that.

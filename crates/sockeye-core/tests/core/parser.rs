@@ -8,14 +8,22 @@ use sockeye_core::{
 };
 use sockeye_testkit::{Frame, Rig, config, frame};
 
-/// `type;number;namespace;data`, with so many spaces behind packets with a number. No binary, no events of two arguments.
+/// `type;number;namespace;data`, with so many spaces behind packets with a number from `from` on. No binary, no events of two arguments.
 #[derive(Debug)]
 struct Semicolons {
     spaces: usize,
+    from: u64,
 }
 
-static SEMICOLONS: Semicolons = Semicolons { spaces: 0 };
-static WIDE: Semicolons = Semicolons { spaces: 100 };
+static SEMICOLONS: Semicolons = Semicolons { spaces: 0, from: 0 };
+static WIDE: Semicolons = Semicolons {
+    spaces: 100,
+    from: 0,
+};
+static WIDENING: Semicolons = Semicolons {
+    spaces: 100,
+    from: 2,
+};
 
 impl PacketParser for Semicolons {
     fn is_binary(&self) -> bool {
@@ -35,7 +43,7 @@ impl PacketParser for Semicolons {
         let kind = char::from(packet.kind.digit());
         let text = format!("{kind};{id};{};{}", packet.nsp, packet.data);
         out.extend_from_slice(text.as_bytes());
-        if packet.id.is_some() {
+        if packet.id.is_some_and(|id| id >= self.from) {
             out.resize(out.len() + self.spaces, b' ');
         }
         Ok(())
@@ -178,32 +186,65 @@ fn what_it_cannot_read_ends_the_connection_with_its_words() {
     }
 }
 
+/// Tries every 10 ms, without an end.
+fn trying() -> NspOptions {
+    let mut options = NspOptions::default();
+    options.retries = Some(20);
+    options.ack_timeout = Some(Duration::from_millis(10));
+    options
+}
+
 #[test]
-fn tries_have_numbers_of_their_own_where_there_is_room() {
-    for (parser, grows) in [(&SEMICOLONS, false), (&WIDE, true)] {
-        let (mut rig, nsp) = joined(parser);
-        let mut options = NspOptions::default();
-        options.retries = Some(20);
-        options.ack_timeout = Some(Duration::from_millis(10));
-        rig.client.set_options(nsp, options);
-        rig.emit(nsp, "r", &(), EmitOptions::ACK).unwrap();
-        rig.pass(150);
-        let sent = sent(&rig);
-        if grows {
-            // It broke its promise: the packet stays what it was, and the end of its tries is told.
-            assert!(
-                sent[1..].iter().all(|sent| sent == r#"42;;/;["r"]"#),
-                "{sent:?}"
-            );
-            rig.pass(150);
-            assert_eq!(rig.take_events(), "ack #1 timeout\n");
-        } else {
-            assert_eq!(sent[12], r#"42;11;/;["r"]"#);
-            // The number of the try that is under way.
-            let answer = format!("43;{};/;[2]", sent.len() - 2);
-            rig.feed(Link::WebSocket, &frame(0x81, answer.as_bytes()));
-            assert_eq!(rig.take_events(), "ack #1 [2]\n");
-        }
-        assert_eq!(rig.client.send_queue_len(), 0);
+fn tries_have_numbers_of_their_own() {
+    let (mut rig, nsp) = joined(&SEMICOLONS);
+    rig.client.set_options(nsp, trying());
+    rig.emit(nsp, "r", &(), EmitOptions::ACK).unwrap();
+    rig.pass(150);
+    let sent = sent(&rig);
+    assert_eq!(sent[12], r#"42;11;/;["r"]"#);
+    // The number of the try that is under way.
+    let answer = format!("43;{};/;[2]", sent.len() - 2);
+    rig.feed(Link::WebSocket, &frame(0x81, answer.as_bytes()));
+    assert_eq!(rig.take_events(), "ack #1 [2]\n");
+    assert_eq!(rig.client.send_queue_len(), 0);
+}
+
+/// A parser that breaks its promise: under the old number nothing could answer the packet, so that it is given up and told.
+#[test]
+fn what_finds_no_room_for_its_number_is_given_up_and_told() {
+    let (mut rig, nsp) = joined(&WIDE);
+    rig.client.set_options(nsp, trying());
+    for (name, options) in [
+        ("asked", EmitOptions::ACK),
+        ("unasked", EmitOptions::default()),
+        ("again", EmitOptions::ACK),
+    ] {
+        rig.emit(nsp, name, &(), options).unwrap();
     }
+    rig.pass(150);
+    assert_eq!(
+        rig.take_events(),
+        "ack #1 dropped\nunsent / unasked of 17 bytes: Unwritable\nack #3 dropped\n"
+    );
+    assert_eq!(sent(&rig), ["40;;/;"]);
+    let left = (rig.client.send_queue_len(), rig.client.pending_acks());
+    assert_eq!(left, (0, 0));
+    // Whatever the parser can write goes its way.
+    rig.client.set_options(nsp, NspOptions::default());
+    rig.emit(nsp, "plain", &(), EmitOptions::default()).unwrap();
+    assert_eq!(sent(&rig)[1], r#"42;;/;["plain"]"#);
+}
+
+/// The first tries go out, and a later number is one too many.
+#[test]
+fn a_later_try_may_be_the_one_that_does_not_fit() {
+    let (mut rig, nsp) = joined(&WIDENING);
+    rig.client.set_options(nsp, trying());
+    rig.emit(nsp, "r", &(), EmitOptions::ACK).unwrap();
+    rig.emit(nsp, "behind", &(), EmitOptions::ACK).unwrap();
+    rig.pass(35);
+    assert_eq!(rig.take_events(), "ack #1 dropped\nack #2 dropped\n");
+    let (joined, first) = ("40;;/;".to_owned(), r#"42;0;/;["r"]"#.to_owned());
+    assert_eq!(sent(&rig), [joined, first, r#"42;1;/;["r"]"#.to_owned()]);
+    assert_eq!(rig.client.send_queue_len(), 0);
 }
