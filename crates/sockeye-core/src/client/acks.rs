@@ -98,6 +98,8 @@ pub(crate) struct Acks<'a> {
     asked: usize,
     last: Serial,
     failed: Lane,
+    /// A packet of a `retries` queue has found no entry for its answer.
+    starved: bool,
     #[cfg(feature = "alloc")]
     by_wire: HashIndex,
     #[cfg(feature = "alloc")]
@@ -111,6 +113,7 @@ impl<'a> Acks<'a> {
             asked: 0,
             last: 0,
             failed: Lane::EMPTY,
+            starved: false,
             #[cfg(feature = "alloc")]
             by_wire: HashIndex::new(),
             #[cfg(feature = "alloc")]
@@ -128,9 +131,22 @@ impl<'a> Acks<'a> {
         self.asked < limit && self.slab.room() > reserved
     }
 
-    /// Whether there is room for one that nobody asks for.
-    pub(super) const fn has_silent_room(&self) -> bool {
-        self.slab.room() > 0
+    /// A packet of a `retries` queue has found no entry for its answer. One of them will be resolved.
+    pub(super) const fn set_starved(&mut self) {
+        self.starved = true;
+    }
+
+    /// Whether such a packet waits for an entry.
+    #[cfg(feature = "alloc")]
+    pub(super) const fn is_starved(&self) -> bool {
+        self.starved
+    }
+
+    /// Whether such a packet waited for an entry, and there is one now.
+    pub(super) const fn take_unstarved(&mut self) -> bool {
+        let fed = self.starved && self.slab.room() > 0;
+        self.starved &= !fed;
+        fed
     }
 
     /// Adds an entry to the lane of its namespace; there must be room.

@@ -75,8 +75,7 @@ impl<'a> Client<'a> {
         name: &str,
         options: NspOptions,
     ) -> Result<NamespaceId, NamespaceError> {
-        #[cfg(feature = "alloc")]
-        self.unsettle();
+        self.quiet.end();
         if name.bytes().any(|b| b == b',' || b < 0x20) {
             return Err(NamespaceError::Name);
         }
@@ -150,8 +149,7 @@ impl<'a> Client<'a> {
 
     /// Changes the options of a namespace: `auth` and `ack_timeout` at once, `retries` for packets emitted later.
     pub fn set_options(&mut self, nsp: NamespaceId, options: NspOptions) {
-        #[cfg(feature = "alloc")]
-        self.unsettle();
+        self.quiet.end();
         if let Some(entry) = self.namespaces.get_mut(nsp) {
             entry.options = options;
         }
@@ -299,7 +297,7 @@ impl<'a> Client<'a> {
             self.engine.abort();
             self.follow();
             self.reconnect.hurry(now);
-            self.timers = true;
+            self.quiet.look_at_timers();
             return;
         }
         let opened = self.engine.transport().is_some();
@@ -491,7 +489,7 @@ impl<'a> Client<'a> {
         if !options.ack {
             self.outbox.push(nsp, &prefix, body, base64, meta)?;
             #[cfg(feature = "alloc")]
-            self.packet_accepted(joined && !retry, None);
+            self.quiet.packet_accepted(joined && !retry, None);
             if retry {
                 self.drive_retries(nsp);
             }
@@ -526,7 +524,7 @@ impl<'a> Client<'a> {
             entry.next_id += 1;
         }
         #[cfg(feature = "alloc")]
-        self.packet_accepted(joined && !retry, deadline);
+        self.quiet.packet_accepted(joined && !retry, deadline);
         if retry {
             self.drive_retries(nsp);
         }

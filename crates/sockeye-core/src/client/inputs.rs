@@ -90,7 +90,7 @@ impl Client<'_> {
     pub fn handle_timeout(&mut self, now: Instant) {
         self.advance_clock(now);
         self.engine.look_at_timers();
-        self.timers = true;
+        self.quiet.look_at_timers();
     }
 
     /// The driver stops reading because the application is slow (`true`), or goes on (`false`). What has been read and
@@ -106,7 +106,7 @@ impl Client<'_> {
     /// look.
     #[cfg_attr(feature = "alloc", inline)]
     pub(super) fn pass_time(&mut self, now: Instant) {
-        if now < self.quiet_until {
+        if self.quiet.lasts(now) {
             self.engine.set_clock(now);
         } else {
             self.advance_clock(now);
@@ -116,14 +116,13 @@ impl Client<'_> {
     /// Moves the clock, for what may bring deadlines with it.
     #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(super) fn advance_clock(&mut self, now: Instant) {
-        let quiet_until = core::mem::replace(&mut self.quiet_until, Instant::ZERO);
-        #[cfg(feature = "alloc")]
-        self.unsettle();
-        if now < quiet_until {
+        let quiet = self.quiet.lasts(now);
+        self.quiet.break_off();
+        if quiet {
             self.engine.set_clock(now);
         } else if now > self.engine.now() {
             self.engine.advance_clock(now);
-            self.timers = true;
+            self.quiet.look_at_timers();
         }
     }
 }

@@ -34,7 +34,7 @@ impl Client<'_> {
         #[cfg(feature = "eio3")]
         {
             self.outbox.set_v3(self.engine.is_v3());
-            self.main = super::version::Main::Awaited;
+            self.namespaces.set_main(super::namespaces::Main::Awaited);
         }
         let attempts = self.reconnect.succeeded(self.engine.now());
         if attempts > 0 {
@@ -125,7 +125,7 @@ impl Client<'_> {
     }
 
     fn tell_unsent(&mut self) {
-        if self.outbox.next_given_up().is_some() {
+        if self.outbox.has_given_up() {
             self.notices.push(Notice::Unsent);
         }
     }
@@ -238,7 +238,6 @@ impl Client<'_> {
     }
 
     pub(super) fn check_timers(&mut self) {
-        self.timers = false;
         let now = self.engine.now();
         while let Some(place) = self.acks.next_due(now) {
             self.ack_expired(place);

@@ -24,7 +24,6 @@ mod offline;
 mod outputs;
 #[cfg(feature = "msgpack")]
 mod packed;
-#[cfg(feature = "alloc")]
 mod quiet;
 mod recovery;
 mod retries;
@@ -52,6 +51,7 @@ use namespaces::Namespaces;
 pub use namespaces::NspOptions;
 pub(crate) use notices::Notice;
 use notices::Notices;
+use quiet::Quiet;
 
 /// A Socket.IO client without I/O, clock or entropy of its own.
 ///
@@ -73,21 +73,7 @@ pub struct Client<'a> {
     inbound: Inbound,
     reconnect: Reconnect,
     notices: Notices<'a>,
-    /// Timers of namespaces and acks need a look.
-    timers: bool,
-    /// A packet of a `retries` queue has found no entry for its answer.
-    starved: bool,
-    /// No deadline comes before, as was found when all was done last; zero as soon as anything but reading has happened.
-    quiet_until: Instant,
-    /// Nothing but packets that come and go on an open WebSocket has happened since all was done last: `quiet_until` is
-    /// still the next deadline, and nobody waits to be joined or told. See `quiet.rs`.
-    #[cfg(feature = "alloc")]
-    settled: bool,
-    /// A packet whose end is being told, to be released with the next output.
-    unsent: Option<Index>,
-    /// What a server of Engine.IO 3 does about the main namespace.
-    #[cfg(feature = "eio3")]
-    main: version::Main,
+    quiet: Quiet,
 }
 
 /// An event as offsets, before it borrows.
@@ -194,14 +180,7 @@ impl<'a> Client<'a> {
             inbound: Inbound::NOTHING,
             reconnect: Reconnect::NONE,
             notices: Notices::new(notices),
-            timers: false,
-            starved: false,
-            quiet_until: Instant::ZERO,
-            #[cfg(feature = "alloc")]
-            settled: false,
-            unsent: None,
-            #[cfg(feature = "eio3")]
-            main: version::Main::Awaited,
+            quiet: Quiet::NOT,
         }
     }
 

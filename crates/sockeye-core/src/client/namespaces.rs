@@ -231,6 +231,18 @@ impl Namespace {
     }
 }
 
+/// What the server of an Engine.IO 3 session does about the main namespace.
+#[cfg(feature = "eio3")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Main {
+    /// It joins it by itself, and has not said so yet.
+    Awaited,
+    /// This client is in it.
+    Joined,
+    /// This client has left it, or was refused: it has to be asked for.
+    Left,
+}
+
 /// All of them. Those that wait for a CONNECT packet, or for the answer to one, are in lanes, so that nothing scans the
 /// table.
 #[derive(Debug)]
@@ -251,6 +263,9 @@ pub(crate) struct Namespaces<'a> {
     /// In the order of their deadlines.
     joining: Lane,
     parted: Lane,
+    /// What a server of Engine.IO 3 does about the main one.
+    #[cfg(feature = "eio3")]
+    main_of_old: Main,
 }
 
 impl<'a> Namespaces<'a> {
@@ -268,6 +283,8 @@ impl<'a> Namespaces<'a> {
             waiting: Lane::EMPTY,
             joining: Lane::EMPTY,
             parted: Lane::EMPTY,
+            #[cfg(feature = "eio3")]
+            main_of_old: Main::Awaited,
         }
     }
 
@@ -297,6 +314,17 @@ impl<'a> Namespaces<'a> {
     /// One past the last place in use.
     pub(super) const fn places(&self) -> usize {
         self.slab.places()
+    }
+
+    /// What a server of Engine.IO 3 does about the main namespace.
+    #[cfg(feature = "eio3")]
+    pub(super) const fn main_of_old(&self) -> Main {
+        self.main_of_old
+    }
+
+    #[cfg(feature = "eio3")]
+    pub(super) const fn set_main(&mut self, main: Main) {
+        self.main_of_old = main;
     }
 
     /// How many want to be connected.

@@ -9,7 +9,6 @@ use crate::engine::{Action, Link, SessionEvent};
 use crate::error::{Cause, Details, DisconnectReason};
 use crate::handle::NamespaceId;
 use crate::packet::Text;
-use crate::time::Instant;
 
 impl Client<'_> {
     /// The bytes to write next on `link`; empty if there are none. They stay the same until `transmitted`, but may
@@ -38,23 +37,21 @@ impl Client<'_> {
     /// Lets go of what the last event borrowed.
     pub(super) fn release(&mut self) {
         self.release_received();
-        if let Some(packet) = self.unsent.take() {
-            self.outbox.told(packet);
-        }
+        self.outbox.told();
     }
 
     pub(super) fn advance(&mut self) -> Next {
         self.release();
         #[cfg(feature = "alloc")]
-        if self.settled && self.notices.is_empty() {
-            if let Some(next) = self.advance_settled() {
-                return next;
-            }
-            self.unsettle();
+        if self.quiet.is_settled()
+            && self.notices.is_empty()
+            && let Some(next) = self.advance_settled()
+        {
+            return next;
         }
-        self.quiet_until = Instant::ZERO;
+        self.quiet.break_off();
         loop {
-            if self.timers {
+            if self.quiet.take_timers() {
                 self.check_timers();
             }
             if !self.notices.is_empty() {
@@ -96,17 +93,30 @@ impl Client<'_> {
                     // Notices that wait until the driver reads again are not waited for.
                     if !self.settle() && (waiting || self.notices.is_empty()) {
                         let wake = self.wake();
-                        #[cfg(feature = "alloc")]
-                        self.settle_until(wake);
-                        #[cfg(not(feature = "alloc"))]
-                        {
-                            self.quiet_until = wake.unwrap_or(Instant::from_micros(u64::MAX));
-                        }
+                        let settled = self.is_settled();
+                        self.quiet.begin(wake, settled);
                         return Next::Idle(wake);
                     }
                 }
             }
         }
+    }
+
+    /// Whether nobody waits to be joined or told.
+    #[cfg(feature = "alloc")]
+    fn is_settled(&self) -> bool {
+        // (Who waits to be joined may wait for room, or for what is still to be written: the one comes with the other.)
+        self.notices.is_empty()
+            && !self.acks.is_starved()
+            && self.namespaces.next_waiting(None).is_none()
+            && self.namespaces.first_parted().is_none()
+    }
+
+    /// Nothing depends on it.
+    #[cfg(not(feature = "alloc"))]
+    #[allow(clippy::unused_self)]
+    const fn is_settled(&self) -> bool {
+        false
     }
 
     fn session_event(&mut self, event: SessionEvent) -> Option<PendingEvent> {
@@ -156,7 +166,6 @@ impl Client<'_> {
                 },
                 Notice::Unsent => match self.outbox.next_given_up() {
                     Some((packet, nsp, cause)) => {
-                        self.unsent = Some(packet);
                         return Some(PendingEvent::Unsent { nsp, packet, cause });
                     }
                     None => None,

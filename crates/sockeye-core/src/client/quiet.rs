@@ -1,44 +1,117 @@
-//! The short way of most packets: where all has been done, and nothing has happened since but that a packet came or was
-//! emitted on an open WebSocket, nothing else needs a look.
+//! Whether anything may have to be done, known without a look: no deadline comes before a moment, and where nothing has
+//! happened but that a packet came or was emitted on an open WebSocket, nothing else needs a look (the short way of most
+//! packets).
 //!
-//! It does nothing that [`Client::advance`] would not do, in the same order. Whatever may set a deadline, note something to
-//! be told or have a namespace wait ends it ([`Client::unsettle`]), until all has been done again.
+//! The short way does nothing that [`Client::advance`] would not do, in the same order. Whatever may set a deadline, note
+//! something to be told or have a namespace wait ends it ([`Quiet::end`]), until all has been done again.
 
+#[cfg(feature = "alloc")]
 use super::{Client, Next, PendingEvent};
+#[cfg(feature = "alloc")]
 use crate::engine::{Link, Quick};
 use crate::time::Instant;
 
 /// There is no deadline.
 const NEVER: Instant = Instant::from_micros(u64::MAX);
 
-impl Client<'_> {
-    /// Something has happened that may need a look at everything.
-    pub(super) const fn unsettle(&mut self) {
-        self.settled = false;
+/// What was found when all was done last, as far as it still holds.
+#[derive(Debug)]
+pub(super) struct Quiet {
+    /// Timers of namespaces and acks need a look.
+    timers: bool,
+    /// No deadline comes before; zero as soon as anything but reading has happened.
+    until: Instant,
+    /// Nothing but packets that come and go on an open WebSocket has happened since: `until` is still the next deadline, and
+    /// nobody waits to be joined or told.
+    #[cfg(feature = "alloc")]
+    settled: bool,
+}
+
+impl Quiet {
+    pub(super) const NOT: Self = Self {
+        timers: false,
+        until: Instant::ZERO,
+        #[cfg(feature = "alloc")]
+        settled: false,
+    };
+
+    /// Timers of namespaces and acks need a look.
+    pub(super) const fn look_at_timers(&mut self) {
+        self.timers = true;
     }
 
-    /// Everything has been done, up to the next deadline.
-    pub(super) fn settle_until(&mut self, wake: Option<Instant>) {
-        self.quiet_until = wake.unwrap_or(NEVER);
-        // (Who waits to be joined may wait for room, or for what is still to be written: the one comes with the other.)
-        self.settled = self.notices.is_empty()
-            && !self.timers
-            && !self.starved
-            && self.namespaces.next_waiting(None).is_none()
-            && self.namespaces.first_parted().is_none();
+    /// Whether they needed one, which they get now.
+    pub(super) const fn take_timers(&mut self) -> bool {
+        core::mem::replace(&mut self.timers, false)
     }
 
-    /// A packet has been accepted; `plain`: at most its answer is waited for, until `deadline`.
+    /// Whether no deadline comes up to `now`.
     #[inline]
-    pub(super) fn packet_accepted(&mut self, plain: bool, deadline: Option<Instant>) {
-        if !plain {
+    pub(super) fn lasts(&self, now: Instant) -> bool {
+        now < self.until
+    }
+
+    /// Everything is looked at from here on.
+    pub(super) const fn break_off(&mut self) {
+        self.end();
+        self.until = Instant::ZERO;
+    }
+
+    /// Something has happened that may need a look at everything, but set no deadline.
+    #[inline]
+    pub(super) const fn end(&mut self) {
+        #[cfg(feature = "alloc")]
+        {
             self.settled = false;
-            self.quiet_until = Instant::ZERO;
-        } else if let Some(deadline) = deadline {
-            self.quiet_until = self.quiet_until.min(deadline);
         }
     }
 
+    /// Everything has been done, up to the next deadline; `settled`: and nobody waits to be joined or told.
+    pub(super) fn begin(&mut self, wake: Option<Instant>, settled: bool) {
+        self.until = wake.unwrap_or(NEVER);
+        #[cfg(feature = "alloc")]
+        {
+            self.settled = settled && !self.timers;
+        }
+        #[cfg(not(feature = "alloc"))]
+        let _ = settled;
+    }
+
+    /// A packet has been accepted; `plain`: at most its answer is waited for, until `deadline`.
+    #[cfg(feature = "alloc")]
+    #[inline]
+    pub(super) fn packet_accepted(&mut self, plain: bool, deadline: Option<Instant>) {
+        if !plain {
+            self.break_off();
+        } else if let Some(deadline) = deadline {
+            self.until = self.until.min(deadline);
+        }
+    }
+
+    /// Whether the short way is open.
+    #[cfg(feature = "alloc")]
+    #[inline]
+    pub(super) const fn is_settled(&self) -> bool {
+        self.settled
+    }
+
+    /// The short way stays open only so.
+    #[cfg(feature = "alloc")]
+    #[inline]
+    const fn keep(&mut self, on: bool) {
+        self.settled &= on;
+    }
+
+    /// The next deadline.
+    #[cfg(feature = "alloc")]
+    #[inline]
+    fn wake(&self) -> Option<Instant> {
+        (self.until != NEVER).then_some(self.until)
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl Client<'_> {
     /// What is to be done next, if that can be known so.
     #[inline]
     pub(super) fn advance_settled(&mut self) -> Option<Next> {
@@ -47,11 +120,13 @@ impl Client<'_> {
         }
         if self.engine.next_text() {
             let event = self.arrived(false);
-            self.settled &= self.notices.is_empty()
-                && matches!(
-                    event,
-                    Some(PendingEvent::Message { .. } | PendingEvent::Ack { .. })
-                );
+            self.quiet.keep(
+                self.notices.is_empty()
+                    && matches!(
+                        event,
+                        Some(PendingEvent::Message { .. } | PendingEvent::Ack { .. })
+                    ),
+            );
             if let Some(event) = event {
                 return Some(Next::Event(event));
             }
@@ -60,10 +135,7 @@ impl Client<'_> {
         }
         match self.engine.quick(&mut self.outbox) {
             Quick::Transmit => Some(Next::Transmit(Link::WebSocket)),
-            Quick::Idle => {
-                let wake = self.quiet_until;
-                Some(Next::Idle((wake != NEVER).then_some(wake)))
-            }
+            Quick::Idle => Some(Next::Idle(self.quiet.wake())),
             Quick::Other => None,
         }
     }

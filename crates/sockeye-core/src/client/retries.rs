@@ -18,8 +18,7 @@ impl Client<'_> {
             return true;
         };
         if entry.is_retry() {
-            #[cfg(feature = "alloc")]
-            self.unsettle();
+            self.quiet.end();
             self.retry_over(nsp, place);
         } else {
             // The server has answered before it can have read the packet: nobody waits for another answer.
@@ -157,7 +156,7 @@ impl Client<'_> {
                     Some(id) => Acks::place(id),
                     // One of them will be resolved: see `settle`.
                     None => {
-                        self.starved = true;
+                        self.acks.set_starved();
                         return true;
                     }
                 }
@@ -203,10 +202,9 @@ impl Client<'_> {
 
     /// There was no room for an entry: looks again.
     pub(super) fn drive_starved(&mut self) -> bool {
-        if !RETRIES || !self.starved || !self.acks.has_silent_room() {
+        if !RETRIES || !self.acks.take_unstarved() {
             return false;
         }
-        self.starved = false;
         for place in 0..self.namespaces.places() {
             if let Some(nsp) = self.namespaces.at(place).map(|entry| entry.id) {
                 self.drive_retries(nsp);
@@ -262,8 +260,7 @@ impl Client<'_> {
     /// Gives up on an acknowledgement: it will not be told. A packet of which nothing has left is not sent any more; one
     /// of the `retries` queue that has been sent once goes on being sent until it is answered.
     pub fn cancel_ack(&mut self, id: AckId) {
-        #[cfg(feature = "alloc")]
-        self.unsettle();
+        self.quiet.end();
         let Some(entry) = self.acks.get(id).copied() else {
             return;
         };
@@ -295,8 +292,7 @@ impl Client<'_> {
 
     /// Drops every packet of a namespace that has not been sent, and fails the acknowledgements that waited for them.
     pub fn clear_send_buffer(&mut self, nsp: NamespaceId) {
-        #[cfg(feature = "alloc")]
-        self.unsettle();
+        self.quiet.end();
         self.drop_unsent(nsp, false);
         self.outbox.drop_packets(nsp, false);
     }

@@ -2,24 +2,13 @@
 //! without an id, takes no `auth`, and has ERROR packets.
 
 use super::inbound::Arrived;
-use super::namespaces::NspState;
+use super::namespaces::{Main, NspState};
 use super::notices::Notice;
 use super::{Client, PendingEvent};
 use crate::handle::NamespaceId;
 use crate::id::Id;
 use crate::packet::socket::{Kind, Span};
 use crate::packet::{PacketError, json};
-
-/// What the server of an Engine.IO 3 session does about the main namespace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Main {
-    /// It joins it by itself, and has not said so yet.
-    Awaited,
-    /// This client is in it.
-    Joined,
-    /// This client has left it, or was refused: it has to be asked for.
-    Left,
-}
 
 impl Client<'_> {
     /// Whether the server speaks Engine.IO 3 (Socket.IO 2 or 1); false without a session.
@@ -48,12 +37,12 @@ impl Client<'_> {
         match kind {
             Kind::Connect => {
                 if main {
-                    self.main = Main::Joined;
+                    self.namespaces.set_main(Main::Joined);
                 }
                 Some(nsp.and_then(|nsp| self.connected_to_old(nsp)))
             }
             Kind::Disconnect if main => {
-                self.main = Main::Left;
+                self.namespaces.set_main(Main::Left);
                 None
             }
             Kind::ConnectError => {
@@ -62,7 +51,7 @@ impl Client<'_> {
                     return Some(self.error_event(nsp));
                 }
                 if main {
-                    self.main = Main::Left;
+                    self.namespaces.set_main(Main::Left);
                 }
                 Some(self.refused_by_old(nsp, data))
             }
@@ -154,7 +143,7 @@ impl Client<'_> {
             self.close_if_unused();
             return true;
         }
-        match self.main {
+        match self.namespaces.main_of_old() {
             _ if !self.is_main(nsp) => return false,
             Main::Left => return false,
             Main::Awaited => self.namespaces.set_joining(nsp, deadline),
@@ -170,7 +159,7 @@ impl Client<'_> {
     /// A CONNECT packet has been accepted for sending: an old server does not always answer the one for the main namespace.
     pub(super) fn asked_old(&mut self, nsp: NamespaceId) {
         if self.is_main(nsp) {
-            self.main = Main::Joined;
+            self.namespaces.set_main(Main::Joined);
             let _ = self.join_old(nsp);
         }
     }
@@ -184,7 +173,7 @@ impl Client<'_> {
     /// A DISCONNECT packet has been accepted for sending.
     pub(super) fn leaves_old(&mut self, nsp: NamespaceId) {
         if self.is_main(nsp) {
-            self.main = Main::Left;
+            self.namespaces.set_main(Main::Left);
         }
     }
 

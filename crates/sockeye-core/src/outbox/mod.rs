@@ -130,6 +130,8 @@ pub(crate) struct Outbox<'a> {
     unreported: Lane,
     writing: Lane,
     given_up: Lane,
+    /// The first of them is being told: it goes with the next output.
+    telling: Option<Index>,
     /// Packets and bytes of those.
     doomed: (usize, usize),
     write: Write,
@@ -169,6 +171,7 @@ impl<'a> Outbox<'a> {
             unreported: Lane::EMPTY,
             writing: Lane::EMPTY,
             given_up: Lane::EMPTY,
+            telling: None,
             doomed: (0, 0),
             write: Write::Nothing,
             scratch: post::SCRATCH,
@@ -391,14 +394,27 @@ impl<'a> Outbox<'a> {
     }
 
     /// The next packet that was given up and has to be told: its namespace and why. [`Self::told`] releases it.
-    pub(crate) fn next_given_up(&self) -> Option<(Index, NamespaceId, UnsentCause)> {
+    pub(crate) fn next_given_up(&mut self) -> Option<(Index, NamespaceId, UnsentCause)> {
         let i = self.given_up.head()?;
         let packet = self.packets.get(i)?;
+        self.telling = Some(i);
         Some((i, packet.nsp, packet.cause))
     }
 
-    /// The application knows that the packet was given up.
-    pub(crate) fn told(&mut self, i: Index) {
+    /// Whether packets were given up and have to be told.
+    pub(crate) const fn has_given_up(&self) -> bool {
+        self.given_up.head().is_some()
+    }
+
+    /// The application knows of the packet that was given up: what it was told of last, if it was.
+    #[inline]
+    pub(crate) fn told(&mut self) {
+        if let Some(i) = self.telling.take() {
+            self.forget_given_up(i);
+        }
+    }
+
+    fn forget_given_up(&mut self, i: Index) {
         if self
             .packets
             .get(i)
