@@ -29,6 +29,7 @@ pub(crate) fn machine(report: &mut Report) -> Result<(), String> {
 /// The client on the board.
 pub(crate) fn client(report: &mut Report) -> Result<(), String> {
     tests(report, &["scenarios"], "client::")?;
+    tests(report, &["scenarios"], "storm::")?;
     tests(report, &["secure"], "secure::")
 }
 

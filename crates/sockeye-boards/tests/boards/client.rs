@@ -178,7 +178,7 @@ crate::on_both_chips! {
     ten_minutes_of_cuts: cuts,
 }
 
-fn image(target: Target) -> Result<PathBuf, String> {
+pub(crate) fn image(target: Target) -> Result<PathBuf, String> {
     let firmware = Firmware {
         folder: FIRMWARE,
         target,
@@ -216,6 +216,17 @@ fn run(
     image: &Path,
     target: Target,
     args: &[(&str, String)],
+    obey: impl FnMut(&str) -> Result<(), String>,
+) -> Result<Outcome, String> {
+    run_for(LIMIT, image, target, args, obey)
+}
+
+/// The same, for as long as this.
+pub(crate) fn run_for(
+    limit: Duration,
+    image: &Path,
+    target: Target,
+    args: &[(&str, String)],
     mut obey: impl FnMut(&str) -> Result<(), String>,
 ) -> Result<Outcome, String> {
     let board = Board {
@@ -224,7 +235,7 @@ fn run(
         args,
         blob: &[],
         count: false,
-        limit: LIMIT,
+        limit,
     };
     let mut trouble = None;
     let outcome = board.start()?.finish(|line| {

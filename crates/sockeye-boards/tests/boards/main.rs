@@ -1,12 +1,15 @@
 //! Firmware on emulated RISC-V boards: `cargo xtask test --part board`, `--part board-client`, `--part board-device`, which
 //! install what is missing and build the images. A single one: `cargo nextest run -p sockeye-boards --run-ignored only NAME`.
 //!
+//! `SOCKEYE_CUTS=1000` is the storm of cuts at full length.
+//!
 //! One start of QEMU for each test and instruction set. What a machine lacks is said, and skipped.
 
 mod client;
 mod device;
 mod machine;
 mod secure;
+mod storm;
 
 use sockeye_boards::riscv::Target;
 use sockeye_boards::{PREPARED, missing};

@@ -10,6 +10,7 @@ mod binary;
 mod cuts;
 mod faults;
 mod stage;
+mod storm;
 mod transports;
 
 use embassy_executor::Spawner;
@@ -34,6 +35,7 @@ async fn main(spawner: Spawner) {
         "polling" => transports::polling(network).await,
         "upgrade" => transports::upgrade(network).await,
         "cuts" => cuts::cuts(network).await,
+        "storm" => storm::cuts(network).await,
         other => {
             println!("there is no scenario `{other}`: give the argument scenario=<name>");
             board::exit(2);
