@@ -4,6 +4,8 @@ mod connect;
 mod load;
 mod oneshot;
 mod server;
+#[cfg(feature = "demo")]
+mod trust;
 
 use std::process::Stdio;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! The byte streams of a client: plain TCP and rustls without a box or a dynamic call, all others boxed.
+//! The byte streams of a client: plain TCP as it is, rustls in a box for its size, neither with a dynamic call; all others
+//! boxed.
 
 use std::io;
 use std::pin::Pin;

@@ -221,7 +221,7 @@ fn announce(options: &Demo, target: &Target, tls: Option<&Tls>, taken: bool) {
         say(&format!(
             "Its certificate is by an authority made for this run: {file}\n\
              \x20 browser  import that file as an authority (or accept the warning)\n\
-             \x20 sockeye  sockeye listen {}/devices --cacert {file}\n\
+             \x20 sockeye  sockeye emit {} echo '\"hello\"' --ack --cacert {file}\n\
              \x20 board    SOCKEYE_URL=https://<a name of this machine>{}/devices SOCKEYE_CA={file}, and here --bind 0.0.0.0 --tls-name <that name>",
             target.page(),
             target.port()

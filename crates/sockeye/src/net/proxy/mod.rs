@@ -1,4 +1,13 @@
 //! Proxies: which one to use, and how to get through it. No runtime is used here.
+//!
+//! Which one the environment names is hyper-util's to say (its `Matcher`). The way through is our own, one conversation
+//! without I/O for tokio and for threads, since the tunnels of hyper-util 0.1.21 (`client::legacy::connect::proxy`) do not
+//! give what is promised here. Tried with the answers that the tests below play: `Tunnel` makes one `TunnelUnsuccessful` of
+//! 403, 502 and of what is no HTTP at all, without the status, so that nothing can be said of the cause; it refuses a 2xx
+//! other than 200, and loses what comes behind the answer. `SocksV5` with credentials offers nothing else, and fails at a
+//! proxy that wants none; why a proxy refused is in a type that cannot be named, as English text only; one that closes
+//! after the status is an I/O error; and what comes behind the answer is lost as well. Both want hyper's I/O traits, and do
+//! not run on threads, which would need this code all the same.
 
 mod http;
 mod socks;

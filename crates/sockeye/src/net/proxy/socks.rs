@@ -222,6 +222,9 @@ mod tests {
                 b"\x05\x01\0\x01\x01\x02\x03\x04\x12\x34".to_vec()
             ]
         );
+        // Credentials that the proxy does not want.
+        let (sent, result) = talk("socks5h://u:pw@p", "::1", &[&[5, 0], DONE]);
+        assert_eq!((sent.len(), result), (2, Ok(())));
         // An address of the other kinds in the answer.
         let six = [[5, 0, 0, 4].as_slice(), &[0; 18]].concat();
         assert_eq!(talk("socks5h://p", "::1", &[&[5, 0], &six]).1, Ok(()));
