@@ -19,6 +19,7 @@ const IMAGES: &[(&str, &[&str])] = &[
     ("scenarios", &["polling"]),
     ("tlscheck", &["tls"]),
     ("secure", &["tls"]),
+    ("member", &["tls"]),
 ];
 
 /// The board itself.
@@ -41,6 +42,18 @@ pub(crate) fn device(report: &mut Report) -> Result<(), String> {
 
 /// Installs what the tests need, builds these images, and runs the tests whose names contain `filter`.
 fn tests(report: &mut Report, images: &[&str], filter: &str) -> Result<(), String> {
+    prepare(images)?;
+    run_tests_with(
+        report,
+        "-p sockeye-boards --test boards",
+        "--ignored",
+        filter,
+        &[(PREPARED, "1")],
+    )
+}
+
+/// Installs what boards need, and builds these images.
+pub(crate) fn prepare(images: &[&str]) -> Result<(), String> {
     qemu::need()?;
     servers::install()?;
     for target in Target::ALL {
@@ -54,13 +67,7 @@ fn tests(report: &mut Report, images: &[&str], filter: &str) -> Result<(), Strin
             firmware.build()?;
         }
     }
-    run_tests_with(
-        report,
-        "-p sockeye-boards --test boards",
-        "--ignored",
-        filter,
-        &[(PREPARED, "1")],
-    )
+    Ok(())
 }
 
 /// Clippy on the board's firmware.

@@ -101,7 +101,7 @@ pub(crate) const PARTS: &[Part] = &[
 /// system that Debian starts when it installs them.
 pub(crate) const BY_NAME: &[Part] = &[Part {
     name: "cluster",
-    about: "500 clients, three Node servers, Redis and nginx in troubles (runs only when it is named)",
+    about: "500 clients and two emulated boards, three Node servers, Redis and nginx in troubles (runs only when it is named)",
     run: cluster,
 }];
 
@@ -166,9 +166,10 @@ fn interop(report: &mut Report) -> Result<(), String> {
 fn cluster(report: &mut Report) -> Result<(), String> {
     tools::need(&[NODE, NPM, REDIS, NGINX])?;
     servers::npm(&run::root().join("crates/sockeye-testkit/servers/cluster"))?;
-    report.tests(&mut cargo(
-        "test --quiet -p sockeye-interop --test cluster -- --ignored --nocapture",
-    ))
+    board::prepare(&["member"])?;
+    let mut tests =
+        cargo("test --quiet -p sockeye-interop --test cluster -- --ignored --nocapture");
+    report.tests(tests.env(sockeye_boards::PREPARED, "1"))
 }
 
 fn report_page(report: &mut Report) -> Result<(), String> {

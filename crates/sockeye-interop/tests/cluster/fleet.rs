@@ -10,6 +10,8 @@ use sockeye::net::Tls;
 use sockeye::{Client, Socket, Transport};
 use tokio::task::JoinSet;
 
+use crate::boards::Board;
+
 /// Between two events of a client.
 const PACE: Duration = Duration::from_millis(500);
 
@@ -45,7 +47,7 @@ pub(crate) struct Missing {
 }
 
 impl Told {
-    fn joined(&mut self, recovered: bool) {
+    pub(crate) fn joined(&mut self, recovered: bool) {
         self.joins += 1;
         if recovered {
             self.recovered += 1;
@@ -55,7 +57,7 @@ impl Told {
         }
     }
 
-    fn news(&mut self, life: &str, n: u64, now: u64) {
+    pub(crate) fn news(&mut self, life: &str, n: u64, now: u64) {
         let joins = self.joins;
         let (next, joined) = self.next.entry(life.to_owned()).or_insert((n, joins));
         self.news += 1;
@@ -75,18 +77,27 @@ impl Told {
     }
 }
 
-/// One client.
-pub(crate) struct Member {
-    pub(crate) socket: Socket,
+/// What is known of one client, of whichever kind.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Account {
     pub(crate) retries: bool,
     pub(crate) told: Arc<Mutex<Told>>,
     /// When the youngest of its acknowledged events was emitted, in milliseconds from the start of the fleet, plus one.
-    answered: Arc<AtomicU64>,
+    pub(crate) answered: Arc<AtomicU64>,
+    pub(crate) connected: Arc<AtomicBool>,
+}
+
+/// One client of this process.
+pub(crate) struct Member {
+    pub(crate) socket: Socket,
+    account: Account,
 }
 
 /// All of them.
 pub(crate) struct Fleet {
     pub(crate) members: Vec<Member>,
+    /// Emulated boards; their numbers come after those of the members.
+    pub(crate) boards: Vec<Board>,
     /// When attempts to reconnect began, and which attempt in a row each was.
     attempts: Arc<Mutex<Vec<(Instant, u32)>>>,
     pub(crate) started: Instant,
@@ -94,7 +105,7 @@ pub(crate) struct Fleet {
     traffic: JoinSet<()>,
 }
 
-fn millis(since: Instant) -> u64 {
+pub(crate) fn millis(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_millis()).expect("the test ends before")
 }
 
@@ -113,6 +124,7 @@ impl Fleet {
         let started = Instant::now();
         let mut fleet = Self {
             members: Vec::new(),
+            boards: Vec::new(),
             attempts: Arc::default(),
             started,
             stop: Arc::default(),
@@ -120,9 +132,12 @@ impl Fleet {
         };
         let tls = Tls::new().ca_pem(ca);
         for client in 0..count {
-            let told = Arc::<Mutex<Told>>::default();
-            let (joins, news) = (Arc::clone(&told), Arc::clone(&told));
             let retries = client % 5 == 3;
+            let account = Account {
+                retries,
+                ..Account::default()
+            };
+            let (joins, news) = (Arc::clone(&account.told), Arc::clone(&account.told));
             let mut builder = Client::builder(url)
                 .tls(tls.clone())
                 .transports(transports(client).iter().copied())
@@ -147,12 +162,7 @@ impl Fleet {
             socket.manager().on_reconnect_attempt(move |n| {
                 attempts.lock().unwrap().push((Instant::now(), n));
             });
-            let member = Member {
-                socket,
-                retries,
-                told,
-                answered: Arc::default(),
-            };
+            let member = Member { socket, account };
             fleet
                 .traffic
                 .spawn(member.traffic(client, started, Arc::clone(&fleet.stop)));
@@ -165,8 +175,8 @@ impl Fleet {
     /// long that took from `trouble` on.
     pub(crate) async fn whole(&self, trouble: Instant, what: &str) -> Duration {
         let from = millis(self.started);
-        let back = |member: &Member| {
-            member.socket.connected() && member.answered.load(Ordering::Relaxed) > from
+        let back = |one: &Account| {
+            one.connected.load(Ordering::Relaxed) && one.answered.load(Ordering::Relaxed) > from
         };
         self.all(what, back).await;
         trouble.elapsed()
@@ -175,18 +185,18 @@ impl Fleet {
     /// Waits until every client has heard each of these nodes after this moment.
     pub(crate) async fn hears(&self, nodes: &[&str]) {
         let from = millis(self.started);
-        self.all("news of every node", |member| {
-            let told = member.told.lock().unwrap();
+        self.all("news of every node", |one| {
+            let told = one.told.lock().unwrap();
             let heard = |node: &&str| told.heard.get(*node).is_some_and(|&at| at > from);
             nodes.iter().all(heard)
         })
         .await;
     }
 
-    async fn all(&self, what: &str, holds: impl Fn(&Member) -> bool) {
+    async fn all(&self, what: &str, holds: impl Fn(&Account) -> bool) {
         let until = Instant::now() + Duration::from_secs(40);
         loop {
-            let missing = self.members.iter().filter(|&member| !holds(member)).count();
+            let missing = self.accounts().filter(|one| !holds(one)).count();
             if missing == 0 {
                 return;
             }
@@ -196,6 +206,16 @@ impl Fleet {
             );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// All clients, in the order of their numbers.
+    pub(crate) fn accounts(&self) -> impl Iterator<Item = Account> {
+        let members = self.members.iter().map(|member| {
+            let connected = member.socket.connected();
+            member.account.connected.store(connected, Ordering::Relaxed);
+            member.account.clone()
+        });
+        members.chain(self.boards.iter().map(|board| board.account.clone()))
     }
 
     /// Attempts in each 100 ms after this moment: the first ones after a loss, and all.
@@ -226,6 +246,9 @@ impl Fleet {
         };
         let ended = tokio::time::timeout(Duration::from_secs(20), all).await;
         assert!(ended.is_ok(), "acknowledgements hang");
+        for board in &mut self.boards {
+            board.switch_off();
+        }
     }
 
     /// Every client leaves.
@@ -252,8 +275,8 @@ impl Member {
         stop: Arc<AtomicBool>,
     ) -> impl Future<Output = ()> + use<> {
         let socket = self.socket.clone();
-        let told = Arc::clone(&self.told);
-        let answered = Arc::clone(&self.answered);
+        let told = Arc::clone(&self.account.told);
+        let answered = Arc::clone(&self.account.answered);
         async move {
             // Not all in the same moment.
             tokio::time::sleep(PACE.mul_f64((client % 50) as f64 / 50.0)).await;

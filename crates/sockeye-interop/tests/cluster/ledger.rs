@@ -39,6 +39,12 @@ impl Ledger {
         all
     }
 
+    /// Where a client has joined last.
+    pub(crate) fn node_of(&self, client: usize) -> Option<usize> {
+        let joins = self.joins.get(&client)?;
+        joins.last().map(|&(_, node, _)| node)
+    }
+
     /// How many joins there were at a node.
     pub(crate) fn joins_at(&self, node: usize) -> usize {
         let joins = self.joins.values().flatten();
@@ -70,7 +76,7 @@ impl Ledger {
         let (mut joins, mut recovered) = (0, 0);
         let (mut news, mut doubled, mut over_recovery) = (0, 0, 0);
         let mut never_sent = BTreeMap::<_, (u32, u64)>::new();
-        for (client, member) in fleet.members.iter().enumerate() {
+        for (client, member) in fleet.accounts().enumerate() {
             let told = member.told.lock().unwrap();
             let none = BTreeMap::new();
             let puts = self.puts.get(&client).unwrap_or(&none);

@@ -3,11 +3,13 @@
 
 #![cfg(unix)]
 
+mod boards;
 mod fleet;
 mod ledger;
 mod parts;
 mod plot;
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use fleet::Fleet;
@@ -50,11 +52,17 @@ async fn back(fleet: &Fleet, trouble: Instant, what: &str) -> Panel {
 #[ignore = "needs Node, Redis and nginx, and a minute: cargo xtask test --part cluster"]
 async fn a_fleet_goes_through_the_troubles_of_a_cluster() {
     let count = clients();
+    let images = boards::images();
     let mut cluster = Cluster::start();
     let started = Instant::now();
-    let mut fleet = Fleet::launch(&cluster.url(), cluster.ca(), count);
+    let mut fleet = Fleet::launch(&cluster.url(), &cluster.ca(), count);
+    fleet.boards = boards::start(&images, &fleet, cluster.port, cluster.ca_der());
     let took = fleet.whole(started, "the start").await;
-    println!("{count} clients joined after {:.1} s", took.as_secs_f32());
+    println!(
+        "{count} clients and {} boards joined after {:.1} s",
+        fleet.boards.len(),
+        took.as_secs_f32()
+    );
 
     // In good weather each request of a session finds its node, and nobody is thrown out.
     pause(3000).await;
@@ -64,9 +72,11 @@ async fn a_fleet_goes_through_the_troubles_of_a_cluster() {
     let mut panels = Vec::new();
 
     let trouble = Instant::now();
-    cluster.kill_node(0);
+    // That of the first board.
+    let node = calm.node_of(count).unwrap_or(0);
+    cluster.kill_node(node);
     pause(1000).await;
-    cluster.restart_node(0);
+    cluster.restart_node(node);
     panels.push(back(&fleet, trouble, "a node killed, and started after 1 s").await);
 
     let trouble = Instant::now();
@@ -78,9 +88,11 @@ async fn a_fleet_goes_through_the_troubles_of_a_cluster() {
     spread(&fleet.histogram(trouble)[0], count);
 
     let trouble = Instant::now();
-    cluster.freeze_node(1);
+    // That of the second board.
+    let node = Ledger::read(&cluster).node_of(count + 1).unwrap_or(1);
+    cluster.freeze_node(node);
     pause(8000).await;
-    cluster.thaw_node(1);
+    cluster.thaw_node(node);
     panels.push(back(&fleet, trouble, "a node frozen for 8 s").await);
 
     // nginx cuts everybody again, and one in four finds the new node.
@@ -106,16 +118,21 @@ async fn a_fleet_goes_through_the_troubles_of_a_cluster() {
         restarted.elapsed().as_secs_f32()
     );
 
-    fleet.quiet().await;
     assert!(
-        fleet.members.iter().all(|member| member.socket.connected()),
+        fleet
+            .accounts()
+            .all(|one| one.connected.load(Ordering::Relaxed)),
         "all are joined at the end"
     );
+    fleet.quiet().await;
     fleet.close().await;
     let ledger = Ledger::read(&cluster);
     // What a frozen node had received is in its ledger by now; the processes end before the figures are told.
     drop(cluster);
     ledger.hold(&fleet);
+    for board in &fleet.boards {
+        println!("{}", board.summary());
+    }
     plot::report(&panels);
     println!("the whole took {:.0} s", started.elapsed().as_secs_f32());
 }

@@ -91,8 +91,8 @@ pub(crate) struct Cluster {
     nodes: [Option<Process>; 4],
     redis: Option<Process>,
     folder: Folder,
-    port: u16,
-    ca: String,
+    pub(crate) port: u16,
+    authority: Authority,
 }
 
 impl Cluster {
@@ -109,7 +109,7 @@ impl Cluster {
             redis: None,
             folder,
             port: 0,
-            ca: authority.pem(),
+            authority,
         };
         cluster.write("cert.pem", &identity.chain_pem());
         cluster.write("key.pem", &identity.key_pem());
@@ -127,8 +127,13 @@ impl Cluster {
     }
 
     /// The authority of its certificate, in PEM.
-    pub(crate) fn ca(&self) -> &str {
-        &self.ca
+    pub(crate) fn ca(&self) -> String {
+        self.authority.pem()
+    }
+
+    /// The same in DER, as devices store it.
+    pub(crate) fn ca_der(&self) -> &[u8] {
+        self.authority.der()
     }
 
     /// The ledger of a node, one line for each thing that happened.
