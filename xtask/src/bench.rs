@@ -19,7 +19,7 @@ cargo xtask bench [OPTIONS]   what an event costs in sockeye, rust_socketio and 
   --quick            one short round, smaller counts under valgrind, no allocation counts
   --rows A,B         only these rows: receive, receive-tls, binary, binary-typed, emit, ack, acks-100,
                      acks-1000, acks-10000, namespaces-1, namespaces-100, namespaces-1000, fan-in-1,
-                     fan-in-1000, idle
+                     fan-in-1000, idle, idle-tls
   --clients A,B      only these clients: bare, rust_socketio, core, sockeye
   --count N          how many events (or idle connections) a timed round has
   --rounds N         timed rounds, interleaved; the median counts (default 5)
@@ -125,7 +125,7 @@ pub(crate) fn run(args: &[impl AsRef<str>]) -> Result<(), String> {
         print!("{HELP}");
         return Ok(());
     };
-    if options.rows.iter().any(|row| row.name == "idle") {
+    if options.rows.iter().any(|row| row.name.starts_with("idle")) {
         check_room(options.count.unwrap_or(1_000))?;
     }
     build("load-server")?;

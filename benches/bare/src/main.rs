@@ -26,14 +26,18 @@ async fn main() -> Result<(), Error> {
     let job = Job::from_args()?;
     match job.row.as_str() {
         "receive" => receive(&job, tcp(&job).await?).await,
-        "receive-tls" => receive(&job, tls(&job).await?).await,
+        "receive-tls" => receive(&job, tls(&job, &connector()?).await?).await,
         "binary" => binary(&job, false).await,
         "binary-typed" => binary(&job, true).await,
         "emit" => emit(&job).await,
         // In a task of its own: a runtime that drives its root future parks twice as often.
         "ack" => tokio::spawn(async move { ack(&job).await }).await?,
         row if row.starts_with("fan-in-") => fan_in(&job).await,
-        "idle" => idle(&job).await,
+        "idle" => idle(&job, async || tcp(&job).await).await,
+        "idle-tls" => {
+            let connector = connector()?;
+            idle(&job, async || tls(&job, &connector).await).await
+        }
         other => Err(format!("the bare client has no row {other:?}").into()),
     }
 }
@@ -44,15 +48,18 @@ async fn tcp(job: &Job) -> Result<TcpStream, Error> {
     Ok(stream)
 }
 
-async fn tls(job: &Job) -> Result<TlsStream<TcpStream>, Error> {
+fn connector() -> Result<TlsConnector, Error> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(authority()?)?)?;
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
         .with_no_client_auth();
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
+async fn tls(job: &Job, connector: &TlsConnector) -> Result<TlsStream<TcpStream>, Error> {
     let name = ServerName::try_from("127.0.0.1")?;
-    let connector = TlsConnector::from(Arc::new(config));
     Ok(connector.connect(name, tcp(job).await?).await?)
 }
 
@@ -251,9 +258,13 @@ async fn ack(job: &Job) -> Result<(), Error> {
 }
 
 /// Every connection is a task that waits for the next message, as in a program that wants to answer heartbeats.
-async fn idle(job: &Job) -> Result<(), Error> {
+async fn idle<S, F>(job: &Job, stream: F) -> Result<(), Error>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    F: AsyncFn() -> Result<S, Error>,
+{
     let hold = async |_: u32| {
-        let mut ws = connect(job).await?;
+        let mut ws = connect_on(job, stream().await?).await?;
         Ok::<_, Error>(tokio::spawn(async move { next(&mut ws).await.map(drop) }))
     };
     let mut tasks = vec![hold(0).await?];

@@ -39,7 +39,7 @@ pub(crate) fn run<W: Wire>(stream: W, request: &Request, prebuilt: &Prebuilt) ->
         "ack" => answer(peer, out, 1, request.count),
         "acks" => answer(peer, out, size, request.count),
         "fan-in" => fan_in(peer, &out, &prebuilt.events, size, request.count),
-        "idle" => {
+        "idle" | "idle-tls" => {
             // (One file for each connection, and not two: there may be ten thousand.)
             drop(out);
             peer.drain()

@@ -16,7 +16,7 @@ async fn main() -> Result<(), Error> {
     let job = Job::from_args()?;
     match job.sized().0 {
         "receive" => receive(&job, client(&job)).await,
-        "receive-tls" => receive(&job, secure(&job)?).await,
+        "receive-tls" => receive(&job, secure(&job, &tls()?)).await,
         "binary" => binary(&job).await,
         "binary-typed" => binary_typed(&job).await,
         "emit" => emit(&job).await,
@@ -25,7 +25,12 @@ async fn main() -> Result<(), Error> {
         "acks" => tokio::spawn(async move { acks(&job).await }).await?,
         "namespaces" => namespaces(&job).await,
         "fan-in" => fan_in(&job).await,
-        "idle" => idle(&job).await,
+        "idle" => idle(&job, client).await,
+        // (Not one for each connection: the sessions that it can resume are kept there.)
+        "idle-tls" => {
+            let tls = tls()?;
+            idle(&job, |job| secure(job, &tls)).await
+        }
         other => Err(format!("the sockeye client has no row {other:?}").into()),
     }
 }
@@ -34,9 +39,12 @@ fn client(job: &Job) -> ClientBuilder {
     client_at(job, "http")
 }
 
-fn secure(job: &Job) -> Result<ClientBuilder, Error> {
-    let tls = Tls::new().ca_pem(std::fs::read(authority()?)?);
-    Ok(client_at(job, "https").tls(tls))
+fn secure(job: &Job, tls: &Tls) -> ClientBuilder {
+    client_at(job, "https").tls(tls.clone())
+}
+
+fn tls() -> Result<Tls, Error> {
+    Ok(Tls::new().ca_pem(std::fs::read(authority()?)?))
 }
 
 fn client_at(job: &Job, scheme: &str) -> ClientBuilder {
@@ -216,7 +224,7 @@ async fn fan_in(job: &Job) -> Result<(), Error> {
     Ok(())
 }
 
-async fn idle(job: &Job) -> Result<(), Error> {
+async fn idle(job: &Job, client: impl Fn(&Job) -> ClientBuilder) -> Result<(), Error> {
     let mut sockets = vec![client(job).connect().await?];
     let before = resident_bytes();
     for _ in 0..job.count {

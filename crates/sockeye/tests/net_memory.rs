@@ -106,12 +106,25 @@ fn idle_connections() {
             .transports([Transport::WebSocket]);
         (host, front, builder)
     });
-    println!("an idle connection keeps {plain} bytes, over TLS {encrypted}");
+    // What is made for one client alone is kept by its connection.
+    let own = idle(&client, || {
+        let host = Host::start();
+        let front = servers.block_on(TlsFront::start(&host, &Settings::of(&server)));
+        let builder = Client::builder(front.url("localhost", "/"))
+            .tls(Tls::new().ca_pem(ca.pem()))
+            .transports([Transport::WebSocket]);
+        (host, front, builder)
+    });
+    println!(
+        "an idle connection keeps {plain} bytes, over TLS {encrypted}, with a configuration of its own {own}"
+    );
     // rustls keeps a read buffer of 4 KiB, the keys, and the server's certificates.
     assert!(
         encrypted - plain <= 10 << 10 && encrypted <= 24 << 10,
         "{plain} bytes, over TLS {encrypted}"
     );
+    // Beside the sessions, the trusted CA and the crypto provider's table.
+    assert!(own - encrypted <= 8 << 10, "{encrypted} bytes, with {own}");
 }
 
 /// Buffers that large messages made grow have shrunk when a stream is idle.

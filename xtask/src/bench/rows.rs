@@ -145,4 +145,8 @@ pub(super) const ROWS: &[Row] = &[
         )
     },
     Row::new("idle", "idle connections", 1_000, 0),
+    Row {
+        secure: true,
+        ..Row::new("idle-tls", "idle connections over TLS", 1_000, 0)
+    },
 ];

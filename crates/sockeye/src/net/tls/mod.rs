@@ -39,7 +39,7 @@ use rustls_config::Options;
 /// # }
 /// ```
 /// What cannot be read is told when the client is made. Clients that are given clones of one value share the memory of
-/// the trusted CAs, and the sessions that reconnections resume.
+/// the trusted CAs, and the sessions that reconnections resume (those of eight servers are kept).
 #[derive(Clone, Default)]
 pub struct Tls {
     backend: Backend,

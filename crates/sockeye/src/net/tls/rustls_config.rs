@@ -5,8 +5,8 @@ use std::sync::{Arc, OnceLock};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
+use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -16,6 +16,10 @@ use super::verify::Checks;
 
 /// The one protocol that the client speaks over TLS.
 const ALPN: &[u8] = b"http/1.1";
+
+/// Sessions that are kept for reconnections, of as many servers as an eighth of that: rustls makes room for all of them at
+/// once, and by default that takes more than the connection itself.
+const SESSIONS: usize = 8 * 8;
 
 struct Identity {
     chain: Vec<CertificateDer<'static>>,
@@ -144,6 +148,10 @@ impl Options {
                 })?,
         };
         config.alpn_protocols = vec![ALPN.to_vec()];
+        // What all clients share that ask for nothing special has room for many servers.
+        if !self.is_default() {
+            config.resumption = Resumption::in_memory_sessions(SESSIONS);
+        }
         Ok(Arc::new(config))
     }
 
