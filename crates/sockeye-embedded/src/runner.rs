@@ -119,14 +119,16 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
     /// Does what the core says, until it says nothing more.
     pub(crate) fn drain(&self) {
         loop {
-            match &mut self.shared.with(|inner| inner.core.poll_detached()) {
+            let mut asked = None;
+            // The core is entered once for each output: what follows from it alone is done at once.
+            match &mut self
+                .shared
+                .with(|inner| self.next_output(inner, &mut asked))
+            {
                 DetachedOutput::Open(link) => self.links[link.index()].set_open(true),
                 DetachedOutput::Close(link) => self.links[link.index()].set_open(false),
-                DetachedOutput::Transmit(link) => {
-                    // The link's part asks for the bytes when it is ready to write them.
-                    self.links[link.index()].transmit.set(true);
-                    self.shared.with(|inner| inner.core.transmitted(*link, 0));
-                }
+                // The link's part asks for the bytes when it is ready to write them.
+                DetachedOutput::Transmit(link) => self.links[link.index()].transmit.set(true),
                 DetachedOutput::Event(detached) => {
                     if detached.has_text() {
                         self.tell_with_text(detached);
@@ -134,26 +136,41 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
                         self.tell(&detached.event(None));
                     }
                     self.shared.with(|inner| inner.core.attach(detached));
-                    continue;
                 }
-                &mut DetachedOutput::Idle(wake) => {
-                    if let Some(nsp) = self.shared.with(|inner| inner.auths.next()) {
-                        self.ask(nsp);
-                        continue;
-                    }
-                    let later = self.wake.replace(wake) != wake;
-                    self.shared.with(|inner| {
-                        inner.tasks.wake_all();
-                        if later {
-                            inner.again();
-                        }
-                    });
-                    return;
+                DetachedOutput::Idle(_) => match asked {
+                    Some(nsp) => self.ask(nsp),
+                    None => return,
+                },
+            }
+        }
+    }
+
+    /// What the core says, and what follows from it without the application. `asked`: the namespace whose `auth` is to be
+    /// asked for before all is done.
+    fn next_output(
+        &self,
+        inner: &mut Inner,
+        asked: &mut Option<NamespaceId>,
+    ) -> DetachedOutput<'static> {
+        let output = inner.core.poll_detached();
+        match output {
+            DetachedOutput::Event(_) => return output,
+            DetachedOutput::Idle(wake) => {
+                *asked = inner.auths.next();
+                if asked.is_some() {
+                    return output;
+                }
+                inner.tasks.wake_all();
+                if self.wake.replace(wake) == wake {
+                    return output;
                 }
             }
-            // Another part of the loop has to act on it.
-            self.shared.with(Inner::again);
+            DetachedOutput::Transmit(link) => inner.core.transmitted(link, 0),
+            DetachedOutput::Open(_) | DetachedOutput::Close(_) => (),
         }
+        // Another part of the loop has to act on it.
+        inner.again();
+        output
     }
 
     /// Whether nothing should be received, because handlers' answers would find no room: the send buffer is more than half

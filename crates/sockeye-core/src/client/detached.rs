@@ -6,6 +6,7 @@
 
 use super::event::{Event, Refusal, Unsent};
 use super::inbound::{Arrived, args_in, message_in};
+use super::notices::Notice;
 use super::outputs::name_in;
 use super::{Client, Next, PendingEvent};
 use crate::config::Transport;
@@ -67,8 +68,7 @@ impl Detached<'_> {
             self.event,
             PendingEvent::Opened
                 | PendingEvent::UpgradeFailed(_)
-                | PendingEvent::Disconnected { .. }
-                | PendingEvent::Closed { .. }
+                | PendingEvent::Noted(Notice::Disconnected { .. } | Notice::Closed { .. })
                 | PendingEvent::Unsent { .. }
         )
     }
@@ -99,22 +99,7 @@ impl Detached<'_> {
                 id,
                 result: Ok(args_in(&self.rx, &self.packet)),
             },
-            PendingEvent::Disconnected { nsp, reason, cause } => Event::Disconnected {
-                nsp,
-                reason,
-                details: details(cause),
-            },
-            PendingEvent::Closed {
-                reason,
-                cause,
-                opened,
-                retry,
-            } => Event::Closed {
-                reason,
-                details: details(cause),
-                opened,
-                retry,
-            },
+            PendingEvent::Noted(notice) => notice.event(text),
             PendingEvent::Unsent { nsp, cause, .. } => Event::Unsent(Unsent {
                 nsp,
                 event: Text::from_raw(text),
@@ -177,8 +162,9 @@ impl<'a> Client<'a> {
         EventText(match event.event {
             PendingEvent::Opened => Short::cut(self.engine.sid().unwrap_or("")),
             PendingEvent::UpgradeFailed(cause)
-            | PendingEvent::Disconnected { cause, .. }
-            | PendingEvent::Closed { cause, .. } => Short::cut(self.details(cause).text),
+            | PendingEvent::Noted(
+                Notice::Disconnected { cause, .. } | Notice::Closed { cause, .. },
+            ) => Short::cut(self.details(cause).text),
             PendingEvent::Unsent { packet, .. } => {
                 #[cfg(feature = "msgpack")]
                 self.outbox.show(packet);

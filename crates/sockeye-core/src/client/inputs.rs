@@ -105,6 +105,7 @@ impl Client<'_> {
     /// Moves the clock, for an input that brings no deadline with it. Most come when no deadline has: then timers need no
     /// look.
     #[cfg_attr(feature = "alloc", inline)]
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(super) fn pass_time(&mut self, now: Instant) {
         if self.quiet.lasts(now) {
             self.engine.set_clock(now);

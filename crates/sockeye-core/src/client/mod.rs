@@ -32,7 +32,7 @@ mod version;
 
 use crate::config::{Config, Str, Transport};
 use crate::engine::{Engine, Link};
-use crate::error::{AckError, Cause, DisconnectReason};
+use crate::error::{AckError, Cause};
 use crate::handle::{AckId, NamespaceId};
 use crate::memory::{Index, Slab, Table};
 use crate::outbox::{Outbox, UnsentCause};
@@ -82,7 +82,8 @@ enum PendingEvent {
     Opened,
     Upgraded,
     UpgradeFailed(Cause),
-    Auth(NamespaceId),
+    /// What was noted, and is told by itself.
+    Noted(Notice),
     Connected {
         nsp: NamespaceId,
         recovered: bool,
@@ -91,16 +92,6 @@ enum PendingEvent {
         nsp: NamespaceId,
         message: Span,
         data: Span,
-    },
-    NoAnswer {
-        nsp: NamespaceId,
-    },
-    OldServer {
-        nsp: NamespaceId,
-    },
-    #[cfg(feature = "eio3")]
-    NoAuth {
-        nsp: NamespaceId,
     },
     IdTooLong {
         nsp: NamespaceId,
@@ -117,24 +108,6 @@ enum PendingEvent {
         id: AckId,
         error: AckError,
     },
-    Disconnected {
-        nsp: NamespaceId,
-        reason: DisconnectReason,
-        cause: Cause,
-    },
-    Closed {
-        reason: DisconnectReason,
-        cause: Cause,
-        opened: bool,
-        retry: bool,
-    },
-    Reconnecting {
-        attempt: u32,
-        delay: core::time::Duration,
-    },
-    ReconnectAttempt(u32),
-    Reconnected(u32),
-    ReconnectFailed,
     Ping,
     Outgoing {
         nsp: NamespaceId,

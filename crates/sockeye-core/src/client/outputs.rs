@@ -135,30 +135,7 @@ impl Client<'_> {
     /// The next event that was noted.
     fn next_notice(&mut self) -> Option<PendingEvent> {
         while let Some(notice) = self.notices.first() {
-            let known = |nsp| self.namespaces.get(nsp).is_some();
             let event = match notice {
-                Notice::Closed {
-                    reason,
-                    cause,
-                    opened,
-                    retry,
-                } => Some(PendingEvent::Closed {
-                    reason,
-                    cause,
-                    opened,
-                    // A command may have changed the plan meanwhile.
-                    retry: retry && (self.reconnect.is_waiting() || self.reconnect.dial),
-                }),
-                Notice::Disconnected { nsp, reason, cause } => {
-                    known(nsp).then_some(PendingEvent::Disconnected { nsp, reason, cause })
-                }
-                Notice::NoAnswer { nsp, old } if known(nsp) => Some(if old {
-                    PendingEvent::OldServer { nsp }
-                } else {
-                    PendingEvent::NoAnswer { nsp }
-                }),
-                #[cfg(feature = "eio3")]
-                Notice::NoAuth(nsp) => known(nsp).then_some(PendingEvent::NoAuth { nsp }),
                 Notice::FailedAcks => match self.acks.next_failed() {
                     // It stays until none is left.
                     Some((id, error)) => return Some(PendingEvent::AckFailed { id, error }),
@@ -175,17 +152,6 @@ impl Client<'_> {
                     let count = core::mem::take(&mut entry.dropped);
                     PendingEvent::Dropped { nsp, count }
                 }),
-                Notice::Reconnecting { attempt, delay } => {
-                    Some(PendingEvent::Reconnecting { attempt, delay })
-                }
-                Notice::ReconnectAttempt(n) => Some(PendingEvent::ReconnectAttempt(n)),
-                Notice::Reconnected(n) => Some(PendingEvent::Reconnected(n)),
-                Notice::ReconnectFailed => Some(PendingEvent::ReconnectFailed),
-                Notice::Auth(nsp) => self
-                    .namespaces
-                    .get(nsp)
-                    .filter(|entry| entry.state() == NspState::Asked)
-                    .map(|_| PendingEvent::Auth(nsp)),
                 // Its events are told when the driver reads again, and the join behind them.
                 Notice::Connected { nsp, .. }
                     if self.engine.is_reading_paused() && self.has_deferred(nsp) =>
@@ -196,7 +162,7 @@ impl Client<'_> {
                     Some(event @ PendingEvent::Message { .. }) => return Some(event),
                     other => other,
                 },
-                Notice::NoAnswer { .. } => None,
+                other => self.still_true(other).map(PendingEvent::Noted),
             };
             self.notices.done();
             if event.is_some() {
@@ -204,6 +170,29 @@ impl Client<'_> {
             }
         }
         None
+    }
+
+    /// What a notice tells by itself, if it is still to be told.
+    fn still_true(&self, mut notice: Notice) -> Option<Notice> {
+        match &mut notice {
+            // A command may have changed the plan meanwhile.
+            Notice::Closed { retry, .. } => {
+                *retry &= self.reconnect.is_waiting() || self.reconnect.dial;
+            }
+            Notice::Auth(nsp) => {
+                let entry = self.namespaces.get(*nsp)?;
+                return (entry.state() == NspState::Asked).then_some(notice);
+            }
+            Notice::Disconnected { nsp, .. } | Notice::NoAnswer { nsp, .. } => {
+                self.namespaces.get(*nsp)?;
+            }
+            #[cfg(feature = "eio3")]
+            Notice::NoAuth(nsp) => {
+                self.namespaces.get(*nsp)?;
+            }
+            _ => (),
+        }
+        Some(notice)
     }
 
     /// Events that came before the CONNECT reply are told first, then the join.
@@ -247,22 +236,10 @@ impl Client<'_> {
                 id,
                 result: Ok(self.view_args()),
             },
-            PendingEvent::Disconnected { nsp, reason, cause } => Event::Disconnected {
-                nsp,
-                reason,
-                details: self.details(cause),
-            },
-            PendingEvent::Closed {
-                reason,
-                cause,
-                opened,
-                retry,
-            } => Event::Closed {
-                reason,
-                details: self.details(cause),
-                opened,
-                retry,
-            },
+            PendingEvent::Noted(notice) => {
+                let text = notice.cause().map(|cause| self.details(cause).text);
+                notice.event(text.unwrap_or_default())
+            }
             PendingEvent::Outgoing { nsp, packet } => {
                 #[cfg(feature = "msgpack")]
                 self.outbox.show(packet);
@@ -307,17 +284,54 @@ impl Client<'_> {
     }
 }
 
+impl Notice {
+    /// The cause, of those that have one.
+    pub(super) const fn cause(self) -> Option<Cause> {
+        match self {
+            Self::Closed { cause, .. } | Self::Disconnected { cause, .. } => Some(cause),
+            _ => None,
+        }
+    }
+
+    /// What is told by itself; `text` belongs to the cause.
+    pub(super) fn event(self, text: &str) -> Event<'_> {
+        match self {
+            Self::Disconnected { nsp, reason, cause } => Event::Disconnected {
+                nsp,
+                reason,
+                details: Details { cause, text },
+            },
+            Self::Closed {
+                reason,
+                cause,
+                opened,
+                retry,
+            } => Event::Closed {
+                reason,
+                details: Details { cause, text },
+                opened,
+                retry,
+            },
+            Self::NoAnswer { nsp, old: false } => Event::ConnectError(Refusal::no_answer(nsp)),
+            Self::NoAnswer { nsp, old: true } => Event::ConnectError(Refusal::old_server(nsp)),
+            #[cfg(feature = "eio3")]
+            Self::NoAuth(nsp) => Event::ConnectError(Refusal::no_auth(nsp)),
+            Self::Auth(nsp) => Event::Auth(nsp),
+            Self::Reconnecting { attempt, delay } => Event::Reconnecting { attempt, delay },
+            Self::ReconnectAttempt(n) => Event::ReconnectAttempt(n),
+            Self::Reconnected(n) => Event::Reconnected(n),
+            // All others stand for more than themselves, and are never told as they are.
+            _ => Event::ReconnectFailed,
+        }
+    }
+}
+
 impl PendingEvent {
     /// The events that borrow nothing.
     pub(super) fn plain<'c>(self) -> Event<'c> {
         match self {
             Self::Upgraded => Event::Upgraded,
-            Self::Auth(nsp) => Event::Auth(nsp),
             Self::Connected { nsp, recovered } => Event::Connected { nsp, recovered },
-            Self::NoAnswer { nsp } => Event::ConnectError(Refusal::no_answer(nsp)),
-            Self::OldServer { nsp } => Event::ConnectError(Refusal::old_server(nsp)),
-            #[cfg(feature = "eio3")]
-            Self::NoAuth { nsp } => Event::ConnectError(Refusal::no_auth(nsp)),
             Self::IdTooLong { nsp } => Event::ConnectError(Refusal::id_too_long(nsp)),
             Self::AckFailed { id, error } => Event::Ack {
                 id,
@@ -325,10 +339,6 @@ impl PendingEvent {
             },
             #[cfg(feature = "offline")]
             Self::Dropped { nsp, count } => Event::Dropped { nsp, count },
-            Self::Reconnecting { attempt, delay } => Event::Reconnecting { attempt, delay },
-            Self::ReconnectAttempt(n) => Event::ReconnectAttempt(n),
-            Self::Reconnected(n) => Event::Reconnected(n),
-            Self::ReconnectFailed => Event::ReconnectFailed,
             // All others borrow.
             _ => Event::Ping,
         }

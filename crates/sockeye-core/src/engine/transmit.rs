@@ -120,6 +120,11 @@ impl<'a> Head<'a> {
     /// Extra header lines and cookies. Cookies of both go into one line (RFC 6265 section 5.4): servers join two by a
     /// comma, which spoils the values.
     fn put_headers<'c>(&mut self, lines: &str, jar: impl Iterator<Item = (&'c str, &'c str)>) {
+        if !POLLING {
+            // There are no cookies but those of the lines.
+            self.put(lines.as_bytes());
+            return;
+        }
         const NAME: &str = "cookie:";
         let mut lead = "Cookie: ";
         // All other lines first, then the one of the cookies.
