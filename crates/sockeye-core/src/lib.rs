@@ -81,6 +81,8 @@ mod time;
 mod url;
 mod wire;
 
+#[cfg(feature = "alloc")]
+pub use client::PlainEvent;
 pub use client::{
     AckRequest, Client, Detached, DetachedOutput, EmitOptions, Event, EventText, Message,
     NamespaceError, NspOptions, Outgoing, Output, RawPacket, Refusal, Unsent,

@@ -81,6 +81,18 @@ impl Inbound {
         self.packet = packet;
     }
 
+    /// Whether attachments of a packet are still to come.
+    #[cfg(feature = "alloc")]
+    pub(super) const fn is_partial(&self) -> bool {
+        self.partial.is_some()
+    }
+
+    /// A whole text has come: binary messages behind it belong to nothing that was skipped.
+    #[cfg(feature = "alloc")]
+    pub(super) const fn whole_text(&mut self) {
+        self.orphans = false;
+    }
+
     /// The session is over, and with it all that came.
     pub(super) const fn clear(&mut self) {
         self.partial = None;

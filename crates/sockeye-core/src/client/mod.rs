@@ -4,7 +4,7 @@
 //! `mod.rs` has the state and the getters, `inputs.rs` and `outputs.rs` the driver's side, `commands.rs` the application's;
 //! `inbound.rs` packets that arrive, `joins.rs` those among them that join and leave namespaces, `deferred.rs` those that wait for their namespace; `lifecycle.rs` what a session's begin and end mean,
 //! `retries.rs` what becomes of packets that wait for answers; `detached.rs` events that let commands pass, `packed.rs`
-//! packets in MessagePack that arrive, `quiet.rs` the short way of most packets. Each of
+//! packets in MessagePack that arrive, `plain.rs` the shortest way of plain events, `quiet.rs` the short way of most packets. Each of
 //! `namespaces.rs`, `acks.rs`, `recovery.rs`, `backoff.rs` and `notices.rs` owns its state; `event.rs` is what is told.
 
 mod acks;
@@ -24,6 +24,8 @@ mod offline;
 mod outputs;
 #[cfg(feature = "msgpack")]
 mod packed;
+#[cfg(feature = "alloc")]
+mod plain;
 mod quiet;
 mod recovery;
 mod retries;
@@ -51,6 +53,8 @@ use namespaces::Namespaces;
 pub use namespaces::NspOptions;
 pub(crate) use notices::Notice;
 use notices::Notices;
+#[cfg(feature = "alloc")]
+pub use plain::PlainEvent;
 use quiet::Quiet;
 
 /// A Socket.IO client without I/O, clock or entropy of its own.

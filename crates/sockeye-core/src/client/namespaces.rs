@@ -373,6 +373,14 @@ impl<'a> Namespaces<'a> {
         self.slab.get(self.main).map(|entry| entry.id)
     }
 
+    /// The main namespace, if it is joined.
+    #[cfg(feature = "alloc")]
+    #[inline]
+    pub(super) fn joined_main(&self) -> Option<NamespaceId> {
+        let entry = self.slab.get(self.main)?;
+        entry.is_joined().then_some(entry.id)
+    }
+
     fn look_up(&self, name: &[u8], is: impl Fn(Index) -> bool) -> Option<Index> {
         #[cfg(feature = "alloc")]
         if !self.slab.is_fixed() {

@@ -119,7 +119,7 @@ impl Client<'_> {
         false
     }
 
-    fn session_event(&mut self, event: SessionEvent) -> Option<PendingEvent> {
+    pub(super) fn session_event(&mut self, event: SessionEvent) -> Option<PendingEvent> {
         match event {
             SessionEvent::Opened => Some(self.opened()),
             SessionEvent::Message { binary } => self.arrived(binary),

@@ -8,7 +8,7 @@
 #[cfg(feature = "alloc")]
 use super::{Client, Next, PendingEvent};
 #[cfg(feature = "alloc")]
-use crate::engine::{Link, Quick};
+use crate::engine::{Link, Quick, SessionEvent};
 use crate::time::Instant;
 
 /// There is no deadline.
@@ -115,23 +115,45 @@ impl Client<'_> {
     /// What is to be done next, if that can be known so.
     #[inline]
     pub(super) fn advance_settled(&mut self) -> Option<Next> {
-        if self.outbox.has_reports() {
-            return None;
-        }
-        if self.engine.next_text() {
-            let event = self.arrived(false);
+        loop {
+            if self.outbox.has_reports() {
+                return None;
+            }
+            let binary = if self.engine.next_text() {
+                false
+            } else {
+                match self.engine.next_message(&mut self.outbox) {
+                    Some(SessionEvent::Message { binary }) => binary,
+                    Some(other) => {
+                        self.quiet.break_off();
+                        let event = self.session_event(other);
+                        if event.is_none() {
+                            self.follow();
+                        }
+                        return event.map(Next::Event);
+                    }
+                    None => break,
+                }
+            };
+            let event = self.arrived(binary);
+            // Nothing else comes of an event or an answer, and nothing yet of one whose attachments are to come.
             self.quiet.keep(
                 self.notices.is_empty()
-                    && matches!(
-                        event,
-                        Some(PendingEvent::Message { .. } | PendingEvent::Ack { .. })
-                    ),
+                    && match &event {
+                        Some(event) => matches!(
+                            event,
+                            PendingEvent::Message { .. } | PendingEvent::Ack { .. }
+                        ),
+                        None => self.inbound.is_partial(),
+                    },
             );
             if let Some(event) = event {
                 return Some(Next::Event(event));
             }
-            self.follow();
-            return None;
+            if !self.quiet.is_settled() {
+                self.follow();
+                return None;
+            }
         }
         match self.engine.quick(&mut self.outbox) {
             Quick::Transmit => Some(Next::Transmit(Link::WebSocket)),

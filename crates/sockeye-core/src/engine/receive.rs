@@ -56,7 +56,7 @@ impl Engine<'_> {
         })
     }
 
-    fn has_frames(&self) -> bool {
+    pub(super) fn has_frames(&self) -> bool {
         self.links.response(Link::WebSocket).status == 101
             && self.links[Link::WebSocket].job != Job::Sending
     }

@@ -223,23 +223,9 @@ impl Engine<'_> {
     #[cfg(feature = "alloc")]
     #[inline(always)]
     pub(crate) fn next_text(&mut self) -> bool {
-        let State::Open {
-            transport: Transport::WebSocket,
-            ..
-        } = self.state
-        else {
+        let Some(rx) = self.next_frames() else {
             return false;
         };
-        if self.clock.is_due()
-            || self.is_interrupted()
-            || self.next_input() != Some(Link::WebSocket)
-        {
-            return false;
-        }
-        if let Some(rx) = self.rx.release.take() {
-            self.rx.areas[rx].drop_message();
-        }
-        let rx = self.rx.of(Link::WebSocket);
         let limit = self.config.limits.receive;
         let decoder = &mut self.websocket.decoder;
         if decoder.is_between(&self.rx.areas[rx]) {
@@ -253,6 +239,58 @@ impl Engine<'_> {
             self.session.active = true;
         }
         taken
+    }
+
+    /// The receive area of an open WebSocket, if frames may be in it and nothing is to be told or done before them.
+    #[cfg(feature = "alloc")]
+    #[inline(always)]
+    fn next_frames(&mut self) -> Option<usize> {
+        let State::Open {
+            transport: Transport::WebSocket,
+            ..
+        } = self.state
+        else {
+            return None;
+        };
+        if self.clock.is_due()
+            || self.is_interrupted()
+            || self.next_input() != Some(Link::WebSocket)
+        {
+            return None;
+        }
+        if let Some(rx) = self.rx.release.take() {
+            self.rx.areas[rx].drop_message();
+        }
+        Some(self.rx.of(Link::WebSocket))
+    }
+
+    /// As [`Self::next_text`], but the packet is taken only if `wanted` wants it. What that has found out about the packet
+    /// comes back with it.
+    #[cfg(feature = "alloc")]
+    #[inline(always)]
+    pub(crate) fn next_text_if<W>(
+        &mut self,
+        wanted: impl FnOnce(&[u8]) -> Option<W>,
+    ) -> Option<(W, &mut [u8])> {
+        let at = self.next_frames()?;
+        let rx = &mut self.rx.areas[at];
+        let decoder = &mut self.websocket.decoder;
+        let text = decoder.front_text(rx, b'4', self.config.limits.receive)?;
+        let (len, found) = (text.len(), wanted(text)?);
+        decoder.take_front(rx, len);
+        self.rx.release = Some(at);
+        self.session.active = true;
+        Some((found, rx.message_mut()))
+    }
+
+    /// What frames of any kind on an open WebSocket bring next, when nothing is to be told or done before it.
+    #[cfg(feature = "alloc")]
+    pub(crate) fn next_message(&mut self, outbox: &mut Outbox<'_>) -> Option<SessionEvent> {
+        self.next_frames()?;
+        if self.must_answer() || !self.has_frames() {
+            return None;
+        }
+        self.receive_frame(outbox)
     }
 
     /// What is to be done on an open WebSocket, when nothing else is: nothing has come that is not worked through, no

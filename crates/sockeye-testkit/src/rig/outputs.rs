@@ -138,7 +138,17 @@ impl Rig<'_> {
             let refused = self.client.namespace(",", NspOptions::default());
             debug_assert!(refused.is_err());
         }
-        let told = if self.detached {
+        #[cfg(feature = "alloc")]
+        let plain = if self.detached || self.thorough {
+            None
+        } else {
+            self.client.poll_plain().map(|event| event.message())
+        };
+        #[cfg(not(feature = "alloc"))]
+        let plain = None;
+        let told = if let Some(message) = plain {
+            told(&Event::Message(message))
+        } else if self.detached {
             match self.client.poll_detached() {
                 DetachedOutput::Idle(wake) => return Some(Doing::Idle(wake)),
                 DetachedOutput::Open(link) => return Some(Doing::Open(link)),

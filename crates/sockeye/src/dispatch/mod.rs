@@ -28,7 +28,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 
-use sockeye_core::{Message, Outgoing};
+use sockeye_core::{Message, Outgoing, PlainEvent};
 
 use crate::client::error::{ConnectError, Notice};
 use crate::inbox::{NspShared, Shared};
@@ -63,6 +63,11 @@ impl Batch {
 
     pub(crate) fn message(&mut self, nsp: &Arc<NspShared>, message: &Message<'_>) {
         self.wrote(nsp, nsp.queue.message(message));
+    }
+
+    #[inline]
+    pub(crate) fn plain(&mut self, nsp: &Arc<NspShared>, event: &PlainEvent<'_>) {
+        self.wrote(nsp, nsp.queue.plain(event));
     }
 
     pub(crate) fn outgoing(&mut self, nsp: &Arc<NspShared>, outgoing: &Outgoing<'_>) {

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use sockeye_core::packet::{Args as ArgsRef, Attachments};
-use sockeye_core::{AckRequest, Message, Outgoing};
+use sockeye_core::{AckRequest, Message, Outgoing, PlainEvent};
 
 use crate::client::ack::AckError;
 use crate::client::args::Args;
@@ -133,7 +133,9 @@ impl<T> Early<T> {
 #[derive(Default)]
 pub(crate) struct Load {
     pub(crate) items: Vec<Item>,
-    /// Names and arguments.
+    /// Names and arguments: UTF-8, which is checked again when it becomes text, for all at once.
+    bytes: Vec<u8>,
+    /// The same in a load that has been taken.
     pub(crate) text: String,
     /// Attachments.
     pub(crate) records: Vec<u8>,
@@ -147,11 +149,16 @@ impl Load {
     /// Empties it. The memory of a burst goes back.
     pub(crate) fn clear(&mut self) {
         self.items.clear();
+        if self.bytes.capacity() == 0 {
+            self.bytes = std::mem::take(&mut self.text).into_bytes();
+        }
         self.text.clear();
+        self.bytes.clear();
         self.records.clear();
         self.answers.clear();
         self.notices.clear();
         let size = self.text.capacity()
+            + self.bytes.capacity()
             + self.records.capacity()
             + self.items.capacity() * size_of::<Item>()
             + self.answers.list.capacity() * size_of::<Answer>()
@@ -162,14 +169,16 @@ impl Load {
     }
 
     fn message(&mut self, message: &Message<'_>) -> usize {
-        let before = self.text.len();
+        let before = self.bytes.len();
         match message.name.as_plain() {
-            Some(name) => self.text.push_str(name),
-            None => self.text.push_str(&message.name.to_cow()),
+            Some(name) => self.bytes.extend_from_slice(name.as_bytes()),
+            None => self
+                .bytes
+                .extend_from_slice(message.name.to_cow().as_bytes()),
         }
-        let name = self.text.len() - before;
+        let name = self.bytes.len() - before;
         let json = message.args.json();
-        self.text.push_str(json);
+        self.bytes.extend_from_slice(json.as_bytes());
         let attachments = message.attachments();
         let records = attachments.as_records();
         self.records.extend_from_slice(records);
@@ -181,6 +190,27 @@ impl Load {
             ack: message.ack,
         });
         name + json.len() + records.len()
+    }
+
+    #[inline]
+    fn plain(&mut self, event: &PlainEvent<'_>) -> usize {
+        let (name, args) = (event.name, event.args);
+        self.bytes.extend_from_slice(name);
+        self.bytes.extend_from_slice(args);
+        self.items.push(Item::Message {
+            name: name.len() as u32,
+            args: args.len() as u32,
+            records: 0,
+            count: 0,
+            ack: None,
+        });
+        name.len() + args.len()
+    }
+
+    /// It has been taken: its bytes are read as text.
+    fn read(&mut self) {
+        // (Each part was found to be text when it arrived.)
+        self.text = String::from_utf8(std::mem::take(&mut self.bytes)).unwrap_or_default();
     }
 }
 
@@ -264,6 +294,11 @@ impl Queue {
 
     pub(crate) fn message(&self, message: &Message<'_>) -> (usize, bool) {
         self.write(|load| load.message(message))
+    }
+
+    #[inline]
+    pub(crate) fn plain(&self, event: &PlainEvent<'_>) -> (usize, bool) {
+        self.write(|load| load.plain(event))
     }
 
     pub(crate) fn outgoing(&self, outgoing: &Outgoing<'_>) -> Option<(usize, bool)> {
@@ -360,6 +395,8 @@ impl Queue {
         inner.phase = Phase::Busy;
         std::mem::swap(inner.load(), load);
         std::mem::swap(&mut *lock(&self.hand), &mut load.answers);
+        drop(inner);
+        load.read();
         Some(true)
     }
 
@@ -427,7 +464,9 @@ impl Queue {
     pub(crate) fn take_rest(&self) -> (Load, bool) {
         let mut inner = lock(&self.inner);
         inner.phase = Phase::Dead;
-        (std::mem::take(inner.load()), inner.ended)
+        let mut rest = std::mem::take(inner.load());
+        rest.read();
+        (rest, inner.ended)
     }
 }
 

@@ -159,6 +159,21 @@ impl Driver {
     /// What is to be done next. Events are told on the way; `dialing`: a link is being connected.
     fn poll(&mut self, dialing: bool) -> Work {
         loop {
+            // Most are such.
+            while let Some(event) = self.core.poll_plain() {
+                let nsp = event.nsp;
+                let early = match self.slots.of_core(nsp) {
+                    Some(slot) => {
+                        self.batch.plain(&slot.shared, &event);
+                        !slot.joined
+                    }
+                    None => false,
+                };
+                if early {
+                    self.follow_up(FollowUp::Early(nsp));
+                }
+                self.check_bound();
+            }
             match self.core.poll_output() {
                 Output::Open(link) => {
                     if let Err(why) = self.choose_server() {

@@ -234,7 +234,7 @@ pub(crate) fn is_reserved(name: &Text<'_>) -> bool {
 }
 
 /// By far the most names are ruled out by their first letter; a backslash may hide any.
-fn may_be_reserved(raw: &[u8]) -> bool {
+pub(crate) fn may_be_reserved(raw: &[u8]) -> bool {
     matches!(raw.first(), Some(b'c' | b'd' | b'n' | b'r' | b'\\'))
 }
 

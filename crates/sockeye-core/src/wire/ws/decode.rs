@@ -173,26 +173,56 @@ impl WsDecoder {
     #[cfg(feature = "alloc")]
     #[inline]
     pub(crate) fn take_text(&mut self, rx: &mut RxBuf<'_>, first: u8, limit: usize) -> bool {
-        if self.in_payload || self.message.is_some() || rx.message_len() > 0 {
+        let found = self.front_text(rx, first, limit);
+        let Some(len) = found.map(<[u8]>::len) else {
             return false;
+        };
+        self.take_front(rx, len);
+        true
+    }
+
+    /// What [`Self::take_text`] would take, which stays.
+    #[cfg(feature = "alloc")]
+    #[inline(always)]
+    pub(crate) fn front_text<'r>(
+        &self,
+        rx: &'r RxBuf<'_>,
+        first: u8,
+        limit: usize,
+    ) -> Option<&'r [u8]> {
+        if self.in_payload || self.message.is_some() || rx.message_len() > 0 {
+            return None;
         }
         const FINAL_TEXT: u8 = 0x80 | TEXT;
-        let stream = rx.stream();
-        let (header, len, c) = match *stream {
-            [FINAL_TEXT, len @ 1..=125, c, ..] => (2, usize::from(len), c),
-            [FINAL_TEXT, 126, a, b, c, ..] => (4, usize::from(u16::from_be_bytes([a, b])), c),
-            _ => return false,
+        let (len, c, rest) = match rx.stream() {
+            [FINAL_TEXT, len @ 1..=125, c, rest @ ..] => (usize::from(*len), *c, rest),
+            [FINAL_TEXT, 126, a, b, c, rest @ ..] => {
+                (usize::from(u16::from_be_bytes([*a, *b])), *c, rest)
+            }
+            _ => return None,
         };
-        if c != first || len == 0 || len > limit || stream.len() < header + len {
-            return false;
+        if c != first || len > limit {
+            return None;
         }
+        rest.get(..len.checked_sub(1)?)
+    }
+
+    /// Takes what [`Self::front_text`] has found: so many bytes.
+    #[cfg(feature = "alloc")]
+    #[inline(always)]
+    pub(crate) fn take_front(&mut self, rx: &mut RxBuf<'_>, len: usize) {
         #[cfg(feature = "deflate")]
         {
             self.compressed = false;
         }
-        rx.consume(header + 1);
-        rx.take(len - 1);
-        true
+        // Behind two bytes, or four, and the first of the text.
+        let header = if rx.stream().get(1) == Some(&126) {
+            5
+        } else {
+            3
+        };
+        rx.consume(header);
+        rx.take(len);
     }
 
     /// For a connection on which permessage-deflate has been agreed on, or not.
