@@ -1,14 +1,10 @@
 //! From options to a socket of the `sockeye` client, and from its streams to records.
 
-use std::pin::pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::Poll;
 use std::time::Duration;
 
 use sockeye::{
     AckError, Args, Client, ClientBuilder, Compression, ConnectError, ConnectErrorKind,
-    DisconnectReason, Event, EventStream, Notice, NoticeStream, Socket, Transport, UnsentCause,
+    DisconnectReason, Event, Notice, Socket, Transport, UnsentCause,
 };
 use tokio::sync::mpsc;
 
@@ -17,6 +13,10 @@ use crate::options::{Connection, Transports, by_option};
 use crate::output::record::Record;
 use crate::output::{Printer, human};
 use crate::value::{self, Arg};
+
+mod merge;
+
+pub(crate) use merge::{Order, forward, forward_namespace};
 
 /// Things that happened and wait to be handled: a slow reader of stdout is felt by the server after these.
 const QUEUE: usize = 64;
@@ -214,6 +214,8 @@ pub(crate) fn unsent(notice: &Notice) -> Option<Failure> {
 pub(crate) enum Happening {
     Event(Event),
     Notice(Notice),
+    /// What came of an acknowledgement that is waited for by [`Order::answer`].
+    Answered(Vec<Record>),
 }
 
 /// Where the happenings of all namespaces come together.
@@ -223,194 +225,6 @@ pub(crate) type Outlet = mpsc::Sender<(String, Happening)>;
 
 pub(crate) fn inbox() -> (Outlet, Inbox) {
     mpsc::channel(QUEUE)
-}
-
-/// Forwards everything that happens on `socket` and to its connection, in the order in which it happened, until it is
-/// gone.
-pub(crate) fn forward(socket: &Socket, to: Outlet) {
-    forward_from(socket, Some(socket.manager().notices()), to);
-}
-
-/// Forwards everything that happens on a further namespace of a connection.
-pub(crate) fn forward_namespace(socket: &Socket, to: Outlet) {
-    forward_from(socket, None, to);
-}
-
-fn forward_from(socket: &Socket, connection: Option<NoticeStream>, to: Outlet) {
-    // Events and notices come by two streams. How many events were before each join and leave tells the order.
-    let count = Arc::new(AtomicU64::new(0));
-    let (mark, marks) = mpsc::unbounded_channel();
-    let counter = count.clone();
-    socket.on_any(move |_| {
-        counter.fetch_add(1, Ordering::Relaxed);
-    });
-    let here = move || {
-        // An error means that nobody listens any more.
-        let _ = mark.send(count.load(Ordering::Relaxed));
-    };
-    let joined = here.clone();
-    socket.on_connect(move |_| joined());
-    socket.on_disconnect(move |_, _| here());
-    let merge = Merge {
-        namespace: socket.name().to_owned(),
-        events: socket.events(),
-        notices: socket.notices(),
-        connection,
-        marks,
-        next_mark: None,
-        forwarded: 0,
-        ends: 0,
-        to,
-    };
-    tokio::spawn(merge.run());
-}
-
-/// The two streams of a namespace, becoming one.
-struct Merge {
-    namespace: String,
-    events: EventStream,
-    notices: NoticeStream,
-    /// What concerns the whole connection.
-    connection: Option<NoticeStream>,
-    /// For each [`Notice::Connected`] and [`Notice::Disconnected`]: the events before it.
-    marks: mpsc::UnboundedReceiver<u64>,
-    next_mark: Option<u64>,
-    forwarded: u64,
-    /// Ends of connections and of attempts that the namespace was told and the connection has not been followed up yet.
-    ends: u64,
-    to: Outlet,
-}
-
-/// So long the namespace's own account of an end is waited for, before what the connection tells about the next attempt.
-const ACCOUNT: Duration = Duration::from_millis(500);
-
-impl Merge {
-    /// `None` once nobody listens, or the socket is gone.
-    async fn run(mut self) -> Option<()> {
-        loop {
-            tokio::select! {
-                biased;
-                notice = self.notices.next() => match notice {
-                    Some(notice) => self.notice(notice).await?,
-                    None => return self.rest().await,
-                },
-                notice = next_of(&mut self.connection) => match notice {
-                    Some(notice) => self.of_connection(notice).await?,
-                    None => self.connection = None,
-                },
-                event = self.events.next() => {
-                    let event = event?;
-                    while self.mark().is_some_and(|before| before <= self.forwarded) {
-                        let notice = self.notices.next().await?;
-                        self.notice(notice).await?;
-                    }
-                    self.event(event).await?;
-                }
-            }
-        }
-    }
-
-    /// The socket is gone: what its streams still hold.
-    async fn rest(&mut self) -> Option<()> {
-        while let Some(event) = self.events.next().await {
-            self.event(event).await?;
-        }
-        while let Some(notice) = ready(next_of(&mut self.connection)).await.flatten() {
-            self.of_connection(notice).await?;
-        }
-        None
-    }
-
-    /// The mark of the next join or leave, if it has happened.
-    fn mark(&mut self) -> Option<u64> {
-        self.next_mark = self.next_mark.or_else(|| self.marks.try_recv().ok());
-        self.next_mark
-    }
-
-    async fn notice(&mut self, notice: Notice) -> Option<()> {
-        if matches!(notice, Notice::Connected { .. }) {
-            // What the connection told until then comes first.
-            while let Some(notice) = ready(next_of(&mut self.connection)).await.flatten() {
-                self.of_connection(notice).await?;
-            }
-        }
-        if matches!(notice, Notice::ConnectError(_) | Notice::Disconnected(_)) {
-            self.ends += 1;
-        }
-        self.account(notice).await
-    }
-
-    /// Passes a notice of the namespace on, behind the events that came before it.
-    async fn account(&mut self, notice: Notice) -> Option<()> {
-        if matches!(notice, Notice::Connected { .. } | Notice::Disconnected(_)) {
-            let before = match self.next_mark.take() {
-                Some(mark) => mark,
-                None => self.marks.recv().await?,
-            };
-            while self.forwarded < before {
-                let event = self.events.next().await?;
-                self.event(event).await?;
-            }
-        }
-        self.send(Happening::Notice(notice)).await
-    }
-
-    async fn of_connection(&mut self, notice: Notice) -> Option<()> {
-        // The namespaces are told of failed attempts as well.
-        if matches!(notice, Notice::ConnectError(_)) {
-            return Some(());
-        }
-        if matches!(
-            notice,
-            Notice::Reconnecting { .. } | Notice::ReconnectFailed
-        ) {
-            // The namespace's account of the end comes first; one that is not connected has none.
-            while self.ends == 0 {
-                match tokio::time::timeout(ACCOUNT, self.notices.next()).await {
-                    Ok(own) => {
-                        let own = own?;
-                        self.ends += u64::from(matches!(
-                            own,
-                            Notice::ConnectError(_) | Notice::Disconnected(_)
-                        ));
-                        self.account(own).await?;
-                    }
-                    Err(_) => break,
-                }
-            }
-            self.ends = 0;
-        }
-        self.send(Happening::Notice(notice)).await
-    }
-
-    async fn event(&mut self, event: Event) -> Option<()> {
-        self.forwarded += 1;
-        self.send(Happening::Event(event)).await
-    }
-
-    async fn send(&self, happening: Happening) -> Option<()> {
-        self.to.send((self.namespace.clone(), happening)).await.ok()
-    }
-}
-
-/// The next notice; for ever if there is no stream.
-async fn next_of(stream: &mut Option<NoticeStream>) -> Option<Notice> {
-    match stream {
-        Some(stream) => stream.next().await,
-        None => std::future::pending().await,
-    }
-}
-
-/// What a future comes to at once, if it does.
-async fn ready<T>(future: impl Future<Output = T>) -> Option<T> {
-    let mut future = pin!(future);
-    std::future::poll_fn(|cx| {
-        Poll::Ready(match future.as_mut().poll(cx) {
-            Poll::Ready(output) => Some(output),
-            Poll::Pending => None,
-        })
-    })
-    .await
 }
 
 /// The arguments of an event or an answer, binary in its place.

@@ -194,7 +194,7 @@ async fn wait_for(
                 };
                 printer.print(record).await;
             }
-            Happening::Event(_) => {}
+            Happening::Event(_) | Happening::Answered(_) => {}
             Happening::Notice(notice) => {
                 if printer.is_json()
                     && let Some(record) = session::record(&namespace, &notice)

@@ -64,6 +64,8 @@ pub(crate) async fn run(options: Listen, printer: &Printer) -> Result<Exit, Fail
                     break Ok(Exit::Ok);
                 }
             }
+            // Nothing is asked here.
+            Happening::Answered(_) => {}
             Happening::Notice(notice) => {
                 let end = fate.after(&notice, connection);
                 // The last error is told once: by the line that ends the command, unless a script reads.

@@ -3,6 +3,7 @@
 mod connect;
 mod load;
 mod oneshot;
+mod order;
 mod server;
 #[cfg(feature = "demo")]
 mod trust;

@@ -1,28 +1,26 @@
 //! The loop of `sockeye connect`: commands in, records out.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
 
-use futures_util::FutureExt as _;
-use sockeye::{AckError, EmitError, Notice, Responder, Socket, Transport};
+use sockeye::{Notice, Responder, Socket, Transport};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::command::{Command, Emit, json_line};
+use super::command::{Command, json_line};
 use super::prompt::Names;
 use super::unsent::{self, Unsent};
 use super::{Input, plain};
 use crate::exit::{Exit, Failure};
 use crate::options::Connect;
-use crate::output::record::{NamespaceStatus, Record, milliseconds};
+use crate::output::record::{NamespaceStatus, Record};
 use crate::output::{self, Printer, Style};
-use crate::session::{self, Fate, Happening, Inbox, Outlet};
+use crate::session::{self, Fate, Happening, Inbox, Order, Outlet};
 use crate::value::{Arg, Words};
+
+mod emit;
 
 /// Events of the server that may wait for an answer; the oldest ones are forgotten.
 const MAX_ASKS: usize = 4096;
-/// How long an event waits for room in a full send buffer.
-const ROOM: Duration = Duration::from_secs(10);
 
 /// The state of the command.
 pub(crate) struct Driver {
@@ -31,6 +29,8 @@ pub(crate) struct Driver {
     names: Option<Names>,
     /// The namespaces that were joined once.
     places: BTreeMap<String, Socket>,
+    /// How what is answered there comes into its place among the events.
+    orders: BTreeMap<String, Order>,
     /// The namespace of the URL.
     home: String,
     /// Where events without a namespace go.
@@ -41,6 +41,8 @@ pub(crate) struct Driver {
     next_ask: u64,
     /// Acknowledgements that are waited for.
     waiting: JoinSet<()>,
+    /// Those of which has not been told what came of them.
+    unanswered: usize,
     unsent: Unsent,
     /// The number of the line that is being done; none at the prompt, where a person sees it.
     line: Option<u64>,
@@ -61,6 +63,7 @@ impl Driver {
             printer,
             names,
             places: BTreeMap::new(),
+            orders: BTreeMap::new(),
             home: String::new(),
             current: String::new(),
             sender,
@@ -68,6 +71,7 @@ impl Driver {
             asks: BTreeMap::new(),
             next_ask: 0,
             waiting: JoinSet::new(),
+            unanswered: 0,
             unsent: Unsent::default(),
             line: None,
             draining: false,
@@ -149,6 +153,7 @@ impl Driver {
         let (names, sockets): (Vec<_>, Vec<_>) = places.into_iter().unzip();
         // Nothing new comes from here, so that what the namespaces tell has an end.
         (self.sender, _) = session::inbox();
+        self.orders.clear();
         for socket in sockets.iter().filter(|socket| !socket.connected()) {
             self.give_up(socket, "the namespace is not joined").await;
         }
@@ -191,7 +196,7 @@ impl Driver {
             Some(Ok(())) => self.unsent.is_empty() || !active,
             Some(Err(_)) => true,
         };
-        sent && self.waiting.is_empty()
+        sent && self.unanswered == 0
     }
 
     /// What was accepted for a namespace that will not be joined by itself is dropped, and that is told.
@@ -220,11 +225,12 @@ impl Driver {
     }
 
     fn add(&mut self, socket: Socket) {
-        if self.places.is_empty() {
-            session::forward(&socket, self.sender.clone());
+        let order = if self.places.is_empty() {
+            session::forward(&socket, self.sender.clone())
         } else {
-            session::forward_namespace(&socket, self.sender.clone());
-        }
+            session::forward_namespace(&socket, self.sender.clone())
+        };
+        self.orders.insert(socket.name().to_owned(), order);
         if let Some(names) = &self.names {
             names.add(socket.name());
         }
@@ -276,6 +282,12 @@ impl Driver {
                         }
                         self.asks.insert(ack, responder);
                     }
+                }
+            }
+            Happening::Answered(records) => {
+                self.unanswered = self.unanswered.saturating_sub(1);
+                for record in records {
+                    self.printer.print(record).await;
                 }
             }
             Happening::Notice(notice) => {
@@ -387,116 +399,6 @@ impl Driver {
         true
     }
 
-    async fn emit(&mut self, emit: Emit) {
-        let namespace = emit.namespace.unwrap_or_else(|| self.current.clone());
-        let Some(socket) = self.places.get(&namespace) else {
-            return self
-                .error(
-                    format!("{namespace} was never joined; connect to it first"),
-                    emit.id,
-                )
-                .await;
-        };
-        if let Some(names) = &self.names {
-            names.add(&emit.event);
-        }
-        let socket = socket.clone();
-        let args: &[Arg] = &emit.args;
-        if !emit.ack {
-            let result = loop {
-                let result = if emit.volatile {
-                    socket.volatile().emit(&emit.event, args)
-                } else {
-                    socket.emit(&emit.event, args)
-                };
-                match result {
-                    Err(EmitError::Full) if room(&socket).await => {}
-                    result => break result,
-                }
-            };
-            return match result {
-                Ok(()) => {
-                    self.queued(&namespace, &emit.event, &emit.id).await;
-                    // A volatile event that was accepted may still be lost with the connection.
-                    if !emit.volatile {
-                        self.unsent.add(&socket, &emit.event, emit.id);
-                    }
-                }
-                Err(error) => {
-                    self.error(format!("cannot send {}: {error}", emit.event), emit.id)
-                        .await;
-                }
-            };
-        }
-        let timeout = emit.timeout.unwrap_or(self.options.connection.timeout);
-        let started = Instant::now();
-        let answer = loop {
-            let future = if emit.volatile {
-                socket
-                    .volatile()
-                    .emit_with_ack::<_, sockeye::Args>(&emit.event, args)
-            } else {
-                socket.emit_with_ack::<_, sockeye::Args>(&emit.event, args)
-            };
-            // Sent here and now, so that the order of the commands is kept.
-            let mut answer = future.timeout(timeout).send();
-            match (&mut answer).now_or_never() {
-                None => break answer.left_future(),
-                Some(Err(AckError::NotSent(EmitError::Full))) if room(&socket).await => {}
-                Some(Err(AckError::NotSent(error))) => {
-                    return self
-                        .error(format!("cannot send {}: {error}", emit.event), emit.id)
-                        .await;
-                }
-                // Other threads may have been faster than this one.
-                Some(result) => break std::future::ready(result).right_future(),
-            }
-        };
-        self.queued(&namespace, &emit.event, &emit.id).await;
-        let told = self.unsent.add(&socket, &emit.event, emit.id.clone());
-        let printer = self.printer.clone();
-        let (event, id) = (emit.event, emit.id);
-        self.waiting.spawn(async move {
-            let answer = answer.await;
-            let round_trip_ms = milliseconds(started.elapsed());
-            if answer.is_ok() && told.now() && printer.is_json() {
-                let sent = unsent::sent(namespace.clone(), event.clone(), id.clone());
-                printer.print(sent).await;
-            }
-            let record = match answer {
-                Ok(answer) => Record::Ack {
-                    namespace,
-                    event,
-                    id,
-                    args: session::args(&answer),
-                    round_trip_ms,
-                },
-                Err(error) => {
-                    let reason = session::ack_reason(&error);
-                    Record::AckError {
-                        namespace,
-                        event,
-                        id,
-                        reason,
-                        message: error.to_string(),
-                    }
-                }
-            };
-            printer.print(record).await;
-        });
-    }
-
-    /// The event has been accepted.
-    async fn queued(&self, namespace: &str, event: &str, id: &Option<Arg>) {
-        let (namespace, event, id) = (namespace.to_owned(), event.to_owned(), id.clone());
-        self.for_scripts(Record::Queued {
-            namespace,
-            event,
-            id,
-        })
-        .await;
-    }
-
     /// People see what was sent by the line that they typed.
     async fn for_scripts(&self, record: Record) {
         if self.printer.is_json() {
@@ -599,9 +501,4 @@ impl Driver {
 /// The number of an event of the server, as the mark of an error.
 fn number(ack: u64) -> Arg {
     Arg::Raw(ack.to_string().into())
-}
-
-/// Waits for room in the send buffer, as long as there is hope.
-async fn room(socket: &Socket) -> bool {
-    socket.connected() && tokio::time::timeout(ROOM, socket.room()).await.is_ok()
 }

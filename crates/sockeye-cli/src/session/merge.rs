@@ -1,0 +1,359 @@
+//! Events, notices and acknowledgements of a namespace come by ways of their own, and become one here: in the order in which
+//! they happened, as who reads the output of a command expects it.
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use sockeye::{Event, EventStream, Notice, NoticeStream, Socket};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Happening, Outlet};
+use crate::output::record::Record;
+
+/// The turn of what comes by another way than the events.
+struct Mark {
+    /// So many events came before it.
+    before: u64,
+    what: What,
+}
+
+enum What {
+    /// The next [`Notice::Connected`] or [`Notice::Disconnected`].
+    Notice,
+    /// An answer: what is to be told of it comes at once.
+    Answer(oneshot::Receiver<Vec<Record>>),
+}
+
+/// Gives what happens on a namespace its turn among the events.
+#[derive(Clone)]
+pub(crate) struct Order {
+    events: Arc<AtomicU64>,
+    marks: mpsc::UnboundedSender<Mark>,
+}
+
+impl Order {
+    fn mark(&self, what: What) {
+        let before = self.events.load(Ordering::Relaxed);
+        // An error means that nobody listens any more.
+        let _ = self.marks.send(Mark { before, what });
+    }
+
+    /// Awaits an answer: what `tell` makes of it becomes a [`Happening::Answered`], behind everything that happened before
+    /// the answer and in front of what happened after it. To be called before the answer can have come, and spawned.
+    ///
+    /// A task that awaits an answer runs at some time after its waker was called, and two tasks in any order; the wakers
+    /// themselves are called in the order of the answers, between the handlers of the events around them.
+    pub(crate) fn answer<F: Future + Unpin, T: FnOnce(F::Output) -> Vec<Record>>(
+        &self,
+        mut answer: F,
+        tell: T,
+    ) -> impl Future<Output = ()> + use<F, T> {
+        let (teller, told) = oneshot::channel();
+        let bell = Arc::new(Bell {
+            order: self.clone(),
+            told: Mutex::new(Some(told)),
+            task: Mutex::new(None),
+        });
+        let waker = Waker::from(bell.clone());
+        let mut first = Some(Pin::new(&mut answer).poll(&mut Context::from_waker(&waker)));
+        async move {
+            let output = std::future::poll_fn(|cx| {
+                *lock(&bell.task) = Some(cx.waker().clone());
+                match first.take() {
+                    Some(Poll::Ready(output)) => Poll::Ready(output),
+                    // (Asked again, for it may have called before it knew this task.)
+                    _ => Pin::new(&mut answer).poll(&mut Context::from_waker(&waker)),
+                }
+            })
+            .await;
+            // What was there at once has not called.
+            bell.ring();
+            let _ = teller.send(tell(output));
+        }
+    }
+}
+
+/// Hears the call of an answer that is there.
+struct Bell {
+    order: Order,
+    told: Mutex<Option<oneshot::Receiver<Vec<Record>>>>,
+    /// The task that awaits the answer.
+    task: Mutex<Option<Waker>>,
+}
+
+impl Bell {
+    fn ring(&self) {
+        if let Some(told) = lock(&self.told).take() {
+            self.order.mark(What::Answer(told));
+        }
+    }
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.ring();
+        let task = lock(&self.task).take();
+        if let Some(task) = task {
+            task.wake();
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Forwards everything that happens on `socket` and to its connection, in the order in which it happened, until it is
+/// gone; answers are to be given to the [`Order`].
+pub(crate) fn forward(socket: &Socket, to: Outlet) -> Order {
+    forward_from(socket, Some(socket.manager().notices()), to)
+}
+
+/// Forwards everything that happens on a further namespace of a connection.
+pub(crate) fn forward_namespace(socket: &Socket, to: Outlet) -> Order {
+    forward_from(socket, None, to)
+}
+
+fn forward_from(socket: &Socket, connection: Option<NoticeStream>, to: Outlet) -> Order {
+    // Events and notices come by two streams, answers by none. How many events were before each tells the order.
+    let (marker, marks) = mpsc::unbounded_channel();
+    let order = Order {
+        events: Arc::default(),
+        marks: marker,
+    };
+    let events = Arc::clone(&order.events);
+    socket.on_any(move |_| {
+        events.fetch_add(1, Ordering::Relaxed);
+    });
+    let joined = order.clone();
+    socket.on_connect(move |_| joined.mark(What::Notice));
+    let left = order.clone();
+    socket.on_disconnect(move |_, _| left.mark(What::Notice));
+    let merge = Merge {
+        namespace: socket.name().to_owned(),
+        events: socket.events(),
+        notices: socket.notices(),
+        connection,
+        marks,
+        next_mark: None,
+        forwarded: 0,
+        ends: 0,
+        to,
+    };
+    tokio::spawn(merge.run());
+    order
+}
+
+/// The streams of a namespace, becoming one.
+struct Merge {
+    namespace: String,
+    events: EventStream,
+    notices: NoticeStream,
+    /// What concerns the whole connection.
+    connection: Option<NoticeStream>,
+    /// For each answer, [`Notice::Connected`] and [`Notice::Disconnected`], in their order.
+    marks: mpsc::UnboundedReceiver<Mark>,
+    next_mark: Option<Mark>,
+    forwarded: u64,
+    /// Ends of connections and of attempts that the namespace was told and the connection has not been followed up yet.
+    ends: u64,
+    to: Outlet,
+}
+
+/// So long the namespace's own account of an end is waited for, before what the connection tells about the next attempt.
+const ACCOUNT: Duration = Duration::from_millis(500);
+
+impl Merge {
+    /// `None` once nobody listens, or the socket is gone.
+    async fn run(mut self) -> Option<()> {
+        loop {
+            tokio::select! {
+                biased;
+                notice = self.notices.next() => match notice {
+                    Some(notice) => self.notice(notice).await?,
+                    None => return self.rest().await,
+                },
+                notice = next_of(&mut self.connection) => match notice {
+                    Some(notice) => self.of_connection(notice).await?,
+                    None => self.connection = None,
+                },
+                Some(mark) = self.marks.recv(), if self.next_mark.is_none() => {
+                    self.next_mark = Some(mark);
+                    self.answers().await?;
+                }
+                event = self.events.next() => {
+                    let event = event?;
+                    while let Some(mark) = self.mark_before(self.forwarded) {
+                        if let What::Answer(told) = mark.what {
+                            self.answer(told).await?;
+                        } else {
+                            self.next_mark = Some(mark);
+                            let notice = self.notices.next().await?;
+                            self.notice(notice).await?;
+                        }
+                    }
+                    self.event(event).await?;
+                }
+            }
+        }
+    }
+
+    /// The socket is gone: what its streams still hold.
+    async fn rest(&mut self) -> Option<()> {
+        while let Some(event) = self.events.next().await {
+            while let Some(mark) = self.mark_before(self.forwarded) {
+                if let What::Answer(told) = mark.what {
+                    self.answer(told).await?;
+                }
+            }
+            self.event(event).await?;
+        }
+        while let Some(mark) = self.mark_before(u64::MAX) {
+            if let What::Answer(told) = mark.what {
+                self.answer(told).await?;
+            }
+        }
+        while let Some(notice) = ready(next_of(&mut self.connection)).await.flatten() {
+            self.of_connection(notice).await?;
+        }
+        None
+    }
+
+    /// The next mark, taken out, if so many events or fewer were before it.
+    fn mark_before(&mut self, events: u64) -> Option<Mark> {
+        let mark = self
+            .next_mark
+            .take()
+            .or_else(|| self.marks.try_recv().ok())?;
+        if mark.before <= events {
+            return Some(mark);
+        }
+        self.next_mark = Some(mark);
+        None
+    }
+
+    /// Passes on the answers whose turn it is next, behind the events that came before them.
+    async fn answers(&mut self) -> Option<()> {
+        while let Some(mark) = self.mark_before(u64::MAX) {
+            match mark.what {
+                What::Answer(told) => {
+                    self.events_before(mark.before).await?;
+                    self.answer(told).await?;
+                }
+                What::Notice => {
+                    self.next_mark = Some(mark);
+                    break;
+                }
+            }
+        }
+        Some(())
+    }
+
+    async fn events_before(&mut self, before: u64) -> Option<()> {
+        while self.forwarded < before {
+            let event = self.events.next().await?;
+            self.event(event).await?;
+        }
+        Some(())
+    }
+
+    async fn answer(&mut self, told: oneshot::Receiver<Vec<Record>>) -> Option<()> {
+        match told.await {
+            Ok(records) => self.send(Happening::Answered(records)).await,
+            // Who awaited it has been given up.
+            Err(_) => Some(()),
+        }
+    }
+
+    async fn notice(&mut self, notice: Notice) -> Option<()> {
+        if matches!(notice, Notice::Connected { .. }) {
+            // What the connection told until then comes first.
+            while let Some(notice) = ready(next_of(&mut self.connection)).await.flatten() {
+                self.of_connection(notice).await?;
+            }
+        }
+        if matches!(notice, Notice::ConnectError(_) | Notice::Disconnected(_)) {
+            self.ends += 1;
+        }
+        self.account(notice).await
+    }
+
+    /// Passes a notice of the namespace on, behind the events and answers that came before it.
+    async fn account(&mut self, notice: Notice) -> Option<()> {
+        if matches!(notice, Notice::Connected { .. } | Notice::Disconnected(_)) {
+            loop {
+                let mark = match self.next_mark.take() {
+                    Some(mark) => mark,
+                    None => self.marks.recv().await?,
+                };
+                self.events_before(mark.before).await?;
+                match mark.what {
+                    What::Notice => break,
+                    What::Answer(told) => self.answer(told).await?,
+                }
+            }
+        }
+        self.send(Happening::Notice(notice)).await
+    }
+
+    async fn of_connection(&mut self, notice: Notice) -> Option<()> {
+        // The namespaces are told of failed attempts as well.
+        if matches!(notice, Notice::ConnectError(_)) {
+            return Some(());
+        }
+        if matches!(
+            notice,
+            Notice::Reconnecting { .. } | Notice::ReconnectFailed
+        ) {
+            // The namespace's account of the end comes first; one that is not connected has none.
+            while self.ends == 0 {
+                match tokio::time::timeout(ACCOUNT, self.notices.next()).await {
+                    Ok(own) => {
+                        let own = own?;
+                        self.ends += u64::from(matches!(
+                            own,
+                            Notice::ConnectError(_) | Notice::Disconnected(_)
+                        ));
+                        self.account(own).await?;
+                    }
+                    Err(_) => break,
+                }
+            }
+            self.ends = 0;
+        }
+        self.send(Happening::Notice(notice)).await
+    }
+
+    async fn event(&mut self, event: Event) -> Option<()> {
+        self.forwarded += 1;
+        self.send(Happening::Event(event)).await
+    }
+
+    async fn send(&self, happening: Happening) -> Option<()> {
+        self.to.send((self.namespace.clone(), happening)).await.ok()
+    }
+}
+
+/// The next notice; for ever if there is no stream.
+async fn next_of(stream: &mut Option<NoticeStream>) -> Option<Notice> {
+    match stream {
+        Some(stream) => stream.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What a future comes to at once, if it does.
+async fn ready<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    std::future::poll_fn(|cx| {
+        Poll::Ready(match future.as_mut().poll(cx) {
+            Poll::Ready(output) => Some(output),
+            Poll::Pending => None,
+        })
+    })
+    .await
+}
