@@ -169,7 +169,10 @@ fn cluster(report: &mut Report) -> Result<(), String> {
     board::prepare(&["member"])?;
     let mut tests =
         cargo("test --quiet -p sockeye-interop --test cluster -- --ignored --nocapture");
-    report.tests(tests.env(sockeye_boards::PREPARED, "1"))
+    report.tests(tests.env(sockeye_boards::PREPARED, "1"))?;
+    report.check(&mut cargo(
+        "run --quiet -p sockeye-cli --bin sockeye -- demo --cluster --duration 20s --port 0",
+    ))
 }
 
 fn report_page(report: &mut Report) -> Result<(), String> {

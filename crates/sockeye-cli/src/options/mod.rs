@@ -379,7 +379,8 @@ Examples:
   sockeye demo                                          open the printed address in a browser
   sockeye demo --duration 10s                           run the checks, end with a summary
   sockeye demo --no-devices --bind 0.0.0.0 --port 3000  only the server and the page, for boards of your own
-  sockeye demo --connect http://localhost:3000          only the devices, towards another server")]
+  sockeye demo --connect http://localhost:3000          only the devices, towards another server
+  sockeye demo --cluster                                three servers behind nginx that are killed and frozen in turn")]
 pub(crate) struct Demo {
     /// End after this time with a summary and an exit code (at least 3s)
     #[arg(long, value_name = "TIME", value_parser = parse::demo_duration)]
@@ -387,6 +388,10 @@ pub(crate) struct Demo {
     /// Use this server instead of the built-in one; it must acknowledge `telemetry` on /devices
     #[arg(long, value_name = "URL", conflicts_with_all = ["port", "bind", "no_devices"])]
     pub(crate) connect: Option<String>,
+    /// Let the devices join a cluster instead of the built-in server: three Node servers with Redis behind nginx, which are
+    /// killed, frozen and reloaded in turn; the page shows which node each device is on (in a checkout of the repository)
+    #[arg(long, conflicts_with_all = ["connect", "tls"])]
+    pub(crate) cluster: bool,
     /// Port of the server and the page; 0 is a free one [default: 7625, or a free one if it is taken]
     #[arg(long)]
     pub(crate) port: Option<u16>,

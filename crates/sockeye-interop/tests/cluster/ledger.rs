@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
+use sockeye_cluster::{Cluster, NODES};
+
 use crate::fleet::Fleet;
-use crate::parts::{Cluster, NODES};
 
 /// The ledgers of all nodes.
 #[derive(Debug, Default)]

@@ -6,7 +6,6 @@
 mod boards;
 mod fleet;
 mod ledger;
-mod parts;
 mod plot;
 
 use std::sync::atomic::Ordering;
@@ -14,8 +13,9 @@ use std::time::{Duration, Instant};
 
 use fleet::Fleet;
 use ledger::Ledger;
-use parts::{Cluster, FIRST, NODES};
 use plot::Panel;
+use sockeye_cluster::{Cluster, FIRST, NODES};
+use sockeye_testkit::certificates::{Authority, Leaf};
 
 /// `SOCKEYE_CLUSTER_CLIENTS` is another number.
 const CLIENTS: usize = 500;
@@ -53,10 +53,13 @@ async fn back(fleet: &Fleet, trouble: Instant, what: &str) -> Panel {
 async fn a_fleet_goes_through_the_troubles_of_a_cluster() {
     let count = clients();
     let images = boards::images();
-    let mut cluster = Cluster::start();
+    let authority = Authority::new("cluster test");
+    let identity = authority.issue(&Leaf::named("127.0.0.1"));
+    let identity = [identity.chain_pem(), identity.key_pem()];
+    let mut cluster = Cluster::start("server.js", Some(identity.each_ref().map(|pem| &**pem)));
     let started = Instant::now();
-    let mut fleet = Fleet::launch(&cluster.url(), &cluster.ca(), count);
-    fleet.boards = boards::start(&images, &fleet, cluster.port, cluster.ca_der());
+    let mut fleet = Fleet::launch(&cluster.url(), &authority.pem(), count);
+    fleet.boards = boards::start(&images, &fleet, cluster.port, authority.der());
     let took = fleet.whole(started, "the start").await;
     println!(
         "{count} clients and {} boards joined after {:.1} s",

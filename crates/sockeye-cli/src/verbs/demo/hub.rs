@@ -7,11 +7,11 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use socketioxide::extract::SocketRef;
-use socketioxide::socket::{DisconnectReason, Sid};
+use socketioxide::socket::DisconnectReason;
 use tokio::sync::broadcast;
 
 use super::contract::{self, PictureFacts};
+use super::line::Line;
 use super::picture;
 use super::stats::Histogram;
 
@@ -54,6 +54,9 @@ struct Board {
     /// Since when (milliseconds of the Unix epoch) it has this status.
     since: u64,
     transport: &'static str,
+    /// The node of a cluster that it has joined last, and how often that was another one than before.
+    node: Option<String>,
+    moves: u32,
     joins: u32,
     facts: Map<String, Value>,
     values: Map<String, Value>,
@@ -66,7 +69,7 @@ struct Board {
     #[serde(skip)]
     history: VecDeque<Value>,
     #[serde(skip)]
-    socket: Option<SocketRef>,
+    line: Option<Line>,
     #[serde(skip)]
     lost_at: Option<Instant>,
 }
@@ -88,6 +91,9 @@ pub(crate) struct Totals {
     pub(crate) commands: u64,
     pub(crate) failed_commands: u64,
     pub(crate) rejoins: u64,
+    /// Joins at another node of a cluster than before, and joins whose session was recovered.
+    pub(crate) moves: u64,
+    pub(crate) recovered: u64,
 }
 
 #[derive(Default)]
@@ -96,6 +102,8 @@ struct State {
     log: VecDeque<Entry>,
     totals: Totals,
     round_trips: Histogram,
+    /// The nodes of a cluster, and how they are.
+    nodes: BTreeMap<String, String>,
 }
 
 /// Shared by the Socket.IO handlers, the page and the terminal. A clone is the same hub.
@@ -181,12 +189,13 @@ impl Hub {
             "type": "snapshot",
             "boards": boards.collect::<Vec<_>>(),
             "log": state.log,
+            "nodes": state.nodes,
             "totals": totals(&state),
         })
     }
 
     /// Makes a place for a board that is about to join, or says why there is none.
-    pub(crate) fn admit(&self, name: &str, socket: &SocketRef) -> Result<(), String> {
+    pub(crate) fn admit(&self, name: &str) -> Result<(), String> {
         let mut state = self.lock();
         if state.boards.len() >= MAX_BOARDS && !state.boards.contains_key(name) {
             return Err(format!("this demo shows at most {MAX_BOARDS} boards"));
@@ -198,7 +207,9 @@ impl Hub {
                 name: name.to_owned(),
                 status: Status::Offline,
                 since: now(),
-                transport: transport(socket),
+                transport: "",
+                node: None,
+                moves: 0,
                 joins: 0,
                 facts: Map::new(),
                 values: Map::new(),
@@ -209,16 +220,17 @@ impl Hub {
                 picture: None,
                 lines: VecDeque::new(),
                 history: VecDeque::new(),
-                socket: None,
+                line: None,
                 lost_at: None,
             });
         Ok(())
     }
 
-    /// A board has joined. Gives the socket whose place it takes, if that one is still there.
-    pub(crate) fn joined(&self, name: &str, socket: SocketRef) -> Option<SocketRef> {
+    /// A board has joined. Gives the line whose place it takes, if that one is still there.
+    pub(crate) fn joined(&self, name: &str, line: Line) -> Option<Line> {
         let mut state = self.lock();
-        let transport = transport(&socket);
+        let (transport, node) = (line.transport(), line.node().map(str::to_owned));
+        let recovered = line.recovered();
         let board = state.boards.get_mut(name)?;
         let again = board.joins > 0;
         let away = board.lost_at.take().map(|at| at.elapsed());
@@ -226,10 +238,15 @@ impl Hub {
         board.status = Status::Online;
         board.since = now();
         board.transport = transport;
-        let replaced = board.socket.replace(socket);
+        let moved = again && board.node != node;
+        let from = std::mem::replace(&mut board.node, node.clone());
+        board.moves += u32::from(moved);
+        let replaced = board.line.replace(line);
         self.publish_board(board, None);
         state.totals.rejoins += u64::from(again);
-        let text = match (again, away) {
+        state.totals.moves += u64::from(moved);
+        state.totals.recovered += u64::from(recovered);
+        let mut text = match (again, away) {
             (false, _) => format!("joined over {transport}"),
             (true, None) => format!("joined again over {transport}"),
             (true, Some(away)) => format!(
@@ -237,28 +254,62 @@ impl Hub {
                 away.as_secs_f64()
             ),
         };
+        if let Some(node) = node {
+            text += &format!(" at {node}");
+            if let Some(from) = from.filter(|_| moved) {
+                text += &format!(" (before: {from})");
+            }
+            if recovered {
+                text += ", session recovered";
+            }
+        }
         self.note(&mut state, name, "join", text);
         replaced
     }
 
-    /// The socket `sid` of a board has gone.
-    pub(crate) fn left(&self, name: &str, sid: Sid, reason: DisconnectReason) {
+    /// A node of the cluster comes or goes. The devices of one that is killed are told by nobody else.
+    pub(crate) fn node(&self, node: &str, how: &str) {
+        let mut state = self.lock();
+        state.nodes.insert(node.to_owned(), how.to_owned());
+        self.publish(&json!({"type": "nodes", "nodes": state.nodes}));
+        self.note(&mut state, node, "node", how);
+        let there = |board: &&Board| board.line.as_ref().and_then(Line::node) == Some(node);
+        let left: Vec<_> = state.boards.values().filter(there).collect();
+        let left: Vec<_> = left
+            .iter()
+            .filter_map(|board| Some((board.name.clone(), board.line.as_ref()?.id())))
+            .collect();
+        drop(state);
+        if how == "killed" {
+            for (name, id) in left {
+                self.left(&name, &id, false, "its node was killed");
+            }
+        }
+    }
+
+    /// Something else that happens to the cluster.
+    pub(crate) fn trouble(&self, text: &str) {
+        self.note(&mut self.lock(), "cluster", "node", text);
+    }
+
+    /// The line `id` of a board has gone: by a goodbye, or for this cause.
+    pub(crate) fn left(&self, name: &str, id: &str, goodbye: bool, cause: &str) {
         let mut state = self.lock();
         let Some(board) = state.boards.get_mut(name) else {
             return;
         };
-        if board.socket.as_ref().is_none_or(|socket| socket.id != sid) {
+        if board.line.as_ref().is_none_or(|line| line.id() != id) {
             return; // another connection has taken its place
         }
-        board.socket = None;
+        board.line = None;
         board.since = now();
-        let text = if matches!(reason, DisconnectReason::ClientNSDisconnect) {
+        let text = if goodbye {
             board.status = Status::Offline;
             "said goodbye".to_owned()
         } else {
             board.status = Status::Reconnecting;
             board.lost_at = Some(Instant::now());
-            format!("link lost: {}", cause(reason))
+            format!("link lost: {cause}")
         };
         self.publish_board(board, None);
         self.note(&mut state, name, "leave", text);
@@ -270,8 +321,8 @@ impl Hub {
         let Some(board) = state.boards.get_mut(name) else {
             return;
         };
-        if let Some(socket) = &board.socket {
-            board.transport = transport(socket);
+        if let Some(line) = &board.line {
+            board.transport = line.transport();
         }
         board.updated = now();
         let point = change(board);
@@ -378,19 +429,14 @@ impl Hub {
         name: &str,
         on: bool,
     ) -> Result<(bool, Duration), CommandError> {
-        let socket = self
+        let line = self
             .lock()
             .boards
             .get(name)
-            .and_then(|board| board.socket.clone())
+            .and_then(|board| board.line.clone())
             .ok_or(CommandError::NotOnline)?;
         let started = Instant::now();
-        let answer = match socket.emit_with_ack::<_, bool>("led", &on) {
-            Ok(answer) => answer
-                .await
-                .map_err(|error| CommandError::NoAnswer(error.to_string())),
-            Err(error) => Err(CommandError::NoAnswer(error.to_string())),
-        };
+        let answer = line.led(on).await.map_err(CommandError::NoAnswer);
         let round_trip = started.elapsed();
         let mut state = self.lock();
         state.totals.commands += 1;
@@ -498,18 +544,13 @@ fn totals(state: &State) -> Value {
         "online": online, "reconnecting": reconnecting, "offline": offline,
         "events": state.totals.events, "pictures": state.totals.pictures,
         "commands": state.totals.commands, "rejoins": state.totals.rejoins,
+        "moves": state.totals.moves,
         "p50_ms": ms(0.5), "p99_ms": ms(0.99),
     })
 }
 
-fn transport(socket: &SocketRef) -> &'static str {
-    match socket.transport_type() {
-        socketioxide::TransportType::Polling => "polling",
-        socketioxide::TransportType::Websocket => "websocket",
-    }
-}
-
-fn cause(reason: DisconnectReason) -> &'static str {
+/// For people.
+pub(crate) fn cause(reason: DisconnectReason) -> &'static str {
     match reason {
         DisconnectReason::TransportClose => "the connection was closed",
         DisconnectReason::TransportError => "the connection broke",

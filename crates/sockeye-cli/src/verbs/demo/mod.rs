@@ -2,10 +2,12 @@
 //!
 //! [`contract`] is what boards and server say to each other; boards of any kind may join beside the built-in devices.
 
+mod cluster;
 mod contract;
 mod devices;
 mod echo;
 mod hub;
+mod line;
 mod link;
 mod page;
 mod picture;
@@ -24,6 +26,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use self::cluster::Cluster;
 use self::hub::Hub;
 use self::link::Link;
 use self::stats::human;
@@ -44,7 +47,7 @@ const BETWEEN_CUTS: Duration = Duration::from_secs(25);
 
 /// Runs the demo to its end.
 pub(crate) async fn run(options: Demo) -> Result<Exit, Failure> {
-    let started = Instant::now();
+    let mut begun = Instant::now();
     let (end, ended) = watch::channel(false);
     let mut tasks = JoinSet::new();
 
@@ -69,6 +72,20 @@ pub(crate) async fn run(options: Demo) -> Result<Exit, Failure> {
         }
     };
     announce(&options, &target, ca.as_ref(), taken);
+    let mut cluster = JoinSet::new();
+    let target = match &hub {
+        Some(hub) if options.cluster => {
+            say("Starting Redis, three Node servers and nginx …");
+            let started = Cluster::start().await?;
+            let nginx = Target::parse(&started.url)?;
+            say(&format!("The devices join a cluster at {}", nginx.page()));
+            cluster.spawn(started.relay(hub.clone(), ended.clone()));
+            // It may have been built first.
+            begun = Instant::now();
+            nginx
+        }
+        _ => target,
+    };
     let ca_pem = match (&ca, &options.cacert) {
         (Some(tls), _) => Some(tls.ca_pem.clone().into_bytes()),
         (None, Some(file)) => Some(crate::options::ca_pem(file)?),
@@ -121,8 +138,9 @@ pub(crate) async fn run(options: Demo) -> Result<Exit, Failure> {
 
     let demands = Demands {
         whole_contract: hub.is_some(),
+        calm: !options.cluster,
     };
-    let interrupted = watch_until(&options, &fleet, hub.as_ref(), demands, started).await;
+    let interrupted = watch_until(&options, &fleet, hub.as_ref(), demands, begun).await;
 
     end.send_replace(true);
     let _ = tokio::time::timeout(Duration::from_secs(5), async {
@@ -130,8 +148,9 @@ pub(crate) async fn run(options: Demo) -> Result<Exit, Failure> {
     })
     .await;
     tasks.abort_all();
+    while cluster.join_next().await.is_some() {}
     let summary = Summary::of(fleet.tallies.iter().map(|tally| &**tally));
-    let mut lines = summary_lines(&summary, hub.as_ref(), started.elapsed());
+    let mut lines = summary_lines(&summary, hub.as_ref(), options.cluster, begun.elapsed());
     let exit = if count == 0 || (interrupted && options.duration.is_none()) {
         Exit::Ok
     } else if interrupted {
@@ -399,7 +418,12 @@ impl LiveLine {
 }
 
 /// The figures at the end.
-fn summary_lines(summary: &Summary, hub: Option<&Hub>, elapsed: Duration) -> Vec<String> {
+fn summary_lines(
+    summary: &Summary,
+    hub: Option<&Hub>,
+    cluster: bool,
+    elapsed: Duration,
+) -> Vec<String> {
     let mut lines = vec![format!("Summary after {:.1} s", elapsed.as_secs_f64())];
     let mut row = |name: &str, text: String| lines.push(format!("  {name:<15} {text}"));
     if summary.devices > 0 {
@@ -449,6 +473,15 @@ fn summary_lines(summary: &Summary, hub: Option<&Hub>, elapsed: Duration) -> Vec
                 totals.events, totals.pictures, totals.commands, totals.failed_commands
             ),
         );
+        if cluster {
+            row(
+                "cluster",
+                format!(
+                    "{} joins at another node than before, {} sessions recovered",
+                    totals.moves, totals.recovered
+                ),
+            );
+        }
     }
     lines
 }

@@ -24,7 +24,8 @@ use tokio::net::TcpListener;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::contract::{self, PictureFacts};
-use super::hub::{CommandError, Hub};
+use super::hub::{CommandError, Hub, cause};
+use super::line::Line;
 use super::{echo, page};
 
 /// The largest message that a board may send.
@@ -80,7 +81,7 @@ fn router(hub: Hub) -> Router {
     let boards = hub.clone();
     let check = async move |socket: SocketRef, TryData(auth): TryData<Value>| {
         let name = contract::name_of(auth.ok().as_ref())?;
-        boards.admit(&name, &socket)?;
+        boards.admit(&name)?;
         listen(&boards, &name, &socket);
         Ok::<_, String>(())
     };
@@ -89,14 +90,14 @@ fn router(hub: Hub) -> Router {
         let Ok(name) = contract::name_of(auth.ok().as_ref()) else {
             return;
         };
-        if let Some(replaced) = boards.joined(&name, socket.clone())
+        if let Some(Line::Socket(replaced)) = boards.joined(&name, Line::Socket(socket.clone()))
             && replaced.connected()
         {
             let _ = replaced.disconnect();
         }
         // It may have gone before it could be told.
         if !socket.connected() {
-            boards.left(&name, socket.id, DisconnectReason::TransportClose);
+            left(&boards, &name, &socket, DisconnectReason::TransportClose);
         }
     };
     io.ns(contract::NAMESPACE, joined.with(check));
@@ -155,8 +156,13 @@ fn listen(hub: &Hub, name: &str, socket: &SocketRef) {
     });
 
     socket.on_disconnect(async move |socket: SocketRef, reason: DisconnectReason| {
-        hub.left(&name, socket.id, reason);
+        left(&hub, &name, &socket, reason);
     });
+}
+
+fn left(hub: &Hub, name: &str, socket: &SocketRef, reason: DisconnectReason) {
+    let goodbye = matches!(reason, DisconnectReason::ClientNSDisconnect);
+    hub.left(name, &socket.id.to_string(), goodbye, cause(reason));
 }
 
 /// The page's feed: a snapshot, then every change. The browser reconnects by itself.

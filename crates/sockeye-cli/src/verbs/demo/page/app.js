@@ -6,6 +6,7 @@ const KEEP = 120; // points of a chart, as on the server
 const SILENCE = 6000; // totals come every second: longer silence means that the feed is dead
 const boards = new Map(); // name -> { card, board, history, metric }
 const log = [];
+let nodes = {}; // name -> how it is, of a cluster
 let skew = 0; // the server's clock minus this one, in ms
 let live = false; // whether the feed works: without it nothing is known of any board
 let lost = Date.now(); // since when it does not
@@ -72,7 +73,13 @@ function draw(name) {
   card.classList.toggle("away", !live || board.status !== "online");
   const facts = [board.facts.board, board.facts.chip, board.facts.firmware, board.transport].filter(Boolean);
   if (board.joins > 1) facts.push(`joined ${board.joins} times`);
+  if (board.moves > 0) facts.push(board.moves === 1 ? "moved once" : `moved ${board.moves} times`);
   set(card.querySelector(".facts"), facts.join(" · "));
+
+  const node = card.querySelector(".where");
+  node.hidden = !board.node;
+  set(node, board.node ?? "");
+  node.className = `where ${nodes[board.node] === "up" && board.status === "online" ? "good" : "wait"}`;
 
   drawValues(item);
   drawChart(item);
@@ -207,7 +214,7 @@ function row(item) {
   who.textContent = item.board;
   const kind = document.createElement("span");
   kind.className = "kind";
-  kind.textContent = { join: "joined", leave: "left", picture: "picture", command: "command", error: "failed", console: "console" }[item.kind] ?? item.kind;
+  kind.textContent = { join: "joined", leave: "left", picture: "picture", command: "command", error: "failed", console: "console", node: "cluster" }[item.kind] ?? item.kind;
   const text = document.createElement("p");
   text.textContent = item.text;
   node.append(time, who, kind, text);
@@ -227,6 +234,24 @@ function addLog(item) {
   $("log-empty").hidden = true;
 }
 $("filter").addEventListener("change", drawLog);
+
+// Each node of a cluster, how it is, and who is there.
+function drawNodes() {
+  const names = Object.keys(nodes);
+  $("nodes").hidden = names.length === 0;
+  $("nodes").replaceChildren(...names.map((name) => {
+    const node = document.createElement("li");
+    node.className = nodes[name] === "up" ? "good" : "bad";
+    const title = document.createElement("b"), how = document.createElement("span"), who = document.createElement("span");
+    title.textContent = name;
+    how.textContent = nodes[name];
+    const there = [...boards.values()].filter(({ board }) => board.node === name && board.status === "online");
+    who.className = "quiet";
+    who.textContent = there.length === 0 ? "no device" : there.map(({ board }) => board.name).join(", ");
+    node.append(title, how, who);
+    return node;
+  }));
+}
 
 const rates = [];
 function drawTotals(totals) {
@@ -257,17 +282,24 @@ function receive(message) {
       skew = message.point.at - Date.now();
     }
     draw(message.board.name);
+    if (message.board.node && !message.point) drawNodes();
     $("empty").hidden = true;
+  } else if (message.type === "nodes") {
+    nodes = message.nodes;
+    drawNodes();
+    for (const name of boards.keys()) draw(name);
   } else if (message.type === "log") addLog(message.entry);
   else if (message.type === "totals") drawTotals(message.totals);
   else if (message.type === "snapshot") {
     const names = new Set(message.boards.map(({ board }) => board.name));
     for (const [name, item] of boards) if (!names.has(name)) { item.card.remove(); boards.delete(name); }
+    nodes = message.nodes;
     for (const { board, history } of message.boards) {
       Object.assign(entry(board.name), { board, history });
       draw(board.name);
     }
     $("empty").hidden = boards.size > 0;
+    drawNodes();
     log.splice(0, log.length, ...message.log);
     drawLog();
     rates.length = 0;

@@ -1,4 +1,13 @@
-//! The processes of the cluster: three nodes, Redis and nginx, in a folder of their own that is removed at the end.
+//! The processes of a cluster: three official nodes with the Redis streams adapter, a fourth that may be added, Redis, and
+//! nginx in front, in a folder of their own that is removed at the end. The cluster test and `sockeye demo --cluster` use it.
+//!
+//! Nothing beside the standard library. What cannot be started is a panic that says why.
+
+#![cfg(unix)]
+#![allow(
+    missing_docs,
+    reason = "read by the tests and by the demo alone; what a name does not say, a comment does"
+)]
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -7,12 +16,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use sockeye_testkit::certificates::{Authority, Leaf};
-
 /// Names of the nodes, of their sockets and of their ledgers.
-pub(crate) const NODES: [&str; 4] = ["n1", "n2", "n3", "n4"];
+pub const NODES: [&str; 4] = ["n1", "n2", "n3", "n4"];
 /// So many are there from the start; the last one is added.
-pub(crate) const FIRST: usize = 3;
+pub const FIRST: usize = 3;
 
 /// Starts the program, tells its process id, and ends it when standard input ends: when the test drops its end of the pipe,
 /// or is no more. SIGTERM first, because a master of nginx that is killed leaves its workers behind; SIGCONT, because what is
@@ -30,7 +37,7 @@ kill -KILL $pid
 
 /// A program that ends with this value.
 #[derive(Debug)]
-pub(crate) struct Process {
+pub struct Process {
     keeper: Child,
     /// Its end ends the program.
     stdin: Option<ChildStdin>,
@@ -59,7 +66,7 @@ impl Process {
     }
 
     /// Sends it a signal, by its name.
-    pub(crate) fn signal(&self, name: &str) {
+    pub fn signal(&self, name: &str) {
         let sent = Command::new("kill")
             .args([&format!("-{name}"), &self.pid.to_string()])
             .status();
@@ -86,33 +93,46 @@ impl Drop for Folder {
 
 /// All of it. Fields are dropped in this order.
 #[derive(Debug)]
-pub(crate) struct Cluster {
+pub struct Cluster {
     nginx: Option<Process>,
     nodes: [Option<Process>; 4],
     redis: Option<Process>,
     folder: Folder,
-    pub(crate) port: u16,
-    authority: Authority,
+    pub port: u16,
+    script: &'static str,
+    tls: bool,
 }
 
 impl Cluster {
-    /// Starts everything, and waits until all of it listens.
-    pub(crate) fn start() -> Self {
+    /// Starts everything, and waits until all of it listens. `script` is what a node runs, of
+    /// `crates/sockeye-testkit/servers/cluster`; with a certificate and its key (PEM), nginx ends TLS.
+    pub fn start(script: &'static str, identity: Option<[&str; 2]>) -> Self {
+        Self::prepared(script, identity, |_| ())
+    }
+
+    /// As [`Self::start`]; `prepare` is called with the folder before anything is started there.
+    pub fn prepared(
+        script: &'static str,
+        identity: Option<[&str; 2]>,
+        prepare: impl FnOnce(&Path),
+    ) -> Self {
         let name = format!("sockeye-cluster-{}", std::process::id());
         let folder = Folder(std::env::temp_dir().join(name));
         std::fs::create_dir_all(&folder.0).expect("a folder for temporary files");
-        let authority = Authority::new("cluster test");
-        let identity = authority.issue(&Leaf::named("127.0.0.1"));
         let mut cluster = Self {
             nginx: None,
             nodes: [None, None, None, None],
             redis: None,
             folder,
             port: 0,
-            authority,
+            script,
+            tls: identity.is_some(),
         };
-        cluster.write("cert.pem", &identity.chain_pem());
-        cluster.write("key.pem", &identity.key_pem());
+        if let Some([certificate, key]) = identity {
+            cluster.write("cert.pem", certificate);
+            cluster.write("key.pem", key);
+        }
+        prepare(cluster.folder());
         cluster.start_redis();
         for node in 0..FIRST {
             cluster.start_node(node);
@@ -122,22 +142,18 @@ impl Cluster {
     }
 
     /// The address of the cluster.
-    pub(crate) fn url(&self) -> String {
-        format!("https://127.0.0.1:{}/", self.port)
+    pub fn url(&self) -> String {
+        let scheme = if self.tls { "https" } else { "http" };
+        format!("{scheme}://127.0.0.1:{}/", self.port)
     }
 
-    /// The authority of its certificate, in PEM.
-    pub(crate) fn ca(&self) -> String {
-        self.authority.pem()
-    }
-
-    /// The same in DER, as devices store it.
-    pub(crate) fn ca_der(&self) -> &[u8] {
-        self.authority.der()
+    /// Where everything lies.
+    pub fn folder(&self) -> &Path {
+        &self.folder.0
     }
 
     /// The ledger of a node, one line for each thing that happened.
-    pub(crate) fn ledger(&self, node: usize) -> String {
+    pub fn ledger(&self, node: usize) -> String {
         let mut text = String::new();
         if self.nodes[node].is_none() {
             return text;
@@ -196,11 +212,12 @@ impl Cluster {
         let name = NODES[node];
         let socket = self.path(&format!("{name}.sock"));
         let _ = std::fs::remove_file(&socket);
-        let server = concat!(
+        let script = format!(
+            "{}/../sockeye-testkit/servers/cluster/{}",
             env!("CARGO_MANIFEST_DIR"),
-            "/../sockeye-testkit/servers/cluster/server.js"
+            self.script
         );
-        let args = [server, &self.text(""), name];
+        let args = [&*script, &self.text(""), name];
         let process = Process::start(&self.path(&format!("{name}.log")), "node", &args);
         self.nodes[node] = Some(process);
         self.until_listening(name, || UnixStream::connect(&socket).is_ok());
@@ -237,37 +254,40 @@ impl Cluster {
         } else {
             "# "
         };
+        let (ssl, certificate) = if self.tls { ("ssl", "") } else { ("", "# ") };
         include_str!("nginx.conf")
+            .replace("SSL ", ssl)
+            .replace("CERTIFICATE ", certificate)
             .replace("# ADDED ", added)
             .replace("FOLDER", self.text("").trim_end_matches('/'))
             .replace("PORT", &self.port.to_string())
     }
 
     /// One node more: it starts, and nginx is told of it.
-    pub(crate) fn add_node(&mut self) {
+    pub fn add_node(&mut self) {
         self.start_node(FIRST);
         self.write("nginx.conf", &self.config());
         self.reload_nginx();
     }
 
     /// Kills a node without a warning.
-    pub(crate) fn kill_node(&self, node: usize) {
+    pub fn kill_node(&self, node: usize) {
         self.node(node).signal("KILL");
     }
 
     /// Starts it anew, with the ledger that it had.
-    pub(crate) fn restart_node(&mut self, node: usize) {
+    pub fn restart_node(&mut self, node: usize) {
         self.nodes[node] = None;
         self.start_node(node);
     }
 
     /// The node does nothing until it is thawed; the system goes on accepting and receiving for it.
-    pub(crate) fn freeze_node(&self, node: usize) {
+    pub fn freeze_node(&self, node: usize) {
         self.node(node).signal("STOP");
     }
 
     /// It goes on, and finds what it has slept through.
-    pub(crate) fn thaw_node(&self, node: usize) {
+    pub fn thaw_node(&self, node: usize) {
         self.node(node).signal("CONT");
     }
 
@@ -276,18 +296,18 @@ impl Cluster {
     }
 
     /// Kills Redis without a warning.
-    pub(crate) fn kill_redis(&self) {
+    pub fn kill_redis(&self) {
         self.redis.as_ref().expect("it runs").signal("KILL");
     }
 
     /// Starts it anew, from what it has written.
-    pub(crate) fn restart_redis(&mut self) {
+    pub fn restart_redis(&mut self) {
         self.redis = None;
         self.start_redis();
     }
 
     /// nginx reads its configuration anew; its old workers end their connections after a second.
-    pub(crate) fn reload_nginx(&self) {
+    pub fn reload_nginx(&self) {
         self.nginx.as_ref().expect("it runs").signal("HUP");
     }
 }
