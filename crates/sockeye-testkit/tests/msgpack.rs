@@ -101,8 +101,45 @@ fn everything() -> impl Strategy<Value = Everything> {
     })
 }
 
+/// The text of this double reads as this double, by the standard library.
+fn exact(bits: u64) {
+    let value = f64::from_bits(bits);
+    let mut message = b"\x83\xa4type\x02\xa3nsp\xa1/\xa4data\x92\xa1e\xcb".to_vec();
+    message.extend(bits.to_be_bytes());
+    let mut decoded = Decoded::new();
+    assert_eq!(
+        decode(&message, usize::MAX, 1024, &mut decoded),
+        Ok(Unpacked::Packet)
+    );
+    let text = decoded.text();
+    let number = text
+        .strip_prefix("2[\"e\",")
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or_else(|| panic!("{text}"));
+    if value.is_finite() {
+        assert_eq!(number.parse::<f64>(), Ok(value), "{bits:x}: {number}");
+    } else {
+        assert_eq!(number, "null", "as JSON.stringify writes it");
+    }
+}
+
+/// Fuzzing found the first one: serde_json, beside which floats are read there, reads its text as the next one.
+#[test]
+fn floats_are_exact() {
+    for bits in [0x0000_db0b_0a00_0d28, 1, 0x000f_ffff_ffff_ffff, 1 << 52] {
+        exact(bits);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_float_is_exact(bits in any::<u64>(), exponent in 0_u64..3) {
+        exact(bits);
+        // Close to zero, and below what is normal.
+        exact(bits & !(0x7ff << 52) | exponent << 52);
+    }
 
     #[test]
     fn what_rmp_serde_writes_is_read_typed(value in everything(), id in option::of(any::<u64>())) {
