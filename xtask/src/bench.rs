@@ -144,7 +144,7 @@ pub(crate) fn run(args: &[impl AsRef<str>]) -> Result<(), String> {
 
     let certificates = Certificates::new()?;
     certificates.authority("authority")?;
-    certificates.signed("server", "authority", "IP:127.0.0.1", false)?;
+    certificates.signed("server", "authority", "IP:127.0.0.1")?;
     let servers = Servers {
         free: Server::start(&[], &certificates)?,
         pinned: Server::start(pin(), &certificates)?,

@@ -8,6 +8,7 @@ use crate::riscv::{Firmware, Target};
 use crate::run::cargo;
 use crate::servers;
 use crate::suite::run_tests_with;
+use crate::tools;
 
 /// The folder of the firmware.
 pub(crate) const FOLDER: &str = FIRMWARE;
@@ -55,6 +56,7 @@ fn tests(report: &mut Report, images: &[&str], filter: &str) -> Result<(), Strin
 /// Installs what boards need, and builds these images.
 pub(crate) fn prepare(images: &[&str]) -> Result<(), String> {
     qemu::need()?;
+    tools::need(&[tools::OPENSSL])?;
     servers::install()?;
     for target in Target::ALL {
         for (image, features) in IMAGES.iter().filter(|(image, _)| images.contains(image)) {

@@ -131,7 +131,7 @@ fn sockeye(clients: u64, tls: bool) -> Result<Row, String> {
     let mut server_options = Vec::new();
     if tls {
         certificates.authority("authority")?;
-        certificates.signed("server", "authority", "IP:127.0.0.1", false)?;
+        certificates.signed("server", "authority", "IP:127.0.0.1")?;
         server_options.extend(["--cert", &cert, "--key", &key]);
     }
     let server = Node::scenarios(0, &server_options)?;

@@ -6,6 +6,7 @@ mod api;
 mod bench;
 mod board;
 mod c_library;
+mod certificates;
 mod count;
 mod device;
 mod esp32;
@@ -30,7 +31,7 @@ mod xtensa;
 use std::process::ExitCode;
 
 // What the tests of boards use as well.
-use sockeye_boards::{certificates, node, qemu, riscv, run, servers, tools};
+use sockeye_boards::{node, qemu, riscv, run, servers, tools};
 
 const HELP: &str = "\
 cargo xtask test [--list] [--part NAME]...   every test of the project; ends with `N passed, M failed`

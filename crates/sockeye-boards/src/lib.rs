@@ -8,7 +8,6 @@
     reason = "read by the tests and by xtask alone; what a name does not say, a comment does"
 )]
 
-pub mod certificates;
 pub mod device;
 pub mod node;
 pub mod proxy;
@@ -35,7 +34,7 @@ pub fn missing() -> Option<String> {
         qemu::need()?;
         Target::ALL.into_iter().try_for_each(riscv::need)?;
         tools::need(riscv::C_TOOLS)?;
-        tools::need(&[tools::NODE])?;
+        tools::need(&[tools::NODE, tools::OPENSSL])?;
         servers::official_is_installed()
     };
     board().err()

@@ -36,6 +36,12 @@ pub struct Tool {
     pub packages: &'static [&'static str],
 }
 
+/// At the other end of TLS alone.
+pub const OPENSSL: Tool = Tool {
+    what: "OpenSSL's command",
+    probe: &["openssl", "version"],
+    packages: &["openssl"],
+};
 pub const NODE: Tool = Tool {
     what: "Node.js 14 or newer",
     probe: &["node", "--version"],

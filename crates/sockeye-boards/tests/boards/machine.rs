@@ -8,9 +8,10 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use sockeye_boards::FIRMWARE;
-use sockeye_boards::certificates::Certificates;
 use sockeye_boards::qemu::{Board, Outcome};
 use sockeye_boards::riscv::{self, Firmware, Target};
+
+use crate::certificates::Certificates;
 
 const LIMIT: Duration = Duration::from_secs(60);
 /// How the firmware ends when it refused a certificate.
@@ -149,12 +150,12 @@ struct Case {
     what: &'static str,
     /// The server's certificate.
     leaf: &'static str,
-    /// What the server sends along.
-    chain: Option<&'static str>,
+    /// The server sends along what is above it.
+    chain: bool,
     /// The name that the board expects.
     host: &'static str,
-    /// The board's clock, in days from now. `None`: it was never set.
-    days: Option<i64>,
+    /// The board's clock was set.
+    clock: bool,
     options: &'static [&'static str],
     /// What the board says, and how it ends.
     result: (&'static str, i32),
@@ -163,9 +164,9 @@ struct Case {
 const GOOD: Case = Case {
     what: "good certificate, TLS 1.3",
     leaf: "good",
-    chain: None,
+    chain: false,
     host: "sockeye.test",
-    days: Some(0),
+    clock: true,
     options: &["-tls1_3"],
     result: ("ok", 0),
 };
@@ -187,7 +188,7 @@ crate::on_both_chips! {
     tls_good_chain_of_two: |target| tls(target, &Case {
         what: "good chain of two",
         leaf: "below",
-        chain: Some("intermediate.pem"),
+        chain: true,
         ..GOOD
     }),
     tls_another_ca: |target| tls(target, &Case {
@@ -204,62 +205,47 @@ crate::on_both_chips! {
     }),
     tls_expired: |target| tls(target, &Case {
         what: "expired",
-        days: Some(11),
+        leaf: "expired",
         result: ("expired", REFUSED),
         ..GOOD
     }),
     tls_not_valid_yet: |target| tls(target, &Case {
         what: "not valid yet",
-        days: Some(-1),
+        leaf: "early",
         result: ("not valid yet", REFUSED),
         ..GOOD
     }),
     tls_clock_never_set: |target| tls(target, &Case {
         what: "clock never set",
-        days: None,
+        clock: false,
         result: ("the time is not known", 1),
         ..GOOD
     }),
     tls_signed_by_a_certificate_that_is_no_ca: |target| tls(target, &Case {
         what: "signed by a certificate that is no CA",
         leaf: "forged",
-        chain: Some("good.pem"),
+        chain: true,
         result: ("not signed by the trusted CA", REFUSED),
         ..GOOD
     }),
 }
 
-/// Keys and certificates for all cases, good and bad.
-pub(crate) fn certificates() -> Result<Certificates, String> {
-    let certificates = Certificates::new()?;
-    certificates.authority("ca")?;
-    certificates.authority("other-ca")?;
-    certificates.signed("good", "ca", "DNS:sockeye.test,IP:10.0.2.2", false)?;
-    certificates.signed("intermediate", "ca", "DNS:intermediate.test", true)?;
-    certificates.signed("below", "intermediate", "DNS:sockeye.test", false)?;
-    certificates.signed("foreign", "other-ca", "DNS:sockeye.test", false)?;
-    certificates.signed("forged", "good", "DNS:sockeye.test", false)?;
-    Ok(certificates)
-}
-
 fn tls(target: Target, case: &Case) -> Result<(), String> {
     println!("{}", case.what);
     let image = tlscheck(target)?;
-    let certificates = certificates()?;
+    let certificates = Certificates::new()?;
     let server = TlsServer::start(&certificates, case)?;
     let now = SystemTime::UNIX_EPOCH
         .elapsed()
         .map_or(0, |since| since.as_secs());
-    let time = case
-        .days
-        .map_or(0, |days| now.saturating_add_signed(days * 86_400));
+    let time = if case.clock { now } else { 0 };
     let args = [
         ("port", server.port.to_string()),
         ("host", case.host.to_owned()),
         ("time", time.to_string()),
     ];
     let (said, code) = case.result;
-    let outcome = run(&image, target, &args, &certificates.der("ca")?, false)?.ended(code)?;
+    let outcome = run(&image, target, &args, certificates.ca(), false)?.ended(code)?;
     if outcome.lines.iter().any(|line| line.contains(said)) {
         Ok(())
     } else {
@@ -292,8 +278,8 @@ impl TlsServer {
             "-key",
             &format!("{}.key", case.leaf),
         ]);
-        if let Some(chain) = case.chain {
-            command.args(["-cert_chain", chain]);
+        if case.chain {
+            command.args(["-cert_chain", &format!("{}.chain", case.leaf)]);
         }
         command.current_dir(certificates.folder());
         let spawned = command

@@ -5,6 +5,7 @@
 //!
 //! One start of QEMU for each test and instruction set. What a machine lacks is said, and skipped.
 
+mod certificates;
 mod client;
 mod device;
 mod machine;

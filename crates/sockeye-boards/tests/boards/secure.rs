@@ -3,29 +3,23 @@
 use std::time::{Duration, SystemTime};
 
 use sockeye_boards::FIRMWARE;
-use sockeye_boards::certificates::Certificates;
 use sockeye_boards::node::Node;
 use sockeye_boards::qemu::Board;
 use sockeye_boards::riscv::{Firmware, Target};
 
-use crate::machine::certificates;
+use crate::certificates::Certificates;
 
 const LIMIT: Duration = Duration::from_secs(90);
 /// How the image ends when it could not connect.
 const REFUSED: i32 = 3;
-const DAY: i64 = 86_400;
 
 /// What the server shows, what the board expects, and what must come of it.
 struct Case {
     what: &'static str,
-    /// The server's certificate; none: it does not speak TLS.
+    /// The server's certificate, with what it sends along; none: it does not speak TLS.
     leaf: Option<&'static str>,
-    /// What the server sends along.
-    chain: Option<&'static str>,
     /// The name that the board expects.
     host: &'static str,
-    /// The board's clock, in days from now.
-    days: i64,
     /// Why there is no connection; none: there is one.
     refused: Option<&'static str>,
 }
@@ -33,9 +27,7 @@ struct Case {
 const GOOD: Case = Case {
     what: "wss, good certificate",
     leaf: Some("good"),
-    chain: None,
     host: "sockeye.test",
-    days: 0,
     refused: None,
 };
 
@@ -49,7 +41,6 @@ crate::on_both_chips! {
     wss_good_chain_of_two: |target| play(target, &Case {
         what: "wss, good chain of two",
         leaf: Some("below"),
-        chain: Some("intermediate"),
         ..GOOD
     }),
     wss_refused_another_ca: |target| play(target, &Case {
@@ -66,20 +57,19 @@ crate::on_both_chips! {
     }),
     wss_refused_expired: |target| play(target, &Case {
         what: "wss refused, expired",
-        days: 11,
+        leaf: Some("expired"),
         refused: Some("certificate refused: expired, or the clock is wrong"),
         ..GOOD
     }),
     wss_refused_not_valid_yet: |target| play(target, &Case {
         what: "wss refused, not valid yet",
-        days: -1,
+        leaf: Some("early"),
         refused: Some("certificate refused: not valid yet, or the clock is wrong"),
         ..GOOD
     }),
     wss_refused_signed_by_a_certificate_that_is_no_ca: |target| play(target, &Case {
         what: "wss refused, signed by a certificate that is no CA",
         leaf: Some("forged"),
-        chain: Some("good"),
         refused: Some("certificate refused: not signed by the trusted CA"),
         ..GOOD
     }),
@@ -100,11 +90,11 @@ fn play(target: Target, case: &Case) -> Result<(), String> {
         images: &["secure"],
     };
     let image = &firmware.built()?.join("secure");
-    let certificates = &certificates()?;
+    let certificates = &Certificates::new()?;
     let server = Node::scenarios(0, &[])?;
     let front = case
         .leaf
-        .map(|leaf| front(certificates, leaf, case.chain, server.port))
+        .map(|leaf| front(certificates, leaf, server.port))
         .transpose()?;
     let port = front.as_ref().map_or(server.port, |front| front.port);
     let now = SystemTime::UNIX_EPOCH
@@ -113,16 +103,13 @@ fn play(target: Target, case: &Case) -> Result<(), String> {
     let args = [
         ("port", port.to_string()),
         ("host", case.host.to_owned()),
-        (
-            "time",
-            now.saturating_add_signed(case.days * DAY).to_string(),
-        ),
+        ("time", now.to_string()),
     ];
     let board = Board {
         image,
         target,
         args: &args,
-        blob: &certificates.der("ca")?,
+        blob: certificates.ca(),
         count: false,
         limit: LIMIT,
     };
@@ -140,31 +127,11 @@ fn play(target: Target, case: &Case) -> Result<(), String> {
 }
 
 /// TLS in front of a port, with a certificate and what is sent along with it.
-fn front(
-    certificates: &Certificates,
-    leaf: &str,
-    chain: Option<&str>,
-    port: u16,
-) -> Result<Node, String> {
-    let file = |name: &str| certificates.folder().join(name);
-    let read = |name: &str| {
-        let path = file(&format!("{name}.pem"));
-        std::fs::read_to_string(&path)
-            .map_err(|error| format!("cannot read {}: {error}", path.display()))
-    };
-    let mut all = read(leaf)?;
-    if let Some(chain) = chain {
-        all += &read(chain)?;
-    }
-    let bundle = file(&format!("{leaf}.chain"));
-    std::fs::write(&bundle, all)
-        .map_err(|error| format!("cannot write {}: {error}", bundle.display()))?;
-    let (key, bundle) = (
-        file(&format!("{leaf}.key")),
-        bundle.to_string_lossy().into_owned(),
-    );
+fn front(certificates: &Certificates, leaf: &str, port: u16) -> Result<Node, String> {
+    let file = |kind: &str| certificates.folder().join(format!("{leaf}.{kind}"));
+    let [key, bundle] = ["key", "pem"].map(|kind| file(kind).to_string_lossy().into_owned());
     Node::start(
         &format!("{FIRMWARE}/servers/tls.js"),
-        &[&key.to_string_lossy(), &bundle, &port.to_string()],
+        &[&key, &bundle, &port.to_string()],
     )
 }

@@ -1,4 +1,4 @@
-//! Certificates for tests, made by the openssl command in a folder that goes away afterwards.
+//! Certificates for measurements, made by the openssl command in a folder that goes away afterwards.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,19 +6,13 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::run;
-use crate::tools::{self, Tool};
-
-const OPENSSL: Tool = Tool {
-    what: "OpenSSL's command",
-    probe: &["openssl", "version"],
-    packages: &["openssl"],
-};
+use crate::tools::{self, OPENSSL};
 
 /// A folder of keys (`NAME.key`), certificates (`NAME.pem`) and what they were made from.
-pub struct Certificates(PathBuf);
+pub(crate) struct Certificates(PathBuf);
 
 impl Certificates {
-    pub fn new() -> Result<Self, String> {
+    pub(crate) fn new() -> Result<Self, String> {
         static FOLDERS: AtomicU32 = AtomicU32::new(0);
         tools::need(&[OPENSSL])?;
         let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
@@ -32,7 +26,7 @@ impl Certificates {
     }
 
     /// A certificate authority that signs itself.
-    pub fn authority(&self, name: &str) -> Result<(), String> {
+    pub(crate) fn authority(&self, name: &str) -> Result<(), String> {
         self.key(name)?;
         self.openssl(&format!(
             "req -x509 -new -key {name}.key -sha256 -days 30 -subj /CN={name} -out {name}.pem \
@@ -41,17 +35,14 @@ impl Certificates {
     }
 
     /// A certificate for `alternatives` (`DNS:name,IP:address`), signed by `issuer`, valid for ten days.
-    /// With `may_sign` it is an intermediate authority.
-    pub fn signed(
+    pub(crate) fn signed(
         &self,
         name: &str,
         issuer: &str,
         alternatives: &str,
-        may_sign: bool,
     ) -> Result<(), String> {
-        let authority = if may_sign { "TRUE" } else { "FALSE" };
         let extensions =
-            format!("basicConstraints=critical,CA:{authority}\nsubjectAltName={alternatives}\n");
+            format!("basicConstraints=critical,CA:FALSE\nsubjectAltName={alternatives}\n");
         fs::write(self.0.join(format!("{name}.ext")), extensions)
             .map_err(|error| format!("cannot write {name}.ext: {error}"))?;
         self.key(name)?;
@@ -64,15 +55,8 @@ impl Certificates {
         ))
     }
 
-    /// A certificate in the form that devices store.
-    pub fn der(&self, name: &str) -> Result<Vec<u8>, String> {
-        self.openssl(&format!("x509 -in {name}.pem -outform DER -out {name}.der"))?;
-        fs::read(self.0.join(format!("{name}.der")))
-            .map_err(|error| format!("cannot read {name}.der: {error}"))
-    }
-
     /// The folder, for servers that read its files.
-    pub fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         &self.0
     }
 
