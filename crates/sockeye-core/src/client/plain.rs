@@ -76,7 +76,7 @@ impl Client<'_> {
     /// What the event borrows is released by the next of either.
     #[inline]
     pub fn poll_plain(&mut self) -> Option<PlainEvent<'_>> {
-        if !self.quiet.is_settled() || !self.notices.is_empty() {
+        if !self.engine.has_inputs() || !self.quiet.is_settled() || !self.notices.is_empty() {
             return None;
         }
         let nsp = self.namespaces.joined_main()?;

@@ -119,6 +119,9 @@ impl Client<'_> {
             if self.outbox.has_reports() {
                 return None;
             }
+            if !self.engine.has_inputs() {
+                break;
+            }
             let binary = if self.engine.next_text() {
                 false
             } else {

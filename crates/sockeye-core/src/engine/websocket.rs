@@ -264,6 +264,13 @@ impl Engine<'_> {
         Some(self.rx.of(Link::WebSocket))
     }
 
+    /// Whether bytes may lie on a link that have not been worked through.
+    #[cfg(feature = "alloc")]
+    #[inline]
+    pub(crate) const fn has_inputs(&self) -> bool {
+        self.links.has_inputs()
+    }
+
     /// As [`Self::next_text`], but the packet is taken only if `wanted` wants it. What that has found out about the packet
     /// comes back with it.
     #[cfg(feature = "alloc")]

@@ -265,7 +265,7 @@ fn is_marked(b: &[u8]) -> bool {
 /// Whether all placeholders are good and canonical: a look for their text is enough. `false` says nothing.
 fn canonical(json: &[u8], attachments: usize) -> bool {
     let mut rest = json;
-    while let Some(at) = rest.iter().position(|b| matches!(b, b'_' | b'\\')) {
+    while let Some(at) = scan::find_mark(rest) {
         // The underscore is the third character.
         let found = at
             .checked_sub(2)

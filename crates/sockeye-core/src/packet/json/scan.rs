@@ -155,6 +155,33 @@ pub(crate) fn skip_plain(mut left: &[u8]) -> &[u8] {
     left
 }
 
+/// Where the first underscore or backslash is: what a placeholder cannot do without. A word at a time.
+pub(super) fn find_mark(b: &[u8]) -> Option<usize> {
+    const FAMILY: u8 = 0xfc;
+    const MARKS: u8 = b'_' & FAMILY;
+    const _: () = assert!(MARKS == b'\\' & FAMILY);
+    let mut at = 0;
+    while WORDS && let Some(word) = b.get(at..).and_then(<[u8]>::first_chunk::<WORD>) {
+        // The two, with the closing bracket and the caret, are alike but for their two lowest bits.
+        let others =
+            usize::from_le_bytes(*word) & (ONES * FAMILY as usize) ^ (ONES * MARKS as usize);
+        // The lowest flag is always right, as in `special`.
+        let hit = others.wrapping_sub(ONES) & !others & HIGH;
+        if hit == 0 {
+            at += WORD;
+            continue;
+        }
+        at += lowest(hit);
+        if matches!(b.get(at), Some(b'_' | b'\\')) {
+            return Some(at);
+        }
+        at += 1;
+    }
+    let tail = b.get(at..)?;
+    let found = tail.iter().position(|c| matches!(c, b'_' | b'\\'))?;
+    Some(at + found)
+}
+
 /// Whether a byte cannot stand in a string as it is.
 #[inline(always)]
 pub(crate) const fn is_special(c: u8) -> bool {

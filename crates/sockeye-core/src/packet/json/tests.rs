@@ -414,3 +414,23 @@ fn nothing_panics_on_any_front() {
 }
 
 mod generated;
+
+#[test]
+fn marks_of_placeholders_are_found_as_byte_by_byte() {
+    let slow = |text: &[u8]| text.iter().position(|b| matches!(b, b'_' | b'\\'));
+    // Every byte alone at every place, and in front of a mark: what is like one hides none.
+    for byte in 0..=255u8 {
+        for at in 0..20 {
+            let mut text = [b'a'; 21];
+            text[at] = byte;
+            for end in 0..=text.len() {
+                assert_eq!(scan::find_mark(&text[..end]), slow(&text[..end]));
+            }
+            for mark in [b'_', b'\\'] {
+                text[at + 1] = mark;
+                assert_eq!(scan::find_mark(&text), slow(&text));
+            }
+        }
+    }
+    assert_eq!(scan::find_mark(&[b']'; 40]), None);
+}
