@@ -193,3 +193,32 @@ fn tls_buffers_shrink() {
         info.bytes_current
     );
 }
+
+/// On a runtime of one thread handlers keep up with what is read: nothing gathers between the two, however much has come.
+#[test]
+fn handlers_keep_up_with_the_driver() {
+    const EVENTS: usize = 40_000;
+    let (client, _) = runtimes();
+    let host = Host::start();
+    let done = std::sync::Arc::new(tokio::sync::Notify::new());
+    let (all, seen) = (done.clone(), std::sync::atomic::AtomicUsize::new(0));
+    let builder = Client::builder(host.url("/"))
+        .transports([Transport::WebSocket])
+        .on("event", move |(_,): (u32,)| {
+            if seen.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1 == EVENTS {
+                all.notify_one();
+            }
+        });
+    let socket = client
+        .block_on(within("connect", builder.connect()))
+        .unwrap();
+    // The client does not run meanwhile: it finds all of them.
+    for n in 0..EVENTS {
+        host.emit("/", &format!(r#"["event",{}]"#, 1_000_000 + n));
+    }
+    let info = measure(|| client.block_on(within("the events", done.notified())));
+    println!("{} bytes at most", info.bytes_max);
+    // (It was three times as much when dispatchers took fewer entries in a turn than the driver read.)
+    assert!(info.bytes_max <= 1 << 20, "{} bytes", info.bytes_max);
+    drop(socket);
+}

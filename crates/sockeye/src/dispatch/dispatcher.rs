@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::task::Poll;
+use std::time::{Duration, Instant};
 
 use sockeye_core::packet::{Args as ArgsRef, Attachments};
 
@@ -23,8 +24,13 @@ use crate::dispatch::notices::Kind;
 use crate::dispatch::queue::{ENTRY, Early, Item, Load, Queue, Told};
 use crate::inbox::NspShared;
 
-/// After so many entries other tasks run.
-const TURN: usize = 256;
+/// So often it is asked whether other tasks are to run: whenever so many entries have been worked through.
+const ENTRIES: usize = 128;
+/// They run after so many bytes of events. That is more than the driver reads in a turn of its own: else what waits on a
+/// runtime of one thread would grow until no more may wait.
+const TURN: usize = 32 << 10;
+/// They also run when handlers have taken so long.
+const TURN_TIME: Duration = Duration::from_millis(10);
 /// What has been worked through is told to the driver in pieces of at least this many bytes.
 const PIECE: usize = 64 << 10;
 
@@ -59,6 +65,33 @@ pub(super) fn run(outlet: Arc<Outlet>, nsp: Arc<NspShared>) -> impl Future<Outpu
     #[cfg(feature = "blocking")]
     let run = guard::OnQueue::new(place, run);
     run
+}
+
+/// What has been done since other tasks ran.
+#[derive(Default)]
+struct Turn {
+    entries: usize,
+    bytes: usize,
+    /// When it was asked first. (The clock is not read for a few entries.)
+    since: Option<Instant>,
+}
+
+impl Turn {
+    /// An entry has been worked through; whether the turn of others has come.
+    #[inline]
+    fn is_over(&mut self, bytes: usize) -> bool {
+        self.entries += 1;
+        self.bytes += bytes;
+        if !self.entries.is_multiple_of(ENTRIES) {
+            return false;
+        }
+        let since = *self.since.get_or_insert_with(Instant::now);
+        let over = self.bytes >= TURN || since.elapsed() >= TURN_TIME;
+        if over {
+            *self = Self::default();
+        }
+        over
+    }
 }
 
 /// What the dispatcher keeps from one event to the next.
@@ -156,6 +189,7 @@ impl Work {
             notices,
             ..
         } = load;
+        let mut turn = Turn::default();
         while let Some(item) = items.get(at.item) {
             at.item += 1;
             let mut size = ENTRY;
@@ -230,7 +264,7 @@ impl Work {
             }
             at.worked += size;
             let caught_up = at.worked >= PIECE && outlet.worked(std::mem::take(&mut at.worked));
-            if caught_up || at.item % TURN == 0 {
+            if turn.is_over(size - ENTRY) || caught_up {
                 yield_now().await;
             }
         }
