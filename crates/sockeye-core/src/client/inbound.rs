@@ -192,7 +192,7 @@ impl Client<'_> {
             Some(name) => fault.in_event(Text::from_raw(name.of(valid))),
             None => fault,
         };
-        self.engine.fail(DisconnectReason::ParseError, fault);
+        self.engine.reject(DisconnectReason::ParseError, fault);
         None
     }
 

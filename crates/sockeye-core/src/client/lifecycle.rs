@@ -58,7 +58,13 @@ impl Client<'_> {
             asked,
         } = ended;
         self.inbound.clear();
-        self.outbox.connection_lost();
+        if self.engine.is_closing() {
+            // Its goodbye is still to be said; what has begun to leave may end in front of that.
+            self.engine.withdraw(&mut self.outbox);
+            self.outbox.hold_all();
+        } else {
+            self.outbox.connection_lost();
+        }
         if asked {
             self.tell_unsent();
             // The application has been told already. The next session knows nothing of what was said in this one.

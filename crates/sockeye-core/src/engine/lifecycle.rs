@@ -117,6 +117,18 @@ impl Engine<'_> {
         self.tidings.ended(reason, fault, opening.is_none(), asked);
     }
 
+    /// [`Self::fail`] because of what the server has written, over links that are sound. A polling server is told that
+    /// the session ends, as by the official client: without a goodbye it would keep it until its ping timeout, and have
+    /// this client twice when that comes back. By WebSocket it sees the connection close.
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
+    pub(crate) fn reject(&mut self, reason: DisconnectReason, fault: Fault) {
+        if !POLLING || self.transport() != Some(Transport::Polling) {
+            return self.fail(reason, fault);
+        }
+        self.leave();
+        self.tidings.ended(reason, fault, true, false);
+    }
+
     /// Gives up on the upgrade; polling goes on.
     pub(super) fn fail_upgrade(&mut self, fault: Fault) {
         self.abandon_upgrade();

@@ -404,7 +404,7 @@ impl Engine<'_> {
             let rx = self.main_rx();
             let Some(len) = payload::decode_in_place(&mut rx.message_mut()[lead..]) else {
                 let cause = Cause::Packet(PacketError::Encoding);
-                self.fail_for(DisconnectReason::ParseError, cause);
+                self.reject(DisconnectReason::ParseError, Fault::of(cause));
                 return None;
             };
             rx.trim_message(lead, len);
@@ -448,7 +448,7 @@ impl Engine<'_> {
     pub(super) fn unknown_type(&mut self) -> Option<SessionEvent> {
         let cause = Cause::Packet(PacketError::Type);
         let fault = Fault::quoting(cause, slices::front(self.message(), 60));
-        self.fail(DisconnectReason::TransportError, fault);
+        self.reject(DisconnectReason::TransportError, fault);
         None
     }
 

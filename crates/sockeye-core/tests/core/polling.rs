@@ -216,6 +216,69 @@ fn bad_base64() {
     }
 }
 
+// The official client does so too: a server that is not told keeps the session until its ping timeout, beside the next one.
+#[test]
+fn a_server_that_writes_nonsense_is_told_that_the_session_ends() {
+    for (nonsense, reason) in [
+        ("42{}", "parse error"),
+        ("4x", "parse error"),
+        ("b*", "parse error"),
+        ("x", "transport error"),
+    ] {
+        both(
+            || config(Transports::POLLING),
+            |rig| {
+                let nsp = rig.joined_polling("[]");
+                // This one is under way, and that one waits for its answer.
+                rig.emit(nsp, "n", &(0,), EmitOptions::PLAIN).unwrap();
+                rig.emit(nsp, "n", &(1,), EmitOptions::PLAIN).unwrap();
+                rig.take_log();
+                rig.get_reply(&format!("42[\"before\"]|{nonsense}|42[\"behind\"]"));
+                let log = rig.take_log();
+                assert!(
+                    log.contains("message / before []") && !log.contains("message / behind"),
+                    "{log}"
+                );
+                assert!(log.contains(&format!("closed {reason} [")), "{log}");
+                assert!(log.contains("reconnecting #1"), "{log}");
+                rig.post_reply();
+                rig.expect("post< ok\npost> 1");
+                rig.post_reply();
+                rig.expect("post< ok\nclose get\nclose post");
+                // The next session begins after its delay, with what was left.
+                rig.pass(1_500);
+                rig.opened_polling("[]");
+                rig.get_reply("40{\"sid\":\"S2\"}");
+                rig.post_reply();
+                let log = rig.take_log();
+                assert!(
+                    log.ends_with("post> 42[\"n\",1]\n") && !log.contains("[\"n\",0]"),
+                    "{log}"
+                );
+            },
+        );
+    }
+}
+
+// Its answer does not come: the next session does not wait for it.
+#[test]
+fn a_server_that_writes_nonsense_and_takes_no_goodbye() {
+    both(
+        || config(Transports::POLLING),
+        |rig| {
+            rig.joined_polling("[]");
+            rig.get_reply("42{}");
+            assert!(rig.take_log().contains("post> 1\n"));
+            rig.pass(299);
+            rig.expect("");
+            rig.pass(1);
+            rig.expect("@300\nclose get\nclose post");
+            rig.pass(1_500);
+            assert!(rig.take_log().contains("open get"));
+        },
+    );
+}
+
 #[test]
 fn a_link_that_stalls_and_recovers() {
     both(
