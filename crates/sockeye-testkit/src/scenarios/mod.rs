@@ -233,6 +233,19 @@ impl Log {
         }
     }
 
+    /// Takes the next lines, which have to be these in any order: each answer may be awaited by a thread of its own, which
+    /// runs when it can.
+    ///
+    /// # Panics
+    /// They are others.
+    pub fn expect_in_any_order(&self, wanted: &[&str]) {
+        let mut lines: Vec<String> = wanted.iter().map(|_| self.next()).collect();
+        lines.sort_unstable();
+        let mut wanted = wanted.to_vec();
+        wanted.sort_unstable();
+        assert_eq!(lines, wanted);
+    }
+
     /// The next line begins so.
     ///
     /// # Panics
