@@ -1,5 +1,7 @@
 //! CONNECT, CONNECT_ERROR and DISCONNECT packets that arrive: namespaces are joined, refused, and left.
 
+use core::time::Duration;
+
 use super::inbound::span_of;
 use super::namespaces::{Heard, NspState};
 use super::notices::Notice;
@@ -9,6 +11,10 @@ use crate::error::{Cause, DisconnectReason};
 use crate::handle::NamespaceId;
 use crate::packet::json;
 use crate::packet::socket::Span;
+
+/// So long is the answer to a CONNECT waited for when the server seems to be one of Socket.IO 2. Whoever means to answer
+/// (netty-socketio) has nothing to wait for; on the slowest of networks it takes a round trip.
+const DOUBT: Duration = Duration::from_secs(5);
 
 impl Client<'_> {
     /// The server's consent.
@@ -40,12 +46,13 @@ impl Client<'_> {
                     self.forget_left(nsp);
                 }
             }
-            // It may be that of Socket.IO 2, which does not wait for the question, or come before the real one: the deadline
-            // decides.
+            // It may be that of Socket.IO 2, which does not wait for the question, or come before the real one: what comes
+            // within the patience for that decides.
             (NspState::Joining | NspState::Waiting | NspState::Asked, None)
                 if entry.heard == Heard::Nothing =>
             {
                 entry.heard = Heard::Bare;
+                self.doubt(nsp);
             }
             // The answer before the question: it counts when the question has been asked.
             (NspState::Waiting | NspState::Asked, Some(sid)) => {
@@ -63,6 +70,16 @@ impl Client<'_> {
             _ => (),
         }
         None
+    }
+
+    /// The server has consented to a namespace without an id. If its handshake leaves open whether it is of Socket.IO 2, it
+    /// is a newer one only if it answers the CONNECT packet, which has been sent: the one that is known for both does so at
+    /// once.
+    pub(super) fn doubt(&mut self, nsp: NamespaceId) {
+        if self.engine.is_version_open() {
+            let until = self.engine.now() + DOUBT;
+            self.namespaces.expect_sooner(nsp, until);
+        }
     }
 
     /// The server refuses the namespace.

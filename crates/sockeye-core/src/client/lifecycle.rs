@@ -464,8 +464,10 @@ impl Client<'_> {
         if let Some(entry) = self.namespaces.get_mut(nsp) {
             entry.room_wanted = 0;
             entry.connect_len = (needed - recovery) as u32;
-            if entry.heard == Heard::Consent {
-                self.joined(nsp);
+            match entry.heard {
+                Heard::Nothing => (),
+                Heard::Bare => self.doubt(nsp),
+                Heard::Consent => self.joined(nsp),
             }
         }
         #[cfg(feature = "eio3")]

@@ -260,7 +260,7 @@ pub(crate) struct Namespaces<'a> {
     /// Counts joins.
     joins: u32,
     waiting: Lane,
-    /// In the order of their deadlines.
+    /// In the order of their deadlines; in front those whose deadline has been moved up, the last of them first.
     joining: Lane,
     parted: Lane,
     /// What a server of Engine.IO 3 does about the main one.
@@ -497,6 +497,21 @@ impl<'a> Namespaces<'a> {
         if let Some(entry) = self.get_mut(id) {
             entry.deadline = deadline;
         }
+    }
+
+    /// The answer to the CONNECT of a namespace is waited for until `deadline` at the latest. (That of another which has been
+    /// moved up before waits for this one; they are moments apart.)
+    pub(super) fn expect_sooner(&mut self, id: NamespaceId, deadline: Instant) {
+        let Some(entry) = self.get_mut(id) else {
+            return;
+        };
+        if entry.state != NspState::Joining || entry.deadline.is_some_and(|at| at <= deadline) {
+            return;
+        }
+        entry.deadline = Some(deadline);
+        let i = id.index as Index;
+        self.slab.unlink(&mut self.joining, i);
+        self.slab.push_front(&mut self.joining, i);
     }
 
     /// The first that waits for a CONNECT packet, and the one behind `after`.

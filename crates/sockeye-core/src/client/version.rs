@@ -22,7 +22,7 @@ impl Client<'_> {
         let parsed = &self.inbound.packet().parsed;
         let main = parsed.nsp.is_empty();
         if !self.engine.is_v3() {
-            if parsed.kind == Kind::Connect && self.engine.is_version_open() {
+            if parsed.kind == Kind::Connect && self.engine.detects_version() {
                 if main && parsed.data.is_empty() && self.namespaces.joined() == 0 {
                     // It may be that it speaks version 4 as well, as netty-socketio does: that would join nothing.
                     self.begin_as_v3();

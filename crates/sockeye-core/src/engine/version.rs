@@ -13,14 +13,14 @@ use crate::packet::payload3::{Reader, Step};
 #[cfg(feature = "eio3")]
 pub(super) const UNSUPPORTED: &str = "The client is using an unsupported version";
 
-/// What is known of the version. Nothing of it is in a build without the feature.
+/// What is known of the version. A build without the feature only knows that a server might be an old one.
 #[derive(Debug)]
 pub(super) struct Version {
     /// The session speaks Engine.IO 3.
     #[cfg(feature = "eio3")]
     v3: bool,
-    /// The handshake has come over a WebSocket, and tells nothing about the version: what comes next does.
-    #[cfg(feature = "eio3")]
+    /// Version 4 was asked for, and the handshake has come over a WebSocket and tells nothing about the version: what comes
+    /// next does.
     open: bool,
     /// The last session was begun anew as one of Engine.IO 3: the next begins so.
     #[cfg(feature = "eio3")]
@@ -31,7 +31,6 @@ impl Version {
     pub(super) const NEW: Self = Self {
         #[cfg(feature = "eio3")]
         v3: false,
-        #[cfg(feature = "eio3")]
         open: false,
         #[cfg(feature = "eio3")]
         learned: false,
@@ -49,10 +48,10 @@ impl Version {
         #[cfg(feature = "eio3")]
         {
             self.v3 = config.begins_with_v3() || config.detects() && self.learned;
-            self.open = false;
         }
         #[cfg(not(feature = "eio3"))]
         let _ = config;
+        self.open = false;
     }
 
     /// An attempt has failed: the next server may be another.
@@ -66,16 +65,15 @@ impl Version {
 
 impl Engine<'_> {
     /// The handshake has come over `transport`.
-    #[allow(clippy::unused_self, reason = "as with the feature")]
     pub(super) const fn version_heard(&mut self, transport: Transport, max_payload: usize) {
-        #[cfg(feature = "eio3")]
-        {
-            // `maxPayload` is Engine.IO 4's, but not every server of that names it.
-            let tells = matches!(transport, Transport::Polling) || max_payload > 0;
-            self.version.open = self.config.detects() && !self.version.v3 && !tells;
-        }
-        #[cfg(not(feature = "eio3"))]
-        let _ = (transport, max_payload);
+        // `maxPayload` is Engine.IO 4's, but not every server of that names it.
+        let tells = matches!(transport, Transport::Polling) || max_payload > 0;
+        self.version.open = !self.version.is_v3() && !tells;
+    }
+
+    /// Whether the handshake has left the version open.
+    pub(crate) const fn is_version_open(&self) -> bool {
+        self.version.open
     }
 
     /// A binary message of Engine.IO 3 is in the main area: its type stands in front.
@@ -123,9 +121,9 @@ impl Engine<'_> {
         self.version.is_v3()
     }
 
-    /// Whether the handshake has left the version open.
-    pub(crate) const fn is_version_open(&self) -> bool {
-        self.version.open
+    /// Whether it is to be found out which version the server speaks.
+    pub(crate) const fn detects_version(&self) -> bool {
+        self.version.open && self.config.detects()
     }
 
     /// The server has shown that it speaks Engine.IO 4.

@@ -299,37 +299,24 @@ fn one_of_several_is_refused() {
     );
 }
 
-/// A server of Socket.IO 2 says it unasked, in one segment with the handshake.
+/// The handshake of a server that does not say what only newer ones say.
+const HANDSHAKE: &str = "0{\"sid\":\"E1\",\"pingInterval\":25000,\"pingTimeout\":20000}";
+
+/// A server of Socket.IO 2 says it unasked, in one segment with the handshake; it is told long before the join timeout.
 #[test]
 fn a_reply_without_sid_before_the_question() {
     as_text(
         || config(Transports::WEBSOCKET),
         |rig| {
-            rig.connect("/");
+            let nsp = rig.connect("/");
             rig.ws_accept();
-            let handshake = "0{\"sid\":\"E1\",\"pingInterval\":25000,\"pingTimeout\":20000}";
-            let mut bytes = frame(0x81, handshake.as_bytes());
+            let mut bytes = frame(0x81, HANDSHAKE.as_bytes());
             bytes.extend(frame(0x81, b"40"));
             rig.feed(Link::WebSocket, &bytes);
-            rig.pass(20_000);
-            let events = rig.take_events();
-            assert!(events.contains("the server speaks Socket.IO 2"), "{events}");
-        },
-    );
-}
-
-#[test]
-fn a_reply_without_sid() {
-    both(
-        || config(Transports::WEBSOCKET),
-        |rig| {
-            let nsp = rig.connect("/");
-            rig.opened_ws();
-            rig.take_log();
-            rig.ws("40");
-            // Some servers say so before the real one.
-            rig.expect("ws< 40");
-            rig.pass(20_000);
+            rig.pass(4_999);
+            assert!(rig.client.is_active(nsp));
+            rig.take_events();
+            rig.pass(1);
             let events = rig.take_events();
             assert!(
                 events.starts_with("connect error / \"the server speaks Socket.IO 2"),
@@ -338,15 +325,115 @@ fn a_reply_without_sid() {
             assert!(!rig.client.is_active(nsp));
         },
     );
+}
+
+#[test]
+fn a_reply_without_sid() {
+    // The real one follows in time: some servers speak both versions.
     both(
         || config(Transports::WEBSOCKET),
         |rig| {
             rig.connect("/");
-            rig.opened_ws();
+            rig.ws_accept();
+            rig.ws(HANDSHAKE);
             rig.take_log();
             rig.ws("40");
+            rig.pass(4_999);
             rig.ws("40{\"sid\":\"S1\"}");
-            rig.expect("ws< 40\nws< 40{\"sid\":\"S1\"}\nconnected / id=S1");
+            rig.expect("ws< 40\n@4999\nws< 40{\"sid\":\"S1\"}\nconnected / id=S1");
+            rig.pass(15_000);
+            assert!(!rig.take_events().contains("Socket.IO 2"));
+        },
+    );
+    // The handshake shows that it is a newer one, which has all of its time.
+    both(
+        || config(Transports::WEBSOCKET),
+        |rig| {
+            let nsp = rig.connect("/");
+            rig.opened_ws();
+            rig.ws("40");
+            rig.take_events();
+            rig.pass(19_999);
+            assert_eq!(rig.take_events(), "");
+            rig.pass(1);
+            let events = rig.take_events();
+            assert!(
+                events.starts_with("connect error / \"the server speaks Socket.IO 2"),
+                "{events}"
+            );
+            assert!(!rig.client.is_active(nsp));
+        },
+    );
+}
+
+/// The server has five seconds from the question on, however long the application takes for that.
+#[test]
+fn a_reply_without_sid_while_the_application_is_asked() {
+    both(
+        || config(Transports::WEBSOCKET),
+        |rig| {
+            let mut options = NspOptions::default();
+            options.auth = true;
+            let nsp = rig.namespace("/", options);
+            rig.client.connect(rig.now(), nsp);
+            rig.drain();
+            rig.ws_accept();
+            rig.ws(HANDSHAKE);
+            rig.ws("40");
+            rig.pass(7_000);
+            rig.client.provide_auth(rig.now(), nsp, "{}").unwrap();
+            rig.drain();
+            rig.pass(4_999);
+            assert!(rig.client.is_active(nsp));
+            rig.take_events();
+            rig.pass(1);
+            let events = rig.take_events();
+            assert!(events.contains("the server speaks Socket.IO 2"), "{events}");
+        },
+    );
+}
+
+/// A shorter join timeout stays, and namespaces that have not been consented to like that have theirs.
+#[test]
+fn a_reply_without_sid_changes_no_other_deadline() {
+    both(
+        || {
+            let mut config = config(Transports::WEBSOCKET);
+            config.join_timeout = Some(Duration::from_secs(2));
+            config
+        },
+        |rig| {
+            rig.connect("/");
+            rig.ws_accept();
+            rig.ws(HANDSHAKE);
+            rig.ws("40");
+            rig.take_events();
+            rig.pass(2_000);
+            let events = rig.take_events();
+            assert!(events.contains("the server speaks Socket.IO 2"), "{events}");
+        },
+    );
+    both(
+        || config(Transports::WEBSOCKET),
+        |rig| {
+            let [a, b, c] = ["/a", "/b", "/c"].map(|name| rig.connect(name));
+            rig.ws_accept();
+            rig.ws(HANDSHAKE);
+            rig.ws("40/b,");
+            rig.ws("40/c,");
+            rig.ws("40/b,{\"sid\":\"S1\"}");
+            rig.take_events();
+            rig.pass(5_000);
+            let events = rig.take_events();
+            assert!(
+                events.starts_with("connect error /c \"the server speaks Socket.IO 2"),
+                "{events}"
+            );
+            assert!(rig.client.is_active(a) && rig.client.is_connected(b));
+            assert!(!rig.client.is_active(c));
+            rig.pass(15_000);
+            let events = rig.take_events();
+            assert!(events.contains("connect error /a \"no answer"), "{events}");
         },
     );
 }

@@ -1,5 +1,7 @@
 //! Servers of Socket.IO 2 and 1 (Engine.IO 3): what is different there. What is the same runs in the other modules.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 use sockeye::{ConnectErrorKind, Event, Protocol, Transport};
 
@@ -56,6 +58,23 @@ async fn protocol_4_refuses_it(kind: Kind) {
         _ => "Socket.IO 2",
     };
     assert!(text.contains(expected), "{text}");
+}
+
+// Over a WebSocket alone nothing but the silence after its unasked `40` tells. (The servers in Python close the WebSocket.)
+scenario!(protocol_4_refuses_it_over_a_websocket on node_2_5 Node25, node_1_7 Node17);
+async fn protocol_4_refuses_it_over_a_websocket(kind: Kind) {
+    let server = Server::start(kind).await;
+    let begun = Instant::now();
+    let refused = builder(&server.url("/"))
+        .protocol(Protocol::V4)
+        .transports([Transport::WebSocket])
+        .reconnection(false)
+        .connect();
+    let error = within("an error", refused).await.expect_err("it is older");
+    assert_eq!(error.kind(), ConnectErrorKind::Refused, "{error}");
+    assert!(error.to_string().contains("Socket.IO 2"), "{error}");
+    // Long before the join timeout of 20 s.
+    assert!(begun.elapsed() < Duration::from_secs(10));
 }
 
 scenario!(protocol_3_is_refused on node_4_8 Node48, python Python);
