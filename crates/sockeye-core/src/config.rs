@@ -325,7 +325,9 @@ pub struct Config<'a> {
     /// Extra query, already percent-encoded, without a leading `?` or `&`. Fixed for a session: see
     /// [`Client::set_query`](crate::Client::set_query) for changes at the next connection.
     pub query: Str<'a>,
-    /// Extra header lines, each ended by CRLF, sent with every request (polling and the WebSocket upgrade).
+    /// Extra header lines, each ended by CRLF, sent with every request (polling and the WebSocket upgrade). Several lines
+    /// `Cookie` become one, with the server's cookies; without the feature `polling` there are none of those, and lines
+    /// are written as they are: give one.
     pub headers: Str<'a>,
     /// WebSocket sub-protocols as in `Sec-WebSocket-Protocol`; empty for none.
     pub protocols: Str<'a>,
