@@ -1299,7 +1299,8 @@ sockeye_err_t sockeye_client_emit_args(sockeye_client_handle_t client,
 
 /**
  * Emits an event and asks for an answer, which `ack_cb` is told exactly once, or that there is none. `timeout_ms` counts
- * from now; 0 is `ack_timeout_ms` of the configuration. `ctx` must stay usable until `ack_cb` has been called.
+ * from now, with `retries` until the first try and then from each one; 0 is `ack_timeout_ms` of the configuration, which
+ * with `retries` is the time of a try alone. `ctx` must stay usable until `ack_cb` has been called.
  *
  * Errors, and then nothing is sent and `ack_cb` is not called: as `sockeye_client_emit`, and `SOCKEYE_ERR_TOO_MANY_ACKS`.
  * Threads: any task, and callbacks.

@@ -96,8 +96,9 @@ impl<M: RawMutex, A, T, F> fmt::Debug for EmitWithAck<'_, M, A, T, F> {
 }
 
 impl<M: RawMutex, A, T, F> EmitWithAck<'_, M, A, T, F> {
-    /// The longest time to wait, from the emit on. Without it the namespace's `ack_timeout` counts, and if there is
-    /// none either, the answer is waited for until the disconnect.
+    /// The longest time to wait, from the emit on; with `retries` until the first try, and then from each one. Without
+    /// it the namespace's `ack_timeout` counts, which with `retries` is the time of a try alone; if there is none
+    /// either, the answer is waited for until the disconnect.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.options = self.options.timeout(timeout);
         self

@@ -310,7 +310,7 @@ pub(crate) struct Connection {
     /// How long one attempt to connect may take
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "20s", help_heading = "Connection")]
     pub(crate) connect_timeout: Duration,
-    /// How long to wait for an acknowledgement
+    /// How long to wait for an acknowledgement; with --retries, at each try
     #[arg(long, alias = "ack-timeout", value_name = "TIME", value_parser = duration, default_value = "5s", help_heading = "Acknowledgements")]
     pub(crate) timeout: Duration,
     /// Send an event again until it is acknowledged, at most N times more, in order

@@ -84,9 +84,8 @@ async fn send(
         return Ok(Exit::Ok);
     }
     let started = Instant::now();
-    let answer = socket
-        .emit_with_ack::<_, sockeye::Args>(&event, args)
-        .timeout(options.connection.timeout);
+    // Its timeout is the namespace's, which with `--retries` is that of each try.
+    let answer = socket.emit_with_ack::<_, sockeye::Args>(&event, args);
     let answer = tokio::select! {
         biased;
         answer = answer => answer,
@@ -141,10 +140,16 @@ async fn send(
             Err(match error {
                 AckError::Timeout => {
                     let waited = options.connection.timeout;
+                    let tries = match options.connection.retries {
+                        Some(more) if more > 0 => {
+                            format!(" of each of {} tries", u64::from(more) + 1)
+                        }
+                        _ => String::new(),
+                    };
                     let hint = "does the server answer this event? --timeout waits longer";
                     Failure::new(
                         Exit::AckTimeout,
-                        format!("no acknowledgement of {event} within {waited:?} ({hint})"),
+                        format!("no acknowledgement of {event} within {waited:?}{tries} ({hint})"),
                     )
                 }
                 AckError::NotSent(error) => Failure::usage(format!("cannot send {event}: {error}")),

@@ -386,3 +386,60 @@ async fn what_was_accepted_before_quit_is_told_to_be_sent_or_not() {
     assert_eq!(error["id"], "late", "{error}");
     assert_eq!(talk.end().await.0, Some(0));
 }
+
+/// A port at which nobody listens yet.
+async fn quiet_address() -> std::net::SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port");
+    listener.local_addr().expect("an address")
+}
+
+// A promise to try again that ended with the server's absence would be none: the timeout is that of a try.
+#[tokio::test]
+async fn with_retries_an_event_waits_for_a_server_that_is_away() {
+    let address = quiet_address().await;
+    let url = format!("http://{address}/");
+    let quick = ["--reconnect-delay", "20ms", "--reconnect-delay-max", "40ms"];
+    let more = ["--json", "--retries", "2", "--timeout", "150ms"];
+    let mut talk = Talk::start(&[&["connect", &url], &quick[..], &more[..]].concat());
+    talk.say(r#"{"cmd":"emit","event":"sum","args":[1,2],"ack":true,"id":"kept"}"#)
+        .await;
+    talk.of("queued").await;
+    // Longer than all tries together.
+    for _ in 0..20 {
+        talk.of("reconnect_attempt").await;
+    }
+    let server = server::start_at(address).await;
+    let end = talk
+        .record(|record| ["ack", "ack_error"].contains(&record["type"].as_str().unwrap()))
+        .await;
+    assert_eq!(end["args"], json!([3]), "{end}");
+    assert_eq!(talk.end().await.0, Some(0));
+    drop(server);
+}
+
+#[tokio::test]
+async fn an_event_whose_time_is_up_offline_is_not_told_to_be_sent() {
+    let address = quiet_address().await;
+    let url = format!("http://{address}/");
+    let quick = ["--reconnect-delay", "20ms", "--reconnect-delay-max", "40ms"];
+    let mut talk = Talk::start(&[&["connect", &url, "--json"], &quick[..]].concat());
+    talk.say(r#"{"cmd":"emit","event":"sum","args":[1,2],"ack":true,"timeout":50,"id":"late"}"#)
+        .await;
+    assert_eq!(talk.of("ack_error").await["reason"], "timeout");
+    let server = server::start_at(address).await;
+    talk.of("connect").await;
+    talk.say(r#"{"cmd":"emit","event":"sum","args":[2,2],"ack":true,"id":"next"}"#)
+        .await;
+    assert_eq!(talk.of("ack").await["args"], json!([4]));
+    let sent: Vec<_> = talk
+        .seen
+        .iter()
+        .filter(|record| record["type"] == "sent")
+        .map(|record| &record["id"])
+        .collect();
+    assert_eq!(sent, ["next"], "{:?}", talk.seen);
+    assert_eq!(talk.end().await.0, Some(0));
+    drop(server);
+}

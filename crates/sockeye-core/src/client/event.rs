@@ -282,8 +282,9 @@ impl AckRequest {
 pub struct EmitOptions {
     /// Ask for an acknowledgement.
     pub ack: bool,
-    /// Its timeout, from the emit on (with `retries`: from each try). Without one the namespace's `ack_timeout`
-    /// counts, and if there is none either, the answer is waited for until the disconnect.
+    /// Its timeout, from the emit on, with `retries` until the first try, and then from each one. Without one the
+    /// namespace's `ack_timeout` counts, which with `retries` is the time of a try alone; if there is none either, the
+    /// answer is waited for until the disconnect.
     pub timeout: Option<Duration>,
     /// Drop the packet if it cannot be written at once.
     pub volatile: bool,

@@ -39,7 +39,9 @@ impl<Answer> EmitWithAck<Answer> {
     }
 
     /// How long to wait for the answer, instead of the socket's `ack_timeout`. It runs from the emit on, also while
-    /// the packet waits for a connection; with `retries`, from each try.
+    /// the packet waits for a connection, and an event whose time is up before it was sent is not sent any more. With
+    /// `retries` it is also the time of each further try; the socket's own `ack_timeout` is only that, so that an event
+    /// without a timeout of its own waits for the server as long as it takes.
     pub fn timeout(self, timeout: Duration) -> Self {
         Self(self.0.timeout(timeout))
     }

@@ -58,7 +58,6 @@ impl Driver {
                 }
             };
         }
-        let timeout = emit.timeout.unwrap_or(self.options.connection.timeout);
         let started = Instant::now();
         let answer = loop {
             let future = if emit.volatile {
@@ -68,8 +67,14 @@ impl Driver {
             } else {
                 socket.emit_with_ack::<_, Args>(&emit.event, args)
             };
+            // Without one of its own the namespace's counts, which with `--retries` is the time of each try: the event
+            // waits for a connection as long as it takes then.
+            let future = match emit.timeout {
+                Some(timeout) => future.timeout(timeout),
+                None => future,
+            };
             // Sent here and now, so that the order of the commands is kept.
-            let mut answer = future.timeout(timeout).send();
+            let mut answer = future.send();
             match (&mut answer).now_or_never() {
                 None => break answer.left_future(),
                 Some(Err(AckError::NotSent(EmitError::Full))) if room(&socket).await => {}
@@ -89,7 +94,8 @@ impl Driver {
         let tell = move |answer: Result<Args, AckError>| {
             let round_trip_ms = milliseconds(started.elapsed());
             let mut records = Vec::new();
-            if answer.is_ok() && told.now() && json {
+            // (After a failure `sent` is not told any more: an event whose time is up before it was written never is.)
+            if told.now() && answer.is_ok() && json {
                 records.push(unsent::sent(namespace.clone(), event.clone(), id.clone()));
             }
             records.push(match answer {
