@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use crate::component;
 use crate::node::Node;
 use crate::part::Report;
 use crate::riscv::{self, Sizes, Target};
@@ -26,7 +27,7 @@ type Step = Result<(), String>;
 pub(crate) fn checks(report: &mut Report) -> Result<(), String> {
     let Some(idf) = path() else {
         println!("skipped: IDF_PATH is not set, so that nothing of ESP-IDF was built");
-        report.skipped(2);
+        report.skipped(3);
         return Ok(());
     };
     needs_ninja()?;
@@ -58,6 +59,7 @@ pub(crate) fn checks(report: &mut Report) -> Result<(), String> {
             );
         }
     }
+    report.record("the package, linux target", package(&idf));
     if !works(COMPILER) {
         println!(
             "skipped: riscv32-esp-elf-gcc is not in PATH, so that nothing was built for the ESP32-C3; `. $IDF_PATH/export.sh` puts it there"
@@ -75,6 +77,29 @@ pub(crate) fn checks(report: &mut Report) -> Result<(), String> {
     };
     report.record("examples/chat for esp32c3", chat.build("app"));
     Ok(())
+}
+
+/// An example out of the package that `cargo xtask component` makes, in a folder of temporary files: built without anything of
+/// this repository, and run.
+fn package(idf: &Path) -> Step {
+    let folder = std::env::temp_dir().join(format!("sockeye-component-{}", std::process::id()));
+    // The folder's name is the name that the example asks for.
+    let package = folder.join("sockeye");
+    let done = component::make(&package).and_then(|()| {
+        let example = package.join("examples/linux");
+        let project = Project {
+            idf,
+            folder: &example.display().to_string(),
+            target: "linux",
+            build: folder.join("build"),
+            options: "",
+            environment: &[],
+        };
+        project.build("all")?;
+        run_example(&project.build.join("sockeye_linux.elf"), "v4")
+    });
+    let _ = std::fs::remove_dir_all(&folder);
+    done
 }
 
 /// `cargo xtask size --esp-idf`: what the component takes on the ESP32-C3, beside another client where that can be had.
@@ -162,7 +187,7 @@ fn needs_ninja() -> Step {
 /// One build of one project.
 struct Project<'a> {
     idf: &'a Path,
-    /// From the root of the repository.
+    /// From the root of the repository, or absolute.
     folder: &'a str,
     target: &'a str,
     build: PathBuf,
@@ -220,7 +245,7 @@ impl Project<'_> {
             .envs(self.environment.iter().copied());
         if self.target != "linux" {
             // A compiler without the target's library builds it from source.
-            command.envs(riscv::component_environment(Target::Imc)?);
+            command.envs(riscv::component_environment(Target::Imc.triple())?);
         }
         Ok(command)
     }

@@ -7,6 +7,7 @@ mod bench;
 mod board;
 mod c_library;
 mod certificates;
+mod component;
 mod count;
 mod device;
 mod esp32;
@@ -42,6 +43,7 @@ cargo xtask device [OPTIONS]                 an emulated board as one more devic
 cargo xtask size [--symbols]                 flash, RAM, stack and instructions of the client on a chip, held against budgets
 cargo xtask size --matrix                    what each feature and each profile takes, as a table for the board's README
 cargo xtask size --esp-idf                   the ESP-IDF component on an ESP32-C3 beside another client, if IDF_PATH is set
+cargo xtask component [OPTIONS]              the ESP-IDF component as a package that stands alone; `--help` lists the options
 cargo xtask man [FOLDER]                     the manual pages of the command, by default in target/man
 cargo xtask api                              writes docs/api anew: the public interface, which `lint --part api` compares
 cargo xtask servers                          installs the packages of the scenario servers, for running single interop tests
@@ -62,6 +64,7 @@ fn main() -> ExitCode {
         Some((&"bench", rest)) => end(bench::run(rest)),
         Some((&"load", rest)) => end(load::run(rest)),
         Some((&"device", rest)) => end(device::run(rest)),
+        Some((&"component", rest)) => end(component::run(rest)),
         Some((&"man", [])) => end(man::run_in("target/man")),
         Some((&"man", [folder])) => end(man::run_in(folder)),
         Some((&"size", rest)) => end(size::run(rest)),

@@ -42,7 +42,7 @@ pub(crate) const PARTS: &[Part] = &[
     },
     Part {
         name: "esp-idf",
-        about: "if IDF_PATH is set: the component builds and runs on the linux target, and builds for the ESP32-C3",
+        about: "if IDF_PATH is set: the component and its package build and run on the linux target, and it builds for the ESP32-C3",
         run: idf::checks,
     },
     Part {

@@ -109,7 +109,7 @@ impl Firmware<'_> {
 
     /// Builds the images. Gives the folder where they lie under their names.
     pub fn build(&self) -> Result<PathBuf, String> {
-        let compiler = compiler(self.target)?;
+        let compiler = compiler(self.target.triple())?;
         let output = run::root().join(self.folder).join("target");
         self.run(self.cargo("build --release", &compiler), "build")?;
         Ok(output.join(self.target.triple()).join("release"))
@@ -117,7 +117,7 @@ impl Firmware<'_> {
 
     /// Runs clippy on the images and what they share; warnings are errors.
     pub fn lint(&self) -> Result<(), String> {
-        let compiler = compiler(self.target)?;
+        let compiler = compiler(self.target.triple())?;
         let driver = match &compiler {
             Compiler::Sources { rustc, .. } if rustc == Path::new(DEBIAN_RUSTC) => {
                 tools::need(&[DEBIAN_CLIPPY])?;
@@ -137,7 +137,7 @@ impl Firmware<'_> {
     /// in place of the folder's own, if there are any. Gives the folder of the images, which the next build writes over;
     /// nothing if this machine's compiler cannot do it.
     pub fn build_with(&self, args: &[&str], flags: &[&str]) -> Result<Option<PathBuf>, String> {
-        let compiler = compiler(self.target)?;
+        let compiler = compiler(self.target.triple())?;
         let own_library = args.iter().any(|arg| arg.starts_with("build-std"));
         if own_library && matches!(compiler, Compiler::Rustup) {
             return Ok(None);
@@ -203,15 +203,12 @@ impl Firmware<'_> {
 
 /// Sees to it that this machine can build for the target.
 pub fn need(target: Target) -> Result<(), String> {
-    compiler(target).map(drop)
+    compiler(target.triple()).map(drop)
 }
 
-fn compiler(target: Target) -> Result<Compiler, String> {
+fn compiler(triple: &str) -> Result<Compiler, String> {
     let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
-    let libraries = print(
-        &rustc,
-        &["--print", "target-libdir", "--target", target.triple()],
-    );
+    let libraries = print(&rustc, &["--print", "target-libdir", "--target", triple]);
     if libraries.is_some_and(|folder| has_core(Path::new(&folder))) {
         return Ok(Compiler::Rustup);
     }
@@ -231,15 +228,18 @@ fn compiler(target: Target) -> Result<Compiler, String> {
     })
 }
 
+/// The variable by which the CMake of the ESP-IDF component is told of more arguments for cargo, with semicolons between.
+pub const CARGO_ARGS: &str = "SOCKEYE_CARGO_ARGS";
+
 /// What the CMake of the ESP-IDF component takes of this machine's compiler, in the environment: nothing where rustup has the
-/// target.
-pub fn component_environment(target: Target) -> Result<Vec<(&'static str, OsString)>, String> {
-    Ok(match compiler(target)? {
+/// target, which is one of RISC-V without a system.
+pub fn component_environment(triple: &str) -> Result<Vec<(&'static str, OsString)>, String> {
+    Ok(match compiler(triple)? {
         Compiler::Rustup => Vec::new(),
         Compiler::Sources { rustc, .. } => vec![
             ("RUSTC", rustc.into_os_string()),
             ("RUSTC_BOOTSTRAP", "1".into()),
-            ("SOCKEYE_CARGO_ARGS", "-Z;build-std=core,alloc".into()),
+            (CARGO_ARGS, "-Z;build-std=core,alloc".into()),
         ],
     })
 }
