@@ -92,6 +92,11 @@ pub(crate) const PARTS: &[Part] = &[
         run: xtensa::lint,
     },
     Part {
+        name: "triples",
+        about: "what devices compile, type-checked for riscv32imafc and for Cortex-M0+, M4F and M33",
+        run: xtensa::triples,
+    },
+    Part {
         name: "std-esp-idf",
         about: "the blocking client, type-checked for Rust on ESP-IDF",
         run: xtensa::esp_idf,

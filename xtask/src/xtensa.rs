@@ -1,11 +1,12 @@
-//! Type checks for chips of which no image can be made here: what devices compile, for the Xtensa instruction set (see
-//! `firmware/xtensa/README.md`), and the blocking client with its firmware, for the `std` of ESP-IDF.
+//! Type checks for chips of which no image is made here: what devices compile, for the Xtensa instruction set (see
+//! `firmware/xtensa/README.md`) and for others, and the blocking client with its firmware, for the `std` of ESP-IDF.
 
+use std::ffi::OsStr;
 use std::process::Command;
 use std::time::Duration;
 
 use crate::part::Report;
-use crate::riscv::{DEBIAN_COMPILER, DEBIAN_LIBRARY, DEBIAN_RUSTC};
+use crate::riscv::{DEBIAN_COMPILER, DEBIAN_LIBRARY, DEBIAN_RUSTC, Target};
 use crate::run::{self, root};
 use crate::tools;
 
@@ -16,6 +17,15 @@ const CHECKS: &[&str] = &[
     "-p sockeye-embedded --no-default-features",
     "-p sockeye-embedded --features embassy-net,polling",
     "-p sockeye-c --no-default-features --features polling,recovery",
+];
+
+/// Instruction sets of common chips, for which neither the firmware nor its tests are built: a floating-point unit (ESP32-P4), no
+/// atomic compare-and-swap (Cortex-M0+: RP2040), and the Cortex-M of most others.
+const TRIPLES: &[&str] = &[
+    "riscv32imafc-unknown-none-elf",
+    "thumbv6m-none-eabi",
+    "thumbv7em-none-eabihf",
+    "thumbv8m.main-none-eabihf",
 ];
 
 const ESP_IDF: &[(&str, &str)] = &[
@@ -35,14 +45,25 @@ pub(crate) fn lint(report: &mut Report) -> Result<(), String> {
     tools::need(&[DEBIAN_COMPILER, DEBIAN_LIBRARY])?;
     for chip in CHIPS {
         for what in CHECKS {
-            let passed = check(chip, what)?;
-            let verdict = passed
-                .then_some(())
-                .ok_or_else(|| "it does not compile".to_owned());
-            report.record(&format!("{chip}: {what}"), verdict);
+            let file = root().join(format!("firmware/xtensa/xtensa-{chip}.json"));
+            check(report, chip, what, file.as_os_str())?;
         }
     }
     Ok(())
+}
+
+/// The same for the instruction sets of other chips.
+pub(crate) fn triples(report: &mut Report) -> Result<(), String> {
+    tools::need(&[DEBIAN_COMPILER, DEBIAN_LIBRARY])?;
+    for triple in TRIPLES {
+        for what in CHECKS {
+            check(report, triple, what, triple.as_ref())?;
+        }
+    }
+    // The firmware builds the other crates for the chips with this one.
+    let c = CHECKS[CHECKS.len() - 1];
+    let triple = Target::Imac.triple();
+    check(report, triple, c, triple.as_ref())
 }
 
 /// `sockeye::blocking` compiles for Rust on ESP-IDF, and so does what of the firmware needs no ESP-IDF.
@@ -61,13 +82,16 @@ pub(crate) fn esp_idf(report: &mut Report) -> Result<(), String> {
     Ok(())
 }
 
-fn check(chip: &str, what: &str) -> Result<bool, String> {
+fn check(report: &mut Report, name: &str, what: &str, target: &OsStr) -> Result<(), String> {
     let mut cargo = run::cargo(&format!("check --quiet --locked {what}"));
     cargo.args(["-Z", "build-std=core,alloc", "-Z", "json-target-spec"]);
-    cargo
-        .arg("--target")
-        .arg(root().join(format!("firmware/xtensa/xtensa-{chip}.json")));
-    types_only(cargo)
+    cargo.arg("--target").arg(target);
+    let passed = types_only(cargo)?;
+    let verdict = passed
+        .then_some(())
+        .ok_or_else(|| "it does not compile".to_owned());
+    report.record(&format!("{name}: {what}"), verdict);
+    Ok(())
 }
 
 fn types_only(mut cargo: Command) -> Result<bool, String> {
