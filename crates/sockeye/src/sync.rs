@@ -1,7 +1,7 @@
 //! What the seam between handles, driver and dispatchers is made of: locks, atomics, and the place of a waker.
 //!
 //! They are the standard library's. In the crate `sockeye-interleavings`, which compiles these sources once more, they are
-//! loom's: there the tests run the seam in every order in which its threads may meet (see `interleavings.rs`).
+//! loom's: there the tests run the seam in every order in which its threads may meet (see `interleavings`).
 
 #[cfg(not(loom))]
 pub(crate) use {
@@ -14,6 +14,11 @@ pub(crate) use {
     loom::sync::{Mutex, MutexGuard, atomic},
     slot::AtomicWaker,
 };
+
+#[cfg(all(feature = "blocking", loom))]
+pub(crate) use loom::sync::Condvar;
+#[cfg(all(feature = "blocking", not(loom)))]
+pub(crate) use std::sync::Condvar;
 
 #[cfg(loom)]
 pub(crate) use loom::sync::atomic::AtomicU64;
@@ -45,6 +50,31 @@ pub(crate) fn start(
 #[cfg(loom)]
 pub(crate) fn start(_: &tokio::runtime::Handle, task: impl Future<Output = ()> + Send + 'static) {
     crate::interleavings::start(task);
+}
+
+/// Starts a thread, with so many bytes of stack or the platform's default. (In the models: one of loom's.)
+#[cfg(all(feature = "blocking", not(loom)))]
+pub(crate) fn start_thread(
+    name: &str,
+    stack_size: Option<usize>,
+    run: impl FnOnce() + Send + 'static,
+) -> std::io::Result<()> {
+    let mut builder = std::thread::Builder::new().name(name.into());
+    if let Some(size) = stack_size {
+        builder = builder.stack_size(size);
+    }
+    builder.spawn(run).map(drop)
+}
+
+/// As above, for the models.
+#[cfg(all(feature = "blocking", loom))]
+pub(crate) fn start_thread(
+    _: &str,
+    _: Option<usize>,
+    run: impl FnOnce() + Send + 'static,
+) -> std::io::Result<()> {
+    crate::interleavings::start_thread(run);
+    Ok(())
 }
 
 #[cfg(loom)]

@@ -37,7 +37,10 @@ use crate::waiters::ConnectCall;
 /// # Ending it
 /// [`close`](Self::close) sends what was emitted, leaves cleanly and waits for that: so a program should end. Dropping
 /// the last handle of a namespace leaves it in the background; dropping the last handle of all closes the connection
-/// in the background, and ends its tasks. Nothing waits for that: what is unsent when `main` returns is lost.
+/// in the background, and ends its tasks, after what was emitted has been sent: a namespace that is on its way is waited
+/// for as long as [`close_timeout`](crate::ClientBuilder::close_timeout) says. (One that is left while others go on is
+/// not: what was emitted before its join is dropped then.) Nothing waits for all that: what is unsent when `main` returns
+/// is lost.
 ///
 /// Handlers should not capture a `Socket` of their own connection (it would keep it alive for
 /// ever): they get one from [`Responder::socket`](crate::Responder::socket), or capture a [`WeakSocket`](crate::WeakSocket).
@@ -54,20 +57,23 @@ impl Clone for Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
+        // The connection's first: the driver, which is told of the namespace's end, has to see then whether others go on, or
+        // the connection ends with it.
+        let last = uncount(&self.shared);
         if self.nsp.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.shared.command(Command::Forget {
                 nsp: self.nsp.index,
             });
         }
-        uncount(&self.shared);
+        if last {
+            self.shared.waker.wake();
+        }
     }
 }
 
-/// One handle of the connection less. The driver looks for the end of the last one when it is woken.
-fn uncount(shared: &Shared) {
-    if shared.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
-        shared.waker.wake();
-    }
+/// One handle of the connection less; whether it was the last. The driver looks for that when it is woken.
+fn uncount(shared: &Shared) -> bool {
+    shared.handles.fetch_sub(1, Ordering::AcqRel) == 1
 }
 
 impl Socket {
@@ -92,7 +98,9 @@ impl Socket {
         }
         if !alive(&nsp.handles) {
             // What was counted for a moment may have been the last: those that were dropped meanwhile were not.
-            uncount(&shared);
+            if uncount(&shared) {
+                shared.waker.wake();
+            }
             return None;
         }
         Some(Self {

@@ -35,7 +35,7 @@ impl Driver {
             self.inbox = Some(inbox);
             self.needs_drain = true;
         }
-        if !self.ending && abandoned {
+        if !self.ending && abandoned && self.may_leave() {
             // The last handle is gone: say goodbye.
             self.ending = true;
             self.core.disconnect_all(self.now);

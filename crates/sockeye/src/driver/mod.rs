@@ -43,7 +43,7 @@ use events::{EventContext, FollowUp};
 use pending_acks::PendingAcks;
 use slots::Slots;
 use timers::{Timer, Timers};
-use written::{Closing, Flushes};
+use written::{Closing, Farewell, Flushes};
 
 /// Where the driver connects to.
 pub(crate) struct Target {
@@ -88,6 +88,8 @@ struct Driver {
     flushes: Flushes,
     closings: Vec<Closing>,
     closings_begun: u64,
+    /// The last handle is gone.
+    farewell: Option<Farewell>,
     /// What is to be done at a time, beside the core's own deadlines.
     timers: Timers,
     /// Whether the connection that was lost last is tried again.
@@ -102,7 +104,7 @@ struct Driver {
     /// What handles see of compression.
     #[cfg(feature = "deflate")]
     agreed: Option<sockeye_core::AgreedCompression>,
-    /// The last handle is gone.
+    /// The last handle is gone, and the goodbye has been said.
     ending: bool,
     /// It has come to its end, and said so.
     ended: bool,
@@ -141,6 +143,7 @@ impl Driver {
             flushes: Flushes::default(),
             closings: Vec::new(),
             closings_begun: 0,
+            farewell: None,
             timers: Timers::default(),
             retrying: false,
             outlet,
@@ -385,6 +388,8 @@ impl Driver {
             self.needs_drain = true;
             match timer {
                 Timer::Close(number) => self.close_timed_out(number),
+                // The next look into the inbox sees to it.
+                Timer::Farewell => (),
                 Timer::Auth { index, call } => self.auth_due(index, call),
             }
         }

@@ -5,11 +5,12 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use crate::inbox::lock;
+use crate::sync::{self, Condvar, Mutex};
 
 /// A thread without a task ends after this.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -26,11 +27,7 @@ pub(crate) struct ThreadOptions {
 impl ThreadOptions {
     /// Starts a thread.
     pub(crate) fn start(&self, name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
-        let mut builder = std::thread::Builder::new().name(name.into());
-        if let Some(size) = self.stack_size {
-            builder = builder.stack_size(size);
-        }
-        builder.spawn(run).map(drop)
+        sync::start_thread(name, self.stack_size, run)
     }
 }
 

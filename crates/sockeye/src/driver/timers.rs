@@ -9,6 +9,8 @@ use sockeye_core::Instant;
 pub(super) enum Timer {
     /// The time for the close of this number is up.
     Close(u64),
+    /// The last handle is gone, and what was emitted before is not waited for any longer.
+    Farewell,
     /// The `auth` function of a namespace is called again, if this call is still wanted.
     Auth { index: usize, call: u64 },
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use futures_channel::oneshot;
-use sockeye_core::Client;
+use sockeye_core::{Client, Instant};
 
 use super::Driver;
 use super::timers::{Key, Timer};
@@ -47,6 +47,15 @@ pub(super) struct Closing {
     stage: Stage,
     done: Done,
     timer: Key,
+}
+
+/// The last handle is gone while something that was emitted before waits for a namespace that is on its way.
+#[derive(Clone, Copy)]
+pub(super) struct Farewell {
+    /// Behind the packet that was accepted last.
+    mark: Mark,
+    /// It is not waited for longer than this.
+    limit: Instant,
 }
 
 enum Stage {
@@ -140,6 +149,39 @@ impl Driver {
             }
         });
         self.closings.append(&mut closings);
+    }
+
+    /// The last handle is gone: whether the goodbye may be said, because what was emitted before has been written, or
+    /// goes out before it, or will not be written at all: no namespace is on its way, or the time for closing is up.
+    pub(super) fn may_leave(&mut self) -> bool {
+        let Farewell { mark, limit } = *self.farewell.get_or_insert_with(|| {
+            let limit = self.now + self.shared.close_timeout;
+            self.timers.set(limit, Timer::Farewell);
+            Farewell {
+                mark: mark(&self.core),
+                limit,
+            }
+        });
+        let core = &self.core;
+        if is_written(core, mark) {
+            return true;
+        }
+        let (mut to_join, mut on_its_way) = (false, false);
+        for slot in self.slots.iter_mut().filter(|slot| !slot.joined) {
+            to_join = true;
+            on_its_way |= core.is_active(slot.nsp);
+        }
+        if on_its_way && self.now < limit {
+            return false;
+        }
+        if to_join {
+            let unsent = core.send_queue_len();
+            tracing::warn!(
+                unsent,
+                "the last handle is gone: what could not be sent is dropped"
+            );
+        }
+        true
     }
 
     /// Whether some namespace keeps the connection.

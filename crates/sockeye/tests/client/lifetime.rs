@@ -86,6 +86,40 @@ async fn dropped_while_connecting() {
     }
 }
 
+/// What was emitted before goes out all the same, as with `close`: the goodbye waits for the namespace.
+#[tokio::test]
+async fn what_was_emitted_is_waited_for_while_connecting() {
+    for builder in [client, polling] {
+        let host = Host::start();
+        let socket = builder(&host).connect_background().unwrap();
+        socket.emit("last", ("words",)).unwrap();
+        drop(socket);
+        assert_eq!(host.received(1).await, [r#"/ ["last","words"]"#]);
+        no_tasks().await;
+        host.empty().await;
+    }
+}
+
+/// But not for longer than a `close` takes, and not when nobody connects.
+#[tokio::test]
+async fn what_cannot_be_sent_is_not_waited_for_for_ever() {
+    let limit = Duration::from_millis(100);
+    let builder = client_at(format!("http://{}", closed_port()));
+    let socket = builder.close_timeout(limit).connect_background().unwrap();
+    socket.emit("last", ("words",)).unwrap();
+    let dropped = std::time::Instant::now();
+    drop(socket);
+    no_tasks().await;
+    assert!(dropped.elapsed() >= limit, "{:?}", dropped.elapsed());
+
+    let host = Host::start();
+    let socket = client(&host).open().unwrap();
+    socket.emit("last", ("words",)).unwrap();
+    drop(socket);
+    no_tasks().await;
+    assert_eq!(host.state(|state| state.accepted), 0);
+}
+
 #[tokio::test]
 async fn dropped_while_joining() {
     let host = Host::with(sockeye_testkit::Settings {

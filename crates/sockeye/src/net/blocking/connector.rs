@@ -4,13 +4,13 @@ use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use super::{SocketRef, socket_ref};
 use crate::net::error::{DialError, DialErrorKind};
 use crate::net::target::Target;
+use crate::sync::atomic::{AtomicBool, Ordering};
 
 /// A byte stream that a blocking client can use: one that tells instead of blocking, and has a socket to wait on.
 ///

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
@@ -24,6 +24,7 @@ use crate::net::proxy::{ANSWER, Handshake, Kind, Proxy, Step};
 use crate::net::target::Target;
 use crate::net::tcp::{ATTEMPT_DELAY, TcpConnector, lookup, none_answers};
 use crate::net::{Computed, TlsClient, compute};
+use crate::sync::Mutex;
 
 /// The core gives an attempt up by itself; the attempt's own limit comes later, so that it is the core that tells why.
 const SLACK: Duration = Duration::from_secs(1);

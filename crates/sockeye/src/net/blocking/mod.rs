@@ -207,12 +207,9 @@ impl PollNet {
     /// Waits for sockets, or for a ring; whether there was a ring.
     fn poll(&mut self, until: Option<Instant>) -> bool {
         self.served = [false; 3];
+        // (One more is the notifier's.)
         let mut fds = Vec::with_capacity(4);
         let mut of = [None; 3];
-        fds.push(PollFd::from_borrowed_fd(
-            self.notifier.socket(),
-            PollFlags::IN,
-        ));
         let mut now = false;
         for link in ORDER {
             let paused = self.is_paused(link);
@@ -234,15 +231,15 @@ impl PollNet {
         } else {
             until.map(|until| until.duration_since(self.clock()))
         };
-        let polled = poll(&mut fds, timeout);
+        let polled = self.notifier.wait(&mut fds, timeout);
         let found = of.map(|at| at.map(|at| fds[at].revents()));
         drop(fds);
-        if let Err(error) = &polled {
+        let rung = polled.unwrap_or_else(|error| {
             // It cannot happen to sockets that are open; if it does, it must not become a loop without rest.
             tracing::error!(%error, "the sockets cannot be polled");
             std::thread::sleep(Duration::from_millis(100));
-        }
-        let rung = self.notifier.take();
+            true
+        });
         for link in ORDER {
             let Io::Open(open) = &mut self.links[link.index()] else {
                 continue;
