@@ -6,6 +6,8 @@ use serde_json::{Map, Value, json};
 use sockeye_core::packet::msgpack::{Decoded, Unpacked, decode, encode};
 use sockeye_core::packet::{Packet, PacketError};
 
+use super::differential::close;
+
 /// What `JSON.stringify` makes of a value, with binary values lifted out of it. `None` for `undefined`, `Err` for what
 /// their value does not tell apart (an extension of any width), or for what is no key.
 fn stringify(value: &Theirs, lifted: &mut Vec<Vec<u8>>) -> Result<Option<Value>, ()> {
@@ -55,13 +57,12 @@ fn stringify(value: &Theirs, lifted: &mut Vec<Vec<u8>>) -> Result<Option<Value>,
     }))
 }
 
-/// Floats without a fraction are whole numbers for us, as for JavaScript. (serde_json reads the last digits of a float only
-/// nearly, and below the smallest normal one these are more of it: `floats_are_exact` does without it.)
+/// Floats without a fraction are whole numbers for us, as for JavaScript. (`floats_are_exact` does without serde_json, which
+/// reads floats only nearly.)
 fn same(ours: &Value, theirs: &Value) -> bool {
     match (ours, theirs) {
         (Value::Number(a), Value::Number(b)) => {
-            let (a, b) = (a.as_f64().unwrap_or(0.0), b.as_f64().unwrap_or(0.0));
-            a == b || (a - b).abs() <= a.abs().max(f64::MIN_POSITIVE) * (4.0 * f64::EPSILON)
+            close(a.as_f64().unwrap_or(0.0), b.as_f64().unwrap_or(0.0))
         }
         (Value::Array(a), Value::Array(b)) => {
             a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
