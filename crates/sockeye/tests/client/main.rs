@@ -15,6 +15,7 @@ mod hostile;
 mod in_memory;
 mod lifecycle;
 mod lifetime;
+mod listeners;
 mod namespaces;
 mod options;
 mod order;

@@ -25,6 +25,8 @@ mod handlers;
 mod hostile;
 #[path = "../client/lifecycle.rs"]
 mod lifecycle;
+#[path = "../client/listeners.rs"]
+mod listeners;
 #[path = "../client/namespaces.rs"]
 mod namespaces;
 #[path = "../client/options.rs"]
