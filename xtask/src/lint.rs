@@ -6,6 +6,7 @@ use crate::board;
 use crate::esp32;
 use crate::floors;
 use crate::guide;
+use crate::hosts;
 use crate::minimum;
 use crate::parity;
 use crate::part::{Part, Report};
@@ -70,6 +71,11 @@ pub(crate) const PARTS: &[Part] = &[
         name: "matrix",
         about: "every crate with each feature alone, with all and with none",
         run: supply::matrix,
+    },
+    Part {
+        name: "hosts",
+        about: "the clients for hosts, type-checked for Windows and macOS",
+        run: hosts::lint,
     },
     Part {
         name: "tls",

@@ -15,6 +15,7 @@ mod floors;
 mod frames;
 mod fuzz;
 mod guide;
+mod hosts;
 mod idf;
 mod lint;
 mod load;

@@ -45,6 +45,37 @@ fn ids_from_zero_and_exactly_once() {
     );
 }
 
+// As in the reference, where it is looked up under no id (fact 96): a server that writes one is not left for it.
+#[test]
+fn an_answer_without_an_id_answers_nothing() {
+    both(
+        || config(Transports::WEBSOCKET),
+        |rig| {
+            let nsp = rig.joined_ws();
+            rig.emit(nsp, "a", &(), EmitOptions::ACK).unwrap();
+            rig.take_log();
+            for packet in ["43[]", "43[1]", "461-[{\"_placeholder\":true,\"num\":0}]"] {
+                rig.ws(packet);
+            }
+            rig.ws_binary(&[7]);
+            rig.ws("42[\"still here\"]");
+            rig.ws("430[1]");
+            rig.expect(
+                r#"
+                ws< 43[]
+                ws< 43[1]
+                ws< 461-[{"_placeholder":true,"num":0}]
+                ws< <07>
+                ws< 42["still here"]
+                message / still here []
+                ws< 430[1]
+                ack #1 [1]
+                "#,
+            );
+        },
+    );
+}
+
 #[test]
 fn ids_go_on_over_reconnections() {
     both(

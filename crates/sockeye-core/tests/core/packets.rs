@@ -72,7 +72,6 @@ fn every_packet_that_cannot_be_read_is_a_parse_error_and_then_a_reconnection() {
         (&["42[\"removeListener\"]"], "Reserved"),
         (&["42[\"conn\\u0065ct\"]"], "Reserved"),
         (&["4299999999999999999999[\"a\"]"], "Id"),
-        (&["43[1]"], "Id"),
         (&["430{}"], "Payload"),
         (&["430 7"], "Payload"),
         (&["40[1]"], "Payload"),

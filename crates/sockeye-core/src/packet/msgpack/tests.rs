@@ -344,7 +344,7 @@ fn what_is_no_packet() {
             b"\xa4data\x91\xa1e",
         ]
         .concat();
-        bad(&message, "ack id missing or too large");
+        bad(&message, "ack id is no number or too large");
     }
     for (kind, data, expected) in [
         (0, &b"\x91\x01"[..], "an object"),

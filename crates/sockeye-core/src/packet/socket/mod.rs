@@ -75,7 +75,7 @@ pub enum PacketError {
         /// The limit.
         limit: u16,
     },
-    /// The ack id does not fit 64 bits, or an ACK has none.
+    /// The ack id does not fit 64 bits, or is no number (in MessagePack).
     Id {
         /// Where it is, or should be.
         at: u32,
@@ -176,7 +176,7 @@ impl fmt::Display for PacketError {
             Self::TooManyAttachments { limit } => {
                 return write!(f, "more attachments than the limit of {limit}");
             }
-            Self::Id { at } => return write!(f, "ack id missing or too large (at byte {at})"),
+            Self::Id { at } => return write!(f, "ack id is no number or too large (at byte {at})"),
             Self::Json { at, reason } => {
                 return write!(f, "the payload is not valid JSON: {reason} (at byte {at})");
             }
@@ -375,9 +375,7 @@ pub(crate) fn parse_into(
             }
         }
         Kind::Ack | Kind::BinaryAck => {
-            if id.is_none() {
-                return Err(PacketError::Id { at: base });
-            }
+            // (Without an id it answers nothing, and is passed over: fact 96.)
             if !json.is_empty() {
                 is(json::Kind::Array, "an array")?;
             }
