@@ -21,6 +21,14 @@ const ALPN: &[u8] = b"http/1.1";
 /// once, and by default that takes more than the connection itself.
 const SESSIONS: usize = 8 * 8;
 
+/// What to do where the system has no trusted CAs.
+#[cfg(feature = "platform-verifier")]
+const INSTALL: &str = if cfg!(any(windows, target_vendor = "apple")) {
+    ""
+} else {
+    "install them (ca-certificates), or "
+};
+
 struct Identity {
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
@@ -199,7 +207,7 @@ impl Options {
         let provider = Arc::clone(provider);
         let trouble = |error: rustls::Error| {
             format!(
-                "the system's trusted CAs cannot be had ({error}): install them (ca-certificates), or give a CA by Tls::ca_pem"
+                "the system's trusted CAs cannot be had ({error}): {INSTALL}give a CA by Tls::ca_pem"
             )
         };
         if self.cas.is_empty() {
