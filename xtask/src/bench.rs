@@ -143,8 +143,6 @@ pub(crate) fn run(args: &[impl AsRef<str>]) -> Result<(), String> {
     options.clients = clients;
 
     let certificates = Certificates::new()?;
-    certificates.authority("authority")?;
-    certificates.signed("server", "authority", "IP:127.0.0.1")?;
     let servers = Servers {
         free: Server::start(&[], &certificates)?,
         pinned: Server::start(pin(), &certificates)?,

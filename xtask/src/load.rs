@@ -121,17 +121,20 @@ fn sockeye(clients: u64, tls: bool) -> Result<Row, String> {
     };
     let arrivals = if tls { ARRIVALS_TLS } else { ARRIVALS };
     println!("--- {name}, {clients} clients");
-    let certificates = Certificates::new()?;
-    let folder = certificates.folder().to_string_lossy().into_owned();
+    let certificates = tls.then(Certificates::new).transpose()?;
+    let file = |name: &str| {
+        let folder = certificates
+            .as_ref()
+            .map_or(Path::new(""), Certificates::folder);
+        folder.join(name).to_string_lossy().into_owned()
+    };
     let (cert, key, authority) = (
-        format!("{folder}/server.pem"),
-        format!("{folder}/server.key"),
-        format!("{folder}/authority.pem"),
+        file("server.pem"),
+        file("server.key"),
+        file("authority.pem"),
     );
     let mut server_options = Vec::new();
     if tls {
-        certificates.authority("authority")?;
-        certificates.signed("server", "authority", "IP:127.0.0.1")?;
         server_options.extend(["--cert", &cert, "--key", &key]);
     }
     let server = Node::scenarios(0, &server_options)?;
