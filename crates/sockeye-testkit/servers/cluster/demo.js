@@ -1,19 +1,13 @@
 // One node of the cluster of `sockeye demo --cluster`: what the demo's own server says to devices, on the official server
-// with the Redis streams adapter. node demo.js FOLDER NAME, as server.js. Everything that the page shows goes as lines of
+// with the Redis streams adapter. node demo.js FOLDER NAME (see node.js). Everything that the page shows goes as lines of
 // JSON to FOLDER/page.sock, from where commands come. A connection is named by its node and a number: a session that is
 // recovered keeps the id of its socket, also at another node.
 "use strict";
-const fs = require("fs");
-const http = require("http");
 const net = require("net");
 const path = require("path");
 const readline = require("readline");
-const { createClient } = require("redis");
-const { createAdapter } = require("@socket.io/redis-streams-adapter");
-const { Server } = require("socket.io");
+const { folder, name, node } = require("./node.js");
 
-const [folder, name] = process.argv.slice(2);
-const at = path.join(folder, `${name}.sock`);
 const page = net.connect(path.join(folder, "page.sock"));
 page.on("error", () => process.exit(0)).on("close", () => process.exit(0));
 const tell = (what) => page.write(`${JSON.stringify({ node: name, ...what })}\n`);
@@ -32,17 +26,7 @@ readline.createInterface({ input: page }).on("line", async (line) => {
   }
 });
 
-async function main() {
-  const redis = createClient({ socket: { path: path.join(folder, "redis.sock"), reconnectStrategy: () => 100 } });
-  redis.on("error", (error) => console.error("redis:", error.message));
-  await redis.connect();
-  const server = http.createServer();
-  const io = new Server(server, {
-    pingInterval: 2000,
-    pingTimeout: 2000,
-    adapter: createAdapter(redis, { heartbeatInterval: 1000, heartbeatTimeout: 5000 }),
-    connectionStateRecovery: { maxDisconnectionDuration: 60000, skipMiddlewares: false },
-  });
+function serve(io) {
   io.on("connection", (socket) => socket.on("echo", (...args) => socket.emit("echo", ...args)));
   const namespace = io.of("/devices");
   namespace.use((socket, next) => {
@@ -86,12 +70,6 @@ async function main() {
   });
   // Who gets the offset of one of these can have a session recovered.
   setInterval(() => namespace.emit("time", Date.now()), 1000);
-  fs.rmSync(at, { force: true });
-  server.listen(at);
 }
 
-process.on("unhandledRejection", (error) => console.error("rejected:", error));
-main().catch((error) => {
-  console.error(error);
-  process.exit(1);
-});
+node({ skipMiddlewares: false, serve });
