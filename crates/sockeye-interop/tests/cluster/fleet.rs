@@ -14,6 +14,8 @@ use crate::boards::Board;
 
 /// Between two events of a client.
 const PACE: Duration = Duration::from_millis(500);
+/// Until all are back, on a machine with ten times more to do than it has cores.
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// What one client was told.
 #[derive(Debug, Default)]
@@ -194,15 +196,19 @@ impl Fleet {
     }
 
     async fn all(&self, what: &str, holds: impl Fn(&Account) -> bool) {
-        let until = Instant::now() + Duration::from_secs(40);
+        let until = Instant::now() + LIMIT;
         loop {
-            let missing = self.accounts().filter(|one| !holds(one)).count();
-            if missing == 0 {
+            let all = self.accounts().enumerate();
+            let missing: Vec<_> = all.filter(|(_, one)| !holds(one)).collect();
+            if missing.is_empty() {
                 return;
             }
+            let numbers: Vec<_> = missing.iter().map(|(number, _)| *number).collect();
+            let boards = numbers.iter().filter(|&&n| n >= self.members.len()).count();
             assert!(
                 Instant::now() < until,
-                "{what}: {missing} clients are not back after 40 s"
+                "{what}: {} clients are not back after {LIMIT:?}, {boards} of them boards: {numbers:?}",
+                numbers.len()
             );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

@@ -48,6 +48,24 @@ async fn back(fleet: &Fleet, trouble: Instant, what: &str) -> Panel {
     Panel { title, bins }
 }
 
+/// In good weather each request of a session finds its node, and nobody is thrown out. The start of so many clients, and
+/// whatever else a machine has to do, may be bad weather: nodes and clients then miss each other's heartbeats of 2 s. So it
+/// is three seconds that have to be good, within half a minute; a balancer that mixes up nodes spoils all of them.
+async fn good_weather(cluster: &Cluster) -> Ledger {
+    let mut before = Ledger::read(cluster);
+    for _ in 0..10 {
+        pause(3000).await;
+        let now = Ledger::read(cluster);
+        let (refused, left) = (now.refused - before.refused, now.left - before.left);
+        if (refused, left) == (0, 0) {
+            return now;
+        }
+        println!("no good weather: {refused} requests refused and {left} clients gone in 3 s");
+        before = now;
+    }
+    panic!("half a minute without good weather");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs Node, Redis and nginx, and a minute: cargo xtask test --part cluster"]
 async fn a_fleet_goes_through_the_troubles_of_a_cluster() {
@@ -67,10 +85,7 @@ async fn a_fleet_goes_through_the_troubles_of_a_cluster() {
         took.as_secs_f32()
     );
 
-    // In good weather each request of a session finds its node, and nobody is thrown out.
-    pause(3000).await;
-    let calm = Ledger::read(&cluster);
-    assert_eq!((calm.refused, calm.left), (0, 0), "in good weather");
+    let calm = good_weather(&cluster).await;
     fleet.hears(&NODES[..FIRST]).await;
     let mut panels = Vec::new();
 
