@@ -170,9 +170,14 @@ fn cluster(report: &mut Report) -> Result<(), String> {
     let mut tests =
         cargo("test --quiet -p sockeye-interop --test cluster -- --ignored --nocapture");
     report.tests(tests.env(sockeye_boards::PREPARED, "1"))?;
-    report.check(&mut cargo(
-        "run --quiet -p sockeye-cli --bin sockeye -- demo --cluster --duration 20s --port 0",
-    ))
+    let prepared = ("SOCKEYE_CLUSTER_PREPARED", "1");
+    run_tests_with(
+        report,
+        "-p sockeye-cli --test cli",
+        "",
+        "cluster::",
+        &[prepared],
+    )
 }
 
 fn report_page(report: &mut Report) -> Result<(), String> {

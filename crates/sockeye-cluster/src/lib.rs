@@ -21,6 +21,40 @@ pub const NODES: [&str; 4] = ["n1", "n2", "n3", "n4"];
 /// So many are there from the start; the last one is added.
 pub const FIRST: usize = 3;
 
+/// Set by `cargo xtask test --part cluster`, which has installed what a cluster needs: a test that cannot run is a failure
+/// then.
+pub const PREPARED: &str = "SOCKEYE_CLUSTER_PREPARED";
+
+/// What is missing on this machine for a cluster. Nothing is installed.
+pub fn missing() -> Option<&'static str> {
+    let works = |probe: &str| {
+        let mut probe = Command::new("sh")
+            .args(["-c", probe])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .ok()?;
+        probe.wait().ok()?.success().then_some(())
+    };
+    let packages = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../sockeye-testkit/servers/cluster/node_modules/socket.io"
+    );
+    // The folder of system programs is not on everybody's path.
+    [
+        ("Node is missing", works("node --version")),
+        ("Redis is missing", works("redis-server --version")),
+        ("nginx is missing", works("PATH=$PATH:/usr/sbin nginx -v")),
+        (
+            "the packages of the nodes are missing",
+            Path::new(packages).is_dir().then_some(()),
+        ),
+    ]
+    .into_iter()
+    .find_map(|(what, there)| there.is_none().then_some(what))
+}
+
 /// Starts the program, tells its process id, and ends it when standard input ends: when the test drops its end of the pipe,
 /// or is no more. SIGTERM first, because a master of nginx that is killed leaves its workers behind; SIGCONT, because what is
 /// frozen cannot end; SIGKILL for what has not ended by then.

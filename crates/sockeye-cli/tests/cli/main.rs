@@ -1,5 +1,7 @@
 //! The `sockeye` command, as a program, against a real server in this process.
 
+#[cfg(all(unix, feature = "demo"))]
+mod cluster;
 mod connect;
 mod load;
 mod oneshot;
