@@ -4,7 +4,7 @@ use arrayvec::ArrayVec;
 
 use super::{Memory, NOTICES, RxMemory};
 use crate::client::{AckEntry, Namespace, Notice};
-use crate::memory::{Bytes, Node, Slab, Table};
+use crate::memory::{Bytes, Places, Table, fill};
 use crate::outbox::{Packet, Queue};
 
 /// The tables of a [`Storage`](crate::Storage) without its byte areas, for callers that learn the sizes of those only at
@@ -15,9 +15,9 @@ use crate::outbox::{Packet, Queue};
 pub struct Tables<const ACKS: usize, const PACKETS: usize, const NAMESPACES: usize> {
     // Filled when lent: so that a static storage is all zeroes, and takes nothing of the flash. Entry by entry: a table that
     // is made as a whole may lie on the stack before it is copied to where it stays, and the stacks of devices are small.
-    acks: ArrayVec<Node<AckEntry>, ACKS>,
-    packets: ArrayVec<Node<Packet>, PACKETS>,
-    namespaces: ArrayVec<Node<Namespace>, NAMESPACES>,
+    acks: Places<AckEntry, ACKS>,
+    packets: Places<Packet, PACKETS>,
+    namespaces: Places<Namespace, NAMESPACES>,
     queues: ArrayVec<Queue, NAMESPACES>,
     notices: ArrayVec<[Notice; NOTICES], NAMESPACES>,
 }
@@ -34,9 +34,9 @@ impl<const ACKS: usize, const PACKETS: usize, const NAMESPACES: usize>
             );
         }
         Self {
-            acks: ArrayVec::new_const(),
-            packets: ArrayVec::new_const(),
-            namespaces: ArrayVec::new_const(),
+            acks: Places::new(),
+            packets: Places::new(),
+            namespaces: Places::new(),
             queues: ArrayVec::new_const(),
             notices: ArrayVec::new_const(),
         }
@@ -68,22 +68,15 @@ impl<const ACKS: usize, const PACKETS: usize, const NAMESPACES: usize>
             send_max: tx.len(),
             tx: Bytes::Fixed(tx),
             head: Bytes::Fixed(head),
-            acks: Slab::fixed(fill(&mut self.acks, || const { Node::EMPTY })),
-            packets: Slab::fixed(fill(&mut self.packets, || const { Node::EMPTY })),
-            namespaces: Slab::fixed(fill(&mut self.namespaces, || const { Node::EMPTY })),
+            acks: self.acks.lend(),
+            packets: self.packets.lend(),
+            namespaces: self.namespaces.lend(),
             queues: Table::fixed(fill(&mut self.queues, || const { Queue::EMPTY })),
             notices: Table::fixed(
                 fill(&mut self.notices, || [const { Notice::EMPTY }; NOTICES]).as_flattened_mut(),
             ),
         }
     }
-}
-
-/// Empty entries in every place, of whatever a former client has left.
-fn fill<T, const N: usize>(table: &mut ArrayVec<T, N>, empty: fn() -> T) -> &mut [T] {
-    table.clear();
-    while table.try_push(empty()).is_ok() {}
-    table
 }
 
 impl<const ACKS: usize, const PACKETS: usize, const NAMESPACES: usize> Default
