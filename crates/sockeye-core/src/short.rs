@@ -60,10 +60,12 @@ impl<const N: usize> Short<N> {
 
 #[inline(never)]
 fn text_of(bytes: &[u8], len: u8) -> &str {
-    bytes
-        .get(..usize::from(len))
-        .and_then(|bytes| core::str::from_utf8(bytes).ok())
-        .unwrap_or("")
+    match bytes.get(..usize::from(len)) {
+        // The main namespace, which every packet asks for.
+        Some(b"/") => "/",
+        Some(bytes) => core::str::from_utf8(bytes).unwrap_or(""),
+        None => "",
+    }
 }
 
 #[inline(never)]

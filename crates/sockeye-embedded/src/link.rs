@@ -2,7 +2,8 @@
 
 use core::cell::Cell;
 use core::convert::Infallible;
-use core::future::{pending, poll_fn};
+use core::future::{Future, pending, poll_fn};
+use core::pin::pin;
 use core::task::Poll;
 use core::time::Duration;
 
@@ -257,7 +258,17 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
             .await;
             while control.transmit.replace(false) {
                 let n = self.take(link, chunk);
-                let written = write_all(&mut writer, chunk.get(..n).unwrap_or_default()).await;
+                let mut writing = pin!(write_all(&mut writer, chunk.get(..n).unwrap_or_default()));
+                let mut waits = false;
+                let written = poll_fn(|cx| {
+                    let written = writing.as_mut().poll(cx);
+                    // What follows from the taking is told with what follows from the writing, unless that takes its time.
+                    if written.is_pending() && !core::mem::replace(&mut waits, true) {
+                        self.drain();
+                    }
+                    written
+                })
+                .await;
                 let now = self.shared.now();
                 if let Err(kind) = written {
                     self.closed(now, link, turn, Some(words(kind)));
@@ -286,7 +297,7 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
         self.flush.get() && self.shared.with(|inner| inner.is_awaited(link))
     }
 
-    /// Takes bytes from the core, and holds it off until they have been written.
+    /// Takes bytes from the core, and holds it off until they have been written. What follows from it is still to be told.
     fn take(&self, link: Link, chunk: &mut [u8]) -> usize {
         let now = self.shared.now();
         let mut n = 0;
@@ -308,7 +319,6 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
                 inner.take(link);
             }
         });
-        self.drain();
         n
     }
 

@@ -79,7 +79,10 @@ impl<M: RawMutex> Shared<M> {
 
     /// A look at the core, or an input of the runner.
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut Inner) -> R) -> R {
-        self.cell.lock(|cell| f(&mut cell.borrow_mut()))
+        self.cell.lock(|cell| match cell.try_borrow_mut() {
+            Ok(mut inner) => f(&mut inner),
+            Err(_) => entered_twice(),
+        })
     }
 
     /// A command: the time is passed on, so that the core notices what a sleep has made of its deadlines, and the
@@ -93,6 +96,13 @@ impl<M: RawMutex> Shared<M> {
             result
         })
     }
+}
+
+/// One panic for all places that look at the core.
+#[cold]
+#[inline(never)]
+fn entered_twice() -> ! {
+    panic!("what a client lends must be read without the client")
 }
 
 const fn bit(link: Link) -> u8 {

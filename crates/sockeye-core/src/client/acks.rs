@@ -137,7 +137,6 @@ impl<'a> Acks<'a> {
     }
 
     /// Whether such a packet waits for an entry.
-    #[cfg(feature = "alloc")]
     pub(super) const fn is_starved(&self) -> bool {
         self.starved
     }

@@ -421,10 +421,7 @@ impl<'a> Client<'a> {
         body: Body<'_>,
         options: EmitOptions,
     ) -> Result<Option<AckId>, EmitError> {
-        #[cfg(feature = "alloc")]
         self.pass_time(now);
-        #[cfg(not(feature = "alloc"))]
-        self.advance_clock(now);
         let max_payload = self.engine.max_payload();
         if max_payload > 0 && body.len() > max_payload {
             // The server may close the connection on it. Whether it does is its business: see `Event::Unsent`.
@@ -488,7 +485,6 @@ impl<'a> Client<'a> {
         };
         if !options.ack {
             self.outbox.push(nsp, &prefix, body, base64, meta)?;
-            #[cfg(feature = "alloc")]
             self.quiet.packet_accepted(joined && !retry, None);
             if retry {
                 self.drive_retries(nsp);
@@ -523,7 +519,6 @@ impl<'a> Client<'a> {
         if id.is_some() {
             entry.next_id += 1;
         }
-        #[cfg(feature = "alloc")]
         self.quiet.packet_accepted(joined && !retry, deadline);
         if retry {
             self.drive_retries(nsp);
@@ -550,10 +545,7 @@ impl<'a> Client<'a> {
         request: AckRequest,
         body: Body<'_>,
     ) -> Result<(), EmitError> {
-        #[cfg(feature = "alloc")]
         self.pass_time(now);
-        #[cfg(not(feature = "alloc"))]
-        self.advance_clock(now);
         let base64 = self.engine.config().sends_base64();
         let limit = usize::from(self.engine.config().limits.attachments);
         let Some(entry) = self.namespaces.get(request.nsp) else {

@@ -42,7 +42,6 @@ impl Client<'_> {
 
     pub(super) fn advance(&mut self) -> Next {
         self.release();
-        #[cfg(feature = "alloc")]
         if self.quiet.is_settled()
             && self.notices.is_empty()
             && let Some(next) = self.advance_settled()
@@ -103,20 +102,12 @@ impl Client<'_> {
     }
 
     /// Whether nobody waits to be joined or told.
-    #[cfg(feature = "alloc")]
     fn is_settled(&self) -> bool {
         // (Who waits to be joined may wait for room, or for what is still to be written: the one comes with the other.)
         self.notices.is_empty()
             && !self.acks.is_starved()
             && self.namespaces.next_waiting(None).is_none()
             && self.namespaces.first_parted().is_none()
-    }
-
-    /// Nothing depends on it.
-    #[cfg(not(feature = "alloc"))]
-    #[allow(clippy::unused_self)]
-    const fn is_settled(&self) -> bool {
-        false
     }
 
     pub(super) fn session_event(&mut self, event: SessionEvent) -> Option<PendingEvent> {

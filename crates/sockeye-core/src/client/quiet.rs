@@ -6,9 +6,11 @@
 //! something to be told or have a namespace wait ends it ([`Quiet::end`]), until all has been done again.
 
 #[cfg(feature = "alloc")]
-use super::{Client, Next, PendingEvent};
+use super::PendingEvent;
+use super::{Client, Next};
 #[cfg(feature = "alloc")]
-use crate::engine::{Link, Quick, SessionEvent};
+use crate::engine::SessionEvent;
+use crate::engine::{Link, Quick};
 use crate::time::Instant;
 
 /// There is no deadline.
@@ -23,7 +25,6 @@ pub(super) struct Quiet {
     until: Instant,
     /// Nothing but packets that come and go on an open WebSocket has happened since: `until` is still the next deadline, and
     /// nobody waits to be joined or told.
-    #[cfg(feature = "alloc")]
     settled: bool,
 }
 
@@ -31,7 +32,6 @@ impl Quiet {
     pub(super) const NOT: Self = Self {
         timers: false,
         until: Instant::ZERO,
-        #[cfg(feature = "alloc")]
         settled: false,
     };
 
@@ -60,25 +60,16 @@ impl Quiet {
     /// Something has happened that may need a look at everything, but set no deadline.
     #[inline]
     pub(super) const fn end(&mut self) {
-        #[cfg(feature = "alloc")]
-        {
-            self.settled = false;
-        }
+        self.settled = false;
     }
 
     /// Everything has been done, up to the next deadline; `settled`: and nobody waits to be joined or told.
     pub(super) fn begin(&mut self, wake: Option<Instant>, settled: bool) {
         self.until = wake.unwrap_or(NEVER);
-        #[cfg(feature = "alloc")]
-        {
-            self.settled = settled && !self.timers;
-        }
-        #[cfg(not(feature = "alloc"))]
-        let _ = settled;
+        self.settled = settled && !self.timers;
     }
 
     /// A packet has been accepted; `plain`: at most its answer is waited for, until `deadline`.
-    #[cfg(feature = "alloc")]
     #[inline]
     pub(super) fn packet_accepted(&mut self, plain: bool, deadline: Option<Instant>) {
         if !plain {
@@ -89,7 +80,6 @@ impl Quiet {
     }
 
     /// Whether the short way is open.
-    #[cfg(feature = "alloc")]
     #[inline]
     pub(super) const fn is_settled(&self) -> bool {
         self.settled
@@ -103,16 +93,15 @@ impl Quiet {
     }
 
     /// The next deadline.
-    #[cfg(feature = "alloc")]
     #[inline]
     fn wake(&self) -> Option<Instant> {
         (self.until != NEVER).then_some(self.until)
     }
 }
 
-#[cfg(feature = "alloc")]
 impl Client<'_> {
     /// What is to be done next, if that can be known so.
+    #[cfg(feature = "alloc")]
     #[inline]
     pub(super) fn advance_settled(&mut self) -> Option<Next> {
         loop {
@@ -158,6 +147,22 @@ impl Client<'_> {
                 return None;
             }
         }
+        self.settled_output()
+    }
+
+    /// What is to be done next, if that can be known so. Where flash is scarce, what comes goes the long way, and what is
+    /// emitted the short one.
+    #[cfg(not(feature = "alloc"))]
+    pub(super) fn advance_settled(&mut self) -> Option<Next> {
+        if self.outbox.has_reports() || self.engine.has_inputs() {
+            return None;
+        }
+        self.settled_output()
+    }
+
+    /// What is to be done when nothing has come.
+    #[inline]
+    fn settled_output(&mut self) -> Option<Next> {
         match self.engine.quick(&mut self.outbox) {
             Quick::Transmit => Some(Next::Transmit(Link::WebSocket)),
             Quick::Idle => Some(Next::Idle(self.quiet.wake())),

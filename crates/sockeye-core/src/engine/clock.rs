@@ -39,7 +39,6 @@ impl Clock {
     }
 
     /// Whether deadlines have to be looked at.
-    #[cfg(feature = "alloc")]
     pub(super) const fn is_due(&self) -> bool {
         self.due
     }

@@ -44,7 +44,6 @@ pub use redirect::{Redirect, Server};
 use tidings::Tidings;
 use transmit::Head;
 use version::Version;
-#[cfg(feature = "alloc")]
 pub(crate) use websocket::Quick;
 use websocket::WebSocket;
 

@@ -1,6 +1,5 @@
 //! The WebSocket: its handshake, frames that arrive, control frames that leave.
 
-#[cfg(feature = "alloc")]
 use super::Phase;
 use super::compression::Compression;
 use super::{Engine, Goodbye, Job, Link, SessionEvent, State, Upgrade};
@@ -101,7 +100,6 @@ impl Control {
 }
 
 /// What [`Engine::quick`] has found.
-#[cfg(feature = "alloc")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Quick {
     /// Bytes are to be written.
@@ -265,7 +263,6 @@ impl Engine<'_> {
     }
 
     /// Whether bytes may lie on a link that have not been worked through.
-    #[cfg(feature = "alloc")]
     #[inline]
     pub(crate) const fn has_inputs(&self) -> bool {
         self.links.has_inputs()
@@ -302,7 +299,6 @@ impl Engine<'_> {
 
     /// What is to be done on an open WebSocket, when nothing else is: nothing has come that is not worked through, no
     /// deadline has, and no link changes.
-    #[cfg(feature = "alloc")]
     pub(crate) fn quick(&mut self, outbox: &mut Outbox<'_>) -> Quick {
         let State::Open {
             transport: Transport::WebSocket,

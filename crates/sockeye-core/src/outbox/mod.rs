@@ -224,7 +224,6 @@ impl<'a> Outbox<'a> {
     }
 
     /// Whether events wait to be reported before they leave, or something waits behind them.
-    #[cfg(feature = "alloc")]
     pub(crate) const fn has_reports(&self) -> bool {
         !self.unreported.is_empty()
     }

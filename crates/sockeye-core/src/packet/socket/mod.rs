@@ -230,7 +230,15 @@ pub(crate) fn is_reserved(name: &Text<'_>) -> bool {
         "newListener",
         "removeListener",
     ];
-    may_be_reserved(name.as_raw().as_bytes()) && NAMES.iter().any(|reserved| *name == **reserved)
+    let raw = name.as_raw().as_bytes();
+    // A name that begins with the letter itself is compared with those that do as well.
+    let may_be = |reserved: &str| {
+        matches!(raw.first(), Some(b'\\')) || raw.first() == reserved.as_bytes().first()
+    };
+    may_be_reserved(raw)
+        && NAMES
+            .iter()
+            .any(|reserved| may_be(reserved) && *name == **reserved)
 }
 
 /// By far the most names are ruled out by their first letter; a backslash may hide any.

@@ -59,32 +59,20 @@ pub(super) struct Slice<'o> {
     pub(super) len: usize,
 }
 
-/// So many bytes are copied sooner than they are handed to a function that copies.
-const SHORT: usize = 16;
-
-impl Slice<'_> {
-    #[inline(always)]
-    fn put_short(&mut self, bytes: &[u8]) -> bool {
-        let mut room = self.out.get_mut(self.len..).unwrap_or_default().iter_mut();
-        for byte in bytes {
-            let Some(to) = room.next() else {
-                return false;
-            };
-            *to = *byte;
-        }
-        true
-    }
-}
-
 impl Sink for Slice<'_> {
     #[cfg_attr(feature = "alloc", inline(always))]
     #[cfg_attr(not(feature = "alloc"), inline(never))]
     fn put(&mut self, bytes: &[u8]) -> bool {
-        let fits = if cfg!(feature = "alloc") || bytes.len() > SHORT {
-            slices::put(self.out, self.len, bytes)
-        } else {
-            self.put_short(bytes)
-        };
+        // Most of what is put by itself is one byte: brackets and commas.
+        if !cfg!(feature = "alloc")
+            && let [byte] = bytes
+            && let Some(to) = self.out.get_mut(self.len)
+        {
+            *to = *byte;
+            self.len += 1;
+            return true;
+        }
+        let fits = slices::put(self.out, self.len, bytes);
         if fits {
             self.len += bytes.len();
         }
@@ -119,24 +107,33 @@ impl Sink for Slice<'_> {
         if cfg!(feature = "alloc") {
             return json::is_plain(text).then(|| self.put_all([before, text, after]));
         }
-        // One pass over a text, which is short nearly always.
-        let start = self.len;
-        if !self.put(before) {
+        // One pass over a text, which is short nearly always. (With escapes it is longer still: what has no room as it is
+        // has none.)
+        let end = self.len + before.len() + text.len() + after.len();
+        let room = self.out.get_mut(self.len..end);
+        let parts = room.and_then(|room| {
+            let (lead, room) = room.split_at_mut_checked(before.len())?;
+            let (room, tail) = room.split_at_mut_checked(text.len())?;
+            Some((lead, room, tail))
+        });
+        let Some((lead, room, tail)) = parts else {
             return Some(false);
-        }
-        let mut room = self.out.get_mut(self.len..).unwrap_or_default().iter_mut();
-        for byte in text {
+        };
+        for (to, byte) in room.iter_mut().zip(text) {
             if json::is_special(*byte) {
-                self.len = start;
                 return None;
             }
-            let Some(to) = room.next() else {
-                return Some(false);
-            };
             *to = *byte;
         }
-        self.len += text.len();
-        Some(self.put(after))
+        for (to, byte) in lead
+            .iter_mut()
+            .zip(before)
+            .chain(tail.iter_mut().zip(after))
+        {
+            *to = *byte;
+        }
+        self.len = end;
+        Some(true)
     }
 
     #[inline]
