@@ -10,7 +10,6 @@
 
 pub mod device;
 pub mod node;
-pub mod proxy;
 pub mod qemu;
 pub mod riscv;
 pub mod run;

@@ -5,6 +5,8 @@
 //! What happens to a connection is its [`Fate`]: a test gives one for each, or lets [`Weather`] draw them from a seed.
 //! The fate of connection `n` depends on the seed and on `n` alone, and counts bytes, not time.
 
+mod fragments;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,10 +16,12 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
 use crate::Seeded;
+use fragments::Splitter;
 
 /// How a connection ends before its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +34,8 @@ pub enum End {
     HalfClose(Duration),
     /// Nothing passes any more in either direction, without a sign; after this long come RSTs.
     Stall(Duration),
+    /// The server gets FIN at once; the client hears nothing any more, and gets RST after this long.
+    Dark(Duration),
 }
 
 /// The direction in which bytes are counted.
@@ -61,6 +67,9 @@ pub struct Fate {
     pub piece: usize,
     /// … with such a pause between two.
     pub pause: Duration,
+    /// The server's WebSocket messages come as fragments of at most so many bytes, 0 < n < 65536, with a ping in front of
+    /// every fourth.
+    pub fragments: Option<usize>,
     /// How it ends, if it is not left to its two sides.
     pub fault: Option<Fault>,
 }
@@ -71,6 +80,7 @@ impl Fate {
         delay: Duration::ZERO,
         piece: usize::MAX,
         pause: Duration::ZERO,
+        fragments: None,
         fault: None,
     };
 
@@ -150,11 +160,23 @@ struct Counts {
     calm: AtomicBool,
 }
 
+/// What becomes of all connections alike.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Mood {
+    #[default]
+    Open,
+    /// Nothing passes.
+    Silent,
+    /// They are closed.
+    Shut,
+}
+
 /// A running proxy; dropping it resets its connections.
 #[derive(Debug)]
 pub struct Chaos {
     address: SocketAddr,
     counts: Arc<Counts>,
+    mood: watch::Sender<Mood>,
     task: AbortHandle,
 }
 
@@ -173,12 +195,15 @@ impl Chaos {
         let counts = Arc::new(Counts::default());
         let seen = Arc::clone(&counts);
         let fate = Arc::new(std::sync::Mutex::new(fate));
+        let mood = watch::Sender::new(Mood::Open);
+        let moods = mood.clone();
         let task = tokio::spawn(async move {
             let mut connections = tokio::task::JoinSet::new();
             while let Ok((client, _)) = listener.accept().await {
                 let number = seen.accepted.fetch_add(1, Ordering::SeqCst);
                 let (seen, fate) = (Arc::clone(&seen), Arc::clone(&fate));
-                connections.spawn(async move {
+                let (mut shut, mood) = (moods.subscribe(), moods.subscribe());
+                let connection = async move {
                     let mut first = [0; 512];
                     let peeked = timeout(Duration::from_secs(1), client.peek(&mut first)).await;
                     let n = peeked.map_or(0, |n| n.unwrap_or(0));
@@ -187,7 +212,13 @@ impl Chaos {
                     } else {
                         (fate.lock().expect("no fate panics"))(number, &first[..n])
                     };
-                    carry(client, server, fate, &seen).await;
+                    carry(client, server, fate, &seen, mood).await;
+                };
+                connections.spawn(async move {
+                    tokio::select! {
+                        () = connection => (),
+                        _ = shut.wait_for(|mood| *mood == Mood::Shut) => (),
+                    }
                 });
                 while connections.try_join_next().is_some() {}
             }
@@ -195,6 +226,7 @@ impl Chaos {
         Ok(Self {
             address,
             counts,
+            mood,
             task: task.abort_handle(),
         })
     }
@@ -222,9 +254,24 @@ impl Chaos {
         self.counts.broken.load(Ordering::SeqCst)
     }
 
-    /// New connections are left alone from now on.
+    /// New connections are left alone from now on, and nothing more breaks those that there are.
     pub fn calm(&self) {
         self.counts.calm.store(true, Ordering::SeqCst);
+    }
+
+    /// Closes all connections, and new ones at once, until [`release`](Self::release).
+    pub fn cut(&self) {
+        self.mood.send_replace(Mood::Shut);
+    }
+
+    /// Lets nothing pass until [`release`](Self::release); connections stay.
+    pub fn hang(&self) {
+        self.mood.send_replace(Mood::Silent);
+    }
+
+    /// Goes on after [`cut`](Self::cut) or [`hang`](Self::hang).
+    pub fn release(&self) {
+        self.mood.send_replace(Mood::Open);
     }
 }
 
@@ -245,7 +292,13 @@ enum Ended {
     Fault,
 }
 
-async fn carry(mut client: TcpStream, server: SocketAddr, fate: Fate, counts: &Counts) {
+async fn carry(
+    mut client: TcpStream,
+    server: SocketAddr,
+    fate: Fate,
+    counts: &Counts,
+    mood: watch::Receiver<Mood>,
+) {
     let Ok(mut server) = TcpStream::connect(server).await else {
         let _ = client.set_zero_linger();
         return;
@@ -265,8 +318,20 @@ async fn carry(mut client: TcpStream, server: SocketAddr, fate: Fate, counts: &C
     let broken = {
         let (mut from_client, mut to_client) = client.split();
         let (mut from_server, mut to_server) = server.split();
-        let up = forward(&mut from_client, &mut to_server, &fate, left, counts);
-        let down = forward(&mut from_server, &mut to_client, &fate, down, counts);
+        let straight = Fate {
+            fragments: None,
+            ..fate
+        };
+        let listening = mood.clone();
+        let up = forward(
+            &mut from_client,
+            &mut to_server,
+            &straight,
+            left,
+            counts,
+            listening,
+        );
+        let down = forward(&mut from_server, &mut to_client, &fate, down, counts, mood);
         tokio::pin!(up, down);
         let (mut up_over, mut down_over) = (false, false);
         loop {
@@ -325,6 +390,10 @@ async fn carry(mut client: TcpStream, server: SocketAddr, fate: Fate, counts: &C
             return;
         }
         End::Stall(still) => sleep(still).await,
+        End::Dark(still) => {
+            let _ = server.shutdown().await;
+            sleep(still).await;
+        }
     }
     reset(&client, &server);
 }
@@ -336,9 +405,14 @@ async fn forward(
     fate: &Fate,
     mut left: Option<u64>,
     counts: &Counts,
+    mut mood: watch::Receiver<Mood>,
 ) -> Ended {
-    let mut buffer = vec![0; 16 * 1024];
+    let mut splitter = fate.fragments.map(Splitter::new);
+    let (mut buffer, mut split) = (vec![0; 16 * 1024], Vec::new());
     loop {
+        if counts.calm.load(Ordering::SeqCst) {
+            left = None;
+        }
         if left == Some(0) {
             counts.broken.fetch_add(1, Ordering::SeqCst);
             if fate.half_close().is_some() {
@@ -354,11 +428,20 @@ async fn forward(
             Ok(n) => n,
             Err(_) => return Ended::Gone,
         };
+        let mut bytes = &buffer[..n];
+        if let Some(splitter) = &mut splitter {
+            split.clear();
+            splitter.push(bytes, &mut split);
+            bytes = &split;
+        }
+        let n = bytes.len();
         let n = left.map_or(n, |left| n.min(usize::try_from(left).unwrap_or(n)));
         if !fate.delay.is_zero() {
             sleep(fate.delay).await;
         }
-        for piece in buffer[..n].chunks(fate.piece) {
+        for piece in bytes[..n].chunks(fate.piece) {
+            // (An error: the proxy is gone, and with it this connection.)
+            let _ = mood.wait_for(|mood| *mood != Mood::Silent).await;
             if to.write_all(piece).await.is_err() {
                 return Ended::Gone;
             }
@@ -470,6 +553,56 @@ mod tests {
         got.resize(all.len(), 0);
         server.read_exact(&mut got[1..]).await.expect("the rest");
         assert_eq!(got, all);
+    }
+
+    /// Also what becomes of all connections alike: a hole in what comes after a silence would be no bad network.
+    #[tokio::test]
+    async fn it_hangs_cuts_and_goes_on() {
+        let chaos = Chaos::start(echo().await, |_, _| Fate::FAIR)
+            .await
+            .expect("a port");
+        let connect = || TcpStream::connect(chaos.address());
+        let mut stream = connect().await.expect("it listens");
+        let mut byte = [0];
+        stream.write_all(b"1").await.expect("sent");
+        stream.read_exact(&mut byte).await.expect("an echo");
+        chaos.hang();
+        stream.write_all(b"2").await.expect("sent");
+        let silence = timeout(Duration::from_millis(30), stream.read(&mut byte)).await;
+        assert!(silence.is_err(), "{silence:?}");
+        chaos.release();
+        stream.read_exact(&mut byte).await.expect("an echo");
+        assert_eq!(&byte, b"2");
+        chaos.cut();
+        assert!(matches!(stream.read(&mut byte).await, Ok(0) | Err(_)));
+        let mut refused = connect().await.expect("it listens");
+        assert!(matches!(refused.read(&mut byte).await, Ok(0) | Err(_)));
+        chaos.release();
+        let mut stream = connect().await.expect("it listens");
+        stream.write_all(b"3").await.expect("sent");
+        stream.read_exact(&mut byte).await.expect("an echo");
+        assert_eq!((&byte, chaos.broken()), (b"3", 0));
+    }
+
+    /// The server knows at once, the client does not.
+    #[tokio::test]
+    async fn in_the_dark_the_server_alone_is_told() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let dark = Fate::broken(Way::Up, 2, End::Dark(Duration::from_secs(3600)));
+        let chaos = Chaos::start(address, move |_, _| dark)
+            .await
+            .expect("a port");
+        let mut client = TcpStream::connect(chaos.address())
+            .await
+            .expect("it listens");
+        client.write_all(b"123").await.expect("sent");
+        let (mut server, _) = listener.accept().await.expect("a connection");
+        let mut got = Vec::new();
+        server.read_to_end(&mut got).await.expect("the end");
+        assert_eq!(got, b"12");
+        let silence = timeout(Duration::from_millis(30), client.read(&mut [0])).await;
+        assert!(silence.is_err(), "{silence:?}");
     }
 
     #[test]

@@ -3,16 +3,18 @@
 //! only this side can do.
 
 use std::io::Write;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
 use sockeye_boards::FIRMWARE;
 use sockeye_boards::node::{self, Node, number};
-use sockeye_boards::proxy::{Manner, Proxy};
 use sockeye_boards::qemu::{Board, Outcome};
 use sockeye_boards::riscv::{Firmware, Target};
+use sockeye_testkit::Seeded;
+use sockeye_testkit::chaos::{Chaos, End, Fate, Way};
+use tokio::runtime::Runtime;
 
 /// Of wall-clock time, on a busy machine.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -26,8 +28,8 @@ struct Scenario {
     /// For people.
     about: &'static str,
     server: Server,
-    /// What stands between board and server.
-    proxy: Option<Manner>,
+    /// A proxy stands between board and server, and does this with each connection.
+    proxy: Option<Fate>,
     args: &'static [(&'static str, &'static str)],
     /// Words that the board must say.
     says: &'static [&'static str],
@@ -84,13 +86,13 @@ crate::on_both_chips! {
         name: "heartbeat",
         about: "heartbeats, and their absence",
         server: Server::Official(&["--ping-interval", "300", "--ping-timeout", "200"]),
-        proxy: Some(Manner::Plain),
+        proxy: Some(Fate::FAIR),
         ..OFFICIAL
     }),
     binary: |target| play(target, &Scenario {
         name: "binary",
         about: "64 KiB of binary both ways in fragments",
-        proxy: Some(Manner::Fragments(1000)),
+        proxy: Some(Fate { fragments: Some(1000), ..Fate::FAIR }),
         ..OFFICIAL
     }),
     too_large: |target| play(target, &Scenario {
@@ -108,7 +110,7 @@ crate::on_both_chips! {
         name: "recovery",
         about: "connection state recovery after a cut",
         server: Server::Official(&["--recovery", "60000"]),
-        proxy: Some(Manner::Plain),
+        proxy: Some(Fate::FAIR),
         ..OFFICIAL
     }),
     polling: |target| play(target, &Scenario {
@@ -252,6 +254,35 @@ pub(crate) fn run_for(
     }
 }
 
+/// A proxy of the testkit's, and what it runs on.
+pub(crate) struct Proxy {
+    pub(crate) chaos: Chaos,
+    _runtime: Runtime,
+}
+
+impl Proxy {
+    /// In front of a port of this machine; `fate` is that of each connection, by its number.
+    pub(crate) fn start(
+        port: u16,
+        mut fate: impl FnMut(u64) -> Fate + Send + 'static,
+    ) -> Result<Self, String> {
+        let runtime = Runtime::new().map_err(|error| error.to_string())?;
+        let server = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let chaos = runtime
+            .block_on(Chaos::start(server, move |number, _| fate(number)))
+            .map_err(|error| format!("cannot listen: {error}"))?;
+        Ok(Self {
+            chaos,
+            _runtime: runtime,
+        })
+    }
+
+    /// Where it listens.
+    pub(crate) fn port(&self) -> u16 {
+        self.chaos.address().port()
+    }
+}
+
 /// What runs on this side during a scenario.
 struct Host {
     server: Option<Node>,
@@ -281,15 +312,15 @@ impl Host {
             Server::Banner(words) => host.port = banner(words)?,
             Server::Nobody => host.port = unused()?,
         }
-        if let Some(manner) = scenario.proxy {
-            host.proxy = Some(Proxy::start(host.port, manner)?);
+        if let Some(fate) = scenario.proxy {
+            host.proxy = Some(Proxy::start(host.port, move |_| fate)?);
         }
         Ok(host)
     }
 
     /// The port for the board.
     fn port(&self) -> u16 {
-        self.proxy.as_ref().map_or(self.port, |proxy| proxy.port)
+        self.proxy.as_ref().map_or(self.port, Proxy::port)
     }
 
     fn start(&mut self) -> Result<(), String> {
@@ -323,16 +354,15 @@ impl Host {
                 self.proxy()?.cut();
                 self.until_nobody_is_there()
             }
-            ["hang"] => self.proxy().map(Proxy::hang),
-            ["release"] => self.proxy().map(Proxy::release),
+            ["hang"] => self.proxy().map(Chaos::hang),
+            ["release"] => self.proxy().map(Chaos::release),
             _ => Err(format!("the board asks for something unknown: {request}")),
         }
     }
 
-    fn proxy(&self) -> Result<&Proxy, String> {
-        self.proxy
-            .as_ref()
-            .ok_or_else(|| "this scenario has no proxy".to_owned())
+    fn proxy(&self) -> Result<&Chaos, String> {
+        let proxy = self.proxy.as_ref().map(|proxy| &proxy.chaos);
+        proxy.ok_or_else(|| "this scenario has no proxy".to_owned())
     }
 
     fn server(&mut self) -> Result<&mut Node, String> {
@@ -361,6 +391,28 @@ impl Host {
     }
 }
 
+/// Every fifth connection is cut during its handshake, the others after some events. Of one in eight only the server is
+/// told: the board has to find out by its heartbeat.
+fn cut(number: u64) -> Fate {
+    let mut seeded = Seeded::new(SEED ^ number.wrapping_mul(0xd6e8_feb8_6659_fd93));
+    let way = if seeded.below(2) == 0 {
+        Way::Up
+    } else {
+        Way::Down
+    };
+    let after = if seeded.below(5) == 0 {
+        seeded.below(300)
+    } else {
+        200 + seeded.below(800)
+    };
+    let end = if seeded.below(8) == 0 {
+        End::Dark(2 * LIMIT)
+    } else {
+        End::Finish
+    };
+    Fate::broken(way, after as u64, end)
+}
+
 /// Ten minutes of guest time with cuts; then the server's ledger is compared with what the board says.
 fn cuts(target: Target) -> Result<(), String> {
     let image = &image(target)?;
@@ -368,31 +420,24 @@ fn cuts(target: Target) -> Result<(), String> {
         &format!("{FIRMWARE}/servers/ledger.js"),
         &[&node::package(), "20"],
     )?;
-    let proxy = Proxy::start(server.port, Manner::Cuts { seed: SEED })?;
+    let proxy = Proxy::start(server.port, cut)?;
     let args = [
         ("scenario", "cuts".to_owned()),
-        ("port", proxy.port.to_string()),
+        ("port", proxy.port().to_string()),
         ("speed", SPEED.to_string()),
         ("seed", SEED.to_string()),
     ];
     let outcome = run(image, target, &args, |request| match request {
         "calm" => {
-            proxy.calm();
+            proxy.chaos.calm();
             Ok(())
         }
         _ => Err(format!("the board asks for something unknown: {request}")),
     })?;
     let ledger = server.command("\"cmd\":\"ledger\"")?;
-    let entry =
-        |name| number(&ledger, name).ok_or_else(|| format!("the ledger has no `{name}`: {ledger}"));
-    let metrics = outcome.metrics();
-    let figure = |name| {
-        metrics
-            .get(name)
-            .copied()
-            .ok_or_else(|| format!("the board did not report {name}"))
-    };
-    let (puts, cuts) = (figure("puts")?, proxy.cuts());
+    let entry = |name| entry(&ledger, name);
+    let figure = |name| figure(&outcome, name);
+    let (puts, cuts) = (figure("puts")?, proxy.chaos.broken());
     println!(
         "{}: {} s of guest time, {cuts} cuts, {puts} events up, each acknowledged once ({} sent again after a cut), {} down, each once; {} of {} joins recovered",
         target.name(),
@@ -411,6 +456,17 @@ fn cuts(target: Target) -> Result<(), String> {
         return Err(format!("only {cuts} cuts: the scenario shows little"));
     }
     Ok(())
+}
+
+/// A number of the server's ledger.
+pub(crate) fn entry(ledger: &str, name: &str) -> Result<u64, String> {
+    number(ledger, name).ok_or_else(|| format!("the ledger has no `{name}`: {ledger}"))
+}
+
+/// A number that the board has reported.
+pub(crate) fn figure(outcome: &Outcome, name: &str) -> Result<u64, String> {
+    let figure = outcome.metrics().get(name).copied();
+    figure.ok_or_else(|| format!("the board did not report {name}"))
 }
 
 /// Greets everybody with the same words. It lives until the end of this program.

@@ -1,15 +1,14 @@
 //! The board behind a network that breaks every connection, as a seed says. `SOCKEYE_CUTS=1000` is the run at full length,
 //! `SOCKEYE_SEED=N` (or `random`) another weather.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use sockeye_boards::FIRMWARE;
-use sockeye_boards::node::{self, Node, number};
+use sockeye_boards::node::{self, Node};
 use sockeye_boards::riscv::Target;
-use sockeye_testkit::chaos::{Chaos, Weather};
+use sockeye_testkit::chaos::Weather;
 
-use crate::client::{image, run_for};
+use crate::client::{Proxy, entry, figure, image, run_for};
 
 /// Enough to meet every kind of cut, in a few seconds.
 const CUTS: u64 = 100;
@@ -47,13 +46,11 @@ fn storm(target: Target) -> Result<(), String> {
         silent: false,
         rough: true,
     };
-    let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, server.port));
-    let chaos = runtime.block_on(Chaos::under(weather, address));
-    let chaos = chaos.map_err(|error| format!("cannot listen: {error}"))?;
+    let proxy = Proxy::start(server.port, move |number| weather.fate(number))?;
+    let chaos = &proxy.chaos;
     let args = [
         ("scenario", "storm".to_owned()),
-        ("port", chaos.address().port().to_string()),
+        ("port", proxy.port().to_string()),
         ("seed", seed.to_string()),
     ];
     let (started, mut calm) = (Instant::now(), false);
@@ -69,15 +66,8 @@ fn storm(target: Target) -> Result<(), String> {
     })?;
     let took = started.elapsed();
     let ledger = server.command("\"cmd\":\"ledger\"")?;
-    let entry =
-        |name| number(&ledger, name).ok_or_else(|| format!("the ledger has no `{name}`: {ledger}"));
-    let metrics = outcome.metrics();
-    let figure = |name| {
-        metrics
-            .get(name)
-            .copied()
-            .ok_or_else(|| format!("the board did not report {name}"))
-    };
+    let entry = |name| entry(&ledger, name);
+    let figure = |name| figure(&outcome, name);
     let (puts, ticks) = (figure("puts")?, figure("ticks")?);
     println!(
         "{}: {} of {} connections broken in {:.0} s, {puts} events up, each acknowledged once ({} arrivals again after a cut), {ticks} down, each once; {} of {} joins recovered",
