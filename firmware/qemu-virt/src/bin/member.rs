@@ -8,7 +8,6 @@
 #![no_main]
 
 use core::cell::Cell;
-use core::ffi::CStr;
 use core::time::Duration;
 
 use embassy_executor::Spawner;
@@ -27,7 +26,7 @@ type Memory = storage!(rx: 16384, tx: 4096, acks: 16);
 static STORAGE: ConstStaticCell<Memory> = ConstStaticCell::new(Storage::new());
 static BUFFERS: ConstStaticCell<SocketBuffers<1, 4096, 2048>> =
     ConstStaticCell::new(SocketBuffers::new());
-static TEXTS: ConstStaticCell<[u8; 320]> = ConstStaticCell::new([0; 320]);
+static TEXTS: ConstStaticCell<[u8; 64]> = ConstStaticCell::new([0; 64]);
 
 #[derive(Serialize)]
 struct Login {
@@ -39,15 +38,9 @@ async fn main(spawner: Spawner) {
     let nic = board::init();
     let network = net::up(spawner, nic).await;
     let mut texts = Texts::new(TEXTS.take());
-    let url = texts.format(format_args!("https://{}:{}/", net::HOST, net::port()));
-    let host = args::get("host").unwrap_or("sockeye.test");
-    let name = texts.format(format_args!("{host}\0"));
-    let (Ok(url), Ok(name)) = (url, name) else {
-        println!("the host's name is too long");
-        board::exit(2);
-    };
-    let name = CStr::from_bytes_with_nul(name.as_bytes()).expect("a host name without NUL");
-
+    let url = texts
+        .format(format_args!("https://{}:{}/", net::HOST, net::port()))
+        .expect("room for the URL");
     let mut config = Config::new(url, entropy::fill).expect("a good URL");
     config.core.connect_timeout = Some(Duration::from_secs(4));
     config.core.join_timeout = Some(Duration::from_secs(4));
@@ -57,14 +50,7 @@ async fn main(spawner: Spawner) {
     }
     let (socket, mut runner) =
         sockeye_embedded::new(config, STORAGE.take()).expect("room for one namespace");
-    let tcp = EmbassyNet::new(network, BUFFERS.take());
-    let connector = match tls::connector(tcp, args::blob(), name) {
-        Ok(connector) => connector,
-        Err(failure) => {
-            println!("{failure}");
-            board::exit(1);
-        }
-    };
+    let connector = tls::connector(EmbassyNet::new(network, BUFFERS.take()));
 
     let client = args::number("client").unwrap_or(0);
     let handler = |socket: &Socket, event: &Event<'_>| match event {

@@ -7,12 +7,11 @@
 #![no_main]
 
 use core::cell::Cell;
-use core::ffi::CStr;
 
 use embassy_executor::Spawner;
 use embassy_futures::select::{Either, select};
 use embassy_time::{Duration, Instant, with_timeout};
-use qemu_virt::board::{self, args, entropy, heap, stack};
+use qemu_virt::board::{self, entropy, heap, stack};
 use qemu_virt::{metric, net, println, tls};
 use sockeye_embedded::net::{EmbassyNet, SocketBuffers};
 use sockeye_embedded::{BinRef, Config, Event, Socket, Storage, Texts};
@@ -23,7 +22,7 @@ type Memory = Storage<4096, 4096>;
 static STORAGE: ConstStaticCell<Memory> = ConstStaticCell::new(Memory::new());
 static BUFFERS: ConstStaticCell<SocketBuffers<1, 4096, 2048>> =
     ConstStaticCell::new(SocketBuffers::new());
-static TEXTS: ConstStaticCell<[u8; 320]> = ConstStaticCell::new([0; 320]);
+static TEXTS: ConstStaticCell<[u8; 64]> = ConstStaticCell::new([0; 64]);
 static DATA: ConstStaticCell<[u8; 2048]> = ConstStaticCell::new([0x5a; 2048]);
 
 #[embassy_executor::main]
@@ -31,28 +30,15 @@ async fn main(spawner: Spawner) {
     let nic = board::init();
     let network = net::up(spawner, nic).await;
     let mut texts = Texts::new(TEXTS.take());
-    let url = texts.format(format_args!("https://{}:{}/", net::HOST, net::port()));
-    let host = args::get("host").unwrap_or("sockeye.test");
-    let name = texts.format(format_args!("{host}\0"));
-    let (Ok(url), Ok(name)) = (url, name) else {
-        println!("the host's name is too long");
-        board::exit(2);
-    };
-    let name = CStr::from_bytes_with_nul(name.as_bytes()).expect("a host name without NUL");
-
+    let url = texts
+        .format(format_args!("https://{}:{}/", net::HOST, net::port()))
+        .expect("room for the URL");
     let mut config = Config::new(url, entropy::fill).expect("a good URL");
     config.core.reconnection.attempts = Some(0);
     let (socket, mut runner) =
         sockeye_embedded::new(config, STORAGE.take()).expect("room for one namespace");
     let chat = socket.namespace("/chat").expect("room for two namespaces");
-    let tcp = EmbassyNet::new(network, BUFFERS.take());
-    let connector = match tls::connector(tcp, args::blob(), name) {
-        Ok(connector) => connector,
-        Err(failure) => {
-            println!("{failure}");
-            board::exit(1);
-        }
-    };
+    let connector = tls::connector(EmbassyNet::new(network, BUFFERS.take()));
 
     let refused = Cell::new(false);
     let data = DATA.take();

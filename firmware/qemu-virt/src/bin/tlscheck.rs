@@ -5,12 +5,10 @@
 #![no_std]
 #![no_main]
 
-use core::ffi::CStr;
-
 use embassy_executor::Spawner;
 use embassy_time::{Duration, Instant, with_timeout};
 use embedded_io_async::{Read, Write};
-use qemu_virt::board::{self, args, heap, stack};
+use qemu_virt::board::{self, heap, stack};
 use qemu_virt::tls::{self, Connector};
 use qemu_virt::{metric, net, println};
 use sockeye_embedded::net::{EmbassyNet, SocketBuffers};
@@ -23,24 +21,12 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 static BUFFERS: ConstStaticCell<SocketBuffers<1, 4096, 4096>> =
     ConstStaticCell::new(SocketBuffers::new());
-static NAME: ConstStaticCell<[u8; 256]> = ConstStaticCell::new([0; 256]);
 
 #[embassy_executor::main]
 async fn main(spawner: Spawner) {
     let nic = board::init();
     let network = net::up(spawner, nic).await;
-    let name = NAME.take();
-    let host = args::get("host").unwrap_or("sockeye.test");
-    name[..host.len()].copy_from_slice(host.as_bytes());
-    let name = CStr::from_bytes_until_nul(name).expect("a host name is shorter than 256 bytes");
-    let tcp = EmbassyNet::new(network, BUFFERS.take());
-    let connector = match tls::connector(tcp, args::blob(), name) {
-        Ok(connector) => connector,
-        Err(failure) => {
-            println!("{failure}");
-            board::exit(1);
-        }
-    };
+    let connector = tls::connector(EmbassyNet::new(network, BUFFERS.take()));
     match with_timeout(PATIENCE, talk(&connector)).await {
         Ok(Ok(true)) => println!("ok"),
         Ok(Ok(false)) => {
