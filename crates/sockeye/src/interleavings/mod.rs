@@ -31,7 +31,7 @@ const PREEMPTIONS: usize = 2;
 
 /// At most so many orders of each model and number of interruptions: where there are more, it is the first ones. By hand,
 /// `SOCKEYE_ORDERS=1000000 cargo test -p sockeye-interleavings` goes further.
-const ORDERS: usize = 8000;
+const ORDERS: usize = 5000;
 
 /// Words of stack of each thread.
 const STACK: usize = 64 << 10;
