@@ -14,6 +14,8 @@ use crate::client::close::CloseError;
 use crate::client::options::{AuthSource, nsp_options};
 use crate::namespace::Namespaces;
 pub(crate) use crate::namespace::NspShared;
+#[cfg(feature = "tokio")]
+use crate::sync::OwnBool;
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use crate::sync::{AtomicWaker, Mutex, MutexGuard};
 pub(crate) use crate::waiters::AckSender;
@@ -119,6 +121,9 @@ pub(crate) struct Shared {
     pub(crate) waker: AtomicWaker,
     /// There is something in the inbox: the driver has been woken and has not come yet.
     pub(crate) mail: AtomicBool,
+    /// Something may have come of the driver's links. (Not of the seam: the driver and its links know it, no handle.)
+    #[cfg(feature = "tokio")]
+    pub(crate) stirred: OwnBool,
     pub(crate) nsps: Mutex<Namespaces>,
     /// Some packet has been given up, at some time.
     pub(crate) gave_up: AtomicBool,
@@ -230,6 +235,8 @@ impl Shared {
             inbox: Mutex::default(),
             waker: AtomicWaker::new(),
             mail: AtomicBool::new(false),
+            #[cfg(feature = "tokio")]
+            stirred: OwnBool::new(true),
             nsps: Mutex::default(),
             gave_up: AtomicBool::new(false),
             manager: OnceLock::new(),

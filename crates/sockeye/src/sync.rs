@@ -34,6 +34,10 @@ pub(crate) use portable_atomic::AtomicU64 as StaticU64;
 #[cfg(target_has_atomic = "64")]
 pub(crate) use std::sync::atomic::AtomicU64 as StaticU64;
 
+/// The same for what only one side of the seam knows: more atomics that meet nobody would make the models slow.
+#[cfg(feature = "tokio")]
+pub(crate) use std::sync::atomic::AtomicBool as OwnBool;
+
 #[cfg(feature = "tokio")]
 use std::future::Future;
 

@@ -24,7 +24,18 @@ impl Client<'_> {
     }
 
     /// What to do next. Ends with [`Output::Idle`] in a bounded number of calls.
+    // In line where speed counts more than flash: as far as nothing has to be done.
+    #[cfg_attr(feature = "alloc", inline)]
     pub fn poll_output(&mut self) -> Output<'_> {
+        #[cfg(feature = "alloc")]
+        if let Some(wake) = self.rests() {
+            return Output::Idle(wake);
+        }
+        self.next_output()
+    }
+
+    #[cfg_attr(feature = "alloc", inline(never))]
+    fn next_output(&mut self) -> Output<'_> {
         match self.advance() {
             Next::Open(link) => Output::Open(link),
             Next::Transmit(link) => Output::Transmit(link),

@@ -100,6 +100,21 @@ impl Quiet {
 }
 
 impl Client<'_> {
+    /// The next deadline, if there is nothing to do until then: as it mostly is after a write, or an answer.
+    #[inline]
+    pub(super) fn rests(&mut self) -> Option<Option<Instant>> {
+        let rests = !self.engine.has_inputs()
+            && self.quiet.is_settled()
+            && self.notices.is_empty()
+            && !self.outbox.has_reports()
+            && self.engine.rests(&self.outbox);
+        if !rests {
+            return None;
+        }
+        self.release();
+        Some(self.quiet.wake())
+    }
+
     /// What is to be done next, if that can be known so.
     #[cfg(feature = "alloc")]
     #[inline]

@@ -279,7 +279,12 @@ impl Engine<'_> {
         let at = self.next_frames()?;
         let rx = &mut self.rx.areas[at];
         let decoder = &mut self.websocket.decoder;
-        let text = decoder.front_text(rx, b'4', self.config.limits.receive)?;
+        let Some(text) = decoder.front_text(rx, b'4', self.config.limits.receive) else {
+            if decoder.is_between(rx) {
+                self.links.set_input(Link::WebSocket, false);
+            }
+            return None;
+        };
         let (len, found) = (text.len(), wanted(text)?);
         decoder.take_front(rx, len);
         self.rx.release = Some(at);
@@ -295,6 +300,33 @@ impl Engine<'_> {
             return None;
         }
         self.receive_frame(outbox)
+    }
+
+    /// Whether [`Self::quick`] would find nothing, as far as that can be told without doing anything. It has nothing else to do
+    /// then but to let go of the last message, which is done.
+    #[cfg(feature = "alloc")]
+    #[inline]
+    pub(crate) fn rests(&mut self, outbox: &Outbox<'_>) -> bool {
+        let link = &self.links[Link::WebSocket];
+        let rests = matches!(
+            self.state,
+            State::Open {
+                transport: Transport::WebSocket,
+                ..
+            }
+        ) && !(self.clock.is_due()
+            || self.is_interrupted()
+            || self.links.has_inputs()
+            || self.session.tidy_due
+            || outbox.has_ready()
+            || outbox.is_partly_sent()
+            || self.heartbeat.is_pong_due())
+            && link.phase == Phase::Open
+            && (link.blocked || !self.has_output(outbox, Link::WebSocket));
+        if rests && let Some(rx) = self.rx.release.take() {
+            self.rx.areas[rx].drop_message();
+        }
+        rests
     }
 
     /// What is to be done on an open WebSocket, when nothing else is: nothing has come that is not worked through, no

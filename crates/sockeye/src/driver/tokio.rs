@@ -3,7 +3,9 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use sockeye_core::drive::Work;
@@ -12,6 +14,7 @@ use tokio::time::Sleep;
 use tracing::Instrument as _;
 
 use super::{Driver, Parts};
+use crate::inbox::Shared;
 use crate::net::io::{self, Io};
 use crate::sync;
 
@@ -35,10 +38,26 @@ struct Task {
     /// The core's deadline.
     wake: Option<Instant>,
     dialing: bool,
+    /// Something may have come of the links since they were last asked.
+    stirred: bool,
     /// The clock has been read in this poll.
     ticked: bool,
     /// Bytes read in this poll.
     read: usize,
+}
+
+/// What links wake: it tells the driver that they have to be asked. Whoever else wakes the driver, handles above all, wakes
+/// its task alone, so that most of what is sent goes out without a look at what may have come.
+impl Wake for Shared {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        // Before the wake: the driver looks at it behind the registration of its waker.
+        self.stirred.store(true, Ordering::Release);
+        self.waker.wake();
+    }
 }
 
 /// Starts the task of a connection.
@@ -63,6 +82,7 @@ pub(crate) fn spawn(runtime: &tokio::runtime::Handle, parts: Parts) {
         registered: false,
         wake: None,
         dialing: false,
+        stirred: true,
         ticked: false,
         read: 0,
     };
@@ -94,7 +114,7 @@ impl Task {
                 Work::Open(link) => {
                     let fresh = self.driver.opening(link);
                     self.links[link.index()] = Io::Dialing(io::dial(&self.driver.target, fresh));
-                    self.dialing = true;
+                    (self.dialing, self.stirred) = (true, true);
                 }
                 Work::Transmit(link) => self.write(cx, link),
                 Work::Close(link) => {
@@ -190,6 +210,7 @@ impl Task {
 
     /// Reads what has arrived; whether anything has. What one read brings is worked through before the next.
     fn read(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut asked = true;
         // The WebSocket first: a server answers the probe of an upgrade there, and then ends the poll. Read the other
         // way round, polling would be asked for once more, and the upgrade would have to wait for the end of that.
         for link in [Link::WebSocket, Link::Poll, Link::Post] {
@@ -198,16 +219,19 @@ impl Task {
             };
             // Answers to POSTs bring no events, and without them no pong could follow another.
             if self.driver.paused && link != Link::Post {
+                asked = false;
                 continue;
             }
-            // An idle connection keeps no memory to read into.
-            if !self.driver.core.has_receive_memory(link)
+            // An idle connection keeps no memory to read into. And behind a read there is seldom more: the question alone
+            // costs less than another one.
+            if (self.read > 0 || !self.driver.core.has_receive_memory(link))
                 && self.links[link.index()].poll_readable(cx).is_pending()
             {
                 continue;
             }
             let buf = self.driver.core.receive_buf(link);
             if buf.is_empty() {
+                asked = false;
                 continue;
             }
             match self.links[link.index()].poll_read(cx, buf) {
@@ -230,6 +254,8 @@ impl Task {
             self.driver.needs_drain = true;
             return true;
         }
+        // All that are asked wake when something comes.
+        self.stirred = !asked;
         false
     }
 
@@ -270,6 +296,8 @@ impl Future for Task {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
         this.driver.shared.waker.register(cx.waker());
+        let links = Waker::from(Arc::clone(&this.driver.shared));
+        let links = &mut Context::from_waker(&links);
         // The clock is read when something is to be done, once in a poll, and after every read: nothing else takes time.
         (this.ticked, this.read) = (false, 0);
         if this.driver.paused || this.driver.needs_drain {
@@ -278,9 +306,12 @@ impl Future for Task {
         if this.driver.paused {
             this.driver.outlet.driver.register(cx.waker());
         }
-        this.flush(cx);
-        if this.blocked != [false; 3] {
-            this.unblock();
+        if this.driver.shared.stirred.swap(false, Ordering::AcqRel) {
+            this.stirred = true;
+            this.flush(links);
+            if this.blocked != [false; 3] {
+                this.unblock();
+            }
         }
         for _ in 0..ROUNDS {
             if this.driver.is_called() {
@@ -288,7 +319,7 @@ impl Future for Task {
                 this.driver.take_inbox();
             }
             if this.driver.needs_drain {
-                this.wake = this.drain(cx);
+                this.wake = this.drain(links);
                 this.driver.needs_drain = false;
                 this.driver.publish();
                 if this.driver.needs_drain {
@@ -299,8 +330,11 @@ impl Future for Task {
             if this.read >= TURN {
                 break;
             }
-            let mut progress = this.dialing && this.dial(cx);
-            progress |= this.read(cx);
+            let mut progress = false;
+            if this.stirred {
+                progress = this.dialing && this.dial(links);
+                progress |= this.read(links);
+            }
             progress |= !progress && this.arm(cx);
             if this.driver.ending && !this.driver.needs_drain && this.driver.core.is_down() {
                 this.driver.end();
