@@ -109,7 +109,14 @@ pub(crate) struct Inbox {
     pub(crate) packets: usize,
     /// Places in the core's table of acknowledgements that its packets will take.
     pub(crate) ack_places: usize,
-    /// Packets accepted in the life of the connection, up to the last one of this inbox.
+}
+
+/// Where handles leave what they ask for.
+#[derive(Default)]
+pub(crate) struct Mailbox {
+    /// Made when something comes: connections may be many, of which most have little to say.
+    pub(crate) inbox: Option<Box<Inbox>>,
+    /// Packets accepted in the life of the connection.
     pub(crate) accepted: u64,
     /// The driver has ended: nothing is taken any more.
     pub(crate) closed: bool,
@@ -117,7 +124,7 @@ pub(crate) struct Inbox {
 
 /// What all handles of a connection share with its driver.
 pub(crate) struct Shared {
-    pub(crate) inbox: Mutex<Box<Inbox>>,
+    pub(crate) mailbox: Mutex<Mailbox>,
     pub(crate) waker: AtomicWaker,
     /// There is something in the inbox: the driver has been woken and has not come yet.
     pub(crate) mail: AtomicBool,
@@ -232,7 +239,7 @@ impl Shared {
         close_timeout: Duration,
     ) -> Self {
         Self {
-            inbox: Mutex::default(),
+            mailbox: Mutex::default(),
             waker: AtomicWaker::new(),
             mail: AtomicBool::new(false),
             #[cfg(feature = "tokio")]
@@ -286,22 +293,23 @@ impl Shared {
 
     /// Asks for something; `false` if the driver has ended.
     pub(crate) fn command(&self, command: Command) -> bool {
-        let mut inbox = lock(&self.inbox);
-        if inbox.closed {
+        let mut mailbox = lock(&self.mailbox);
+        if mailbox.closed {
             return false;
         }
-        inbox.push_command(command);
-        drop(inbox);
+        mailbox.inbox().push_command(command);
+        drop(mailbox);
         self.wake();
         true
     }
 
     /// Asks for a namespace to be connected; `false` if the driver has ended. `ticket`: a call that waits for it.
     pub(crate) fn connect(&self, nsp: &NspShared, ticket: Option<u64>, keep_trying: bool) -> bool {
-        let mut inbox = lock(&self.inbox);
-        if inbox.closed {
+        let mut mailbox = lock(&self.mailbox);
+        if mailbox.closed {
             return false;
         }
+        let inbox = mailbox.inbox();
         let upto = ticket.map_or(0, |ticket| ticket + 1);
         // The same again in a row is one: calls that are dropped at once leave nothing behind.
         let last = match inbox.entries.last().map(|entry| entry.head) {
@@ -323,7 +331,7 @@ impl Shared {
                 keep_trying,
             }),
         }
-        drop(inbox);
+        drop(mailbox);
         self.wake();
         true
     }
@@ -356,10 +364,11 @@ impl Shared {
             Head::Emit { ack, .. } => usize::from(ack),
             Head::Command | Head::Ack(_) => 0,
         };
-        let mut inbox = lock(&self.inbox);
-        if inbox.closed {
+        let mut mailbox = lock(&self.mailbox);
+        if mailbox.closed {
             return Err(EmitError::Closed);
         }
+        let inbox = mailbox.inbox();
         let bytes = inbox.size + self.queued.load(Ordering::Relaxed);
         let packets = inbox.packets + self.queued_packets.load(Ordering::Relaxed);
         if bytes + size > self.limits.send || packets + 1 + attachments > self.limits.packets {
@@ -372,7 +381,6 @@ impl Shared {
         inbox.ack_places += ack_places;
         inbox.size += size;
         inbox.packets += 1 + attachments;
-        inbox.accepted += 1;
         inbox.bytes.extend_from_slice(json);
         inbox.bytes.extend_from_slice(records);
         inbox.entries.push(Entry {
@@ -384,7 +392,8 @@ impl Shared {
         if let Some(ack) = ack {
             inbox.acks.push_back(ack);
         }
-        drop(inbox);
+        mailbox.accepted += 1;
+        drop(mailbox);
         self.wake();
         Ok(())
     }
@@ -393,16 +402,17 @@ impl Shared {
         self.mail.load(Ordering::Acquire)
     }
 
-    /// The driver takes everything; `taken` is empty and gives its memory for what comes next.
-    pub(crate) fn take_inbox(&self, taken: &mut Box<Inbox>) {
+    /// The driver takes everything; `taken` is empty and gives its memory for what comes next. The number of the packet
+    /// accepted last.
+    pub(crate) fn take_inbox(&self, taken: &mut Box<Inbox>) -> u64 {
         // Before the look inside: what comes after it wakes again. Not a plain store: whoever found the mark set, and so did
         // not wake, has written something before (what is waited for, say), which is seen from here on.
         self.mail.swap(false, Ordering::AcqRel);
-        let mut inbox = lock(&self.inbox);
-        taken.accepted = inbox.accepted;
-        if !inbox.entries.is_empty() {
-            std::mem::swap(&mut *inbox, taken);
-            inbox.closed = taken.closed;
+        let mut mailbox = lock(&self.mailbox);
+        if let Some(inbox) = &mut mailbox.inbox
+            && !inbox.entries.is_empty()
+        {
+            std::mem::swap(inbox, taken);
             // Counted without a gap, until the driver tells what the core really keeps.
             self.queued.fetch_add(taken.size, Ordering::Relaxed);
             self.queued_packets
@@ -410,11 +420,12 @@ impl Shared {
             self.waiting_acks
                 .fetch_add(taken.ack_places, Ordering::Relaxed);
         }
+        mailbox.accepted
     }
 
     /// The number of the packet accepted last.
     pub(crate) fn accepted(&self) -> u64 {
-        lock(&self.inbox).accepted
+        lock(&self.mailbox).accepted
     }
 
     /// Waits until listeners know of all packets that have been given up so far.
@@ -438,21 +449,24 @@ impl Shared {
 
     /// Whether less than half of what may be kept for sending is in use, or nothing is sent any more.
     pub(crate) fn has_room(&self) -> bool {
-        let inbox = lock(&self.inbox);
-        inbox.closed
-            || inbox.size + self.queued.load(Ordering::Relaxed) <= self.limits.send / 2
-                && inbox.packets + self.queued_packets.load(Ordering::Relaxed)
-                    <= self.limits.packets / 2
+        let mailbox = lock(&self.mailbox);
+        let inbox = mailbox.inbox.as_ref();
+        let (size, packets) = inbox.map_or((0, 0), |inbox| (inbox.size, inbox.packets));
+        mailbox.closed
+            || size + self.queued.load(Ordering::Relaxed) <= self.limits.send / 2
+                && packets + self.queued_packets.load(Ordering::Relaxed) <= self.limits.packets / 2
     }
 
     /// Whether the driver has ended.
     pub(crate) fn has_ended(&self) -> bool {
-        lock(&self.inbox).closed
+        lock(&self.mailbox).closed
     }
 
     /// Messages that wait for being sent.
     pub(crate) fn queued_packets(&self) -> usize {
-        lock(&self.inbox).packets + self.queued_packets.load(Ordering::Relaxed)
+        let mailbox = lock(&self.mailbox);
+        let waiting = mailbox.inbox.as_ref().map_or(0, |inbox| inbox.packets);
+        waiting + self.queued_packets.load(Ordering::Relaxed)
     }
 
     /// Counts the namespaces with listeners to outgoing events anew after those of `nsp` may have changed.
@@ -492,16 +506,19 @@ impl Shared {
     }
 }
 
-impl Inbox {
-    /// Gives the memory back of what is empty.
-    pub(crate) fn shrink(&mut self) {
-        if self.entries.is_empty() {
-            self.entries = Vec::new();
-            self.bytes = Vec::new();
-            self.acks = VecDeque::new();
-        }
+impl Mailbox {
+    #[inline]
+    fn inbox(&mut self) -> &mut Inbox {
+        self.inbox.get_or_insert_default()
     }
 
+    /// Gives the memory back of an inbox that is empty.
+    pub(crate) fn shrink(&mut self) {
+        self.inbox.take_if(|inbox| inbox.entries.is_empty());
+    }
+}
+
+impl Inbox {
     fn push_command(&mut self, command: Command) {
         self.entries.push(Entry {
             head: Head::Command,

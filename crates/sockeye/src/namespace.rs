@@ -116,7 +116,11 @@ const FEW: usize = 8;
 pub(crate) struct Namespaces {
     list: Vec<Arc<NspShared>>,
     /// Made when there are more than a [`FEW`].
-    by_name: Option<HashMap<Box<str>, usize>>,
+    #[allow(
+        clippy::box_collection,
+        reason = "most connections have none, and there may be many"
+    )]
+    by_name: Option<Box<HashMap<Box<str>, usize>>>,
     /// Numbers of namespaces that have been left for good.
     free: Vec<usize>,
 }
@@ -182,7 +186,7 @@ impl Namespaces {
                 .iter()
                 .filter(|nsp| !nsp.gone.load(Ordering::Acquire));
             let by_name = all.map(|nsp| (key(&nsp.name).into(), nsp.index));
-            self.by_name = Some(by_name.collect());
+            self.by_name = Some(Box::new(by_name.collect()));
         }
         nsp
     }

@@ -31,16 +31,26 @@ pub(crate) struct Milestone {
 #[derive(Default)]
 struct Reached {
     to: u64,
+    /// Nothing is kept while nobody waits: connections may be many, and waits are rare.
+    waits: Option<Box<Waits>>,
+}
+
+#[derive(Default)]
+struct Waits {
+    /// A ticket tells waits for the same number apart.
     next_ticket: u64,
-    /// By the number waited for, and a ticket that tells waits for the same number apart.
+    /// By the number waited for, and the ticket.
     waiting: BTreeMap<(u64, u64), Waker>,
 }
 
 impl Reached {
-    /// An empty map keeps its memory: connections may be many, and waits are rare.
     fn tidy(&mut self) {
-        if self.waiting.is_empty() {
-            self.waiting = BTreeMap::new();
+        if self
+            .waits
+            .as_ref()
+            .is_some_and(|waits| waits.waiting.is_empty())
+        {
+            self.waits = None;
         }
     }
 }
@@ -74,10 +84,12 @@ impl Milestone {
             return;
         }
         state.to = to;
-        while let Some(first) = state.waiting.first_entry()
-            && first.key().0 <= to
-        {
-            woken.push(first.remove());
+        if let Some(waits) = &mut state.waits {
+            while let Some(first) = waits.waiting.first_entry()
+                && first.key().0 <= to
+            {
+                woken.push(first.remove());
+            }
         }
         state.tidy();
         drop(state);
@@ -117,11 +129,13 @@ impl Wait<'_> {
         if self.target <= state.to {
             return Poll::Ready(());
         }
+        // (While one waits its ticket is there, and with it the count of them.)
+        let waits = state.waits.get_or_insert_default();
         let ticket = *self.ticket.get_or_insert_with(|| {
-            state.next_ticket += 1;
-            state.next_ticket
+            waits.next_ticket += 1;
+            waits.next_ticket
         });
-        state
+        waits
             .waiting
             .insert((self.target, ticket), cx.waker().clone());
         self.milestone
@@ -135,7 +149,10 @@ impl Drop for Wait<'_> {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket {
             let mut state = lock(&self.milestone.state);
-            let removed = state.waiting.remove(&(self.target, ticket));
+            let removed = state
+                .waits
+                .as_mut()
+                .and_then(|waits| waits.waiting.remove(&(self.target, ticket)));
             state.tidy();
             drop(state);
             drop(removed);
@@ -159,6 +176,12 @@ struct Calls {
     next_ticket: u64,
     /// The driver has seen the calls with tickets below this.
     seen: u64,
+    /// Nothing is kept while there are none: connections may be many, and calls are rare.
+    open: Option<Box<OpenCalls>>,
+}
+
+#[derive(Default)]
+struct OpenCalls {
     waiting: BTreeMap<u64, Option<Waker>>,
     done: BTreeMap<u64, Result<(), ConnectError>>,
 }
@@ -169,7 +192,8 @@ impl ConnectCalls {
         let mut state = lock(&self.state);
         let ticket = state.next_ticket;
         state.next_ticket += 1;
-        state.waiting.insert(ticket, None);
+        let open = state.open.get_or_insert_default();
+        open.waiting.insert(ticket, None);
         ticket
     }
 
@@ -193,14 +217,15 @@ impl ConnectCalls {
     pub(crate) fn resolve_upto(&self, seen: u64, result: &Result<(), ConnectError>) {
         let mut woken = Vec::new();
         let mut state = lock(&self.state);
-        while let Some(first) = state.waiting.first_entry()
-            && *first.key() < seen
-        {
-            let (ticket, waker) = first.remove_entry();
-            state.done.insert(ticket, result.clone());
-            woken.extend(waker);
+        if let Some(open) = &mut state.open {
+            while let Some(first) = open.waiting.first_entry()
+                && *first.key() < seen
+            {
+                let (ticket, waker) = first.remove_entry();
+                open.done.insert(ticket, result.clone());
+                woken.extend(waker);
+            }
         }
-        state.tidy();
         drop(state);
         woken.into_iter().for_each(Waker::wake);
     }
@@ -213,18 +238,24 @@ impl ConnectCalls {
 
     fn poll(&self, ticket: u64, cx: &Context<'_>) -> Poll<Result<(), ConnectError>> {
         let mut state = lock(&self.state);
-        if let Some(waker) = state.waiting.get_mut(&ticket) {
-            *waker = Some(cx.waker().clone());
-            return Poll::Pending;
+        let mut done = None;
+        if let Some(open) = &mut state.open {
+            if let Some(waker) = open.waiting.get_mut(&ticket) {
+                *waker = Some(cx.waker().clone());
+                return Poll::Pending;
+            }
+            done = open.done.remove(&ticket);
         }
-        let done = state.done.remove(&ticket);
         state.tidy();
         Poll::Ready(done.unwrap_or_else(|| Err(ConnectError::closed())))
     }
 
     fn forget(&self, ticket: u64) {
         let mut state = lock(&self.state);
-        let removed = (state.waiting.remove(&ticket), state.done.remove(&ticket));
+        let removed = state
+            .open
+            .as_mut()
+            .map(|open| (open.waiting.remove(&ticket), open.done.remove(&ticket)));
         state.tidy();
         drop(state);
         drop(removed);
@@ -232,13 +263,13 @@ impl ConnectCalls {
 }
 
 impl Calls {
-    /// An empty map keeps its memory, which is more than all else here: connections may be many, and calls are rare.
     fn tidy(&mut self) {
-        if self.waiting.is_empty() {
-            self.waiting = BTreeMap::new();
-        }
-        if self.done.is_empty() {
-            self.done = BTreeMap::new();
+        if self
+            .open
+            .as_ref()
+            .is_some_and(|open| open.waiting.is_empty() && open.done.is_empty())
+        {
+            self.open = None;
         }
     }
 }
@@ -383,7 +414,7 @@ mod tests {
             let mut wait = Box::pin(milestone.wait(n / 10 + 1, || ()));
             assert!(poll(wait.as_mut()).is_pending());
         }
-        assert!(lock(&milestone.state).waiting.is_empty());
+        assert!(lock(&milestone.state).waits.is_none());
         assert_eq!(milestone.wanted(), 100);
     }
 
@@ -399,7 +430,11 @@ mod tests {
         }
         milestone.reach(4);
         milestone.reach(2);
-        assert_eq!(lock(&milestone.state).waiting.len(), 1);
+        let left = lock(&milestone.state)
+            .waits
+            .as_ref()
+            .map(|waits| waits.waiting.len());
+        assert_eq!(left, Some(1));
         assert!(poll(three.as_mut()).is_ready());
         assert!(poll(five.as_mut()).is_pending());
         milestone.reach(u64::MAX);
@@ -421,7 +456,6 @@ mod tests {
         calls.see(second + 1);
         calls.resolve(&Ok(()));
         calls.forget(second);
-        let state = lock(&calls.state);
-        assert!(state.waiting.is_empty() && state.done.is_empty());
+        assert!(lock(&calls.state).open.is_none());
     }
 }

@@ -249,7 +249,6 @@ impl<'a, T: Empty> Slab<'a, T> {
     pub(crate) fn shrink(&mut self) {
         if let Nodes::Growable { nodes, .. } = &mut self.nodes
             && nodes.is_empty()
-            && nodes.capacity() > 4
         {
             *nodes = Vec::new();
         }

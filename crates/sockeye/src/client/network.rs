@@ -39,7 +39,7 @@ impl ClientBuilder {
     /// `HTTP_PROXY` for `http` and `ws`, `ALL_PROXY` for both, and `NO_PROXY` with the hosts that need none, in upper or
     /// lower case, as curl and reqwest read them. One that cannot be used is an error, not a way around it.
     pub fn proxy(mut self, url: impl AsRef<str>) -> Self {
-        self.network.proxy = ProxyOption::Fixed(Proxy::parse(url.as_ref()));
+        self.network.proxy = ProxyOption::Fixed(Box::new(Proxy::parse(url.as_ref())));
         self
     }
 

@@ -29,8 +29,7 @@ impl Driver {
         let abandoned = self.shared.handles.load(Ordering::Acquire) == 0;
         if self.shared.has_mail() {
             let mut inbox = self.inbox.take().unwrap_or_default();
-            self.shared.take_inbox(&mut inbox);
-            self.taken = inbox.accepted;
+            self.taken = self.shared.take_inbox(&mut inbox);
             self.work_inbox(&mut inbox);
             self.inbox = Some(inbox);
             self.needs_drain = true;
@@ -46,7 +45,7 @@ impl Driver {
     /// The connection has little to do: the memory of packets that have gone is given back.
     pub(super) fn tidy_inbox(&mut self) {
         self.inbox = None;
-        lock(&self.shared.inbox).shrink();
+        lock(&self.shared.mailbox).shrink();
     }
 
     /// The server has pinged: after a whole interval without packets memory is given back.

@@ -336,11 +336,10 @@ impl Driver {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
-        let closed = Inbox {
-            closed: true,
-            ..Inbox::default()
-        };
-        let rest = std::mem::replace(&mut **lock(&self.shared.inbox), closed);
+        let mut mailbox = lock(&self.shared.mailbox);
+        mailbox.closed = true;
+        let rest = mailbox.inbox.take();
+        drop(mailbox);
         // Whoever has asked for something that is not taken any more is told so.
         drop(rest);
         for (_, sender) in self.acks.drain() {

@@ -28,7 +28,7 @@ struct Task {
     driver: Driver,
     /// When the core's clock began. It is tokio's clock, which tests may stop.
     origin: tokio::time::Instant,
-    links: [Io; 3],
+    links: Links,
     /// Links whose last write found no room.
     blocked: [bool; 3],
     sleep: Pin<Box<Sleep>>,
@@ -60,6 +60,55 @@ impl Wake for Shared {
     }
 }
 
+/// The core's links. Those of long-polling are there only while they are in use.
+struct Links {
+    websocket: Io,
+    polling: Option<Box<[Io; 2]>>,
+}
+
+impl Links {
+    /// A link that is there.
+    #[inline]
+    fn get(&mut self, link: Link) -> Option<&mut Io> {
+        match link {
+            Link::WebSocket => Some(&mut self.websocket),
+            Link::Poll => self.polling.as_mut().map(|both| &mut both[0]),
+            Link::Post => self.polling.as_mut().map(|both| &mut both[1]),
+        }
+    }
+
+    /// The place of a link that is being opened.
+    fn open(&mut self, link: Link) -> &mut Io {
+        let closed = || Box::new([Io::Closed, Io::Closed]);
+        match link {
+            Link::WebSocket => &mut self.websocket,
+            Link::Poll => &mut self.polling.get_or_insert_with(closed)[0],
+            Link::Post => &mut self.polling.get_or_insert_with(closed)[1],
+        }
+    }
+
+    /// A link has ended.
+    fn closed(&mut self, link: Link) {
+        if let Some(io) = self.get(link) {
+            *io = Io::Closed;
+        }
+    }
+
+    /// Those that are not in use any more go.
+    fn tidy(&mut self) {
+        self.polling
+            .take_if(|links| links.iter().all(|io| matches!(io, Io::Closed)));
+    }
+
+    fn is_dialing(&self) -> bool {
+        self.websocket.is_dialing()
+            || self
+                .polling
+                .as_ref()
+                .is_some_and(|links| links.iter().any(Io::is_dialing))
+    }
+}
+
 /// Starts the task of a connection.
 pub(crate) fn spawn(runtime: &tokio::runtime::Handle, parts: Parts) {
     let span = parts.span();
@@ -75,7 +124,10 @@ pub(crate) fn spawn(runtime: &tokio::runtime::Handle, parts: Parts) {
     let task = Task {
         driver: Driver::new(parts, Box::new(spawn)),
         origin,
-        links: [Io::Closed, Io::Closed, Io::Closed],
+        links: Links {
+            websocket: Io::Closed,
+            polling: None,
+        },
         blocked: [false; 3],
         sleep: Box::pin(sleep),
         armed: None,
@@ -109,21 +161,23 @@ impl Task {
     fn drain(&mut self, cx: &mut Context<'_>) -> Option<Instant> {
         loop {
             // (Looked at for every event, because a link may be closed in between.)
-            let dialing = self.dialing && self.links.iter().any(Io::is_dialing);
+            let dialing = self.dialing && self.links.is_dialing();
             match self.driver.poll(dialing) {
                 Work::Open(link) => {
                     let fresh = self.driver.opening(link);
-                    self.links[link.index()] = Io::Dialing(io::dial(&self.driver.target, fresh));
+                    *self.links.open(link) = Io::Dialing(io::dial(&self.driver.target, fresh));
                     (self.dialing, self.stirred) = (true, true);
                 }
                 Work::Transmit(link) => self.write(cx, link),
                 Work::Close(link) => {
-                    let io = &mut self.links[link.index()];
-                    if io.is_dialing() {
-                        let unfinished = self.driver.target.network.unfinished();
-                        self.driver.failure.set(unfinished);
+                    if let Some(io) = self.links.get(link) {
+                        if io.is_dialing() {
+                            let unfinished = self.driver.target.network.unfinished();
+                            self.driver.failure.set(unfinished);
+                        }
+                        io.close(cx);
+                        self.links.tidy();
                     }
-                    io.close(cx);
                 }
                 Work::Idle(wake) => return wake,
             }
@@ -131,8 +185,12 @@ impl Task {
     }
 
     fn write(&mut self, cx: &mut Context<'_>, link: Link) {
-        let io = &mut self.links[link.index()];
-        match io.poll_write(cx, self.driver.core.transmit(link)) {
+        let bytes = self.driver.core.transmit(link);
+        let poll = match self.links.get(link) {
+            Some(io) => io.poll_write(cx, bytes),
+            None => Poll::Pending,
+        };
+        match poll {
             Poll::Ready(Ok(n)) if n > 0 => self.driver.core.transmitted(link, n),
             Poll::Ready(Ok(_)) => {
                 let error = std::io::Error::other("the connection takes no more bytes");
@@ -147,7 +205,7 @@ impl Task {
     }
 
     fn broken(&mut self, link: Link, error: &std::io::Error) {
-        self.links[link.index()] = Io::Closed;
+        self.links.closed(link);
         let error = self.driver.target.network.explain(error);
         self.driver
             .core
@@ -170,7 +228,9 @@ impl Task {
     /// Moves on what encrypted streams hold back.
     fn flush(&mut self, cx: &mut Context<'_>) {
         for link in Link::ALL {
-            if let Poll::Ready(Err(error)) = self.links[link.index()].poll_flush(cx) {
+            if let Some(io) = self.links.get(link)
+                && let Poll::Ready(Err(error)) = io.poll_flush(cx)
+            {
                 self.tick_once();
                 self.broken(link, &error);
             }
@@ -181,7 +241,7 @@ impl Task {
     fn dial(&mut self, cx: &mut Context<'_>) -> bool {
         self.dialing = false;
         for link in Link::ALL {
-            let Io::Dialing(future) = &mut self.links[link.index()] else {
+            let Some(Io::Dialing(future)) = self.links.get(link) else {
                 continue;
             };
             let Poll::Ready(result) = future.as_mut().poll(cx) else {
@@ -193,11 +253,11 @@ impl Task {
             match result {
                 Ok(dialed) => {
                     self.driver.computed(dialed.computed);
-                    self.links[link.index()] = Io::Open(dialed.stream);
+                    *self.links.open(link) = Io::Open(dialed.stream);
                     self.driver.core.handle_opened(self.driver.now, link);
                 }
                 Err(error) => {
-                    self.links[link.index()] = Io::Closed;
+                    self.links.closed(link);
                     self.driver
                         .core
                         .handle_open_failed(self.driver.now, link, error.message());
@@ -214,7 +274,7 @@ impl Task {
         // The WebSocket first: a server answers the probe of an upgrade there, and then ends the poll. Read the other
         // way round, polling would be asked for once more, and the upgrade would have to wait for the end of that.
         for link in [Link::WebSocket, Link::Poll, Link::Post] {
-            let Io::Open(_) = self.links[link.index()] else {
+            let Some(Io::Open(open)) = self.links.get(link) else {
                 continue;
             };
             // Answers to POSTs bring no events, and without them no pong could follow another.
@@ -225,7 +285,7 @@ impl Task {
             // An idle connection keeps no memory to read into. And behind a read there is seldom more: the question alone
             // costs less than another one.
             if (self.read > 0 || !self.driver.core.has_receive_memory(link))
-                && self.links[link.index()].poll_readable(cx).is_pending()
+                && open.poll_readable(cx).is_pending()
             {
                 continue;
             }
@@ -234,11 +294,13 @@ impl Task {
                 asked = false;
                 continue;
             }
-            match self.links[link.index()].poll_read(cx, buf) {
+            match open.poll_read(cx, buf) {
                 Poll::Pending => continue,
                 Poll::Ready(Ok(0)) => {
                     self.tick();
-                    self.links[link.index()].close(cx);
+                    if let Some(io) = self.links.get(link) {
+                        io.close(cx);
+                    }
                     self.driver.core.handle_closed(self.driver.now, link, None);
                 }
                 Poll::Ready(Ok(n)) => {

@@ -143,7 +143,7 @@ mod tests {
         let address = server.local_addr().unwrap();
         let mut options = NetworkOptions::default();
         let url = if proxy {
-            options.proxy = ProxyOption::Fixed(Proxy::parse(&address.to_string()));
+            options.proxy = ProxyOption::Fixed(Box::new(Proxy::parse(&address.to_string())));
             url.to_owned()
         } else {
             url.replace("PLACE", &address.to_string())

@@ -38,27 +38,6 @@ pub(crate) fn dial(target: &crate::driver::Target, fresh: bool) -> DialFuture {
 }
 
 impl Io {
-    /// Reads into `buf`; `Ok(0)` is the end of the stream.
-    #[inline]
-    pub(crate) fn poll_read(
-        &mut self,
-        cx: &mut Context<'_>,
-        buf: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        match self {
-            Self::Open(open) => open.poll_read(cx, buf),
-            _ => Poll::Pending,
-        }
-    }
-
-    /// Whether there may be something to read.
-    pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
-        match self {
-            Self::Open(open) => open.poll_readable(cx),
-            _ => Poll::Pending,
-        }
-    }
-
     #[inline]
     pub(crate) fn poll_write(
         &mut self,

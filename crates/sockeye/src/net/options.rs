@@ -24,7 +24,8 @@ pub(crate) enum ProxyOption {
     #[default]
     Environment,
     None,
-    Fixed(Result<Proxy, String>),
+    /// (Boxed: most connections of many have none.)
+    Fixed(Box<Result<Proxy, String>>),
 }
 
 /// What the builder's methods for the network collect.
@@ -61,7 +62,7 @@ impl NetworkOptions {
         }
         let proxy = match &self.proxy {
             ProxyOption::None => None,
-            ProxyOption::Fixed(proxy) => Some(proxy.clone()?),
+            ProxyOption::Fixed(proxy) => Some(proxy.as_ref().clone()?),
             #[cfg(feature = "proxy")]
             ProxyOption::Environment => Proxy::from_environment(target)?,
             #[cfg(not(feature = "proxy"))]

@@ -2,15 +2,17 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use sockeye::net::{Connector, DialError, DialErrorKind, Target, TcpConnector, Tls};
 use sockeye::{Client, Transport};
 use sockeye_testkit::certificates::{Authority, Leaf};
 use sockeye_testkit::relay::Relay;
-use tokio::io::DuplexStream;
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::peers::{Settings, TlsFront, listener};
@@ -134,6 +136,72 @@ async fn a_type_of_the_applications() {
         .await
         .unwrap();
     assert_eq!(count.load(Ordering::SeqCst), 1);
+}
+
+/// A stream that counts how often it is asked for bytes.
+struct Asked {
+    inner: TcpStream,
+    reads: Arc<AtomicUsize>,
+}
+
+impl AsyncRead for Asked {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.reads.fetch_add(1, Ordering::SeqCst);
+        Pin::new(&mut self.inner).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Asked {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
+
+/// What is sent goes out without a look at what may have come; what does come is read all the same.
+#[tokio::test]
+async fn a_stream_is_asked_only_when_it_has_woken() {
+    let host = Host::start();
+    let reads = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&reads);
+    let builder =
+        client(&host)
+            .transports([Transport::WebSocket])
+            .connector(move |target: Target| {
+                let reads = Arc::clone(&counted);
+                async move {
+                    let inner = TcpConnector::new().connect(&target).await?;
+                    Ok::<_, DialError>(Asked { inner, reads })
+                }
+            });
+    let socket = within("connect", builder.connect()).await.unwrap();
+    let mut events = socket.events();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let before = reads.load(Ordering::SeqCst);
+    for n in 1..=20 {
+        socket.emit("n", (n,)).unwrap();
+        // The driver is woken for each, and writes it.
+        within("it is written", socket.flush()).await;
+    }
+    assert_eq!(reads.load(Ordering::SeqCst), before);
+    host.emit("/", r#"["news",1]"#);
+    within("news", events.next()).await.unwrap();
+    assert!(reads.load(Ordering::SeqCst) > before);
 }
 
 /// A connector's error is told with its kind; a definitive one ends `connect`, any other is tried again.
