@@ -101,6 +101,7 @@ impl Quiet {
 
 impl Client<'_> {
     /// The next deadline, if there is nothing to do until then: as it mostly is after a write, or an answer.
+    #[cfg(feature = "alloc")]
     #[inline]
     pub(super) fn rests(&mut self) -> Option<Option<Instant>> {
         let rests = !self.engine.has_inputs()
