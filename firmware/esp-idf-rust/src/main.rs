@@ -1,4 +1,9 @@
-//! The image: Wi-Fi, pins and TLS of an ESP32 board for the application of [`sockeye_board`].
+//! The image: network, pins and TLS of an ESP32 board for the application of [`sockeye_board`].
+
+#[cfg(feature = "openeth")]
+mod ethernet;
+#[cfg(not(feature = "openeth"))]
+mod wifi;
 
 use std::io::{self, Read, Write};
 use std::mem::ManuallyDrop;
@@ -14,22 +19,16 @@ use esp_idf_svc::eventloop::EspSystemEventLoop;
 use esp_idf_svc::hal::gpio::{Input, Output, PinDriver, Pull};
 use esp_idf_svc::hal::peripherals::Peripherals;
 use esp_idf_svc::log::EspLogger;
-use esp_idf_svc::nvs::EspDefaultNvsPartition;
 use esp_idf_svc::sntp::{EspSntp, SyncStatus};
 use esp_idf_svc::sys::{
     ESP_TLS_ERR_SSL_WANT_READ, ESP_TLS_ERR_SSL_WANT_WRITE, EspError, esp_get_free_heap_size,
 };
 use esp_idf_svc::tls::{self, EspTls};
-use esp_idf_svc::wifi::{AuthMethod, BlockingWifi, ClientConfiguration, Configuration, EspWifi};
 use sockeye::net::{DialError, DialErrorKind};
 use sockeye_board::app::{self, Board, Options};
 use sockeye_board::connect::{Handshake, Net, Session};
 
-const SSID: &str = env!("SOCKEYE_WIFI_SSID");
-const PASSWORD: &str = env!("SOCKEYE_WIFI_PASSWORD");
 const URL: &str = env!("SOCKEYE_URL");
-/// How often Wi-Fi is looked after.
-const LOOK: Duration = Duration::from_secs(2);
 /// How long the first connection waits for SNTP.
 const SYNC: Duration = Duration::from_secs(30);
 
@@ -40,22 +39,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let peripherals = Peripherals::take()?;
     let events = EspSystemEventLoop::take()?;
-    let wifi = EspWifi::new(
-        peripherals.modem,
-        events.clone(),
-        Some(EspDefaultNvsPartition::take()?),
-    )?;
-    let mut wifi = BlockingWifi::wrap(wifi, events)?;
     let signal = Arc::new(AtomicI32::new(0));
-    configure(&mut wifi)?;
-    join(&mut wifi);
-    let name = name(&wifi)?;
-    let seen = Arc::clone(&signal);
-    // It waits for events, and says a few words: 4 KB do.
-    thread::Builder::new()
-        .name("wifi".into())
-        .stack_size(4096)
-        .spawn(move || stay_joined(&mut wifi, &seen))?;
+    #[cfg(not(feature = "openeth"))]
+    let name = wifi::start(peripherals.modem, events, &signal)?;
+    #[cfg(feature = "openeth")]
+    let name = ethernet::start(peripherals.mac, events)?;
 
     // Certificates have dates, so that the clock comes first.
     let clock = URL
@@ -83,26 +71,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn configure(wifi: &mut BlockingWifi<EspWifi<'static>>) -> Result<(), Box<dyn std::error::Error>> {
-    let auth_method = if PASSWORD.is_empty() {
-        AuthMethod::None
-    } else {
-        AuthMethod::WPA2Personal
-    };
-    wifi.set_configuration(&Configuration::Client(ClientConfiguration {
-        ssid: SSID
-            .try_into()
-            .map_err(|_| "SOCKEYE_WIFI_SSID has more than 32 bytes")?,
-        password: PASSWORD
-            .try_into()
-            .map_err(|_| "SOCKEYE_WIFI_PASSWORD has more than 64 bytes")?,
-        auth_method,
-        ..Default::default()
-    }))?;
-    wifi.start()?;
-    Ok(())
-}
-
 /// Waits for the time, but not for ever: without it the server's certificate is refused, which is told, and the client tries
 /// again until the time has come.
 fn wait_for_time(clock: &EspSntp) {
@@ -119,41 +87,6 @@ fn wait_for_time(clock: &EspSntp) {
         }
         thread::sleep(Duration::from_millis(100));
     }
-}
-
-/// Joins the network, however long it takes.
-fn join(wifi: &mut BlockingWifi<EspWifi<'static>>) {
-    loop {
-        log::info!("joining {SSID:?}");
-        match wifi.connect().and_then(|()| wifi.wait_netif_up()) {
-            Ok(()) => break,
-            Err(error) => log::warn!("cannot join {SSID:?}: {error}"),
-        }
-        thread::sleep(LOOK);
-    }
-    match wifi.wifi().sta_netif().get_ip_info() {
-        Ok(info) => log::info!("address {}", info.ip),
-        Err(error) => log::warn!("no address: {error}"),
-    }
-}
-
-/// The client reconnects by itself; that there is a network again is seen to here.
-fn stay_joined(wifi: &mut BlockingWifi<EspWifi<'static>>, signal: &AtomicI32) -> ! {
-    loop {
-        thread::sleep(LOOK);
-        if wifi.is_up().unwrap_or(false) {
-            signal.store(wifi.wifi().get_rssi().unwrap_or(0), Ordering::Relaxed);
-        } else {
-            signal.store(0, Ordering::Relaxed);
-            join(wifi);
-        }
-    }
-}
-
-/// The chip and the last three bytes of its MAC address.
-fn name(wifi: &BlockingWifi<EspWifi<'static>>) -> Result<String, EspError> {
-    let [.., x, y, z] = wifi.wifi().sta_netif().get_mac()?;
-    Ok(format!("esp32c3-{x:02x}{y:02x}{z:02x}"))
 }
 
 /// The pins of an ESP32-C3 board: other boards have others.
