@@ -2,9 +2,11 @@
 //!
 //! Everything but the crypto provider of rustls, which is C and assembly and wants a compiler for the system.
 
+use std::process::Command;
+use std::time::Duration;
+
 use crate::part::Report;
-use crate::run::cargo;
-use crate::tools::works;
+use crate::run::{cargo, run};
 
 /// Windows and macOS; Linux for where this runs on one of them.
 const SYSTEMS: &[&str] = &[
@@ -13,18 +15,23 @@ const SYSTEMS: &[&str] = &[
     "x86_64-unknown-linux-gnu",
 ];
 
+/// Longer than a slow network takes; without one it is not waited for longer.
+const DOWNLOAD: Duration = Duration::from_secs(180);
+
 /// All features of the library that need no C compiler.
 const FEATURES: &str = "tokio,blocking,rustls-no-provider,platform-verifier,webpki-roots,proxy,derive,deflate,msgpack,eio3";
 
 pub(crate) fn lint(report: &mut Report) -> Result<(), String> {
-    let verbose = std::process::Command::new("rustc").arg("-vV").output();
+    let verbose = Command::new("rustc").arg("-vV").output();
     let verbose = verbose.map_err(|error| format!("cannot run rustc: {error}"))?;
     let verbose = String::from_utf8_lossy(&verbose.stdout).into_owned();
     for target in SYSTEMS {
         if verbose.contains(&format!("host: {target}")) {
             continue;
         }
-        if !works(&["rustup", "target", "add", target]) {
+        let mut add = Command::new("rustup");
+        add.args(["target", "add", target]);
+        if !run(&mut add, DOWNLOAD).is_ok_and(|output| output.success()) {
             println!("not type-checked for {target}: rustup target add {target}");
             report.skipped(1);
             continue;
