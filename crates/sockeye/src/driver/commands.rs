@@ -34,8 +34,14 @@ impl Driver {
             self.inbox = Some(inbox);
             self.needs_drain = true;
         }
-        if !self.ending && abandoned && self.may_leave() {
-            // The last handle is gone: say goodbye.
+        if abandoned {
+            self.leave();
+        }
+    }
+
+    /// The last handle is gone: says goodbye, once that may be.
+    pub(super) fn leave(&mut self) {
+        if !self.ending && self.may_leave() {
             self.ending = true;
             self.core.disconnect_all(self.now);
             self.needs_drain = true;

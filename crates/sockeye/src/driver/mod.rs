@@ -326,6 +326,10 @@ impl Driver {
             shared.room.advance();
         }
         self.publish_written();
+        if self.farewell.is_some() {
+            // What it waits for may have been written just now.
+            self.leave();
+        }
         if !self.closings.is_empty() {
             self.advance_closings();
         }
