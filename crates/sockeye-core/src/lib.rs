@@ -81,6 +81,8 @@ mod time;
 mod url;
 mod wire;
 
+#[cfg(feature = "msgpack")]
+pub use client::PackedPacket;
 #[cfg(feature = "alloc")]
 pub use client::PlainEvent;
 pub use client::{

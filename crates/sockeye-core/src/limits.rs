@@ -12,7 +12,7 @@ pub struct Limits {
     /// least 1024: no server counts them there.
     pub attachments: u16,
     /// Bytes of one received packet together with its attachments; one in MessagePack counts as the text and the
-    /// attachments that it becomes. A larger one is skipped and reported by
+    /// attachments that it would become. A larger one is skipped and reported by
     /// [`Event::MessageTooLarge`](crate::Event::MessageTooLarge). Default 16 MiB with growable storage.
     pub receive: usize,
     /// Bytes of packets accepted for sending and not yet written (the `sendBuffer`), framing included.

@@ -52,6 +52,10 @@ fn joined(client: &mut Client<'_>) -> NamespaceId {
 }
 
 fn joined_with(client: &mut Client<'_>, headers: &str) -> NamespaceId {
+    joined_by(client, headers, frame(0x81, b"40{\"sid\":\"S1\"}"))
+}
+
+fn joined_by(client: &mut Client<'_>, headers: &str, reply: Vec<u8>) -> NamespaceId {
     let nsp = client.namespace("/", NspOptions::default()).unwrap();
     client.connect(Instant::ZERO, nsp);
     let mut bytes = Vec::with_capacity(1);
@@ -64,7 +68,7 @@ fn joined_with(client: &mut Client<'_>, headers: &str) -> NamespaceId {
     for bytes in [
         answer.into_bytes(),
         frame(0x81, b"0{\"sid\":\"E1\"}"),
-        frame(0x81, b"40{\"sid\":\"S1\"}"),
+        reply,
     ] {
         feed(client, &bytes, |_| ());
     }
@@ -244,6 +248,118 @@ fn memory_stays_within_the_limits_and_comes_back() {
 
 /// What a connection takes on which messages are compressed, beside what it takes anyway; and what is left of that when it has
 /// been quiet. Printed for the guide: `cargo test -p sockeye-core --features deflate --test allocations -- --nocapture`.
+/// In MessagePack neither: arguments go from serde to its bytes, and from these to serde. Each type is written and read once,
+/// by what writes and reads MessagePack.
+#[cfg(feature = "msgpack")]
+#[test]
+fn messagepack_makes_no_text() {
+    use sockeye_core::{Memory, Parser};
+    let mut config = config(Transports::WEBSOCKET);
+    config.parser = Parser::MessagePack;
+    let memory = Memory::growable(&config.limits);
+    let mut client = Client::new(config, memory);
+    let reply = sockeye_testkit::pack("40{\"sid\":\"S1\",\"pid\":\"P\"}", &[]).unwrap();
+    let nsp = joined_by(&mut client, "", frame(0x82, &reply));
+    let pack = |text: &str, bytes: &[&[u8]]| {
+        let bytes: Vec<Vec<u8>> = bytes.iter().map(|bytes| bytes.to_vec()).collect();
+        frame(0x82, &sockeye_testkit::pack(text, &bytes).unwrap())
+    };
+    let placeholder = "{\"_placeholder\":true,\"num\":0}";
+    let event = format!("451-[\"e\",7,\"a\\n\",[{placeholder},null],{{\"x\":-1.5}},\"off\"]");
+    let event = pack(&event, &[&[1, 2, 3]]);
+    let mut turn = |n: u64| {
+        let mut seen = 0;
+        feed(&mut client, &event, |event| {
+            let Event::Message(message) = event else {
+                return;
+            };
+            let (spy, text, (bin, none), x, off) = message
+                .args
+                .parse::<(Spy, &str, (BinRef<'_>, Option<u8>), Point, &str)>()
+                .unwrap();
+            assert_eq!((spy.0, text, bin.0, none), (7, "a\n", &[1, 2, 3][..], None));
+            assert_eq!((x.x, off), (-1.5, "off"));
+            seen += 1;
+        });
+        let args = (Spy(8), "b\n", [Some(BinRef(&[4])), None], 0.1_f32);
+        client
+            .emit(Instant::ZERO, nsp, "plain", &args, EmitOptions::PLAIN)
+            .unwrap();
+        client
+            .emit(Instant::ZERO, nsp, "asks", &args, EmitOptions::ACK)
+            .unwrap();
+        drain(&mut client, &mut Vec::new(), |_| ());
+        let answer = pack(&format!("43{n}[9]"), &[]);
+        let took = measure(|| {
+            feed(&mut client, &answer, |event| {
+                if let Event::Ack {
+                    result: Ok(args), ..
+                } = event
+                {
+                    assert_eq!(args.parse::<(Spy,)>().unwrap().0.0, 9);
+                    seen += 1;
+                }
+            });
+        });
+        assert_eq!(seen, 2);
+        took.count_total
+    };
+    for n in 0..100 {
+        turn(n);
+    }
+    SERDE.take();
+    let mut answers = 0;
+    let all = measure(|| answers = turn(100));
+    // (Its answer is made in between, for which the testkit allocates.)
+    assert_eq!(answers, 0);
+    let pack_alone = measure(|| drop(pack("43100[9]", &[])));
+    // The list of what the types were given, and the text of the answer.
+    assert!(
+        all.count_total <= pack_alone.count_total + 8,
+        "{all:?} {pack_alone:?}"
+    );
+    let by = SERDE.take();
+    let expected = ["PackedDe", "Packer", "Packer", "PackedDe"];
+    assert_eq!(by.len(), expected.len(), "{by:?}");
+    for (by, expected) in by.iter().zip(expected) {
+        assert!(
+            by.contains("sockeye_core::packet::msgpack") && by.contains(expected),
+            "{by}"
+        );
+    }
+}
+
+/// A number that notes by what it is written and read.
+#[cfg(feature = "msgpack")]
+struct Spy(u32);
+
+#[cfg(feature = "msgpack")]
+#[derive(serde::Deserialize)]
+struct Point {
+    x: f64,
+}
+
+#[cfg(feature = "msgpack")]
+thread_local! {
+    static SERDE: std::cell::RefCell<Vec<&'static str>> = const { std::cell::RefCell::new(Vec::new()) };
+}
+
+#[cfg(feature = "msgpack")]
+impl serde::Serialize for Spy {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        SERDE.with_borrow_mut(|by| by.push(std::any::type_name::<S>()));
+        serializer.serialize_u32(self.0)
+    }
+}
+
+#[cfg(feature = "msgpack")]
+impl<'de> serde::Deserialize<'de> for Spy {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        SERDE.with_borrow_mut(|by| by.push(std::any::type_name::<D>()));
+        u32::deserialize(deserializer).map(Self)
+    }
+}
+
 #[cfg(feature = "deflate")]
 #[test]
 fn what_compression_takes() {

@@ -88,7 +88,8 @@ pub(crate) enum Head {
     Ack(AckRequest),
 }
 
-/// A packet in the inbox: `json` bytes, then `records` bytes of attachments.
+/// A packet in the inbox: `json` bytes, then `records` bytes of attachments. Where the parser is MessagePack the first are
+/// in that, binary values are among them, and there are no records.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entry {
     pub(crate) head: Head,
@@ -152,6 +153,8 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     /// Attachments travel as base64.
     pub(crate) base64: bool,
+    /// The parser is MessagePack: arguments are encoded as that.
+    pub(crate) packed: bool,
     /// `connect` waits for a server that is not there.
     pub(crate) wait_for_server: bool,
     pub(crate) close_timeout: Duration,
@@ -183,11 +186,12 @@ thread_local! {
 /// More scratch than this is not kept.
 const KEEP: usize = 64 << 10;
 
-/// Encodes arguments, and calls `then` with JSON, attachment records, and their count.
+/// Encodes arguments, and calls `then` with JSON, attachment records, and their count; or, `packed`, with MessagePack, no
+/// records, and the number of binary values in it.
 pub(crate) fn encode<A: EmitArgs + ?Sized, R>(
     event: Option<&str>,
     args: &A,
-    limit: u16,
+    (limit, packed): (u16, bool),
     then: impl FnOnce(&[u8], &[u8], usize) -> Result<R, EmitError>,
 ) -> Result<R, EmitError> {
     let (mut json, mut records) = SCRATCH.take();
@@ -206,7 +210,18 @@ pub(crate) fn encode<A: EmitArgs + ?Sized, R>(
         records.extend_from_slice(bytes);
         Ok(())
     };
-    let result = match encode_args_to_vec(event, args, &mut json, &mut attach) {
+    #[cfg(feature = "msgpack")]
+    let encoded = if packed {
+        sockeye_core::packet::msgpack::encode_args(event, args, limit, &mut json)
+    } else {
+        encode_args_to_vec(event, args, &mut json, &mut attach)
+    };
+    #[cfg(not(feature = "msgpack"))]
+    let encoded = {
+        debug_assert!(!packed, "there is no such parser");
+        encode_args_to_vec(event, args, &mut json, &mut attach)
+    };
+    let result = match encoded {
         Ok(count) => then(&json, &records, count),
         Err(error) => Err(error.into()),
     };
@@ -234,7 +249,7 @@ fn make_stealable() {
 impl Shared {
     pub(crate) fn new(
         limits: Limits,
-        base64: bool,
+        (base64, packed): (bool, bool),
         wait_for_server: bool,
         close_timeout: Duration,
     ) -> Self {
@@ -255,6 +270,7 @@ impl Shared {
             written: Milestone::default(),
             limits,
             base64,
+            packed,
             wait_for_server,
             close_timeout,
             #[cfg(feature = "deflate")]
@@ -336,6 +352,11 @@ impl Shared {
         true
     }
 
+    /// How arguments are encoded here: binary values that they may have, and whether as MessagePack.
+    pub(crate) const fn encoding(&self) -> (u16, bool) {
+        (self.limits.attachments, self.packed)
+    }
+
     /// Takes a packet in.
     pub(crate) fn packet(
         &self,
@@ -343,7 +364,7 @@ impl Shared {
         head: Head,
         json: &[u8],
         records: &[u8],
-        attachments: usize,
+        count: usize,
         ack: Option<AckSender>,
     ) -> Result<(), EmitError> {
         // At least what it will take in the core, so that what is accepted here is accepted there.
@@ -352,8 +373,14 @@ impl Shared {
         } else {
             records.len()
         };
+        // Binary values in MessagePack are no messages of their own, but what stands around the arguments is longer.
+        let (attachments, entry) = if self.packed {
+            (0, PACKED_ENTRY)
+        } else {
+            (count, ENTRY)
+        };
         // (The name is there twice when a packet may be sent again.)
-        let size = json.len() + binary + 2 * nsp.name.len() + ENTRY * (1 + attachments);
+        let size = json.len() + binary + 2 * nsp.name.len() + entry * (1 + attachments);
         if size > self.limits.send
             || 1 + attachments > self.limits.packets
             || size > u32::MAX as usize / 2
@@ -387,7 +414,7 @@ impl Shared {
             head,
             json: json.len() as u32,
             records: records.len() as u32,
-            attachments: attachments as u16,
+            attachments: count as u16,
         });
         if let Some(ack) = ack {
             inbox.acks.push_back(ack);
@@ -532,3 +559,6 @@ impl Inbox {
 
 /// What one packet costs beside its bytes, about: framing and tables.
 const ENTRY: usize = 64;
+
+/// The same of one in MessagePack, whose members have names: twice, when it may be sent again.
+const PACKED_ENTRY: usize = 160;

@@ -380,8 +380,12 @@ impl<'a> Client<'a> {
         send: impl FnOnce(&mut Self, Body<'_>) -> Result<R, EmitError>,
     ) -> Result<R, EmitError> {
         let limit = self.engine.config().limits.attachments;
+        #[cfg(feature = "msgpack")]
+        let scratch = !self.outbox.is_fixed() || self.outbox.takes_packed();
+        #[cfg(all(feature = "alloc", not(feature = "msgpack")))]
+        let scratch = !self.outbox.is_fixed();
         #[cfg(feature = "alloc")]
-        if !self.outbox.is_fixed() {
+        if scratch {
             return encoded(
                 self,
                 |client| &mut client.outbox,
@@ -414,7 +418,7 @@ impl<'a> Client<'a> {
         )
     }
 
-    fn send_event(
+    pub(super) fn send_event(
         &mut self,
         now: Instant,
         nsp: NamespaceId,
@@ -539,7 +543,7 @@ impl<'a> Client<'a> {
         self.send_ack(now, request, Body::Bytes(packet.json, packet.attachments))
     }
 
-    fn send_ack(
+    pub(super) fn send_ack(
         &mut self,
         now: Instant,
         request: AckRequest,

@@ -5,9 +5,10 @@
 //! the client is free to encode, answer, connect and disconnect meanwhile.
 
 use super::event::{Event, Refusal, Unsent};
-use super::inbound::{Arrived, args_in, message_in};
+use super::inbound::Arrived;
 use super::notices::Notice;
 use super::outputs::name_in;
+use super::views::{args_in, message_in};
 use super::{Client, Next, PendingEvent};
 use crate::config::Transport;
 use crate::engine::Link;

@@ -210,7 +210,7 @@ impl<'c> Message<'c> {
     }
 
     /// The attachments that came with it, in the order of their placeholders' numbers.
-    pub const fn attachments(&self) -> Attachments<'c> {
+    pub fn attachments(&self) -> Attachments<'c> {
         self.args.attachments()
     }
 }

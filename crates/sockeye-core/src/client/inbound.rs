@@ -2,15 +2,15 @@
 
 use super::acks::NO_ID;
 use super::deferred::{Held, LEAD};
-use super::event::{AckRequest, Message};
+use super::event::Message;
 use super::namespaces::NspState;
+use super::views::{args_in, message_in, text_in};
 use super::{Client, PendingEvent};
-use crate::config::EIO3;
 use crate::error::{Cause, DisconnectReason, Fault};
 use crate::handle::NamespaceId;
-use crate::memory::{RECORD, RxBuf, records};
+use crate::memory::{RECORD, records};
 use crate::packet::socket::{Kind, Parsed, Span, event_name_of, parse_into};
-use crate::packet::{Args, Attachments, PacketError, Text, json};
+use crate::packet::{Args, PacketError, Text, json};
 use crate::slices;
 
 /// What has arrived and is still needed.
@@ -24,9 +24,11 @@ pub(super) struct Inbound {
     orphans: bool,
     borrowed: Borrowed,
     held: Held,
-    /// Where packets in MessagePack become text.
+    /// Where packets that came in another form become text, if they do.
     #[cfg(feature = "msgpack")]
     pub(super) decoded: crate::packet::msgpack::Decoded,
+    #[cfg(feature = "msgpack")]
+    pub(super) check: crate::packet::msgpack::Check,
 }
 
 /// What the last event has borrowed, to be released before anything else.
@@ -55,6 +57,9 @@ struct Partial {
 pub(super) struct Arrived {
     pub(super) parsed: Parsed,
     pub(super) held: Option<(usize, usize)>,
+    /// It is in MessagePack, as it came: where its arguments begin, and how many there are. It is not held then.
+    #[cfg(feature = "msgpack")]
+    pub(super) in_place: Option<(u32, u32)>,
 }
 
 impl Inbound {
@@ -62,6 +67,8 @@ impl Inbound {
         packet: Arrived {
             parsed: Parsed::EMPTY,
             held: None,
+            #[cfg(feature = "msgpack")]
+            in_place: None,
         },
         partial: None,
         orphans: false,
@@ -69,6 +76,8 @@ impl Inbound {
         held: Held::NOTHING,
         #[cfg(feature = "msgpack")]
         decoded: crate::packet::msgpack::Decoded::new(),
+        #[cfg(feature = "msgpack")]
+        check: crate::packet::msgpack::Check::new(),
     };
 
     /// The packet of the event that is being told.
@@ -118,6 +127,8 @@ pub(super) fn span_of(whole: &str, part: &str) -> Span {
 impl Client<'_> {
     /// Lets go of what the last event borrowed.
     pub(super) fn release_received(&mut self) {
+        #[cfg(feature = "msgpack")]
+        self.engine.main_rx().forget_shown();
         match core::mem::replace(&mut self.inbound.borrowed, Borrowed::Nothing) {
             Borrowed::Nothing => (),
             Borrowed::End(from) => self.engine.main_rx().truncate_held(from),
@@ -205,8 +216,8 @@ impl Client<'_> {
             .filter(|partial| partial.too_large.is_none())?;
         let end = self.engine.main_rx_ref().held_len();
         Some(Arrived {
-            parsed: self.inbound.packet.parsed,
             held: Some((partial.start, end)),
+            ..self.inbound.packet
         })
     }
 
@@ -371,7 +382,7 @@ impl Client<'_> {
         })
     }
 
-    /// Works on a packet that has been read from somewhere else than the engine's message.
+    /// Works on a packet that has been read elsewhere.
     #[cfg(feature = "msgpack")]
     pub(super) fn dispatch_packet(&mut self, packet: Arrived) -> Option<PendingEvent> {
         self.inbound.packet = packet;
@@ -432,7 +443,7 @@ impl Client<'_> {
     /// An event is to be told now.
     #[cfg_attr(feature = "alloc", inline(always))]
     fn told(&mut self, nsp: NamespaceId) -> Option<PendingEvent> {
-        let Arrived { parsed, held } = &self.inbound.packet;
+        let Arrived { parsed, held, .. } = &self.inbound.packet;
         // The comma behind the name becomes the bracket of the arguments: they are one JSON array in place.
         if parsed.comma > 0 {
             let at = parsed.comma as usize;
@@ -502,6 +513,10 @@ impl Client<'_> {
         let packet = &mut self.inbound.packet;
         parse_into(text, limit, false, &mut packet.parsed).ok()?;
         packet.held = Some((from, to));
+        #[cfg(feature = "msgpack")]
+        {
+            packet.in_place = None;
+        }
         self.inbound.borrowed = Borrowed::Deferred(nsp);
         self.told(nsp)
     }
@@ -549,70 +564,5 @@ impl Client<'_> {
     pub(super) fn view(&self, nsp: NamespaceId) -> Message<'_> {
         let join = self.join_of(nsp);
         message_in(self.engine.main_rx_ref(), nsp, join, &self.inbound.packet)
-    }
-}
-
-/// The text of a packet that lies in `rx`.
-fn text_in<'r>(rx: &'r RxBuf<'_>, arrived: &Arrived) -> &'r [u8] {
-    match arrived.held {
-        None => rx.message(),
-        Some((from, _)) => records::get(rx.held(), from + LEAD).unwrap_or_default(),
-    }
-}
-
-/// The arguments of a packet that lies in `rx`.
-pub(super) fn args_in<'r>(rx: &'r RxBuf<'_>, arrived: &Arrived) -> Args<'r> {
-    // Checked when it arrived; `str` wants to know again.
-    let text = core::str::from_utf8(text_in(rx, arrived)).unwrap_or("");
-    args_of(rx, text, arrived)
-}
-
-fn args_of<'r>(rx: &'r RxBuf<'_>, text: &'r str, arrived: &Arrived) -> Args<'r> {
-    let parsed = &arrived.parsed;
-    let from = match parsed.kind {
-        Kind::Event | Kind::BinaryEvent => parsed.comma,
-        _ => parsed.data.start,
-    };
-    let json = if from == 0 && !(EIO3 && parsed.kind == Kind::ConnectError) {
-        ""
-    } else {
-        text.get(from as usize..).unwrap_or("").trim_ascii_end()
-    };
-    let attachments = match arrived.held {
-        None => Attachments::EMPTY,
-        Some((from, to)) => {
-            let records = rx.held().get(from + LEAD + RECORD + text.len()..to);
-            Attachments::new(records.unwrap_or_default(), parsed.attachments as usize)
-        }
-    };
-    Args::trusted(
-        if json.is_empty() {
-            "[]"
-        } else {
-            json.trim_ascii_start()
-        },
-        attachments,
-    )
-}
-
-/// The event in a packet that lies in `rx`.
-#[cfg_attr(feature = "alloc", inline)]
-pub(super) fn message_in<'r>(
-    rx: &'r RxBuf<'_>,
-    nsp: NamespaceId,
-    join: u32,
-    arrived: &Arrived,
-) -> Message<'r> {
-    let parsed = &arrived.parsed;
-    let text = core::str::from_utf8(text_in(rx, arrived)).unwrap_or("");
-    Message {
-        nsp,
-        name: Text::from_raw(match parsed.kind {
-            // An ERROR packet of an old server's, which has no name of its own.
-            Kind::ConnectError if EIO3 => "error",
-            _ => parsed.name.of(text),
-        }),
-        args: args_of(rx, text, arrived),
-        ack: parsed.id.map(|id| AckRequest { nsp, id, join }),
     }
 }

@@ -4,7 +4,7 @@
 //! `mod.rs` has the state and the getters, `inputs.rs` and `outputs.rs` the driver's side, `commands.rs` the application's;
 //! `inbound.rs` packets that arrive, `joins.rs` those among them that join and leave namespaces, `deferred.rs` those that wait for their namespace; `lifecycle.rs` what a session's begin and end mean,
 //! `retries.rs` what becomes of packets that wait for answers; `detached.rs` events that let commands pass, `packed.rs`
-//! packets in MessagePack that arrive, `plain.rs` the shortest way of plain events, `quiet.rs` the short way of most packets. Each of
+//! packets in MessagePack, `views.rs` what events borrow of packets, `plain.rs` the shortest way of plain events, `quiet.rs` the short way of most packets. Each of
 //! `namespaces.rs`, `acks.rs`, `recovery.rs`, `backoff.rs` and `notices.rs` owns its state; `event.rs` is what is told.
 
 mod acks;
@@ -31,6 +31,7 @@ mod recovery;
 mod retries;
 #[cfg(feature = "eio3")]
 mod version;
+mod views;
 
 use crate::config::{Config, Str, Transport};
 use crate::engine::{Engine, Link};
@@ -53,6 +54,8 @@ use namespaces::Namespaces;
 pub use namespaces::NspOptions;
 pub(crate) use notices::Notice;
 use notices::Notices;
+#[cfg(feature = "msgpack")]
+pub use packed::PackedPacket;
 #[cfg(feature = "alloc")]
 pub use plain::PlainEvent;
 use quiet::Quiet;

@@ -195,7 +195,9 @@ impl Client<'_> {
     /// An ERROR packet for a namespace that is joined (`socket.error(…)`, a `use` of the socket's) changes nothing there:
     /// it is told as an event `error`, as the clients of that time do.
     fn error_event(&mut self, nsp: NamespaceId) -> Option<PendingEvent> {
-        let Arrived { mut parsed, held } = *self.inbound.packet();
+        let Arrived {
+            mut parsed, held, ..
+        } = *self.inbound.packet();
         let rx = self.engine.main_rx();
         if held.is_some() || !rx.widen_message() {
             let packet = *self.inbound.packet();
@@ -212,7 +214,12 @@ impl Client<'_> {
             end: to as u32,
         };
         parsed.id = None;
-        self.inbound.set_packet(Arrived { parsed, held: None });
+        self.inbound.set_packet(Arrived {
+            parsed,
+            held: None,
+            #[cfg(feature = "msgpack")]
+            in_place: None,
+        });
         Some(PendingEvent::Message { nsp })
     }
 }

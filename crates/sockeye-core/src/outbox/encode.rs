@@ -1,9 +1,11 @@
-//! Where arguments become JSON before their packet is built, in growable memory.
+//! Where arguments become JSON (or MessagePack, where that is the parser) before their packet is built, in growable memory.
 
 use alloc::vec::Vec;
 
 use super::{Body, Outbox};
 use crate::error::EmitError;
+#[cfg(feature = "msgpack")]
+use crate::packet::msgpack::encode_args;
 use crate::packet::{Attachments, EmitArgs, EncodeError, encode_args_to_vec};
 
 /// Memory that is kept from one emit to the next, so that none allocates in steady state.
@@ -54,6 +56,19 @@ impl Encoder {
         ))
     }
 
+    /// The same in MessagePack.
+    #[cfg(feature = "msgpack")]
+    fn encode_packed<A: EmitArgs + ?Sized>(
+        &mut self,
+        event: Option<&str>,
+        args: &A,
+        limit: u16,
+    ) -> Result<Body<'_>, EmitError> {
+        self.json.clear();
+        let binaries = encode_args(event, args, limit, &mut self.json)?;
+        Ok(Body::Packed(&self.json, binaries))
+    }
+
     /// After use: large memory goes back.
     fn tidy(&mut self) {
         if self.json.capacity() > KEEP {
@@ -73,10 +88,18 @@ pub(crate) fn encoded<'a, O, A: EmitArgs + ?Sized, R>(
     (event, args, limit): (Option<&str>, &A, u16),
     then: impl FnOnce(&mut O, Body<'_>) -> Result<R, EmitError>,
 ) -> Result<R, EmitError> {
+    #[cfg(feature = "msgpack")]
+    let packed = of(owner).takes_packed();
     let mut encoder = core::mem::take(&mut of(owner).encoder);
-    let result = encoder
-        .encode(event, args, limit)
-        .and_then(|body| then(owner, body));
+    #[cfg(feature = "msgpack")]
+    let body = if packed {
+        encoder.encode_packed(event, args, limit)
+    } else {
+        encoder.encode(event, args, limit)
+    };
+    #[cfg(not(feature = "msgpack"))]
+    let body = encoder.encode(event, args, limit);
+    let result = body.and_then(|body| then(owner, body));
     encoder.tidy();
     of(owner).encoder = encoder;
     result

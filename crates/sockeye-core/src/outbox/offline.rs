@@ -5,6 +5,8 @@ use crate::config::Offline;
 use crate::handle::{AckId, NamespaceId};
 use crate::memory::Index;
 use crate::memory::steps::step;
+#[cfg(feature = "msgpack")]
+use crate::packet::msgpack::event_name;
 
 /// Whether an event of a namespace that is not joined finds room.
 pub(crate) enum Way {
@@ -69,12 +71,18 @@ impl Outbox<'_> {
                 name_token(self.mem.get().get(staged.from..end)?)
             }
             Body::Parts(_) => return None,
+            #[cfg(feature = "msgpack")]
+            Body::Packed(data, _) => event_name(data)?.as_bytes(),
         };
         let queue = self
             .queues
             .get(nsp.index())
             .filter(|queue| queue.owner == nsp)?;
         let is_same = |waiting: &[u8]| {
+            #[cfg(feature = "msgpack")]
+            if let Body::Packed(..) = body {
+                return event_name(waiting).is_some_and(|other| other.as_bytes() == name);
+            }
             #[cfg(feature = "msgpack")]
             if self.packs() {
                 return self.has_name(waiting, name);

@@ -1,5 +1,6 @@
 //! Packets in MessagePack, or in what the application's own parser makes of them: packed when they are accepted, so that
-//! their size counts from there on, and read again for those who want to see them.
+//! their size counts from there on, and read again for those who want to see them. Arguments that serde has written are in
+//! MessagePack already.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -46,7 +47,20 @@ impl Packing {
     }
 }
 
+/// What is packed of a packet's data: by whoever made it, or here.
+fn data_of<'p>(body: &Body<'p>, packed: &'p Packed) -> &'p [u8] {
+    match body {
+        Body::Packed(data, _) => data,
+        _ => packed.data(),
+    }
+}
+
 impl Outbox<'_> {
+    /// Whether arguments are in MessagePack from the start.
+    pub(crate) const fn takes_packed(&self) -> bool {
+        matches!(self.packing.parser, Parser::MessagePack)
+    }
+
     /// Whether packets are packed, and no text.
     pub(super) const fn packs(&self) -> bool {
         self.packing.parser.packs()
@@ -105,6 +119,13 @@ impl Outbox<'_> {
                 }
                 core::str::from_utf8(slices::part(self.mem.get(), staged.from, end)).ok()
             }
+            Body::Packed(data, _) => {
+                if !self.takes_packed() {
+                    return Err(PushError::Malformed("the parser is not MessagePack"));
+                }
+                packed.set_prefix(prefix, !data.is_empty(), compress);
+                return Ok(());
+            }
         };
         const NO_JSON: PushError = PushError::Malformed("the arguments are not valid JSON");
         let json = json.ok_or(NO_JSON)?;
@@ -127,7 +148,7 @@ impl Outbox<'_> {
     ) -> Result<Layout, PushError> {
         self.pack(prefix, body, compress, packed)?;
         let prefix = packed.prefix().len();
-        let text = prefix + packed.data().len();
+        let text = prefix + data_of(body, packed).len();
         let spare = match self.packing.parser {
             Parser::Custom(_) => ID_SLACK,
             _ => prefix,
@@ -159,7 +180,7 @@ impl Outbox<'_> {
             self.accept(nsp, layout, (0, false), meta, |outbox, start| {
                 let mem = outbox.mem.get_mut();
                 slices::write(mem, start, packed.prefix());
-                slices::write(mem, start + packed.prefix().len(), packed.data());
+                slices::write(mem, start + packed.prefix().len(), data_of(body, &packed));
             })
         });
         packed.tidy();

@@ -218,6 +218,9 @@ pub(crate) enum Body<'b> {
     /// In the area already: see [`super::Outbox::stage`].
     Staged(Staged),
     Parts(&'b [&'b str]),
+    /// In MessagePack, with so many binary values in it. Only where that is the parser.
+    #[cfg(feature = "msgpack")]
+    Packed(&'b [u8], usize),
 }
 
 impl Body<'_> {
@@ -229,6 +232,8 @@ impl Body<'_> {
             Self::Bytes(json, attachments) => json.len() + attachments.as_records().len(),
             Self::Staged(staged) => staged.json_len + staged.rest,
             Self::Parts(parts) => parts.iter().map(|part| part.len()).sum(),
+            #[cfg(feature = "msgpack")]
+            Self::Packed(data, _) => data.len(),
         }
     }
 
@@ -237,6 +242,8 @@ impl Body<'_> {
             Self::Bytes(_, attachments) => attachments.len(),
             Self::Staged(staged) => staged.count,
             Self::Parts(_) => 0,
+            #[cfg(feature = "msgpack")]
+            Self::Packed(_, binaries) => *binaries,
         }
     }
 }

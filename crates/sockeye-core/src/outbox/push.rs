@@ -164,7 +164,7 @@ impl Outbox<'_> {
         meta: Meta,
     ) -> Result<Index, PushError> {
         #[cfg(feature = "msgpack")]
-        if self.packs() {
+        if self.packs() || matches!(body, Body::Packed(..)) {
             return self.push_packed(nsp, prefix, &body, meta);
         }
         let layout = layout(prefix, &body, base64, meta.life);
@@ -293,6 +293,9 @@ impl Outbox<'_> {
                     at += part.len();
                 }
             }
+            // (It is pushed as it is where packets are packed: see `Outbox::push_packed`.)
+            #[cfg(feature = "msgpack")]
+            Body::Packed(..) => (),
         }
         prefix.write(mem.get_mut(start..json).unwrap_or_default());
     }
@@ -346,6 +349,8 @@ fn layout(prefix: &Prefix<'_>, body: &Body<'_>, base64: bool, life: Life) -> Lay
         Body::Bytes(json, _) => json.len(),
         Body::Staged(staged) => staged.json_len,
         Body::Parts(parts) => parts.iter().map(|part| part.len()).sum(),
+        #[cfg(feature = "msgpack")]
+        Body::Packed(..) => 0,
     };
     let base64 = becomes_text(body, base64);
     let text = prefix + json;
@@ -361,6 +366,8 @@ fn layout(prefix: &Prefix<'_>, body: &Body<'_>, base64: bool, life: Life) -> Lay
             .sum(),
         Body::Staged(staged) => staged.rest,
         Body::Parts(_) => 0,
+        #[cfg(feature = "msgpack")]
+        Body::Packed(..) => 0,
     };
     Layout {
         prefix,

@@ -25,9 +25,9 @@ pub enum WireMessage<'m> {
 /// A parser of one's own, as `parser` of the official client and server takes one: both sides have to have the same.
 /// [`Parser::Custom`](crate::Parser::Custom) chooses it.
 ///
-/// A packet becomes one message. The client goes on working with JSON text and attachments, whatever the parser: types are read and written by
-/// serde as always, and a parser translates at the edge. The one in MessagePack that comes with this library works with
-/// the same two steps.
+/// A packet becomes one message. The client works with JSON text and attachments: types are read and written by serde as
+/// always, and the parser translates at the edge. (The one in MessagePack that comes with this library is known to the
+/// client, so that its arguments need no text in between.)
 ///
 /// ```
 /// use sockeye_core::Parser;

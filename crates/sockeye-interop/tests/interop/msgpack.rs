@@ -54,6 +54,12 @@ async fn typed_both_ways(kind: Kind) {
         socket.on("echo", move |(reading,): (Reading,)| seen.push(reading));
         socket.emit("echo", (&sent,)).unwrap();
         assert_eq!(heard.wait_for(1).await, [sent]);
+        // What JSON has no word for.
+        let odd = (f64::NAN, f64::NEG_INFINITY);
+        let (nan, infinite): (f64, f64) = within("an answer", socket.emit_with_ack("ack", odd))
+            .await
+            .unwrap();
+        assert!(nan.is_nan() && infinite == f64::NEG_INFINITY);
         // More than ten binary values, which the other parser refuses.
         let many: Vec<Bin> = (0..100).map(|n| Bin::from(vec![n; 3])).collect();
         let (back,): (Vec<Bin>,) = within("an answer", socket.emit_with_ack("ack", (&many,)))

@@ -2,9 +2,17 @@
 //! same in both.
 
 use rmpv::Value as Theirs;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
-use sockeye_core::packet::msgpack::{Decoded, Unpacked, decode, encode};
-use sockeye_core::packet::{Packet, PacketError};
+use sockeye_core::packet::msgpack::{
+    ArgsText, Decoded, Unpacked, decode, encode, encode_args, look,
+};
+use sockeye_core::packet::{
+    Args, ArgsError, Bin, FromArgs, Packet, PacketError, Value as Ours, ValueRef,
+};
+use std::collections::BTreeMap;
+use std::fmt::Debug;
 
 use super::differential::close;
 
@@ -76,9 +84,115 @@ fn same(ours: &Value, theirs: &Value) -> bool {
     }
 }
 
+/// A type for which serde keeps the value before it looks at it.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+#[allow(dead_code, reason = "shown by Debug")]
+enum Kept {
+    Whole(i64),
+    Text(String),
+    Bin(Bin),
+    Many(Vec<Self>),
+    Members(BTreeMap<String, Self>),
+}
+
+/// What a type reads is the same where the arguments lie and in their text.
+fn read_alike<'a, T: FromArgs<'a> + Debug>(direct: &Args<'a>, text: &Args<'a>, shown: &str) {
+    match (direct.parse::<T>(), text.parse::<T>()) {
+        (Ok(direct), Ok(text)) => {
+            assert_eq!(format!("{direct:?}"), format!("{text:?}"), "{shown}");
+        }
+        (
+            Err(ArgsError::Invalid { index: a, .. } | ArgsError::Missing { index: a }),
+            Err(ArgsError::Invalid { index: b, .. } | ArgsError::Missing { index: b }),
+        ) => assert_eq!(a, b, "{shown}"),
+        (direct, text) => panic!("{shown}: {direct:?} {text:?}"),
+    }
+}
+
+/// What the client reads where it lies is a packet that becomes text as well, and means the same.
+fn in_place(data: &[u8], shown: &str) {
+    let cell = ArgsText::new();
+    let Some(seen) = look(data, 1 << 20, u16::MAX, &cell) else {
+        return;
+    };
+    let mut decoded = Decoded::new();
+    let verdict = decode(data, 1 << 20, u16::MAX, &mut decoded);
+    assert_eq!(verdict, Ok(Unpacked::Packet), "{shown}");
+    let packet = Packet::parse(decoded.text(), u16::MAX);
+    let packet = packet.unwrap_or_else(|error| panic!("{shown}: {error}"));
+    assert_eq!((packet.nsp, packet.id), (seen.nsp, seen.id), "{shown}");
+    let whole = Args::new(packet.data, decoded.attachments()).expect("a packet's data");
+    let named = usize::from(seen.event.is_some());
+    if let Some(event) = seen.event {
+        assert_eq!({ whole }.next::<&str>().as_deref(), Ok(event), "{shown}");
+    }
+    let rest: Vec<&str> = whole.iter_raw().skip(named).collect();
+    let json = format!("[{}]", rest.join(","));
+    let text = Args::new(&json, decoded.attachments()).expect("its arguments");
+    assert_eq!(seen.args.len(), rest.len(), "{shown}");
+    // Before anybody asks for the text. (A float that is not finite is itself there, and `null` in the text.)
+    let values = seen.args.parse::<Vec<Ours>>().expect("every value");
+    let plain = !(0..data.len()).any(|at| is_odd_float(data, at));
+    if plain {
+        read_alike::<Vec<Ours>>(&seen.args, &text, shown);
+        read_alike::<(f64, f32)>(&seen.args, &text, shown);
+        read_alike::<Vec<Kept>>(&seen.args, &text, shown);
+        let mut direct = Vec::new();
+        let count = encode_args(seen.event, &values, u16::MAX, &mut direct);
+        // (Of equal members the last one counts.)
+        assert!(
+            count.is_ok_and(|n| n <= decoded.attachments().len()),
+            "{shown}"
+        );
+        let mut rest = &direct[..];
+        rmpv::decode::read_value(&mut rest).expect("what we write is MessagePack");
+        assert!(rest.is_empty(), "{shown}");
+        // Read again, what serde has written is what it was given.
+        let again = ArgsText::new();
+        let skip = match values.len() + named {
+            0..=15 => 1,
+            16..=0xffff => 3,
+            _ => 5,
+        };
+        let count = (values.len() + named) as u32;
+        let mut back = Args::from_packed(&direct[skip..], count, &again);
+        if named > 0 {
+            assert!(back.skip_next());
+        }
+        for value in &values {
+            assert_eq!(back.next::<Ours>().as_ref(), Ok(value), "{shown}");
+        }
+    }
+    read_alike::<Vec<IgnoredAny>>(&seen.args, &text, shown);
+    read_alike::<(Option<i64>, String)>(&seen.args, &text, shown);
+    read_alike::<(BTreeMap<String, IgnoredAny>, Bin)>(&seen.args, &text, shown);
+    read_alike::<Vec<ValueRef<'_>>>(&seen.args, &text, shown);
+    assert_eq!(seen.args, text, "{shown}");
+    let binaries: Vec<&[u8]> = seen.args.packed_binaries().collect();
+    assert_eq!(
+        binaries,
+        text.attachments().iter().collect::<Vec<_>>(),
+        "{shown}"
+    );
+}
+
+/// Whether a float that JSON cannot say may be here.
+fn is_odd_float(data: &[u8], at: usize) -> bool {
+    let rest = &data[at..];
+    match *rest {
+        [0xca, a, b, c, d, ..] => !f32::from_be_bytes([a, b, c, d]).is_finite(),
+        [0xcb, a, b, c, d, e, f, g, h, ..] => {
+            !f64::from_be_bytes([a, b, c, d, e, f, g, h]).is_finite()
+        }
+        _ => false,
+    }
+}
+
 /// Anything as a packet in MessagePack.
 pub fn msgpack(data: &[u8]) {
     let mut decoded = Decoded::new();
+    in_place(data, &data.escape_ascii().to_string());
     let ours = decode(data, 1 << 20, u16::MAX, &mut decoded);
     let mut rest = data;
     let theirs = rmpv::decode::read_value(&mut rest);

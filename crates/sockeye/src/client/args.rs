@@ -5,6 +5,8 @@ use std::fmt;
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::Value;
+#[cfg(feature = "msgpack")]
+use sockeye_core::packet::msgpack::ArgsText;
 use sockeye_core::packet::{Args as ArgsRef, ArgsError, Attachments, EmitArgs, FromArgs};
 
 use crate::Responder;
@@ -14,34 +16,90 @@ use crate::Responder;
 /// Decode them as a tuple with [`parse`](Self::parse), or look at them as JSON with [`values`](Self::values).
 #[derive(Clone)]
 pub struct Args {
-    /// A JSON array.
-    json: Box<str>,
-    /// As [`Attachments::from_records`] takes them.
-    records: Bytes,
-    count: usize,
+    form: Form,
+}
+
+/// What arguments came as.
+#[derive(Clone)]
+enum Form {
+    Text {
+        /// A JSON array.
+        json: Box<str>,
+        /// As [`Attachments::from_records`] takes them.
+        records: Bytes,
+        count: usize,
+    },
+    #[cfg(feature = "msgpack")]
+    Packed(Packed),
+}
+
+/// Arguments in MessagePack: serde reads them where they lie.
+#[cfg(feature = "msgpack")]
+#[derive(Debug)]
+struct Packed {
+    items: Bytes,
+    count: u32,
+    /// Their JSON, once somebody has asked for it.
+    text: ArgsText,
+}
+
+/// (The text is made again where it is asked for.)
+#[cfg(feature = "msgpack")]
+impl Clone for Packed {
+    fn clone(&self) -> Self {
+        Self {
+            items: self.items.clone(),
+            count: self.count,
+            text: ArgsText::new(),
+        }
+    }
 }
 
 impl Args {
     pub(crate) fn from_ref(args: &ArgsRef<'_>) -> Self {
+        #[cfg(feature = "msgpack")]
+        if let Some((items, count)) = args.as_packed() {
+            let packed = Packed {
+                items: Bytes::copy_from_slice(items),
+                count,
+                text: ArgsText::new(),
+            };
+            let form = Form::Packed(packed);
+            return Self { form };
+        }
         let attachments = args.attachments();
         Self {
-            json: args.json().into(),
-            records: Bytes::copy_from_slice(attachments.as_records()),
-            count: attachments.len(),
+            form: Form::Text {
+                json: args.json().into(),
+                records: Bytes::copy_from_slice(attachments.as_records()),
+                count: attachments.len(),
+            },
         }
     }
 
-    /// Bytes of text and attachments.
+    /// Bytes of text and attachments, as they came.
     pub(crate) fn size(&self) -> usize {
-        self.json.len() + self.records.len()
+        match &self.form {
+            Form::Text { json, records, .. } => json.len() + records.len(),
+            #[cfg(feature = "msgpack")]
+            Form::Packed(packed) => packed.items.len(),
+        }
     }
 
     pub(crate) fn view(&self) -> ArgsRef<'_> {
-        let attachments = match self.count {
-            0 => Attachments::EMPTY,
-            n => Attachments::from_records(&self.records, n).unwrap_or(Attachments::EMPTY),
-        };
-        ArgsRef::from_checked(&self.json, attachments)
+        match &self.form {
+            Form::Text { json, count: 0, .. } => ArgsRef::from_checked(json, Attachments::EMPTY),
+            Form::Text {
+                json,
+                records,
+                count,
+            } => {
+                let attachments = Attachments::from_records(records, *count);
+                ArgsRef::from_checked(json, attachments.unwrap_or(Attachments::EMPTY))
+            }
+            #[cfg(feature = "msgpack")]
+            Form::Packed(packed) => ArgsRef::from_packed(&packed.items, packed.count, &packed.text),
+        }
     }
 
     /// Decodes the arguments as a tuple: `args.parse::<(String, u32)>()`. Arguments beyond the tuple are ignored,
@@ -61,7 +119,7 @@ impl Args {
     pub fn get<'a, T: Deserialize<'a>>(&'a self, index: usize) -> Result<T, ArgsError> {
         let mut args = self.view();
         for _ in 0..index {
-            if args.next_raw().is_none() {
+            if !args.skip_next() {
                 break;
             }
         }
@@ -69,8 +127,10 @@ impl Args {
     }
 
     /// The JSON array of the arguments; binary as `{"_placeholder":true,"num":n}`.
+    ///
+    /// (Of arguments that came in MessagePack it is made when it is asked for first.)
     pub fn json(&self) -> &str {
-        &self.json
+        self.view().json()
     }
 
     /// The arguments as JSON values; binary as placeholders, see [`attachments`](Self::attachments). A
@@ -80,7 +140,7 @@ impl Args {
     pub fn values(&self) -> Vec<Value> {
         // The core's reader takes everything that has been accepted as a packet. Without attachments, placeholders
         // are objects like any other.
-        ArgsRef::from_checked(&self.json, Attachments::EMPTY)
+        ArgsRef::from_checked(self.json(), Attachments::EMPTY)
             .parse()
             .unwrap_or_default()
     }
@@ -97,29 +157,37 @@ impl Args {
 
     /// The attachments, in the order of their placeholders' numbers. Cheap clones of one buffer.
     pub fn attachments(&self) -> Vec<Bytes> {
-        let attachments =
-            Attachments::from_records(&self.records, self.count).unwrap_or(Attachments::EMPTY);
-        attachments
-            .iter()
-            .map(|bytes| self.records.slice_ref(bytes))
-            .collect()
+        let args = self.view();
+        match &self.form {
+            Form::Text { records, .. } => {
+                let attachments = args.attachments().iter();
+                attachments.map(|bytes| records.slice_ref(bytes)).collect()
+            }
+            #[cfg(feature = "msgpack")]
+            Form::Packed(packed) => {
+                let binaries = args.packed_binaries();
+                binaries
+                    .map(|bytes| packed.items.slice_ref(bytes))
+                    .collect()
+            }
+        }
     }
 }
 
 impl fmt::Debug for Args {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.json)?;
-        if self.count > 0 {
-            write!(f, " + {} attachments", self.count)
-        } else {
-            Ok(())
+        f.write_str(self.json())?;
+        match self.view().attachments().len() {
+            0 => Ok(()),
+            count => write!(f, " + {count} attachments"),
         }
     }
 }
 
+/// Two are equal if text and attachments are.
 impl PartialEq for Args {
     fn eq(&self, other: &Self) -> bool {
-        self.json == other.json && self.records == other.records
+        self.view() == other.view()
     }
 }
 

@@ -240,10 +240,13 @@ impl ClientBuilder {
     /// `parse error` or `transport close`. Handlers and emits are the same with either.
     ///
     /// What JSON cannot say is read as `JSON.stringify` writes it: dates as texts in ISO 8601, `undefined` as `null`
-    /// (and as no member of an object), floats that are not finite as `null`. Extensions that the official parser does
-    /// not know are arrays of their number and their bytes, as there.
+    /// (and as no member of an object). Extensions that the official parser does not know are arrays of their number and
+    /// their bytes, as there. Floats that are not finite travel as they are; where arguments are looked at as JSON they are
+    /// `null`.
     ///
-    /// A packet counts for [`Limits::receive`] as the JSON and the binary that it becomes, and may have at least 1024
+    /// Arguments go between serde and MessagePack with no text in between.
+    ///
+    /// A packet counts for [`Limits::receive`] as the JSON and the binary that it would become, and may have at least 1024
     /// binary values, whatever [`Limits::attachments`] says.
     #[cfg(feature = "msgpack")]
     pub const fn parser(mut self, parser: sockeye_core::Parser) -> Self {
@@ -527,9 +530,13 @@ impl ClientBuilder {
         {
             config.limits.attachments = config.parser.attachments(config.limits.attachments);
         }
+        #[cfg(feature = "msgpack")]
+        let packed = config.parser == sockeye_core::Parser::MessagePack;
+        #[cfg(not(feature = "msgpack"))]
+        let packed = false;
         let shared = Arc::new(Shared::new(
             config.limits,
-            config.force_base64,
+            (config.force_base64, packed),
             self.wait_for_server,
             self.close_timeout,
         ));

@@ -57,14 +57,9 @@ impl Responder {
         if self.answered.swap(true, Ordering::AcqRel) {
             return Err(EmitError::AlreadyAnswered);
         }
-        let sent = encode(
-            None,
-            &args,
-            shared.limits.attachments,
-            |json, records, count| {
-                shared.packet(&self.nsp, Head::Ack(request), json, records, count, None)
-            },
-        );
+        let sent = encode(None, &args, shared.encoding(), |json, records, count| {
+            shared.packet(&self.nsp, Head::Ack(request), json, records, count, None)
+        });
         if sent.is_err() {
             self.answered.store(false, Ordering::Release);
         }

@@ -284,7 +284,7 @@ impl Socket {
         encode(
             Some(event),
             args,
-            self.shared.limits.attachments,
+            self.shared.encoding(),
             |json, records, count| {
                 self.shared
                     .packet(&self.nsp, head, json, records, count, None)
@@ -313,7 +313,7 @@ impl Socket {
             encode(
                 Some(event),
                 &args,
-                self.shared.limits.attachments,
+                self.shared.encoding(),
                 |json, records, attachments| {
                     Ok(Encoded {
                         json: json.to_vec(),

@@ -21,7 +21,7 @@ use crate::dispatch::guard::{BoxFuture, Guarded, Join, Outcome, guard};
 use crate::dispatch::handler::Delivery;
 use crate::dispatch::handlers::Handlers;
 use crate::dispatch::notices::Kind;
-use crate::dispatch::queue::{ENTRY, Early, Item, Load, Queue, Told};
+use crate::dispatch::queue::{ArgsPart, ENTRY, Early, Item, Load, Parts, Queue, Told};
 use crate::inbox::NspShared;
 
 /// So often it is asked whether other tasks are to run: whenever so many entries have been worked through.
@@ -65,6 +65,19 @@ pub(super) fn run(outlet: Arc<Outlet>, nsp: Arc<NspShared>) -> impl Future<Outpu
     #[cfg(feature = "blocking")]
     let run = guard::OnQueue::new(place, run);
     run
+}
+
+/// Where the text of an event's arguments lies that came as something else, if somebody asks for it.
+#[cfg(feature = "msgpack")]
+type Shown = sockeye_core::packet::msgpack::ArgsText;
+#[cfg(not(feature = "msgpack"))]
+struct Shown;
+
+#[cfg(not(feature = "msgpack"))]
+impl Shown {
+    const fn new() -> Self {
+        Self
+    }
 }
 
 /// What has been done since other tasks ran.
@@ -111,29 +124,40 @@ struct Cursor {
 }
 
 impl Cursor {
-    /// Name and arguments of the next event.
+    /// Name and arguments of the next event. In `shown` lies the text of these, if somebody asks for it.
     fn message<'l>(
         &mut self,
         text: &'l str,
         records: &'l [u8],
-        (name, args, len, count): (u32, u32, u32, u16),
+        parts: &Parts,
+        shown: &'l Shown,
     ) -> (&'l str, ArgsRef<'l>) {
         let mut part = |len: u32| {
             let from = self.text;
             self.text += len as usize;
             text.get(from..self.text).unwrap_or("")
         };
-        let (name, args) = (part(name), part(args));
-        let attachments = match count {
-            0 => Attachments::EMPTY,
-            n => {
-                let from = self.record;
-                self.record += len as usize;
-                let records = records.get(from..self.record).unwrap_or(&[]);
-                Attachments::from_records(records, n.into()).unwrap_or(Attachments::EMPTY)
-            }
+        let mut records = || {
+            let from = self.record;
+            self.record += parts.records as usize;
+            records.get(from..self.record).unwrap_or(&[])
         };
-        (name, ArgsRef::from_checked(args, attachments))
+        #[cfg(not(feature = "msgpack"))]
+        let Shown = shown;
+        let name = part(parts.name);
+        let args = match parts.args {
+            ArgsPart::Text {
+                len,
+                attachments: 0,
+            } => ArgsRef::from_checked(part(len), Attachments::EMPTY),
+            ArgsPart::Text { len, attachments } => {
+                let attachments = Attachments::from_records(records(), attachments.into());
+                ArgsRef::from_checked(part(len), attachments.unwrap_or(Attachments::EMPTY))
+            }
+            #[cfg(feature = "msgpack")]
+            ArgsPart::Packed { count } => ArgsRef::from_packed(records(), count, shown),
+        };
+        (name, args)
     }
 }
 
@@ -194,15 +218,10 @@ impl Work {
             at.item += 1;
             let mut size = ENTRY;
             match item {
-                Item::Message {
-                    name,
-                    args,
-                    records: len,
-                    count,
-                    ack,
-                } => {
-                    size += (name + args + len) as usize;
-                    let (name, args) = at.message(text, records, (*name, *args, *len, *count));
+                Item::Message { parts, ack } => {
+                    size += parts.size();
+                    let shown = Shown::new();
+                    let (name, args) = at.message(text, records, parts, &shown);
                     user.responder.begin(*ack);
                     let delivery = Delivery {
                         name,
@@ -302,16 +321,10 @@ fn flush_load(nsp: &Arc<NspShared>, outlet: &Outlet, mut load: Load, at: &mut Cu
         at.item += 1;
         at.worked += ENTRY;
         match item {
-            Item::Message {
-                name,
-                args,
-                records,
-                count,
-                ack,
-            } => {
-                at.worked += (name + args + records) as usize;
-                let lens = (*name, *args, *records, *count);
-                let (name, args) = at.message(&load.text, &load.records, lens);
+            Item::Message { parts, ack } => {
+                at.worked += parts.size();
+                let shown = Shown::new();
+                let (name, args) = at.message(&load.text, &load.records, parts, &shown);
                 responder.begin(*ack);
                 let delivery = Delivery {
                     name,

@@ -57,12 +57,39 @@ pub(crate) struct Told {
     pub(crate) times: u32,
 }
 
+/// What the bytes of an event are: so many are its name, and so on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Parts {
+    pub(crate) name: u32,
+    pub(crate) args: ArgsPart,
+    pub(crate) records: u32,
+}
+
+/// The arguments of an event.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ArgsPart {
+    /// So many bytes of text, with so many attachments, which are the records.
+    Text { len: u32, attachments: u16 },
+    /// So many arguments in MessagePack: they are the records.
+    #[cfg(feature = "msgpack")]
+    Packed { count: u32 },
+}
+
+impl Parts {
+    /// Bytes of all of them.
+    pub(crate) const fn size(&self) -> usize {
+        let text = match self.args {
+            ArgsPart::Text { len, .. } => len as usize,
+            #[cfg(feature = "msgpack")]
+            ArgsPart::Packed { .. } => 0,
+        };
+        self.name as usize + text + self.records as usize
+    }
+}
+
 pub(crate) enum Item {
     Message {
-        name: u32,
-        args: u32,
-        records: u32,
-        count: u16,
+        parts: Parts,
         ack: Option<AckRequest>,
     },
     Outgoing(Box<(Box<str>, Args)>),
@@ -137,7 +164,7 @@ pub(crate) struct Load {
     bytes: Vec<u8>,
     /// The same in a load that has been taken.
     pub(crate) text: String,
-    /// Attachments.
+    /// Attachments, and arguments in MessagePack.
     pub(crate) records: Vec<u8>,
     /// May overtake others. Those of a load in hand are in [`Queue::hand`].
     pub(crate) answers: Early<Answer>,
@@ -176,20 +203,35 @@ impl Load {
                 .bytes
                 .extend_from_slice(message.name.to_cow().as_bytes()),
         }
-        let name = self.bytes.len() - before;
-        let json = message.args.json();
-        self.bytes.extend_from_slice(json.as_bytes());
-        let attachments = message.attachments();
-        let records = attachments.as_records();
-        self.records.extend_from_slice(records);
+        let name = (self.bytes.len() - before) as u32;
+        let (args, records) = self.args(&message.args);
+        let parts = Parts {
+            name,
+            args,
+            records: records as u32,
+        };
         self.items.push(Item::Message {
-            name: name as u32,
-            args: json.len() as u32,
-            records: records.len() as u32,
-            count: attachments.len() as u16,
+            parts,
             ack: message.ack,
         });
-        name + json.len() + records.len()
+        parts.size()
+    }
+
+    /// Takes arguments as they came: what they are, and bytes of records.
+    fn args(&mut self, args: &ArgsRef<'_>) -> (ArgsPart, usize) {
+        #[cfg(feature = "msgpack")]
+        if let Some((items, count)) = args.as_packed() {
+            self.records.extend_from_slice(items);
+            return (ArgsPart::Packed { count }, items.len());
+        }
+        let (json, attachments) = (args.json(), args.attachments());
+        self.bytes.extend_from_slice(json.as_bytes());
+        self.records.extend_from_slice(attachments.as_records());
+        let part = ArgsPart::Text {
+            len: json.len() as u32,
+            attachments: attachments.len() as u16,
+        };
+        (part, attachments.as_records().len())
     }
 
     #[inline]
@@ -197,13 +239,15 @@ impl Load {
         let (name, args) = (event.name, event.args);
         self.bytes.extend_from_slice(name);
         self.bytes.extend_from_slice(args);
-        self.items.push(Item::Message {
+        let parts = Parts {
             name: name.len() as u32,
-            args: args.len() as u32,
+            args: ArgsPart::Text {
+                len: args.len() as u32,
+                attachments: 0,
+            },
             records: 0,
-            count: 0,
-            ack: None,
-        });
+        };
+        self.items.push(Item::Message { parts, ack: None });
         name.len() + args.len()
     }
 

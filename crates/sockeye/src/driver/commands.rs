@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 
+#[cfg(feature = "msgpack")]
+use sockeye_core::PackedPacket;
 use sockeye_core::packet::{Args, Attachments};
 use sockeye_core::{EmitError, EmitOptions, RawPacket, UnsentCause};
 
@@ -15,6 +17,36 @@ use crate::inbox::{AckSender, Command, Head, Inbox, lock};
 /// More than this of the inbox's memory is not kept, in bytes and in entries.
 const KEEP: usize = 1 << 20;
 const KEEP_ENTRIES: usize = 1 << 12;
+
+/// A packet as handles have encoded it.
+#[derive(Clone, Copy)]
+enum Encoded<'p> {
+    Text(RawPacket<'p>),
+    #[cfg(feature = "msgpack")]
+    Packed(PackedPacket<'p>),
+}
+
+impl Encoded<'_> {
+    /// The name of the event, and bytes of it.
+    fn about(&self) -> (String, usize) {
+        match self {
+            Self::Text(packet) => {
+                let mut args = std::str::from_utf8(packet.json)
+                    .map(|json| Args::from_checked(json, Attachments::EMPTY))
+                    .unwrap_or_default();
+                let event = args.next_text().map(|name| name.to_cow().into_owned());
+                let attachments = packet.attachments.iter().map(<[u8]>::len);
+                let bytes = packet.json.len() + attachments.sum::<usize>();
+                (event.unwrap_or_default(), bytes)
+            }
+            #[cfg(feature = "msgpack")]
+            Self::Packed(packet) => {
+                let event = sockeye_core::packet::msgpack::event_name(packet.data);
+                (event.unwrap_or_default().to_owned(), packet.data.len())
+            }
+        }
+    }
+}
 
 impl Driver {
     /// Whether handles have asked for something, or the last one is gone.
@@ -68,11 +100,7 @@ impl Driver {
             at += entry.json as usize;
             let records = &inbox.bytes[at..at + entry.records as usize];
             at += entry.records as usize;
-            let attachments = match entry.attachments {
-                0 => Attachments::EMPTY,
-                n => Attachments::from_records(records, n.into()).unwrap_or(Attachments::EMPTY),
-            };
-            let packet = RawPacket { json, attachments };
+            let packet = self.packet(json, records, entry.attachments.into());
             match entry.head {
                 Head::Command => {
                     if let Some(command) = inbox.commands.pop_front() {
@@ -80,7 +108,12 @@ impl Driver {
                     }
                 }
                 Head::Ack(request) => {
-                    if let Err(error) = self.core.ack_raw(self.now, request, packet) {
+                    let sent = match packet {
+                        Encoded::Text(packet) => self.core.ack_raw(self.now, request, packet),
+                        #[cfg(feature = "msgpack")]
+                        Encoded::Packed(packet) => self.core.ack_packed(self.now, request, packet),
+                    };
+                    if let Err(error) = sent {
                         tracing::debug!(%error, id = request.id(), "an acknowledgement was not sent");
                     }
                 }
@@ -124,10 +157,27 @@ impl Driver {
         }
     }
 
+    /// A packet of the inbox.
+    fn packet<'p>(&self, data: &'p [u8], records: &'p [u8], count: usize) -> Encoded<'p> {
+        #[cfg(feature = "msgpack")]
+        if self.shared.packed {
+            let binaries = count;
+            return Encoded::Packed(PackedPacket { data, binaries });
+        }
+        let attachments = match count {
+            0 => Attachments::EMPTY,
+            n => Attachments::from_records(records, n).unwrap_or(Attachments::EMPTY),
+        };
+        Encoded::Text(RawPacket {
+            json: data,
+            attachments,
+        })
+    }
+
     fn emit(
         &mut self,
         nsp: usize,
-        packet: RawPacket<'_>,
+        packet: Encoded<'_>,
         options: EmitOptions,
         sender: Option<AckSender>,
     ) {
@@ -136,7 +186,11 @@ impl Driver {
             return;
         }
         let result = match self.core_handle(nsp) {
-            Some(nsp) => self.core.emit_raw(self.now, nsp, packet, options),
+            Some(nsp) => match packet {
+                Encoded::Text(packet) => self.core.emit_raw(self.now, nsp, packet, options),
+                #[cfg(feature = "msgpack")]
+                Encoded::Packed(packet) => self.core.emit_packed(self.now, nsp, packet, options),
+            },
             None => Err(EmitError::UnknownNamespace),
         };
         match (result, sender) {
@@ -167,7 +221,7 @@ impl Driver {
     }
 
     /// A packet was accepted, and the core does not take it.
-    fn not_sent(&mut self, nsp: usize, packet: RawPacket<'_>, cause: UnsentCause) {
+    fn not_sent(&mut self, nsp: usize, packet: Encoded<'_>, cause: UnsentCause) {
         let Some(slot) = self.slots.get(nsp) else {
             return;
         };
@@ -175,14 +229,10 @@ impl Driver {
         if !slot.shared.handlers.wants(Kind::Other) {
             return;
         }
-        let mut args = std::str::from_utf8(packet.json)
-            .map(|json| Args::from_checked(json, Attachments::EMPTY))
-            .unwrap_or_default();
-        let event = args.next_text().map(|name| name.to_cow().into_owned());
-        let attachments = packet.attachments.iter().map(<[u8]>::len);
+        let (event, bytes) = packet.about();
         let notice = Notice::Unsent {
-            event: event.unwrap_or_default(),
-            bytes: packet.json.len() + attachments.sum::<usize>(),
+            event,
+            bytes,
             cause,
         };
         self.shared.gave_up.store(true, Ordering::Release);

@@ -161,7 +161,7 @@ impl Session {
         id: Option<u64>,
         args: &A,
     ) {
-        let encoded = encode(event, args, ATTACHMENTS, |json, records, count| {
+        let encoded = encode(event, args, (ATTACHMENTS, false), |json, records, count| {
             let json = String::from_utf8_lossy(json).into_owned();
             let records = records.to_vec();
             Ok((json, records, count))

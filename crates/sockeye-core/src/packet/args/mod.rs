@@ -9,6 +9,8 @@ use serde::Deserialize;
 use crate::packet::attachments::Attachments;
 use crate::packet::json::read::{DecodeError, JsonDe};
 use crate::packet::json::{self, ArrayItems};
+#[cfg(feature = "msgpack")]
+use crate::packet::msgpack::PackedArgs;
 use crate::packet::text::{Reason, Text};
 
 /// Why an argument could not be read.
@@ -126,15 +128,43 @@ pub(super) fn check(json: &str, attachments: usize) -> Result<(), ArgsError> {
 /// Half of a surrogate pair, which JavaScript sends when it cuts an emoji in two, is read as U+FFFD. A number that no `f64` (or `f32`) can
 /// hold, such as `1e400`, is an error where one is asked for; types that take any value see an infinite one, as JavaScript does.
 /// [`raw`](Self::raw) shows every argument as it came.
-#[derive(Debug, Clone, Copy)]
+///
+/// # MessagePack
+/// With `Parser::MessagePack` (feature `msgpack`) arguments are read where they lie in the packet, to the same effect: text is made
+/// only of those that are looked at as text ([`json`](Self::json), [`raw`](Self::raw), [`attachments`](Self::attachments), `Debug`, `==`, a
+/// [`ValueRef`](super::ValueRef), a [`Text`] with an escape, a `RawValue`), and what is read behind one in such a way is read from the text
+/// as well. Strings are borrowed whatever is in them. Floats that are not finite are themselves; in the text they are `null`.
+#[derive(Clone, Copy)]
 pub struct Args<'a> {
-    /// A valid array from bracket to bracket.
-    json: &'a str,
-    attachments: Attachments<'a>,
+    form: Form<'a>,
     /// Before the next argument, or before its comma.
     at: usize,
     /// The next argument's number.
     index: u32,
+}
+
+/// As what arguments lie there.
+#[derive(Clone, Copy)]
+enum Form<'a> {
+    Text {
+        /// A valid array from bracket to bracket.
+        json: &'a str,
+        attachments: Attachments<'a>,
+    },
+    #[cfg(feature = "msgpack")]
+    Packed(PackedArgs<'a>),
+}
+
+impl Form<'_> {
+    /// Where the first argument is.
+    #[inline]
+    const fn start(&self) -> usize {
+        match self {
+            Self::Text { .. } => 1,
+            #[cfg(feature = "msgpack")]
+            Self::Packed(_) => 0,
+        }
+    }
 }
 
 impl<'a> Args<'a> {
@@ -151,8 +181,7 @@ impl<'a> Args<'a> {
     #[inline]
     pub(crate) const fn trusted(json: &'a str, attachments: Attachments<'a>) -> Self {
         Self {
-            json,
-            attachments,
+            form: Form::Text { json, attachments },
             at: 1,
             index: 0,
         }
@@ -168,26 +197,44 @@ impl<'a> Args<'a> {
     /// No arguments.
     pub const EMPTY: Self = Self::trusted("[]", Attachments::EMPTY);
 
-    /// All the arguments as a JSON array.
+    /// Text and attachments: of arguments in MessagePack they are made now, if nobody has asked for them before.
     #[inline]
-    pub const fn json(&self) -> &'a str {
-        self.json
+    fn text(&self) -> (&'a str, Attachments<'a>) {
+        match self.form {
+            Form::Text { json, attachments } => (json, attachments),
+            #[cfg(feature = "msgpack")]
+            Form::Packed(packed) => packed.text(),
+        }
+    }
+
+    /// All the arguments as a JSON array. (Of arguments that came in MessagePack it is made when it is asked for.)
+    #[inline]
+    pub fn json(&self) -> &'a str {
+        self.text().0
     }
 
     /// What the placeholders in the arguments refer to.
     #[inline]
-    pub const fn attachments(&self) -> Attachments<'a> {
-        self.attachments
+    pub fn attachments(&self) -> Attachments<'a> {
+        self.text().1
     }
 
     /// How many arguments there are, read ones included. Walks over them.
     pub fn len(&self) -> usize {
-        self.iter_raw().count()
+        match self.form {
+            Form::Text { json, .. } => json::array_items(json).count(),
+            #[cfg(feature = "msgpack")]
+            Form::Packed(packed) => packed.count as usize,
+        }
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.iter_raw().next().is_none()
+        match self.form {
+            Form::Text { json, .. } => json::array_items(json).next().is_none(),
+            #[cfg(feature = "msgpack")]
+            Form::Packed(packed) => packed.count == 0,
+        }
     }
 
     /// The JSON text of argument `n`, from 0.
@@ -197,16 +244,27 @@ impl<'a> Args<'a> {
 
     /// The JSON text of every argument.
     pub fn iter_raw(&self) -> impl Iterator<Item = &'a str> + use<'a> {
-        json::array_items(self.json)
+        json::array_items(self.json())
     }
 
     /// The JSON text of the next argument, if there is one.
     pub fn next_raw(&mut self) -> Option<&'a str> {
-        let mut items = ArrayItems::resume(self.json, self.at);
+        #[cfg(feature = "msgpack")]
+        self.become_text();
+        let mut items = ArrayItems::resume(self.json(), self.at);
         let raw = items.next();
         self.at = items.position();
         self.index += u32::from(raw.is_some());
         raw
+    }
+
+    /// Passes over the next argument; whether there was one.
+    pub fn skip_next(&mut self) -> bool {
+        match self.form {
+            Form::Text { .. } => self.next_raw().is_some(),
+            #[cfg(feature = "msgpack")]
+            Form::Packed(packed) => self.skip_packed(packed),
+        }
     }
 
     /// The next argument as a string, escaped or not, without allocation.
@@ -215,6 +273,16 @@ impl<'a> Args<'a> {
     /// As [`next`](Self::next).
     pub fn next_text(&mut self) -> Result<Text<'a>, ArgsError> {
         self.next()
+    }
+
+    /// Whether there is a next argument.
+    #[cfg(feature = "alloc")]
+    fn has_next(&self) -> bool {
+        match self.form {
+            Form::Text { json, .. } => ArrayItems::resume(json, self.at).seek().is_some(),
+            #[cfg(feature = "msgpack")]
+            Form::Packed(packed) => self.index < packed.count,
+        }
     }
 
     /// Decodes the next argument. One that the peer did not send reads as `null`. After an error the following argument is next.
@@ -227,26 +295,30 @@ impl<'a> Args<'a> {
     #[allow(clippy::should_implement_trait)]
     #[inline]
     pub fn next<T: Deserialize<'a>>(&mut self) -> Result<T, ArgsError> {
-        let mut items = ArrayItems::resume(self.json, self.at);
+        let (json, attachments) = match self.form {
+            Form::Text { json, attachments } => (json, attachments),
+            #[cfg(feature = "msgpack")]
+            Form::Packed(packed) => return self.next_packed(packed),
+        };
+        let mut items = ArrayItems::resume(json, self.at);
         let index = self.index;
         let Some(start) = items.seek() else {
             self.at = items.position();
-            let mut null = JsonDe::new("null", 0, self.attachments);
-            return T::deserialize(&mut null).map_err(|_| ArgsError::Missing { index });
+            return missing(index);
         };
         self.index += 1;
-        let mut de = JsonDe::new(self.json, start, self.attachments);
+        let mut de = JsonDe::new(json, start, attachments);
         match T::deserialize(&mut de) {
             Ok(value) => {
                 self.at = de.position();
                 if self.at == start {
                     // A type that made itself without looking at the argument.
-                    self.at = self.skip(start);
+                    self.at = skip(json, start);
                 }
                 Ok(value)
             }
             Err(error) => {
-                self.at = self.skip(start);
+                self.at = skip(json, start);
                 Err(ArgsError::Invalid {
                     index,
                     reason: error.into_reason(),
@@ -255,18 +327,41 @@ impl<'a> Args<'a> {
         }
     }
 
-    #[cold]
-    fn skip(&self, start: usize) -> usize {
-        json::skip_value(self.json.as_bytes(), start).unwrap_or(self.json.len())
-    }
-
     /// Decodes all the arguments, from the first one on, as a tuple of up to twelve types. Further arguments are ignored.
     ///
     /// # Errors
     /// As [`next`](Self::next), for the first argument that fails.
     #[inline]
     pub fn parse<T: FromArgs<'a>>(&self) -> Result<T, ArgsError> {
-        T::from_args(&mut Self::trusted(self.json, self.attachments))
+        T::from_args(&mut Self {
+            form: self.form,
+            at: self.form.start(),
+            index: 0,
+        })
+    }
+}
+
+/// What a type makes of an argument that the peer did not send.
+#[inline]
+fn missing<'a, T: Deserialize<'a>>(index: u32) -> Result<T, ArgsError> {
+    let mut null = JsonDe::new("null", 0, Attachments::EMPTY);
+    T::deserialize(&mut null).map_err(|_| ArgsError::Missing { index })
+}
+
+#[cold]
+fn skip(json: &str, start: usize) -> usize {
+    json::skip_value(json.as_bytes(), start).unwrap_or(json.len())
+}
+
+/// How they were sent says nothing about what they are.
+impl fmt::Debug for Args<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (json, attachments) = self.text();
+        f.debug_struct("Args")
+            .field("json", &json)
+            .field("attachments", &attachments)
+            .field("index", &self.index)
+            .finish()
     }
 }
 
@@ -279,7 +374,7 @@ impl Default for Args<'_> {
 /// Two are equal if their text and attachments are, however far they have been read.
 impl PartialEq for Args<'_> {
     fn eq(&self, other: &Self) -> bool {
-        self.json == other.json && self.attachments == other.attachments
+        self.text() == other.text()
     }
 }
 
@@ -331,7 +426,7 @@ impl<'a> FromArgs<'a> for Args<'a> {
 impl<'a, T: Deserialize<'a>> FromArgs<'a> for Vec<T> {
     fn from_args(args: &mut Args<'a>) -> Result<Self, ArgsError> {
         let mut values = Self::new();
-        while ArrayItems::resume(args.json, args.at).seek().is_some() {
+        while args.has_next() {
             values.push(args.next()?);
         }
         Ok(values)
@@ -353,5 +448,7 @@ macro_rules! from_tuple {
 
 from_tuple!(A B C D E F G H I J K L);
 
+#[cfg(feature = "msgpack")]
+mod packed;
 #[cfg(test)]
 pub(super) mod tests;

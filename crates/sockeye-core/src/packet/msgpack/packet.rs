@@ -42,15 +42,28 @@ impl Decoded {
         }
     }
 
+    /// Takes the JSON array of arguments that lie one behind the other; none if they cannot be read.
+    pub(super) fn show_items(&mut self, items: &[u8], count: u32) {
+        let mut array = Vec::with_capacity(items.len() + 5);
+        write::array_head(count, &mut array);
+        array.extend_from_slice(items);
+        self.show_any(&array);
+    }
+
     /// Takes the JSON of one value that [`Packed`] has made, of any size.
     pub(crate) fn show(&mut self, value: &[u8]) {
+        let done = self.show_any(value);
+        debug_assert!(done, "what was packed here can be read");
+    }
+
+    fn show_any(&mut self, value: &[u8]) -> bool {
         self.clear();
         let done = self.value(Reader::new(value, 0), Binary::Lifted, usize::MAX, u16::MAX);
-        debug_assert!(done.is_ok(), "what was packed here can be read");
         if done.is_err() {
             self.clear();
             self.buf.extend_from_slice(b"[]");
         }
+        done.is_ok()
     }
 }
 
@@ -237,17 +250,13 @@ fn has_name(message: &[u8], data: Option<usize>) -> bool {
     }
 }
 
-/// The name in the data of a packet that was packed here.
-#[cfg(any(feature = "offline", test))]
-pub(crate) fn event_name(data: &[u8]) -> Option<&str> {
+/// The name of an event in what [`encode_args`](super::encode_args) has made.
+pub fn event_name(data: &[u8]) -> Option<&str> {
     let mut reader = Reader::new(data, 0);
     let Ok(Head::Array(1..)) = reader.head() else {
         return None;
     };
-    match reader.head() {
-        Ok(Head::Str(name)) => core::str::from_utf8(name).ok(),
-        _ => None,
-    }
+    super::read::text_of(data.get(reader.position()..)?)
 }
 
 /// Packs packets. The memory is used again.

@@ -203,6 +203,52 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Where the value ends that begins at `at`; the end of everything if it is none.
+pub(crate) fn skip_value(bytes: &[u8], at: usize) -> usize {
+    let mut reader = Reader::new(bytes, at);
+    reader.skip().map_or(bytes.len(), |()| reader.position())
+}
+
+/// The text that a value is.
+pub(super) fn text_of(value: &[u8]) -> Option<&str> {
+    match Reader::new(value, 0).head() {
+        Ok(Head::Str(text)) => core::str::from_utf8(text).ok(),
+        _ => None,
+    }
+}
+
+/// Whether so many milliseconds from 1970 are a `Date`.
+pub(super) const fn is_date(time: i64) -> bool {
+    time.unsigned_abs() <= 8_640_000_000_000_000
+}
+
+/// A date as `toJSON` writes it, in its quotes.
+pub(super) fn date(time: i64) -> Vec<u8> {
+    let mut text = Vec::with_capacity(32);
+    Json {
+        text: &mut text,
+        records: &mut Vec::new(),
+        count: 0,
+        binary: Binary::Spelt,
+        limit: usize::MAX,
+        most: 0,
+        lookalike: false,
+        mark_lookalikes: false,
+    }
+    .date(time);
+    text
+}
+
+/// The whole number that a float is, if JavaScript, which knows no other numbers, would write it as one, and every whole
+/// number of its size is a float.
+pub(super) fn whole(n: f64) -> Option<i64> {
+    /// Below it every whole number is a float.
+    const WHOLE: f64 = 9_007_199_254_740_992.0;
+    let whole = n as i64;
+    let is_whole = n.abs() < WHOLE && whole as f64 == n && !(whole == 0 && n.is_sign_negative());
+    is_whole.then_some(whole)
+}
+
 /// Why a value did not become JSON.
 pub(super) enum Failure {
     /// The bytes are wrong.
@@ -248,7 +294,7 @@ pub(super) struct Json<'o> {
     pub(super) mark_lookalikes: bool,
 }
 
-const MARK: &[u8] = b"_placeholder";
+pub(super) const MARK: &[u8] = b"_placeholder";
 
 impl Json<'_> {
     fn put(&mut self, bytes: &[u8]) {
@@ -397,14 +443,11 @@ impl Json<'_> {
     }
 
     fn float(&mut self, n: f64) {
-        /// Below it every whole number is a float.
-        const WHOLE: f64 = 9_007_199_254_740_992.0;
         if !n.is_finite() {
             return self.put(b"null");
         }
-        let whole = n as i64;
-        if n.abs() < WHOLE && whole as f64 == n && !(whole == 0 && n.is_sign_negative()) {
-            // JavaScript knows no other: so it can be read as a whole number as well.
+        if let Some(whole) = whole(n) {
+            // So it can be read as a whole number as well.
             return self.number(whole < 0, whole.unsigned_abs());
         }
         let mut buffer = zmij::Buffer::new();
@@ -479,9 +522,7 @@ impl Json<'_> {
     /// A date as `toJSON` writes it: ISO 8601 in UTC, with milliseconds.
     fn date(&mut self, time: i64) {
         const DAY: i64 = 86_400_000;
-        /// No `Date` lies further from 1970.
-        const FURTHEST: u64 = 8_640_000_000_000_000;
-        if time.unsigned_abs() > FURTHEST {
+        if !is_date(time) {
             return self.put(b"null");
         }
         let (days, rest) = (time.div_euclid(DAY), time.rem_euclid(DAY) as u64);

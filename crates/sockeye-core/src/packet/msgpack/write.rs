@@ -156,9 +156,9 @@ pub(super) fn value<'a>(
             Token::Open { map } => {
                 let n = next.next()?;
                 if map {
-                    head(out, n / 2, (0x80, 16), None, (0xde, 0xdf));
+                    map_head(n / 2, out);
                 } else {
-                    head(out, n, (0x90, 16), None, (0xdc, 0xdd));
+                    array_head(n, out);
                 }
             }
             Token::Close => (),
@@ -167,13 +167,7 @@ pub(super) fn value<'a>(
             Token::Bool(on) => out.push(if on { 0xc3 } else { 0xc2 }),
             Token::Null => out.push(0xc0),
             Token::Bin(bytes) => {
-                head(
-                    out,
-                    u32::try_from(bytes.len()).ok()?,
-                    (0, 0),
-                    Some(0xc4),
-                    (0xc5, 0xc6),
-                );
+                bin_head(u32::try_from(bytes.len()).ok()?, out);
                 out.extend_from_slice(bytes);
             }
         }
@@ -198,12 +192,24 @@ fn head(out: &mut Vec<u8>, n: u32, fix: (u8, u32), short: Option<u8>, long: (u8,
     }
 }
 
+pub(super) fn array_head(n: u32, out: &mut Vec<u8>) {
+    head(out, n, (0x90, 16), None, (0xdc, 0xdd));
+}
+
+pub(super) fn map_head(n: u32, out: &mut Vec<u8>) {
+    head(out, n, (0x80, 16), None, (0xde, 0xdf));
+}
+
+pub(super) fn bin_head(n: u32, out: &mut Vec<u8>) {
+    head(out, n, (0, 0), Some(0xc4), (0xc5, 0xc6));
+}
+
 pub(super) fn plain(text: &str, out: &mut Vec<u8>) {
     string_head(text.len(), out);
     out.extend_from_slice(text.as_bytes());
 }
 
-fn string_head(len: usize, out: &mut Vec<u8>) {
+pub(super) fn string_head(len: usize, out: &mut Vec<u8>) {
     head(out, len as u32, (0xa0, 32), Some(0xd9), (0xda, 0xdb));
 }
 
@@ -235,7 +241,7 @@ pub(super) fn unsigned(n: u64, out: &mut Vec<u8>) {
 }
 
 /// A number below zero.
-fn signed(n: i64, out: &mut Vec<u8>) {
+pub(super) fn signed(n: i64, out: &mut Vec<u8>) {
     if n >= -0x20 {
         out.push(n as u8);
     } else if let Ok(n) = i8::try_from(n) {

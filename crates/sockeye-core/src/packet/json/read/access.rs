@@ -63,7 +63,7 @@ impl<'de> de::MapAccess<'de> for Items<'_, 'de> {
 }
 
 /// A member's name, which may have to become a number or a bool.
-struct Key<'de>(Raw<'de>);
+pub(in crate::packet) struct Key<'de>(pub(in crate::packet) Raw<'de>);
 
 macro_rules! key_values {
     ($($method:ident)*) => {$(
@@ -124,7 +124,7 @@ impl<'de> Deserializer<'de> for Key<'de> {
 }
 
 /// `"Name"`: a variant without content.
-pub(super) struct UnitVariant<'de>(pub(super) Raw<'de>);
+pub(in crate::packet) struct UnitVariant<'de>(pub(in crate::packet) Raw<'de>);
 
 impl<'de> de::EnumAccess<'de> for UnitVariant<'de> {
     type Error = DecodeError;
@@ -213,7 +213,7 @@ impl<'de> de::VariantAccess<'de> for Variant<'_, 'de> {
 }
 
 /// The name by which `serde_json::value::RawValue` asks for the JSON text itself, as the only member of a map of that name.
-pub(super) const RAW_VALUE: &str = "$serde_json::private::RawValue";
+pub(in crate::packet) const RAW_VALUE: &str = "$serde_json::private::RawValue";
 
 pub(super) struct RawValue<'de>(pub(super) Option<&'de str>);
 

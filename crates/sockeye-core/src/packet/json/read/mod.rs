@@ -16,7 +16,10 @@ mod access;
 mod error;
 mod number;
 
-use access::{Items, RAW_VALUE, RawValue, UnitVariant, Variant};
+#[cfg(feature = "msgpack")]
+pub(in crate::packet) use access::Key;
+use access::{Items, RawValue, Variant};
+pub(in crate::packet) use access::{RAW_VALUE, UnitVariant};
 pub(crate) use error::DecodeError;
 use error::malformed;
 
@@ -301,19 +304,25 @@ fn buffers<T>() -> bool {
 }
 
 #[cold]
-fn too_many(expected: &dyn Expected) -> DecodeError {
+pub(in crate::packet) fn too_many(expected: &dyn Expected) -> DecodeError {
     DecodeError::custom(format_args!("expected {expected}, found more"))
 }
 
 /// A string between its quotes.
 #[derive(Clone, Copy)]
-struct Raw<'de> {
+pub(in crate::packet) struct Raw<'de> {
     text: &'de str,
     /// Nothing in it is escaped.
     plain: bool,
 }
 
 impl<'de> Raw<'de> {
+    /// A text that stands for itself.
+    #[cfg(feature = "msgpack")]
+    pub(in crate::packet) const fn plain(text: &'de str) -> Self {
+        Self { text, plain: true }
+    }
+
     /// Gives the string to a visitor: borrowed if it can be.
     #[inline]
     fn visit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {

@@ -4,8 +4,33 @@ use alloc::vec::Vec;
 
 use serde::Serialize;
 
+#[cfg(feature = "msgpack")]
+use super::EncodeError;
 use super::{ArgsWriter, Fail, Sink};
 use crate::packet::args::{Args, ArgsError, check};
+#[cfg(feature = "msgpack")]
+use crate::packet::msgpack::Packer;
+
+#[cfg(feature = "msgpack")]
+impl<'o> ArgsWriter<'_, Packer<'o>> {
+    /// Has the arguments packed, one behind the other.
+    pub(in crate::packet) fn pack<A: EmitArgs + ?Sized>(
+        args: &A,
+        out: &mut Packer<'o>,
+    ) -> Result<(), EncodeError> {
+        let mut writer = ArgsWriter {
+            out,
+            attach: &mut |_| Ok(()),
+            attached: 0,
+            noted: None,
+            lead: b"",
+        };
+        match args.write_to(&mut writer) {
+            Ok(()) => Ok(()),
+            Err(fail) => Err(writer.out.explain(fail)),
+        }
+    }
+}
 
 /// The arguments of an event or an acknowledgement, each of which becomes one element of the packet's JSON array.
 ///
@@ -85,6 +110,13 @@ emit_tuple!(A B C D E F G H I J K L);
 
 impl EmitArgs for Args<'_> {
     fn write_to<S: Sink>(&self, writer: &mut ArgsWriter<'_, S>) -> Result<(), Fail> {
+        // As they came, if they leave in that form.
+        #[cfg(feature = "msgpack")]
+        if let Some((items, count)) = self.as_packed()
+            && let Some(packed) = writer.items(items, count, self.packed_binaries().count())
+        {
+            return packed;
+        }
         writer.raw(self.json(), self.attachments().iter())
     }
 }

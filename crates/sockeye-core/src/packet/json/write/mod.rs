@@ -139,6 +139,22 @@ impl ser::Error for Fail {
     }
 }
 
+impl Fail {
+    #[cold]
+    pub(in crate::packet) fn into_error(self) -> EncodeError {
+        match self {
+            Self::Noted => EncodeError::BufferTooSmall,
+            #[cfg(feature = "alloc")]
+            Self::Custom(reason) => EncodeError::Serialize(*reason),
+            #[cfg(not(feature = "alloc"))]
+            Self::Custom => EncodeError::Serialize(Reason::new("a value refused to be serialized")),
+            Self::Key => {
+                EncodeError::Serialize(Reason::new("a map key must be a string, number or bool"))
+            }
+        }
+    }
+}
+
 /// Takes each binary value in turn.
 type Attach<'s> = dyn FnMut(&[u8]) -> Result<(), EncodeError> + 's;
 
@@ -194,19 +210,17 @@ impl<'s, S: Sink> ArgsWriter<'s, S> {
     fn explain(&mut self, fail: Fail) -> EncodeError {
         match fail {
             Fail::Noted => self.noted.take().unwrap_or(EncodeError::BufferTooSmall),
-            #[cfg(feature = "alloc")]
-            Fail::Custom(reason) => EncodeError::Serialize(*reason),
-            #[cfg(not(feature = "alloc"))]
-            Fail::Custom => EncodeError::Serialize(Reason::new("a value refused to be serialized")),
-            Fail::Key => {
-                EncodeError::Serialize(Reason::new("a map key must be a string, number or bool"))
-            }
+            fail => fail.into_error(),
         }
     }
 
     /// Writes one argument.
     #[inline]
     fn arg<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Fail> {
+        #[cfg(feature = "msgpack")]
+        if let Some(packed) = self.out.pack(value) {
+            return packed;
+        }
         self.put(self.lead)?;
         self.lead = b",";
         value.serialize(self)
@@ -216,8 +230,14 @@ impl<'s, S: Sink> ArgsWriter<'s, S> {
     fn raw<'b>(
         &mut self,
         array: &str,
-        attachments: impl Iterator<Item = &'b [u8]>,
+        #[cfg_attr(not(feature = "msgpack"), allow(unused_mut))] mut attachments: impl Iterator<
+            Item = &'b [u8],
+        >,
     ) -> Result<(), Fail> {
+        #[cfg(feature = "msgpack")]
+        if let Some(packed) = self.out.pack_json(array, &mut attachments) {
+            return packed;
+        }
         let inner = array.trim_ascii();
         let inner = inner[1..inner.len().max(2) - 1].trim_ascii();
         if !inner.is_empty() {
@@ -229,6 +249,12 @@ impl<'s, S: Sink> ArgsWriter<'s, S> {
             self.attach(bytes)?;
         }
         Ok(())
+    }
+
+    /// Writes arguments that are in MessagePack already, if they can stay so.
+    #[cfg(feature = "msgpack")]
+    fn items(&mut self, items: &[u8], count: u32, binaries: usize) -> Option<Result<(), Fail>> {
+        self.out.pack_items(items, count, binaries)
     }
 
     #[inline(always)]

@@ -2,6 +2,11 @@
 #[cfg(feature = "alloc")]
 use alloc::vec::Vec;
 
+#[cfg(feature = "msgpack")]
+use serde::Serialize;
+
+#[cfg(feature = "msgpack")]
+use super::Fail;
 use crate::packet::json;
 use crate::slices;
 
@@ -19,6 +24,31 @@ pub trait Sink {
     fn written(&mut self) -> &mut [u8];
     /// Takes back all but the first `len` bytes.
     fn shorten(&mut self, len: usize);
+
+    /// Takes an argument, if it is no JSON that is written there.
+    #[cfg(feature = "msgpack")]
+    #[inline(always)]
+    fn pack<T: Serialize + ?Sized>(&mut self, _: &T) -> Option<Result<(), Fail>> {
+        None
+    }
+
+    /// Likewise arguments that are a JSON array.
+    #[cfg(feature = "msgpack")]
+    #[inline(always)]
+    fn pack_json(
+        &mut self,
+        _: &str,
+        _: &mut dyn Iterator<Item = &[u8]>,
+    ) -> Option<Result<(), Fail>> {
+        None
+    }
+
+    /// Likewise arguments in MessagePack, one behind the other.
+    #[cfg(feature = "msgpack")]
+    #[inline(always)]
+    fn pack_items(&mut self, _: &[u8], _: u32, _: usize) -> Option<Result<(), Fail>> {
+        None
+    }
 }
 
 #[cfg(feature = "alloc")]

@@ -4,9 +4,11 @@ use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
-use sockeye_core::packet::msgpack::{Decoded, Unpacked, decode, encode};
-use sockeye_core::packet::{Args, Bin, Packet, encode_args_to_vec};
+use sockeye_core::packet::msgpack::{ArgsText, Decoded, Unpacked, decode, encode, look};
+use sockeye_core::packet::{Args, Attachments, Bin, Packet, encode_args_to_vec};
 use std::collections::BTreeMap;
+
+mod alike;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 enum Shape {
@@ -151,7 +153,12 @@ proptest! {
         prop_assert_eq!((packet.nsp, packet.id), ("/n", id));
         let mut args = Args::new(packet.data, decoded.attachments()).unwrap();
         prop_assert_eq!(args.next::<&str>().unwrap(), "e");
-        prop_assert_eq!(args.next::<Everything>().unwrap(), value);
+        prop_assert_eq!(args.next::<Everything>().unwrap(), value.clone());
+        let cell = ArgsText::new();
+        if let Some(seen) = look(&message, usize::MAX, 1024, &cell) {
+            prop_assert_eq!(seen.args.parse::<(Everything,)>().unwrap().0, value);
+            prop_assert!(!cell.is_made());
+        }
     }
 
     #[test]
@@ -167,7 +174,7 @@ proptest! {
         let id_text = id.map_or_else(String::new, |id: u64| id.to_string());
         let text = format!("5{count}-/n,{id_text}{}", String::from_utf8(json).unwrap());
         let packet = Packet::parse(&text, 1024).unwrap();
-        let attachments = sockeye_core::packet::Attachments::from_records(&records, count).unwrap();
+        let attachments = Attachments::from_records(&records, count).unwrap();
         let message = encode(&packet, attachments);
         let inner: Inner<Everything> = rmp_serde::from_slice(&message).unwrap();
         prop_assert_eq!((inner.kind, inner.nsp.as_str(), inner.id), (2, "/n", id));
