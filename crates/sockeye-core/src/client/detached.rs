@@ -8,7 +8,7 @@ use super::event::{Event, Refusal, Unsent};
 use super::inbound::Arrived;
 use super::notices::Notice;
 use super::outputs::name_in;
-use super::views::{args_in, message_in};
+use super::views::{Received, args_in, message_in};
 use super::{Client, Next, PendingEvent};
 use crate::config::Transport;
 use crate::engine::Link;
@@ -45,6 +45,9 @@ pub enum DetachedOutput<'a> {
 #[must_use = "without `attach` the client cannot receive any more"]
 pub struct Detached<'a> {
     rx: RxBuf<'a>,
+    /// What is made of the packet for those who look at it.
+    #[cfg(feature = "msgpack")]
+    shown: crate::packet::msgpack::ArgsText,
     /// Of the session that the memory was received in; none once the memory has been given back.
     epoch: Option<u32>,
     event: PendingEvent,
@@ -94,11 +97,11 @@ impl Detached<'_> {
                 })
             }
             PendingEvent::Message { nsp } => {
-                Event::Message(message_in(&self.rx, nsp, self.join, &self.packet))
+                Event::Message(message_in(self.received(), nsp, self.join, &self.packet))
             }
             PendingEvent::Ack { id } => Event::Ack {
                 id,
-                result: Ok(args_in(&self.rx, &self.packet)),
+                result: Ok(args_in(self.received(), &self.packet)),
             },
             PendingEvent::Noted(notice) => notice.event(text),
             PendingEvent::Unsent { nsp, cause, .. } => Event::Unsent(Unsent {
@@ -113,6 +116,16 @@ impl Detached<'_> {
             },
             // Outgoing packets lie in the send memory: they are never detached.
             other => other.plain(),
+        }
+    }
+}
+
+impl<'a> Detached<'a> {
+    const fn received(&self) -> Received<'_, 'a> {
+        Received {
+            rx: &self.rx,
+            #[cfg(feature = "msgpack")]
+            shown: &self.shown,
         }
     }
 }
@@ -148,6 +161,8 @@ impl<'a> Client<'a> {
         let (rx, epoch) = self.engine.lend_main_rx();
         Detached {
             rx,
+            #[cfg(feature = "msgpack")]
+            shown: crate::packet::msgpack::ArgsText::new(),
             epoch: Some(epoch),
             event,
             packet,

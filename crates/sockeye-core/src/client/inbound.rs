@@ -4,7 +4,7 @@ use super::acks::NO_ID;
 use super::deferred::{Held, LEAD};
 use super::event::Message;
 use super::namespaces::NspState;
-use super::views::{args_in, message_in, text_in};
+use super::views::{Received, args_in, message_in, text_in};
 use super::{Client, PendingEvent};
 use crate::error::{Cause, DisconnectReason, Fault};
 use crate::handle::NamespaceId;
@@ -29,6 +29,9 @@ pub(super) struct Inbound {
     pub(super) decoded: crate::packet::msgpack::Decoded,
     #[cfg(feature = "msgpack")]
     pub(super) check: crate::packet::msgpack::Check,
+    /// What has been made of the packet for those who look at it.
+    #[cfg(feature = "msgpack")]
+    shown: crate::packet::msgpack::ArgsText,
 }
 
 /// What the last event has borrowed, to be released before anything else.
@@ -63,22 +66,26 @@ pub(super) struct Arrived {
 }
 
 impl Inbound {
-    pub(super) const NOTHING: Self = Self {
-        packet: Arrived {
-            parsed: Parsed::EMPTY,
-            held: None,
+    pub(super) const fn nothing() -> Self {
+        Self {
+            packet: Arrived {
+                parsed: Parsed::EMPTY,
+                held: None,
+                #[cfg(feature = "msgpack")]
+                in_place: None,
+            },
+            partial: None,
+            orphans: false,
+            borrowed: Borrowed::Nothing,
+            held: Held::NOTHING,
             #[cfg(feature = "msgpack")]
-            in_place: None,
-        },
-        partial: None,
-        orphans: false,
-        borrowed: Borrowed::Nothing,
-        held: Held::NOTHING,
-        #[cfg(feature = "msgpack")]
-        decoded: crate::packet::msgpack::Decoded::new(),
-        #[cfg(feature = "msgpack")]
-        check: crate::packet::msgpack::Check::new(),
-    };
+            decoded: crate::packet::msgpack::Decoded::new(),
+            #[cfg(feature = "msgpack")]
+            check: crate::packet::msgpack::Check::new(),
+            #[cfg(feature = "msgpack")]
+            shown: crate::packet::msgpack::ArgsText::new(),
+        }
+    }
 
     /// The packet of the event that is being told.
     pub(super) const fn packet(&self) -> &Arrived {
@@ -128,7 +135,7 @@ impl Client<'_> {
     /// Lets go of what the last event borrowed.
     pub(super) fn release_received(&mut self) {
         #[cfg(feature = "msgpack")]
-        self.engine.main_rx().forget_shown();
+        self.inbound.shown.clear();
         match core::mem::replace(&mut self.inbound.borrowed, Borrowed::Nothing) {
             Borrowed::Nothing => (),
             Borrowed::End(from) => self.engine.main_rx().truncate_held(from),
@@ -557,12 +564,20 @@ impl Client<'_> {
 
     // ---- views ----
 
+    const fn received(&self) -> Received<'_, '_> {
+        Received {
+            rx: self.engine.main_rx_ref(),
+            #[cfg(feature = "msgpack")]
+            shown: &self.inbound.shown,
+        }
+    }
+
     pub(super) fn view_args(&self) -> Args<'_> {
-        args_in(self.engine.main_rx_ref(), &self.inbound.packet)
+        args_in(self.received(), &self.inbound.packet)
     }
 
     pub(super) fn view(&self, nsp: NamespaceId) -> Message<'_> {
         let join = self.join_of(nsp);
-        message_in(self.engine.main_rx_ref(), nsp, join, &self.inbound.packet)
+        message_in(self.received(), nsp, join, &self.inbound.packet)
     }
 }

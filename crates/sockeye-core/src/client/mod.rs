@@ -157,7 +157,7 @@ impl<'a> Client<'a> {
             engine,
             namespaces: Namespaces::new(namespaces),
             acks: Acks::new(acks),
-            inbound: Inbound::NOTHING,
+            inbound: Inbound::nothing(),
             reconnect: Reconnect::NONE,
             notices: Notices::new(notices),
             quiet: Quiet::NOT,

@@ -6,8 +6,19 @@ use super::inbound::Arrived;
 use crate::config::EIO3;
 use crate::handle::NamespaceId;
 use crate::memory::{RECORD, RxBuf, records};
+#[cfg(feature = "msgpack")]
+use crate::packet::msgpack::ArgsText;
 use crate::packet::socket::Kind;
 use crate::packet::{Args, Attachments, Text};
+
+/// Where a packet lies that is looked at.
+#[derive(Clone, Copy)]
+pub(super) struct Received<'r, 'a> {
+    pub(super) rx: &'r RxBuf<'a>,
+    /// The text of its arguments, if they came in MessagePack and somebody wants to see it.
+    #[cfg(feature = "msgpack")]
+    pub(super) shown: &'r ArgsText,
+}
 
 /// The text of a packet that lies in `rx`.
 pub(super) fn text_in<'r>(rx: &'r RxBuf<'_>, arrived: &Arrived) -> &'r [u8] {
@@ -17,12 +28,13 @@ pub(super) fn text_in<'r>(rx: &'r RxBuf<'_>, arrived: &Arrived) -> &'r [u8] {
     }
 }
 
-/// The arguments of a packet that lies in `rx`.
-pub(super) fn args_in<'r>(rx: &'r RxBuf<'_>, arrived: &Arrived) -> Args<'r> {
+/// The arguments of a packet that has been received.
+pub(super) fn args_in<'r>(received: Received<'r, '_>, arrived: &Arrived) -> Args<'r> {
     #[cfg(feature = "msgpack")]
-    if let Some(args) = args_in_place(rx, arrived) {
+    if let Some(args) = args_in_place(received, arrived) {
         return args;
     }
+    let rx = received.rx;
     // Checked when it arrived; `str` wants to know again.
     let text = core::str::from_utf8(text_in(rx, arrived)).unwrap_or("");
     args_of(rx, text, arrived)
@@ -56,19 +68,20 @@ fn args_of<'r>(rx: &'r RxBuf<'_>, text: &'r str, arrived: &Arrived) -> Args<'r> 
     )
 }
 
-/// The event in a packet that lies in `rx`.
+/// The event in a packet that has been received.
 #[cfg_attr(feature = "alloc", inline)]
 pub(super) fn message_in<'r>(
-    rx: &'r RxBuf<'_>,
+    received: Received<'r, '_>,
     nsp: NamespaceId,
     join: u32,
     arrived: &Arrived,
 ) -> Message<'r> {
     let parsed = &arrived.parsed;
     #[cfg(feature = "msgpack")]
-    if let Some(message) = message_in_place(rx, nsp, join, arrived) {
+    if let Some(message) = message_in_place(received, nsp, join, arrived) {
         return message;
     }
+    let rx = received.rx;
     let text = core::str::from_utf8(text_in(rx, arrived)).unwrap_or("");
     Message {
         nsp,
@@ -82,25 +95,26 @@ pub(super) fn message_in<'r>(
     }
 }
 
-/// The arguments of a packet in MessagePack that is the message in `rx`.
+/// The arguments of a packet in MessagePack that is the message.
 #[cfg(feature = "msgpack")]
-fn args_in_place<'r>(rx: &'r RxBuf<'_>, arrived: &Arrived) -> Option<Args<'r>> {
+fn args_in_place<'r>(received: Received<'r, '_>, arrived: &Arrived) -> Option<Args<'r>> {
     let (from, count) = arrived.in_place?;
     let to = arrived.parsed.data.end as usize;
-    let items = rx.message().get(from as usize..to).unwrap_or_default();
-    Some(Args::packed(items, count, rx.shown()))
+    let message = received.rx.message();
+    let items = message.get(from as usize..to).unwrap_or_default();
+    Some(Args::packed(items, count, received.shown))
 }
 
-/// The event in a packet in MessagePack that is the message in `rx`.
+/// The event in a packet in MessagePack that is the message.
 #[cfg(feature = "msgpack")]
 fn message_in_place<'r>(
-    rx: &'r RxBuf<'_>,
+    received: Received<'r, '_>,
     nsp: NamespaceId,
     join: u32,
     arrived: &Arrived,
 ) -> Option<Message<'r>> {
-    let args = args_in_place(rx, arrived)?;
-    let name = arrived.parsed.name.bytes(rx.message());
+    let args = args_in_place(received, arrived)?;
+    let name = arrived.parsed.name.bytes(received.rx.message());
     Some(Message {
         nsp,
         // (It is plain: see `Check::in_place`.)

@@ -27,9 +27,6 @@ pub(crate) struct RxBuf<'a> {
     end: usize,
     /// The last read filled all the room it was given: larger reads would save system calls.
     filled: bool,
-    /// What has been made of the message for those who look at it.
-    #[cfg(feature = "msgpack")]
-    shown: crate::packet::msgpack::ArgsText,
 }
 
 impl<'a> RxBuf<'a> {
@@ -42,21 +39,7 @@ impl<'a> RxBuf<'a> {
             start: RECORD,
             end: RECORD,
             filled: false,
-            #[cfg(feature = "msgpack")]
-            shown: crate::packet::msgpack::ArgsText::new(),
         }
-    }
-
-    /// What has been made of the message, or will be.
-    #[cfg(feature = "msgpack")]
-    pub(crate) const fn shown(&self) -> &crate::packet::msgpack::ArgsText {
-        &self.shown
-    }
-
-    /// Nobody looks at the message any more.
-    #[cfg(feature = "msgpack")]
-    pub(crate) fn forget_shown(&mut self) {
-        self.shown.clear();
     }
 
     /// An area without room, in the place of one that is lent out.
