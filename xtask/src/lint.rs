@@ -99,7 +99,7 @@ pub(crate) const PARTS: &[Part] = &[
     },
     Part {
         name: "triples",
-        about: "what devices compile, type-checked for riscv32imafc and for Cortex-M0+, M4F and M33",
+        about: "what devices compile, type-checked for riscv32imafc and for Cortex-M0+ and M4F",
         run: xtensa::triples,
     },
     Part {
