@@ -13,24 +13,25 @@ use super::{Empty, Index, Lane, NONE};
 #[derive(Debug)]
 pub(crate) struct Places<T, const N: usize> {
     entries: ArrayVec<T, N>,
-    links: [Link; N],
+    // Filled when lent, too: an array that is made as a whole has all tables lie on the stack before they are copied to
+    // where they stay (40 KB of it for the largest of the C library).
+    links: ArrayVec<Link, N>,
 }
 
 impl<T: Empty, const N: usize> Places<T, N> {
     pub(crate) const fn new() -> Self {
         Self {
             entries: ArrayVec::new_const(),
-            links: [Link::ZERO; N],
+            links: ArrayVec::new_const(),
         }
     }
 
     /// A slab of free places, of whatever a former client has left.
     pub(crate) fn lend(&mut self) -> Slab<'_, T> {
-        self.links.fill(Link::FREE);
         Slab {
             entries: super::fill(&mut self.entries, || const { T::EMPTY }),
             lanes: Lanes {
-                links: &mut self.links,
+                links: super::fill(&mut self.links, || Link::FREE),
                 fresh: 0,
                 free: NONE,
                 len: 0,

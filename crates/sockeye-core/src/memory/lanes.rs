@@ -25,9 +25,6 @@ impl Link {
         prev: FREE,
         next: NONE,
     };
-    /// Memory that has not been lent yet: a static takes nothing of the flash if it is all zeroes.
-    #[cfg(not(feature = "alloc"))]
-    pub(super) const ZERO: Self = Self { prev: 0, next: 0 };
     /// Of an entry in no lane.
     pub(super) const ALONE: Self = Self {
         prev: NONE,

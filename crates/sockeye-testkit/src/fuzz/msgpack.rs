@@ -122,14 +122,16 @@ fn in_place(data: &[u8], shown: &str) {
     let packet = Packet::parse(decoded.text(), u16::MAX);
     let packet = packet.unwrap_or_else(|error| panic!("{shown}: {error}"));
     assert_eq!((packet.nsp, packet.id), (seen.nsp, seen.id), "{shown}");
-    let whole = Args::new(packet.data, decoded.attachments()).expect("a packet's data");
+    // Taken as the client takes it: a map that only looks like a placeholder is spelt so that no reader of arguments takes
+    // it for one, which the check of what servers write as text does not let pass.
+    let whole = Args::from_checked(packet.data, decoded.attachments());
     let named = usize::from(seen.event.is_some());
     if let Some(event) = seen.event {
         assert_eq!({ whole }.next::<&str>().as_deref(), Ok(event), "{shown}");
     }
     let rest: Vec<&str> = whole.iter_raw().skip(named).collect();
     let json = format!("[{}]", rest.join(","));
-    let text = Args::new(&json, decoded.attachments()).expect("its arguments");
+    let text = Args::from_checked(&json, decoded.attachments());
     assert_eq!(seen.args.len(), rest.len(), "{shown}");
     // Before anybody asks for the text. (A float that is not finite is itself there, and `null` in the text.)
     let values = seen.args.parse::<Vec<Ours>>().expect("every value");
@@ -138,6 +140,7 @@ fn in_place(data: &[u8], shown: &str) {
         read_alike::<Vec<Ours>>(&seen.args, &text, shown);
         read_alike::<(f64, f32)>(&seen.args, &text, shown);
         read_alike::<Vec<Kept>>(&seen.args, &text, shown);
+        read_alike::<(Option<i64>, String)>(&seen.args, &text, shown);
         let mut direct = Vec::new();
         let count = encode_args(seen.event, &values, u16::MAX, &mut direct);
         // (Of equal members the last one counts.)
@@ -165,7 +168,6 @@ fn in_place(data: &[u8], shown: &str) {
         }
     }
     read_alike::<Vec<IgnoredAny>>(&seen.args, &text, shown);
-    read_alike::<(Option<i64>, String)>(&seen.args, &text, shown);
     read_alike::<(BTreeMap<String, IgnoredAny>, Bin)>(&seen.args, &text, shown);
     read_alike::<Vec<ValueRef<'_>>>(&seen.args, &text, shown);
     assert_eq!(seen.args, text, "{shown}");
