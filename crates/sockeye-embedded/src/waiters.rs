@@ -154,7 +154,7 @@ impl Waiters {
                 let (json, records) = bytes.split_at_checked(json).unwrap_or_default();
                 let attachments = Attachments::from_records(records, count).unwrap_or_default();
                 let json = core::str::from_utf8(json).unwrap_or("[]");
-                Answer::Args(Args::new(json, attachments).unwrap_or_default())
+                Answer::Args(Args::from_checked(json, attachments))
             }
         }
     }

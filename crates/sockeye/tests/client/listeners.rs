@@ -47,6 +47,32 @@ async fn on_any_may_answer() {
     assert_eq!(host.received(1).await, ["/ ack 3 [42]"]);
 }
 
+/// A value of the user's that looks like the place of an attachment, next to one.
+#[tokio::test]
+async fn an_outgoing_event_is_seen_whatever_it_holds() {
+    #[derive(serde::Serialize)]
+    struct Lookalike {
+        _placeholder: bool,
+    }
+    let host = Host::start();
+    let socket = client(&host).open().unwrap();
+    let log = Log::new();
+    let out = log.clone();
+    socket.on_any_outgoing(move |event| {
+        out.push(format!(
+            "{} +{}",
+            event.name(),
+            event.args().attachments().len()
+        ));
+    });
+    within("connect", socket.connect()).await.unwrap();
+    let odd = Lookalike { _placeholder: true };
+    socket
+        .emit("odd", (odd, sockeye::Bin::from(vec![1, 2])))
+        .unwrap();
+    assert_eq!(log.wait(1).await, ["odd +1"]);
+}
+
 #[tokio::test]
 async fn outgoing_events_are_seen_when_they_are_sent() {
     let host = Host::start();
