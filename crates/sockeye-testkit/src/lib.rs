@@ -7,7 +7,7 @@
 //! notes everything a client must not do.
 //!
 //! `scenarios` (a feature) is the list of scenarios that every driver plays, over TCP, and `contract` what every driver owes
-//! on a bad network and to a hostile server.
+//! on a bad network and to a hostile server; `host` is the scripted server on a TCP port.
 //!
 //! [`fuzz`] has the fuzz targets as plain functions; the fuzz workspace calls them, and so does a smoke test.
 
@@ -18,6 +18,8 @@ pub mod chaos;
 #[cfg(feature = "scenarios")]
 pub mod contract;
 pub mod fuzz;
+#[cfg(feature = "scenarios")]
+pub mod host;
 mod http;
 #[cfg(feature = "relay")]
 pub mod relay;

@@ -12,7 +12,7 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 
 use build::{ADDRESS, CLANG, Kit, PLAIN, THREAD, WRAPPED, bounded, compile, compile_cpp, has, run};
-use host::{Host, dying};
+use host::{dying, scripted};
 
 /// How often the long tests go round: `SOCKEYE_C_ROUNDS=1000` is the full number, which takes minutes under valgrind.
 fn rounds() -> String {
@@ -45,10 +45,9 @@ fn online(kit: Kit, uri: &str, which: &str) {
 
 #[test]
 fn scenarios_with_the_scripted_server() {
-    let host = Host::start();
-    online(ADDRESS, &host.uri, "scripted");
-    online(CLANG, &host.uri, "scripted");
-    host.check();
+    let host = scripted();
+    online(ADDRESS, &host.url(""), "scripted");
+    online(CLANG, &host.url(""), "scripted");
 }
 
 /// The scenario server on the official package; ends with its input.
@@ -99,10 +98,9 @@ fn scenarios_with_the_official_server() {
 #[test]
 fn four_threads() {
     for kit in [THREAD, ADDRESS] {
-        let host = Host::start();
+        let host = scripted();
         let program = compile(kit, "stress", &[]);
-        run(bounded(240, &program).args(["threads", &host.uri, "400"]));
-        host.check();
+        run(bounded(240, &program).args(["threads", &host.url(""), "400"]));
     }
 }
 
@@ -115,11 +113,10 @@ fn a_server_that_dies_at_every_byte() {
 
 #[test]
 fn no_memory_at_the_nth_allocation() {
-    let host = Host::start();
+    let host = scripted();
     let program = compile(WRAPPED, "stress", &[]);
-    let said = run(bounded(240, &program).args(["memory", &host.uri, "500"]));
+    let said = run(bounded(240, &program).args(["memory", &host.url(""), "500"]));
     assert!(said.contains("allocations in one life"), "{said}");
-    host.check();
 }
 
 #[test]
@@ -127,7 +124,7 @@ fn no_leak_over_many_connections_and_events() {
     if !has("valgrind") {
         return;
     }
-    let host = Host::start();
+    let host = scripted();
     let program = compile(PLAIN, "stress", &[]);
     let mut valgrind = Command::new("timeout");
     valgrind
@@ -138,9 +135,8 @@ fn no_leak_over_many_connections_and_events() {
             "--fair-sched=try",
         ])
         .arg(&program)
-        .args(["cycles", &host.uri, &rounds()]);
+        .args(["cycles", &host.url(""), &rounds()]);
     run(&mut valgrind);
-    host.check();
 }
 
 /// The example of the README, as a reader would compile it.

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use crate::build::{ADDRESS, bounded, compile, has, output, run};
-use crate::host::Host;
+use sockeye_testkit::host::Host;
+
+use crate::host::scripted;
 
 const RELAY: &str = r#"
 const [key, cert, ca, target] = process.argv.slice(1), fs = require("fs");
@@ -31,7 +33,7 @@ impl Relay {
             .arg(key)
             .arg(certificate)
             .arg(ca.unwrap_or(Path::new("-")))
-            .arg(host.uri.rsplit(':').next().unwrap_or(""));
+            .arg(host.address().port().to_string());
         let spawned = node.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         let mut child = spawned.expect("node starts");
         let mut port = String::new();
@@ -151,7 +153,7 @@ fn who_is_trusted() {
     }
     let files = Certificates::make("trust");
     let program = compile(ADDRESS, "secure", &["-DSOCKEYE_POSIX_OPENSSL"]);
-    let host = Host::start();
+    let host = scripted();
     let relay_with = |key: &str, leaf: &str, ca: Option<&Path>| {
         Relay::start(
             &files.path(&format!("{key}.key")),
@@ -250,7 +252,6 @@ fn who_is_trusted() {
         text.contains("if it wants a client certificate, set tls.client_cert_pem"),
         "{text}"
     );
-    host.check();
 }
 
 /// What is wrong with our own side, or is no TLS at all.

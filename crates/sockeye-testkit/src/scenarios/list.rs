@@ -5,8 +5,9 @@ mod connection;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
-use super::{Args, Client, Driver, Host, Log, Options, Scenario, WAYS, Way};
+use super::{Args, Client, Driver, Log, Options, Scenario, WAYS, Way};
 use crate::Settings;
+use crate::host::Host;
 use connection::{
     a_cut_ends_the_wait_for_an_answer, a_server_that_is_not_there_yet, a_session_is_recovered,
     a_silent_server_is_noticed, close_sends_what_was_emitted_before, comes_back_after_a_cut,
@@ -145,13 +146,11 @@ fn events_both_ways(driver: &dyn Driver) {
             assert!(stage.emit("/", "hello", args.into()));
             let rest = &args[1..];
             let comma = if args == "[]" { "" } else { "," };
-            stage
-                .host
-                .emit("/", &format!(r#"["news"{comma}{rest}"#), &[]);
+            stage.host.emit("/", &format!(r#"["news"{comma}{rest}"#));
             stage.log.expect(&[format!("event / news {args}")]);
         }
         // (Nobody listens to this one.)
-        stage.host.emit("/", r#"["other"]"#, &[]);
+        stage.host.emit("/", r#"["other"]"#);
         assert_eq!(
             stage.host.received(2),
             [
@@ -262,7 +261,7 @@ fn answers_of_the_client(driver: &dyn Driver) {
         stage.host.send(r#"427["question",1]"#);
         stage.host.send(r#"428["none"]"#);
         // Nobody wants an answer to this one.
-        stage.host.emit("/", r#"["question",2]"#, &[]);
+        stage.host.emit("/", r#"["question",2]"#);
         stage.log.expect(&[
             "event / question [1]",
             "event / none []",
@@ -345,9 +344,9 @@ fn namespaces_share_one_connection(driver: &dyn Driver) {
     stage.on("/chat", "news", None);
     stage.on("/", "news", None);
     stage.host.joined(&["/", "/chat"]);
-    stage.host.emit("/chat", r#"["news",1]"#, &[]);
+    stage.host.emit("/chat", r#"["news",1]"#);
     stage.log.expect(&["event /chat news [1]"]);
-    stage.host.emit("/", r#"["news",2]"#, &[]);
+    stage.host.emit("/", r#"["news",2]"#);
     stage.log.expect(&["event / news [2]"]);
     assert!(stage.emit("/chat", "hello", "[3]".into()));
     stage.ask("/chat", "ask", "[]".into(), 1, None);

@@ -3,7 +3,7 @@
 //! The scenarios are written once, against two small traits: a [`Driver`] opens clients, a [`Client`] is told what to
 //! do, and writes down what it is told in a [`Log`], one line each. [`scenarios!`](crate::scenarios!) makes one test of
 //! each for a driver, so that none can be left out; what a driver cannot play it names in [`Driver::lacks`], with the
-//! reason. The other side is the scripted [`Server`](crate::Server) on a TCP port ([`Host`]).
+//! reason. The other side is the scripted [`Server`](crate::Server) on a TCP port ([`Host`](crate::host::Host)).
 //!
 //! Drivers test what is theirs alone elsewhere; here is what must not differ.
 //!
@@ -16,18 +16,14 @@
 //! | `event NSP NAME ARGS` | an event that [`Client::on`] has asked for; each attachment follows as `<hex>` |
 //! | `answer N ARGS`, `no answer N REASON` | the end of a question: `timeout`, `disconnected` or `dropped` |
 
-mod host;
 mod list;
 
 use std::fmt::Debug;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-pub use host::{Host, State};
+pub use crate::host::PATIENCE;
 pub use list::ALL;
-
-/// Nothing takes longer than this unless it is broken.
-pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Which transports are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -150,7 +150,7 @@ async fn reasons() {
     let cases: [Case; 7] = [
         (
             "cut",
-            Host::cut,
+            |host: &Host| host.cut(),
             DisconnectReason::TransportClose,
             |cause| cause == Cause::Eof,
             true,

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::super::{Driver, Host, Log, WAYS};
+use super::super::{Driver, Log, WAYS};
 use super::Stage;
 use crate::Settings;
+use crate::host::Host;
 
 fn lost(log: &Log) {
     log.expect_start("left / transport ");
