@@ -16,7 +16,7 @@ use crate::fleet::{Account, Fleet, millis};
 /// More than the whole test takes.
 const LIMIT: Duration = Duration::from_secs(600);
 
-/// A board that runs.
+/// A board that runs. Dropping it, as a test that fails does, switches it off.
 pub(crate) struct Board {
     name: &'static str,
     pub(crate) account: Account,
@@ -137,6 +137,16 @@ impl Board {
             told.news,
             told.doubled
         )
+    }
+}
+
+impl Drop for Board {
+    fn drop(&mut self) {
+        self.off.store(true, Ordering::Relaxed);
+        // QEMU ends with the reader's thread. Whether that has panicked is what `switch_off` asks.
+        if let Some(reader) = self.reader.take() {
+            drop(reader.join());
+        }
     }
 }
 
