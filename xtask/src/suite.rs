@@ -215,7 +215,11 @@ pub(crate) fn run_tests_with(
         };
         // Tests with real servers and short heartbeats can be starved on a busy machine: one more try, which is shown.
         let quiet = "--retries 1 --status-level retry --final-status-level flaky --no-fail-fast --cargo-quiet";
-        cargo(&format!("nextest run {targets} {ignored} {quiet} {filter}"))
+        // Many tests mostly wait (for a heartbeat, for a server that comes back): one more than there are cores runs.
+        let threads = std::thread::available_parallelism().map_or(2, |cores| cores.get() + 1);
+        cargo(&format!(
+            "nextest run {targets} {ignored} {quiet} --test-threads {threads} {filter}"
+        ))
     } else {
         cargo(&format!(
             "test --quiet --no-fail-fast {targets} -- {harness} {filter}"
