@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use sockeye::{Event, EventStream, Notice, NoticeStream, Socket};
+use sockeye::{Event, EventStream, Notice, NoticeStream, Socket, WeakSocket};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Happening, Outlet};
@@ -135,6 +135,7 @@ fn forward_from(socket: &Socket, connection: Option<NoticeStream>, to: Outlet) -
     socket.on_disconnect(move |_, _| left.mark(What::Notice));
     let merge = Merge {
         namespace: socket.name().to_owned(),
+        socket: socket.downgrade(),
         events: socket.events(),
         notices: socket.notices(),
         connection,
@@ -151,6 +152,7 @@ fn forward_from(socket: &Socket, connection: Option<NoticeStream>, to: Outlet) -
 /// The streams of a namespace, becoming one.
 struct Merge {
     namespace: String,
+    socket: WeakSocket,
     events: EventStream,
     notices: NoticeStream,
     /// What concerns the whole connection.
@@ -309,18 +311,18 @@ impl Merge {
             notice,
             Notice::Reconnecting { .. } | Notice::ReconnectFailed
         ) {
-            // The namespace's account of the end comes first; one that is not connected has none.
-            while self.ends == 0 {
+            // The namespace's account of the end comes first; one that is left, or never was joined, has none.
+            while self.ends == 0 && self.socket.upgrade().is_some_and(|own| own.active()) {
                 match tokio::time::timeout(ACCOUNT, self.notices.next()).await {
-                    Ok(own) => {
-                        let own = own?;
+                    Ok(Some(own)) => {
                         self.ends += u64::from(matches!(
                             own,
                             Notice::ConnectError(_) | Notice::Disconnected(_)
                         ));
                         self.account(own).await?;
                     }
-                    Err(_) => break,
+                    // The socket is gone, or says nothing. What else came of it is still told.
+                    Ok(None) | Err(_) => break,
                 }
             }
             self.ends = 0;

@@ -114,6 +114,8 @@ async fn namespaces_credentials_and_options_change_at_run_time() {
 
     talk.say(r#"{"cmd":"connect","namespace":"/secret","auth":{"token":"bad"}}"#)
         .await;
+    talk.say(r#"{"cmd":"emit","event":"sum","args":[2,3],"ack":true,"namespace":"/secret","id":"early"}"#)
+        .await;
     let refusal = talk.of("connect_error").await;
     assert_eq!(
         (
@@ -126,6 +128,12 @@ async fn namespaces_credentials_and_options_change_at_run_time() {
     talk.say(r#"{"cmd":"connect","namespace":"/secret","auth":{"token":"good"}}"#)
         .await;
     assert_eq!(talk.of("connect").await["namespace"], "/secret");
+    // What was emitted before the refusal has waited for another command to join.
+    let early = talk.of("ack").await;
+    assert_eq!(
+        (&early["id"], &early["args"]),
+        (&json!("early"), &json!([5]))
+    );
     talk.say(r#"{"cmd":"emit","event":"sum","args":[1,1],"ack":true,"namespace":"/secret"}"#)
         .await;
     assert_eq!(talk.of("ack").await["namespace"], "/secret");
@@ -263,6 +271,43 @@ async fn a_server_that_goes_and_comes_back_is_told_as_records() {
     let (code, complaint) = lost.end().await;
     assert_eq!(code, Some(5), "{complaint}");
     assert_eq!(complaint.lines().count(), 1, "{complaint}");
+}
+
+// Attempts for other namespaces are no reason to wait for what the namespace of the URL has to say.
+#[tokio::test]
+async fn what_becomes_of_events_of_a_namespace_that_was_left_is_told_during_attempts() {
+    let server = server::start().await;
+    let url = server.url("/");
+    let quick = ["--reconnect-delay", "1ms", "--reconnect-delay-max", "1ms"];
+    let mut talk = Talk::start(&[&["connect", &url, "--json"], &quick[..]].concat());
+    talk.of("connect").await;
+    talk.say(r#"{"cmd":"connect","namespace":"/chat"}"#).await;
+    talk.of("connect").await;
+    talk.say(r#"{"cmd":"disconnect","namespace":"/"}"#).await;
+    talk.of("disconnect").await;
+    server.stop().await;
+    talk.record(|record| record["type"] == "reconnect_attempt" && record["attempt"] == 20)
+        .await;
+    for id in 0..5 {
+        let emit = json!({"cmd": "emit", "event": "x", "ack": true, "timeout": 5, "namespace": "/", "id": id});
+        talk.say(&emit.to_string()).await;
+        let error = talk.of("ack_error").await;
+        assert_eq!(
+            (&error["id"], &error["reason"]),
+            (&json!(id), &json!("timeout"))
+        );
+    }
+    // At the end, too: it is the only one that waits when the sockets go.
+    talk.say(r#"{"cmd":"emit","event":"last","ack":true,"timeout":60000,"namespace":"/"}"#)
+        .await;
+    talk.of("queued").await;
+    talk.say(r#"{"cmd":"quit"}"#).await;
+    let last = talk.record(|record| record["type"] == "ack_error").await;
+    assert_eq!(
+        (&last["event"], &last["reason"]),
+        (&json!("last"), &json!("dropped"))
+    );
+    talk.end().await;
 }
 
 #[tokio::test]

@@ -86,21 +86,20 @@ impl Client<'_> {
     pub(super) fn connect_error(&mut self, nsp: NamespaceId, data: Span) -> Option<PendingEvent> {
         let whole = core::str::from_utf8(self.engine.message()).unwrap_or("");
         let text = data.of(whole);
-        let inner = |raw: &str| {
-            raw.strip_prefix('"')
-                .and_then(|s| s.strip_suffix('"'))
-                .map(|s| span_of(whole, s))
+        // Between the quotes, or as it stands: some servers put a number there, or an object.
+        let words = |raw: &str| {
+            let inner = raw.strip_prefix('"').and_then(|s| s.strip_suffix('"'));
+            span_of(whole, inner.unwrap_or(raw))
         };
+        let present = |raw: &&str| *raw != "null";
         let (message, data) = if text.starts_with('"') {
-            (inner(text).unwrap_or_default(), Span::default())
+            (words(text), Span::default())
         } else {
-            let message = json::field(text, "message")
-                .and_then(inner)
-                .unwrap_or_default();
+            let message = json::field(text, "message").filter(present).map(words);
             let data = json::field(text, "data")
-                .filter(|raw| *raw != "null")
+                .filter(present)
                 .map(|raw| span_of(whole, raw));
-            (message, data.unwrap_or_default())
+            (message.unwrap_or_default(), data.unwrap_or_default())
         };
         let was = self.namespaces.get(nsp)?.state();
         if was == NspState::Joined {

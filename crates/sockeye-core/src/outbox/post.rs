@@ -101,9 +101,13 @@ impl Outbox<'_> {
     pub(crate) fn commit_post(&mut self, max_payload: usize, leading: usize) -> usize {
         let mut total = leading;
         let mut count = usize::from(leading > 0);
-        let mut end = 0;
         let mut chosen = false;
-        let mut next = self.writing.head().or(self.ready.head());
+        // Behind `leading` there may be no room for the rest of a packet that has left in part: it waits for the next one.
+        let rest = self.writing.head();
+        let mut end = rest
+            .and_then(|i| self.packets.get(i))
+            .map_or(0, |packet| packet.first);
+        let mut next = rest.or(self.ready.head());
         while let Some((i, packet)) = next.and_then(|i| Some((i, *self.packets.get(i)?))) {
             if chosen && packet.was_in_trouble() {
                 break;
@@ -219,6 +223,10 @@ impl Outbox<'_> {
             } else {
                 packet.attachments + 1
             };
+            if post.part >= end {
+                post.cursor = NONE;
+                break;
+            }
             let range = self.parts(packet).nth(usize::from(post.part));
             let message = self.bytes_of(range.unwrap_or(0..0));
             let binary = self.packs_binary() || post.part > 0 && !packet.base64;

@@ -243,6 +243,9 @@ fn refused() {
         ("{\"message\":\"plain\"}", "\"plain\""),
         ("{\"data\":null,\"message\":\"\"}", "\"\""),
         ("{}", "\"\""),
+        ("{\"message\":401}", "\"401\""),
+        ("{\"message\":{\"code\":7}}", "\"{\"code\":7}\""),
+        ("{\"message\":null,\"data\":false}", "\"\" false"),
         ("\"just a text\"", "\"just a text\""),
     ] {
         both(

@@ -117,6 +117,54 @@ fn max_payload_counts_binary_as_base64() {
     }
 }
 
+/// A pong that leaves no room for the rest of a packet goes alone, and the rest follows.
+#[test]
+fn a_pong_between_a_header_and_an_attachment_without_room_for_both() {
+    const HEADER: &str = "451-[\"b\",{\"_placeholder\":true,\"num\":0}]";
+    for answered in [true, false] {
+        as_text(
+            || config(Transports::POLLING),
+            |rig| {
+                rig.connect("/");
+                // The attachment fits by itself: `b` and 40 letters. With a pong and a separator it does not.
+                rig.get_reply("0{\"sid\":\"E1\",\"maxPayload\":41}");
+                rig.post_reply();
+                rig.get_reply("40{\"sid\":\"S1\"}");
+                let nsp = rig.namespace("/", sockeye_core::NspOptions::default());
+                rig.emit(nsp, "b", &(BinRef(&[7; 30]),), EmitOptions::PLAIN)
+                    .unwrap();
+                rig.emit(nsp, "after", &(), EmitOptions::PLAIN).unwrap();
+                rig.take_log();
+                rig.get_reply("2");
+                rig.post_reply();
+                let letters = "BwcH".repeat(10);
+                let sent = |log: &str| {
+                    let posts = log.lines().filter_map(|line| line.strip_prefix("post> "));
+                    posts.map(str::to_owned).collect::<Vec<_>>()
+                };
+                assert_eq!(sent(&rig.take_log()), ["3"]);
+                if answered {
+                    rig.post_reply();
+                    rig.post_reply();
+                    let rest = format!("b{letters}");
+                    assert_eq!(sent(&rig.take_log()), [&*rest, "42[\"after\"]"]);
+                } else {
+                    // The packet has begun to leave: like any that was interrupted it goes again, and whole.
+                    rig.cut(Link::Post);
+                    rig.take_log();
+                    rig.pass(10_000);
+                    rig.get_reply("0{\"sid\":\"E2\"}");
+                    rig.post_reply();
+                    rig.get_reply("40{\"sid\":\"S2\"}");
+                    let log = rig.take_log();
+                    let again = format!("{HEADER}|b{letters}");
+                    assert!(sent(&log).contains(&again), "{log}");
+                }
+            },
+        );
+    }
+}
+
 #[test]
 fn binary_out_is_base64() {
     as_text(

@@ -294,12 +294,14 @@ impl Driver {
                 if let Some(record) = session::record(&namespace, &notice) {
                     self.printer.print(record).await;
                 }
+                // As long as commands come, one of them may still join it: what was accepted waits for that.
                 let over = match &notice {
+                    _ if !self.draining => None,
                     Notice::ConnectError(error) => {
                         (!error.active()).then_some("the namespace was not joined")
                     }
-                    Notice::Disconnected(left) if self.draining && !left.will_reconnect => {
-                        Some("the namespace was left")
+                    Notice::Disconnected(left) => {
+                        (!left.will_reconnect).then_some("the namespace was left")
                     }
                     _ => None,
                 };
