@@ -18,6 +18,7 @@ pub fn install() -> Result<(), String> {
         let folder = servers.join("node").join(version);
         npm(&folder)?;
     }
+    npm(&servers.join("differential"))?;
     for folder in ["python", "python4", "flask4"] {
         python(&servers.join(folder))?;
     }

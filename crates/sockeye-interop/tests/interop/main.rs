@@ -60,6 +60,7 @@ mod chaos;
 mod command;
 mod compression;
 mod connect;
+mod differential;
 mod events;
 mod harness;
 mod load;

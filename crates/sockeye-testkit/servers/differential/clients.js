@@ -1,0 +1,197 @@
+// The two clients behind one interface: the official one in this process, and the command `sockeye connect --json`.
+"use strict";
+const { spawn } = require("child_process");
+const readline = require("readline");
+const { Manager } = require("socket.io-client");
+const { wait } = require("./stage");
+const { TIMEOUT } = require("./session");
+
+// Binary as the command writes it, and back.
+const isBinary = (value) => value instanceof Uint8Array || value instanceof ArrayBuffer;
+function shown(value) {
+  if (isBinary(value)) return { _bin: Buffer.from(value).toString("base64") };
+  if (Array.isArray(value)) return value.map(shown);
+  if (value && typeof value === "object") return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, shown(inner)]));
+  return value;
+}
+function real(value) {
+  if (Array.isArray(value)) return value.map(real);
+  if (value && typeof value === "object") {
+    if (typeof value._bin === "string") return Buffer.from(value._bin, "base64");
+    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, real(inner)]));
+  }
+  return value;
+}
+
+const TRANSPORTS = { websocket: ["websocket"], polling: ["polling"], both: ["polling", "websocket"] };
+
+class Official {
+  constructor(port, options) {
+    this.told = [];
+    this.questions = {};
+    this.manager = new Manager(`http://127.0.0.1:${port}`, {
+      autoConnect: false,
+      transports: TRANSPORTS[options.transport],
+      forceBase64: options.base64,
+      reconnectionDelay: 1,
+      reconnectionDelayMax: 1,
+      randomizationFactor: 0,
+      ...(options.parser === "msgpack" ? { parser: require("socket.io-msgpack-parser") } : {}),
+    });
+    this.options = { retries: options.retries, ackTimeout: TIMEOUT, auth: options.auth };
+    if (options.retries === undefined) delete this.options.ackTimeout;
+    this.sockets = {};
+  }
+
+  socket(nsp, auth) {
+    if (this.sockets[nsp]) return this.sockets[nsp];
+    const socket = this.manager.socket(nsp, { ...this.options, auth: auth ?? (nsp === "/" ? this.options.auth : undefined) });
+    this.sockets[nsp] = socket;
+    const tell = (record) => this.told.push({ nsp, ...record });
+    socket.on("connect", () => tell({ type: "connect", id: socket.id, recovered: Boolean(socket.recovered) }));
+    socket.on("disconnect", (reason) => tell({ type: "disconnect", reason, active: socket.active }));
+    socket.on("connect_error", (error) => tell({ type: "connect_error", message: error.message, data: error.data, active: socket.active }));
+    socket.onAny((name, ...args) => {
+      const reply = typeof args[args.length - 1] === "function" ? args.pop() : null;
+      if (reply) this.questions[args[0]] = reply;
+      tell({ type: "event", name: String(name), args: shown(args), ack: Boolean(reply) });
+    });
+    return socket;
+  }
+
+  async connect({ nsp, auth }) {
+    const socket = this.socket(nsp, auth);
+    if (auth) socket.auth = auth;
+    socket.connect();
+  }
+
+  async disconnect({ nsp }) {
+    this.sockets[nsp]?.disconnect();
+  }
+
+  async reconnect() {
+    this.manager.engine?.close();
+  }
+
+  async emit({ nsp, event, args, id, ack, timeout, volatile }) {
+    let socket = this.sockets[nsp];
+    if (!socket || (volatile && !socket.connected)) return;
+    if (volatile) socket = socket.volatile;
+    if (!ack) return void socket.emit(event, ...real(args));
+    const told = (error, ...answer) => {
+      if (!error) return this.told.push({ nsp, type: "ack", id, args: shown(answer) });
+      const reason = /timed out/.test(error.message) ? "timeout" : /disconnected/.test(error.message) ? "disconnected" : error.message;
+      this.told.push({ nsp, type: "ack_error", id, reason });
+    };
+    (this.options.ackTimeout ? socket : socket.timeout(timeout)).emit(event, ...real(args), told);
+  }
+
+  async answer({ question, args }) {
+    const reply = this.questions[question];
+    delete this.questions[question];
+    reply?.(...real(args));
+  }
+
+  async sync() {
+    await wait(0);
+    return Object.values(this.sockets).some((socket) => socket.active);
+  }
+
+  async joined() {
+    return Object.values(this.sockets).some((socket) => socket.connected);
+  }
+
+  async quit() {
+    this.manager._close();
+    await wait(0);
+  }
+}
+
+class Command {
+  constructor(port, options, program) {
+    this.told = [];
+    this.questions = {};
+    this.errors = "";
+    this.syncs = 0;
+    this.waiting = {};
+    const words = [
+      "connect", `http://127.0.0.1:${port}/`, "--json", "--no-autoconnect", "--transport", options.transport, "--parser", options.parser,
+      "--reconnect-delay", "1ms", "--reconnect-delay-max", "1ms", "--randomization-factor", "0",
+      ...(options.base64 ? ["--force-base64"] : []),
+      ...(options.retries !== undefined ? ["--retries", String(options.retries), "--timeout", `${TIMEOUT}ms`] : []),
+      ...(options.auth ? ["--auth", JSON.stringify(options.auth)] : []),
+    ];
+    this.child = spawn(program, words, { stdio: ["pipe", "pipe", "pipe"] });
+    this.child.stdin.on("error", () => {});
+    this.child.stderr.on("data", (data) => (this.errors += data));
+    readline.createInterface({ input: this.child.stdout }).on("line", (line) => this.line(JSON.parse(line)));
+    this.ended = new Promise((done) => this.child.on("close", (code, signal) => done(code ?? signal)));
+    this.retries = options.retries !== undefined;
+    this.known = new Set();
+  }
+
+  line({ type, namespace: nsp, ...record }) {
+    if (type === "status") {
+      this.connected = Object.fromEntries(record.namespaces.map((one) => [one.namespace, one.connected]));
+      this.waiting[record.id](record.namespaces.some((one) => one.active));
+    } else if (type === "event") {
+      if (record.ack !== undefined) this.questions[record.args[0]] = record.ack;
+      this.told.push({ nsp, type, name: record.name, args: record.args, ack: record.ack !== undefined });
+    } else if (type === "connect") this.told.push({ nsp, type, id: record.id, recovered: record.recovered });
+    else if (type === "disconnect") this.told.push({ nsp, type, reason: record.reason, active: record.active, details: record.details });
+    else if (type === "connect_error") this.told.push({ nsp, type, message: record.message, data: record.data ?? undefined, active: record.active });
+    else if (type === "ack") this.told.push({ nsp, type, id: record.id, args: record.args });
+    else if (type === "ack_error") this.told.push({ nsp, type, id: record.id, reason: record.reason, message: record.message });
+    else if (type === "error" || type === "unsent" || type === "too_large") this.told.push({ nsp: nsp ?? "", type, id: record.id, message: record.message });
+  }
+
+  say(command) {
+    this.child.stdin.write(`${JSON.stringify(command)}\n`);
+  }
+
+  async connect({ nsp, auth }) {
+    this.known.add(nsp);
+    this.say({ cmd: "connect", namespace: nsp, ...(auth ? { auth } : {}) });
+  }
+
+  async disconnect({ nsp }) {
+    if (this.known.has(nsp)) this.say({ cmd: "disconnect", namespace: nsp });
+  }
+
+  async reconnect() {
+    this.say({ cmd: "reconnect" });
+  }
+
+  async emit({ nsp, event, args, id, ack, timeout, volatile }) {
+    if (volatile) await this.joined();
+    if (volatile && !this.connected[nsp]) return;
+    this.say({ cmd: "emit", namespace: nsp, event, args, id, ...(ack ? { ack, ...(this.retries ? {} : { timeout }) } : {}), ...(volatile ? { volatile } : {}) });
+  }
+
+  async answer({ question, args }) {
+    for (let n = 0; this.questions[question] === undefined && n < 40; n++) await wait(5);
+    const id = this.questions[question];
+    delete this.questions[question];
+    if (id !== undefined) this.say({ cmd: "ack", id, args });
+  }
+
+  async sync() {
+    const id = this.syncs++;
+    const answer = new Promise((done) => (this.waiting[id] = done));
+    this.say({ cmd: "status", id });
+    return Promise.race([answer, this.ended.then((code) => { throw new Error(`the command has ended: ${code} ${this.errors}`); })]);
+  }
+
+  async joined() {
+    await this.sync();
+    return Object.values(this.connected).some(Boolean);
+  }
+
+  async quit() {
+    this.say({ cmd: "quit" });
+    const code = await this.ended;
+    if (code > 5 || typeof code !== "number") this.told.push({ nsp: "", type: "exit", code, errors: this.errors });
+  }
+}
+
+module.exports = { Official, Command, shown, real };
