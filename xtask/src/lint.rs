@@ -157,16 +157,15 @@ fn clippy(report: &mut Report) -> Result<(), String> {
         "-p sockeye-core --no-default-features --features polling",
         "-p sockeye-core --no-default-features --features eio3",
         "-p sockeye-embedded --all-features",
-        "-p sockeye --no-default-features --features tokio",
-        "-p sockeye --no-default-features --features tokio,native-tls",
         "-p sockeye --all-features",
     ] {
         report.check(&mut cargo(&format!(
             "clippy --quiet {packages} --all-targets -- -D warnings"
         )))?;
     }
-    // Without targets for tests, which bring features of their own.
-    for features in BLOCKING {
+    // Without targets for tests, which bring features of their own or are those of the whole.
+    let tokio = ["tokio", "tokio,native-tls"];
+    for features in tokio.iter().chain(BLOCKING) {
         report.check(&mut cargo(&format!(
             "clippy --quiet -p sockeye --no-default-features --features {features} --lib -- -D warnings"
         )))?;
