@@ -36,6 +36,7 @@ pub use rig::{Opening, Pieces, Rig, config};
 pub use server::{Act, Server, Settings};
 #[cfg(feature = "msgpack")]
 pub use server::{OWN_PARSER, OwnParser, pack};
+pub use words::hex;
 pub use ws::{Frame, frame};
 
 /// Whether [`Rig`] and [`Server`] speak MessagePack with a client that does.

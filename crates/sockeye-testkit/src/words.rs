@@ -23,7 +23,7 @@ pub(crate) fn printable(bytes: &[u8]) -> String {
 }
 
 /// Bytes as hex, long ones cut.
-pub(crate) fn hex(bytes: &[u8]) -> String {
+pub fn hex(bytes: &[u8]) -> String {
     let mut out = String::new();
     for byte in bytes.iter().take(24) {
         let _ = write!(out, "{byte:02x}");

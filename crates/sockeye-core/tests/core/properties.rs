@@ -2,8 +2,9 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use sockeye_core::{EmitOptions, Link, Storage, Transports};
-use sockeye_testkit::{Pieces, Rig, Seeded, config, frame, fuzz};
+use sockeye_core::packet::BinRef;
+use sockeye_core::{EmitError, EmitOptions, Link, Storage, Transports};
+use sockeye_testkit::{Pieces, Rig, Seeded, Server, Settings, config, frame, fuzz, hex};
 
 pub(crate) type Roomy = Storage<16384, 16384, 64, 256, 4, 1024>;
 
@@ -216,6 +217,80 @@ proptest! {
     fn no_bytes_make_it_panic(bytes in vec(any::<u8>(), 0..600)) {
         for &(_, target) in fuzz::TARGETS {
             target(&bytes);
+        }
+    }
+}
+
+/// An event to emit: the sizes of its attachments, and the milliseconds until the next one.
+type Emitted = (Vec<usize>, u64);
+
+/// What a server that judges every request has received, in order, and what it should have.
+fn posted(rig: &mut Rig<'_>, settings: Settings, script: &[Emitted]) -> (Vec<String>, Vec<String>) {
+    rig.server = Some(Server::new(settings));
+    let nsp = rig.connect("/");
+    let mut expected = Vec::new();
+    for (n, (sizes, pause)) in script.iter().enumerate() {
+        let bytes: Vec<Vec<u8>> = sizes.iter().map(|size| vec![n as u8; *size]).collect();
+        let parts: Vec<BinRef<'_>> = bytes.iter().map(|bytes| BinRef(bytes)).collect();
+        let emit = |rig: &mut Rig<'_>| match parts.as_slice() {
+            [] => rig.emit(nsp, "e", &(n,), EmitOptions::PLAIN),
+            [a] => rig.emit(nsp, "e", &(n, a), EmitOptions::PLAIN),
+            [a, b, ..] => rig.emit(nsp, "e", &(n, a, b), EmitOptions::PLAIN),
+        };
+        let mut tries = 0;
+        loop {
+            match emit(rig) {
+                Ok(_) => break,
+                Err(error) => assert_eq!(error, EmitError::Full),
+            }
+            tries += 1;
+            assert!(tries < 1000, "no room for event {n}");
+            rig.pass(10);
+        }
+        let mut event = format!("/ [\"e\",{n}");
+        for at in 0..bytes.len() {
+            event.push_str(&format!(",{{\"_placeholder\":true,\"num\":{at}}}"));
+        }
+        event.push(']');
+        for bytes in &bytes {
+            event.push_str(&format!(" <{}>", hex(bytes)));
+        }
+        expected.push(event);
+        rig.pass(*pause);
+    }
+    rig.pass(20_000);
+    let server = rig.server.as_ref().expect("it was set");
+    assert_eq!(server.violations, Vec::<String>::new());
+    assert_eq!(server.sessions(), 1);
+    (server.received.clone(), expected)
+}
+
+proptest! {
+    #![proptest_config(proptest_config(64))]
+
+    /// Over polling, whatever the server takes at once: pongs, headers and attachments share POST bodies, or do not, and each
+    /// body is as long as its request says.
+    #[test]
+    fn bodies_are_as_long_as_they_say(
+        script in vec((vec(0usize..300, 0..3), prop_oneof![Just(0u64), 0u64..60]), 1..30),
+        max_payload in 20usize..600,
+        ping_interval in 20u64..300,
+        latency in 0u64..40,
+        piece in prop_oneof![Just(usize::MAX), 1usize..200],
+        upgrades in any::<bool>(),
+    ) {
+        let settings = Settings { upgrades, ping_interval, max_payload, ..Settings::default() };
+        let transports = if upgrades { Transports::POLLING_FIRST } else { Transports::POLLING };
+        let mut storage = Box::new(Roomy::new());
+        let mut memories = vec![storage.memory()];
+        #[cfg(feature = "alloc")]
+        memories.push(sockeye_core::Memory::growable(&sockeye_core::Limits::DEFAULT));
+        for memory in memories {
+            let mut rig = Rig::new(config(transports), memory);
+            rig.latency = std::time::Duration::from_millis(latency);
+            rig.write = [piece; 3];
+            let (received, expected) = posted(&mut rig, settings.clone(), &script);
+            prop_assert_eq!(received, expected);
         }
     }
 }
