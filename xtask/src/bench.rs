@@ -12,19 +12,20 @@ use std::time::Duration;
 use crate::certificates::Certificates;
 use crate::{run, tools};
 use rows::{ROWS, Row};
-use table::{json, table};
+use table::{json, readme, table};
 
 const HELP: &str = "\
 cargo xtask bench [OPTIONS]   what an event costs in sockeye, rust_socketio and a hard-coded client
   --quick            one short round, smaller counts under valgrind, no allocation counts
   --rows A,B         only these rows: receive, receive-tls, binary, binary-typed, emit, ack, acks-100,
                      acks-1000, acks-10000, namespaces-1, namespaces-100, namespaces-1000, fan-in-1,
-                     fan-in-1000, idle, idle-tls
-  --clients A,B      only these clients: bare, rust_socketio, core, sockeye
+                     fan-in-1000, idle, idle-tls, idle-tls-own
+  --clients A,B      only these clients: bare, rust_socketio, core, sockeye, msgpack
   --count N          how many events (or idle connections) a timed round has
   --rounds N         timed rounds, interleaved; the median counts (default 5)
   --no-valgrind      no instruction and allocation counts
   --json FILE        writes the figures as JSON
+  --readme FILE      measures nothing: makes the table of the README of what --json wrote, which must be of a whole run
   --profile DIR      keeps the callgrind profiles there, for callgrind_annotate
 ";
 
@@ -64,7 +65,7 @@ const CLIENTS: &[Client] = &[
             probe: &["pkg-config", "--exists", "openssl"],
             packages: &["libssl-dev", "pkg-config"],
         }],
-        lacks: &["binary-typed", "receive-tls", "idle-tls"],
+        lacks: &["binary-typed", "receive-tls", "idle-tls", "idle-tls-own"],
         own: false,
         fans: false,
     },
@@ -72,7 +73,7 @@ const CLIENTS: &[Client] = &[
         name: "core",
         package: "bench-core",
         needs: &[],
-        lacks: &["receive-tls", "idle-tls"],
+        lacks: &["receive-tls", "idle-tls", "idle-tls-own"],
         own: true,
         fans: false,
     },
@@ -83,6 +84,22 @@ const CLIENTS: &[Client] = &[
         lacks: &[],
         own: true,
         fans: true,
+    },
+    // Sockeye once more, with packets in MessagePack: beside JSON where the rows differ by that.
+    Client {
+        name: "msgpack",
+        package: "bench-sockeye-msgpack",
+        needs: &[],
+        lacks: &[
+            "binary",
+            "receive-tls",
+            "ack",
+            "idle",
+            "idle-tls",
+            "idle-tls-own",
+        ],
+        own: false,
+        fans: false,
     },
 ];
 
@@ -121,6 +138,11 @@ struct Figures {
 
 /// The command `cargo xtask bench`.
 pub(crate) fn run(args: &[impl AsRef<str>]) -> Result<(), String> {
+    if let [option, file] = args
+        && option.as_ref() == "--readme"
+    {
+        return write_readme(file.as_ref());
+    }
     let Some(mut options) = parse(args)? else {
         print!("{HELP}");
         return Ok(());
@@ -174,6 +196,17 @@ pub(crate) fn run(args: &[impl AsRef<str>]) -> Result<(), String> {
     } else {
         Err(failures.join("\n"))
     }
+}
+
+/// Makes the README's table of a run's figures.
+fn write_readme(figures: &str) -> Result<(), String> {
+    let read = |path: &std::path::Path| {
+        std::fs::read_to_string(path)
+            .map_err(|error| format!("cannot read {}: {error}", path.display()))
+    };
+    let path = run::root().join("README.md");
+    let page = readme(&read(&path)?, &read(figures.as_ref())?)?;
+    std::fs::write(&path, page).map_err(|error| format!("cannot write {}: {error}", path.display()))
 }
 
 fn parse(args: &[impl AsRef<str>]) -> Result<Option<Options>, String> {

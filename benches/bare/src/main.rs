@@ -38,6 +38,7 @@ async fn main() -> Result<(), Error> {
             let connector = connector()?;
             idle(&job, async || tls(&job, &connector).await).await
         }
+        "idle-tls-own" => idle(&job, async || tls(&job, &connector()?).await).await,
         other => Err(format!("the bare client has no row {other:?}").into()),
     }
 }

@@ -33,6 +33,57 @@ fn reading(id: u32) -> String {
     format!(r#"{{"id":{id},"t":21.53,"ok":true,"name":"kitchen"}}"#)
 }
 
+/// MessagePack as `socket.io-msgpack-parser` writes it: members in the order in which the server sets them, fractions in 64 bits.
+pub(crate) mod packed {
+    use super::ATTACHMENT;
+
+    /// `["event",{"id":…` of a client up to the number, with the options that it writes.
+    pub(crate) const EVENT: &[u8] =
+        b"\x84\xa4type\x02\xa3nsp\xa1/\xa7options\x81\xa8compress\xc3\xa4data\x92\xa5event\x84\xa2id";
+    /// `["go"]` of a client.
+    pub(crate) const GO: &[u8] =
+        b"\x84\xa4type\x02\xa3nsp\xa1/\xa7options\x81\xa8compress\xc3\xa4data\x91\xa2go";
+    /// The client wants to join.
+    pub(crate) const JOIN: &[u8] = b"\x82\xa4type\x00\xa3nsp\xa1/";
+    /// It has.
+    pub(crate) const JOINED: &[u8] =
+        b"\x83\xa4type\x00\xa4data\x81\xa3sid\xacbench-socket\xa3nsp\xa1/";
+    /// `["done",1]` of the server.
+    pub(crate) const DONE: &[u8] = b"\x83\xa4type\x02\xa4data\x92\xa4done\x01\xa3nsp\xa1/";
+
+    /// The same reading as in JSON.
+    fn reading(id: u32) -> Vec<u8> {
+        let mut out = b"\x84\xa2id\xcd".to_vec();
+        out.extend_from_slice(&(id as u16).to_be_bytes());
+        out.extend_from_slice(b"\xa1t\xcb");
+        out.extend_from_slice(&21.53_f64.to_be_bytes());
+        out.extend_from_slice(b"\xa2ok\xc3\xa4name\xa7kitchen");
+        out
+    }
+
+    /// An event with a reading, in front of which stands an attachment if there is one.
+    pub(crate) fn event(id: u32, attachment: Option<&[u8; ATTACHMENT]>) -> Vec<u8> {
+        let mut out = b"\x83\xa4type\x02\xa4data".to_vec();
+        out.push(0x92 + u8::from(attachment.is_some()));
+        out.extend_from_slice(b"\xa5event");
+        if let Some(bytes) = attachment {
+            out.push(0xc5);
+            out.extend_from_slice(&(ATTACHMENT as u16).to_be_bytes());
+            out.extend_from_slice(bytes);
+        }
+        out.extend_from_slice(&reading(id));
+        out.extend_from_slice(b"\xa3nsp\xa1/");
+        out
+    }
+}
+
+/// An attachment begins with the id.
+fn attachment(id: u32) -> [u8; ATTACHMENT] {
+    let mut attachment = [0x5a; ATTACHMENT];
+    attachment[..4].copy_from_slice(id.to_string().as_bytes());
+    attachment
+}
+
 /// One cycle of events as they go over the wire, all of the same length, back to back.
 pub(crate) struct Cycle(Vec<u8>);
 
@@ -72,15 +123,16 @@ pub(crate) struct Prebuilt {
     pub(crate) events: Cycle,
     pub(crate) binary: Cycle,
     pub(crate) binary_typed: Cycle,
+    /// The same in MessagePack.
+    pub(crate) packed_events: Cycle,
+    pub(crate) packed_binary_typed: Cycle,
 }
 
 impl Prebuilt {
     pub(crate) fn new() -> Self {
         let push_binary = |out: &mut Vec<u8>, header: &str, id: u32| {
             push_frame(out, TEXT, header.as_bytes());
-            let mut attachment = [0x5a; ATTACHMENT];
-            attachment[..4].copy_from_slice(id.to_string().as_bytes());
-            push_frame(out, BINARY, &attachment);
+            push_frame(out, BINARY, &attachment(id));
         };
         Self {
             events: Cycle::events_for(""),
@@ -93,6 +145,12 @@ impl Prebuilt {
                     reading(id)
                 );
                 push_binary(out, &header, id);
+            }),
+            packed_events: Cycle::new(|out, id| {
+                push_frame(out, BINARY, &packed::event(id, None));
+            }),
+            packed_binary_typed: Cycle::new(|out, id| {
+                push_frame(out, BINARY, &packed::event(id, Some(&attachment(id))));
             }),
         }
     }

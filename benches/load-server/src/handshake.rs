@@ -13,6 +13,8 @@ const MAX_HEAD: usize = 8 * 1024;
 pub(crate) struct Request {
     pub(crate) scenario: String,
     pub(crate) count: u32,
+    /// Packets are in MessagePack.
+    pub(crate) packed: bool,
 }
 
 /// Reads the upgrade request and answers it with 101.
@@ -39,6 +41,7 @@ pub(crate) fn upgrade(stream: &mut (impl Read + Write)) -> io::Result<Request> {
     let request = Request {
         scenario: scenario.to_owned(),
         count,
+        packed: query("parser") == Some("msgpack"),
     };
     let key = head.lines().find_map(|line| {
         let (name, value) = line.split_once(':')?;

@@ -5,13 +5,13 @@ use std::net::TcpStream;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::frames::{self, CLOSE, Cycle, Frames, Prebuilt, TEXT};
+use crate::frames::{self, BINARY, CLOSE, Cycle, Frames, Prebuilt, TEXT, packed};
 use crate::handshake::Request;
 use crate::wire::Wire;
 
 /// No heartbeat falls into a measurement.
 const OPEN: &str = r#"0{"sid":"bench-engine","upgrades":[],"pingInterval":600000,"pingTimeout":600000,"maxPayload":1000000}"#;
-const GO: &str = r#"42["go""#;
+const GO: &[u8] = br#"42["go""#;
 const JOINED: &str = r#"40{"sid":"bench-socket"}"#;
 
 pub(crate) fn run<W: Wire>(stream: W, request: &Request, prebuilt: &Prebuilt) -> io::Result<()> {
@@ -19,6 +19,7 @@ pub(crate) fn run<W: Wire>(stream: W, request: &Request, prebuilt: &Prebuilt) ->
     let mut peer = Peer {
         frames: Frames::new(stream),
         text: Vec::new(),
+        opcode: TEXT,
     };
     send(&mut out, OPEN)?;
     // Else a client with Nagle's algorithm on (rust_socketio) waits 40 ms for the delayed ACK of its first packet.
@@ -27,7 +28,10 @@ pub(crate) fn run<W: Wire>(stream: W, request: &Request, prebuilt: &Prebuilt) ->
     if scenario == "namespaces" {
         return namespaces(peer, out, size, request.count);
     }
-    if !peer.next("40")? {
+    if request.packed {
+        return run_packed(peer, out, request, prebuilt);
+    }
+    if !peer.next(b"40")? {
         return Ok(());
     }
     send(&mut out, JOINED)?;
@@ -35,11 +39,17 @@ pub(crate) fn run<W: Wire>(stream: W, request: &Request, prebuilt: &Prebuilt) ->
         "receive" | "receive-tls" => blast(peer, out, &prebuilt.events, GO, request.count),
         "binary" => blast(peer, out, &prebuilt.binary, GO, request.count),
         "binary-typed" => blast(peer, out, &prebuilt.binary_typed, GO, request.count),
-        "emit" => count(peer, out, request.count),
+        "emit" => count(
+            peer,
+            out,
+            EMITTED,
+            (TEXT, br#"42["done",1]"#),
+            request.count,
+        ),
         "ack" => answer(peer, out, 1, request.count),
         "acks" => answer(peer, out, size, request.count),
         "fan-in" => fan_in(peer, &out, &prebuilt.events, size, request.count),
-        "idle" | "idle-tls" => {
+        "idle" | "idle-tls" | "idle-tls-own" => {
             // (One file for each connection, and not two: there may be ten thousand.)
             drop(out);
             peer.drain()
@@ -48,12 +58,52 @@ pub(crate) fn run<W: Wire>(stream: W, request: &Request, prebuilt: &Prebuilt) ->
     }
 }
 
+/// The same in MessagePack, as far as there are rows for it.
+fn run_packed<W: Wire>(
+    mut peer: Peer<W>,
+    mut out: W,
+    request: &Request,
+    prebuilt: &Prebuilt,
+) -> io::Result<()> {
+    peer.opcode = BINARY;
+    if !peer.next(packed::JOIN)? {
+        return Ok(());
+    }
+    send_as(&mut out, BINARY, packed::JOINED)?;
+    match request.scenario.as_str() {
+        "receive" => blast(
+            peer,
+            out,
+            &prebuilt.packed_events,
+            packed::GO,
+            request.count,
+        ),
+        "binary-typed" => blast(
+            peer,
+            out,
+            &prebuilt.packed_binary_typed,
+            packed::GO,
+            request.count,
+        ),
+        "emit" => count(
+            peer,
+            out,
+            packed::EVENT,
+            (BINARY, packed::DONE),
+            request.count,
+        ),
+        other => Err(invalid(&format!(
+            "there is no scenario {other:?} in MessagePack"
+        ))),
+    }
+}
+
 /// Waits for the event `go` (so that the client can start its clock), then sends the events as fast as the client reads.
 fn blast<W: Wire>(
     mut peer: Peer<W>,
     mut out: W,
     cycle: &Cycle,
-    go: &str,
+    go: &[u8],
     count: u32,
 ) -> io::Result<()> {
     if !peer.next(go)? {
@@ -102,17 +152,26 @@ fn fan_in<W: Wire>(
     peer.drain()
 }
 
-/// Counts events and says `done` when all have come.
-fn count<W: Wire>(mut peer: Peer<W>, mut out: W, count: u32) -> io::Result<()> {
+/// How an event begins that is counted.
+const EMITTED: &[u8] = br#"42["event",{"id":"#;
+
+/// Counts events, which begin with `event`, and says `done` when all have come.
+fn count<W: Wire>(
+    mut peer: Peer<W>,
+    mut out: W,
+    event: &[u8],
+    (opcode, done): (u8, &[u8]),
+    count: u32,
+) -> io::Result<()> {
     peer.frames.expect_bulk();
     for seen in 0..count {
-        if !peer.next(r#"42["event",{"id":"#)? {
+        if !peer.next(event)? {
             return Err(invalid(&format!(
                 "the client left after {seen} of {count} events"
             )));
         }
     }
-    send(&mut out, r#"42["done",1]"#)?;
+    send_as(&mut out, opcode, done)?;
     peer.drain()
 }
 
@@ -129,7 +188,7 @@ fn sized(scenario: &str) -> (&str, u32) {
 fn namespaces<W: Wire>(mut peer: Peer<W>, mut out: W, count_of: u32, count: u32) -> io::Result<()> {
     for n in 0..count_of {
         // In which order they join is the client's business.
-        if !peer.next("40/n")? {
+        if !peer.next(b"40/n")? {
             return Err(invalid(&format!("the client joined {n} of {count_of}")));
         }
         let name = str::from_utf8(&peer.text[2..]).map_err(|_| invalid("a name is not UTF-8"))?;
@@ -141,7 +200,7 @@ fn namespaces<W: Wire>(mut peer: Peer<W>, mut out: W, count_of: u32, count: u32)
         peer,
         out,
         &Cycle::events_for(&last),
-        &format!(r#"42{last},["go""#),
+        format!(r#"42{last},["go""#).as_bytes(),
         count,
     )
 }
@@ -157,7 +216,7 @@ fn answer<W: Wire>(mut peer: Peer<W>, mut out: W, batch: u32, count: u32) -> io:
     while left > 0 {
         let mut answers = Vec::new();
         for _ in 0..batch.min(left) {
-            if !peer.next("42")? {
+            if !peer.next(b"42")? {
                 return Ok(());
             }
             answers.push(answer_to(&peer.text)?);
@@ -193,23 +252,29 @@ fn answer_to(text: &[u8]) -> io::Result<Vec<u8>> {
 }
 
 fn send(out: &mut impl Write, text: &str) -> io::Result<()> {
+    send_as(out, TEXT, text.as_bytes())
+}
+
+fn send_as(out: &mut impl Write, opcode: u8, message: &[u8]) -> io::Result<()> {
     let mut frame = Vec::new();
-    frames::push_frame(&mut frame, TEXT, text.as_bytes());
+    frames::push_frame(&mut frame, opcode, message);
     out.write_all(&frame)
 }
 
 /// The client's side of the connection.
 struct Peer<R> {
     frames: Frames<R>,
-    /// The payload of the last text frame, in clear text; where only a prefix is expected, only that much.
+    /// The payload of the last packet's frame, in clear text; where only a prefix is expected, only that much.
     text: Vec<u8>,
+    /// The frames in which packets come.
+    opcode: u8,
 }
 
 impl<R: Read> Peer<R> {
     /// Waits for the next message, which must begin with `expected`. False when the client has left.
-    fn next(&mut self, expected: &str) -> io::Result<bool> {
+    fn next(&mut self, expected: &[u8]) -> io::Result<bool> {
         // An exact prefix is all that counting needs; an ack needs the entire packet, and so does a name.
-        let limit = if matches!(expected, "42" | "40/n") {
+        let limit = if matches!(expected, b"42" | b"40/n") {
             usize::MAX
         } else {
             expected.len()
@@ -220,18 +285,19 @@ impl<R: Read> Peer<R> {
             };
             match frame.opcode {
                 CLOSE => return Ok(false),
-                TEXT => {}
+                opcode if opcode == self.opcode => {}
                 _ => continue,
             }
             match frame.unmask(limit, &mut self.text) {
-                text if text.starts_with(expected.as_bytes()) => return Ok(true),
+                text if text.starts_with(expected) => return Ok(true),
                 // rust_socketio sends an Engine.IO pong right after the handshake; a namespace may be left politely.
                 [b'3', ..] => {}
                 [b'4', b'1', ..] | [b'1', ..] => return Ok(false),
                 text => {
-                    let text = String::from_utf8_lossy(text);
                     return Err(invalid(&format!(
-                        "expected {expected:?}, the client sent {text:?}…"
+                        "expected {:?}, the client sent {:?}…",
+                        expected.escape_ascii().to_string(),
+                        text.escape_ascii().to_string(),
                     )));
                 }
             }

@@ -1,4 +1,5 @@
 //! The same jobs on sockeye, through its ordinary interface: WebSocket only, reconnection off, everything else as it is.
+//! With the feature `msgpack`, which the package `bench-sockeye-msgpack` has, packets are in MessagePack.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -25,12 +26,13 @@ async fn main() -> Result<(), Error> {
         "acks" => tokio::spawn(async move { acks(&job).await }).await?,
         "namespaces" => namespaces(&job).await,
         "fan-in" => fan_in(&job).await,
-        "idle" => idle(&job, client).await,
+        "idle" => idle(&job, |job| Ok(client(job))).await,
         // (Not one for each connection: the sessions that it can resume are kept there.)
         "idle-tls" => {
             let tls = tls()?;
-            idle(&job, |job| secure(job, &tls)).await
+            idle(&job, |job| Ok(secure(job, &tls))).await
         }
+        "idle-tls-own" => idle(&job, |job| Ok(secure(job, &tls()?))).await,
         other => Err(format!("the sockeye client has no row {other:?}").into()),
     }
 }
@@ -48,11 +50,16 @@ fn tls() -> Result<Tls, Error> {
 }
 
 fn client_at(job: &Job, scheme: &str) -> ClientBuilder {
-    Client::builder(format!("{scheme}://127.0.0.1:{}", job.port))
+    let client = Client::builder(format!("{scheme}://127.0.0.1:{}", job.port))
         .query("scenario", &job.row)
         .query("count", job.count.to_string())
         .transports([Transport::WebSocket])
-        .reconnection(false)
+        .reconnection(false);
+    #[cfg(feature = "msgpack")]
+    let client = client
+        .query("parser", "msgpack")
+        .parser(sockeye::Parser::MessagePack);
+    client
 }
 
 /// Joins, lets the server begin and waits until `all` is notified by the handler of the last event.
@@ -224,11 +231,14 @@ async fn fan_in(job: &Job) -> Result<(), Error> {
     Ok(())
 }
 
-async fn idle(job: &Job, client: impl Fn(&Job) -> ClientBuilder) -> Result<(), Error> {
-    let mut sockets = vec![client(job).connect().await?];
+async fn idle(
+    job: &Job,
+    client: impl Fn(&Job) -> Result<ClientBuilder, Error>,
+) -> Result<(), Error> {
+    let mut sockets = vec![client(job)?.connect().await?];
     let before = resident_bytes();
     for _ in 0..job.count {
-        sockets.push(client(job).connect().await?);
+        sockets.push(client(job)?.connect().await?);
     }
     report_memory(before);
     Ok(())

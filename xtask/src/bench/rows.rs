@@ -149,4 +149,13 @@ pub(super) const ROWS: &[Row] = &[
         secure: true,
         ..Row::new("idle-tls", "idle connections over TLS", 1_000, 0)
     },
+    Row {
+        secure: true,
+        ..Row::new(
+            "idle-tls-own",
+            "idle connections over TLS, each with a configuration of its own",
+            1_000,
+            0,
+        )
+    },
 ];
