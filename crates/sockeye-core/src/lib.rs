@@ -83,12 +83,12 @@ mod wire;
 
 #[cfg(feature = "msgpack")]
 pub use client::PackedPacket;
-#[cfg(feature = "alloc")]
-pub use client::PlainEvent;
 pub use client::{
     AckRequest, Client, Detached, DetachedOutput, EmitOptions, Event, EventText, Message,
     NamespaceError, NspOptions, Outgoing, Output, RawPacket, Refusal, Unsent,
 };
+#[cfg(feature = "alloc")]
+pub use client::{PlainAnswer, PlainEvent};
 #[cfg(feature = "offline")]
 pub use config::Offline;
 #[cfg(feature = "msgpack")]

@@ -192,7 +192,7 @@ pub(crate) fn encode<A: EmitArgs + ?Sized, R>(
     event: Option<&str>,
     args: &A,
     (limit, packed): (u16, bool),
-    then: impl FnOnce(&[u8], &[u8], usize) -> Result<R, EmitError>,
+    then: impl FnOnce(&mut Vec<u8>, &mut Vec<u8>, usize) -> Result<R, EmitError>,
 ) -> Result<R, EmitError> {
     let (mut json, mut records) = SCRATCH.take();
     json.clear();
@@ -222,13 +222,67 @@ pub(crate) fn encode<A: EmitArgs + ?Sized, R>(
         encode_args_to_vec(event, args, &mut json, &mut attach)
     };
     let result = match encoded {
-        Ok(count) => then(&json, &records, count),
+        Ok(count) => then(&mut json, &mut records, count),
         Err(error) => Err(error.into()),
     };
     if json.capacity() <= KEEP && records.capacity() <= KEEP {
         SCRATCH.set((json, records));
     }
     result
+}
+
+/// An encoded packet that waits for being sent. It has the thread's memory for encoding, which comes back with it.
+pub(crate) struct Encoded {
+    pub(crate) json: Vec<u8>,
+    pub(crate) records: Vec<u8>,
+    pub(crate) count: usize,
+}
+
+/// Of the scratch at most so many bytes beyond what is used go along with a packet: it may wait for long.
+const LENT: usize = 1 << 10;
+
+impl Encoded {
+    /// Encodes an event with its arguments, as [`encode`] does.
+    pub(crate) fn new<A: EmitArgs + ?Sized>(
+        event: &str,
+        args: &A,
+        encoding: (u16, bool),
+    ) -> Result<Self, EmitError> {
+        let lent = |bytes: &mut Vec<u8>| {
+            if bytes.capacity() - bytes.len() <= LENT {
+                std::mem::take(bytes)
+            } else {
+                bytes.clone()
+            }
+        };
+        encode(Some(event), args, encoding, |json, records, count| {
+            Ok(Self {
+                json: lent(json),
+                records: lent(records),
+                count,
+            })
+        })
+    }
+}
+
+impl Drop for Encoded {
+    fn drop(&mut self) {
+        if self.json.capacity() > KEEP || self.records.capacity() > KEEP {
+            return;
+        }
+        let mut ours = (
+            std::mem::take(&mut self.json),
+            std::mem::take(&mut self.records),
+        );
+        // (The thread may be at its end.)
+        let _ = SCRATCH.try_with(|scratch| {
+            let other = scratch.take();
+            if other.0.capacity() > ours.0.capacity() {
+                ours = other;
+            }
+            scratch.set(ours);
+        });
+    }
 }
 
 /// The driver, woken by a handler, waits in a slot of the handler's thread that no other thread takes from: if the

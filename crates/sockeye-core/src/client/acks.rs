@@ -237,6 +237,7 @@ impl<'a> Acks<'a> {
         self.index(place, true);
     }
 
+    #[cfg_attr(feature = "alloc", inline)]
     pub(super) fn set_deadline(&mut self, place: Index, deadline: Option<Instant>) {
         #[cfg(feature = "alloc")]
         if !self.slab.is_fixed() {

@@ -133,9 +133,18 @@ pub(super) fn span_of(whole: &str, part: &str) -> Span {
 
 impl Client<'_> {
     /// Lets go of what the last event borrowed.
+    #[cfg_attr(feature = "alloc", inline)]
     pub(super) fn release_received(&mut self) {
         #[cfg(feature = "msgpack")]
         self.inbound.shown.clear();
+        if !cfg!(feature = "alloc") || self.inbound.borrowed != Borrowed::Nothing {
+            self.release_borrowed();
+        }
+    }
+
+    #[cfg_attr(feature = "alloc", inline(never))]
+    #[cfg_attr(not(feature = "alloc"), inline(always))]
+    fn release_borrowed(&mut self) {
         match core::mem::replace(&mut self.inbound.borrowed, Borrowed::Nothing) {
             Borrowed::Nothing => (),
             Borrowed::End(from) => self.engine.main_rx().truncate_held(from),

@@ -57,7 +57,7 @@ use notices::Notices;
 #[cfg(feature = "msgpack")]
 pub use packed::PackedPacket;
 #[cfg(feature = "alloc")]
-pub use plain::PlainEvent;
+pub use plain::{PlainAnswer, PlainEvent};
 use quiet::Quiet;
 
 /// A Socket.IO client without I/O, clock or entropy of its own.

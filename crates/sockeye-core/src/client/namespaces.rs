@@ -384,6 +384,10 @@ impl<'a> Namespaces<'a> {
     fn look_up(&self, name: &[u8], is: impl Fn(Index) -> bool) -> Option<Index> {
         #[cfg(feature = "alloc")]
         if !self.slab.is_fixed() {
+            // (The main one is in no index: most clients have no other.)
+            if name == b"/" && self.main != NONE && is(self.main) {
+                return Some(self.main);
+            }
             return self.by_name.find(hash_bytes(name), is);
         }
         let _ = name;
@@ -413,7 +417,7 @@ impl<'a> Namespaces<'a> {
             self.main = i;
         }
         #[cfg(feature = "alloc")]
-        if !self.slab.is_fixed() {
+        if !self.slab.is_fixed() && self.main != i {
             let hash = |i: Index| {
                 let entry = self.slab.get(i);
                 entry.map_or(0, |entry| hash_bytes(entry.wire_name().as_bytes()))
@@ -428,6 +432,7 @@ impl<'a> Namespaces<'a> {
         self.set_state(id, NspState::Idle);
         #[cfg(feature = "alloc")]
         if !self.slab.is_fixed()
+            && self.main != id.index as Index
             && let Some(entry) = self.get(id)
         {
             let hash = hash_bytes(entry.wire_name().as_bytes());

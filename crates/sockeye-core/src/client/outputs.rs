@@ -46,6 +46,7 @@ impl Client<'_> {
     }
 
     /// Lets go of what the last event borrowed.
+    #[cfg_attr(feature = "alloc", inline)]
     pub(super) fn release(&mut self) {
         self.release_received();
         self.outbox.told();

@@ -88,7 +88,7 @@ impl Quiet {
     /// The short way stays open only so.
     #[cfg(feature = "alloc")]
     #[inline]
-    const fn keep(&mut self, on: bool) {
+    pub(super) const fn keep(&mut self, on: bool) {
         self.settled &= on;
     }
 

@@ -103,11 +103,11 @@ mod state {
     #[derive(Debug)]
     pub(in crate::engine) struct Redirection {
         /// What the server said, until the driver has judged it.
-        unjudged: Option<(u16, String)>,
+        unjudged: Option<Box<(u16, String)>>,
         /// The server that this session was sent to.
         server: Option<Box<Server>>,
         /// The cookies of the configured server, while the session lives at another origin.
-        cookies: Option<Jar>,
+        cookies: Option<Box<Jar>>,
     }
 
     impl Redirection {
@@ -120,7 +120,7 @@ mod state {
         /// A `Location` line has come with an answer of this status.
         pub(in crate::engine) fn note(&mut self, status: u16, location: &str) {
             if matches!(status, 301 | 302 | 303 | 307 | 308) {
-                self.unjudged = Some((status, location.into()));
+                self.unjudged = Some(Box::new((status, location.into())));
             }
         }
 
@@ -130,7 +130,7 @@ mod state {
         }
 
         pub(in crate::engine) fn unjudged(&self) -> Option<Redirect<'_>> {
-            let (status, location) = self.unjudged.as_ref()?;
+            let (status, location) = self.unjudged.as_deref()?;
             Some(Redirect {
                 status: *status,
                 location,
@@ -138,14 +138,14 @@ mod state {
         }
 
         pub(in crate::engine) fn take_unjudged(&mut self) -> Option<(u16, String)> {
-            self.unjudged.take()
+            self.unjudged.take().map(|unjudged| *unjudged)
         }
 
         pub(in crate::engine) fn follow(&mut self, server: Server, jar: &mut Jar) {
             self.unjudged = None;
             if !server.same_origin {
                 let before = core::mem::replace(jar, Jar::EMPTY);
-                self.cookies.get_or_insert(before);
+                self.cookies.get_or_insert_with(|| Box::new(before));
             }
             self.server = Some(Box::new(server));
         }
@@ -155,7 +155,7 @@ mod state {
             self.unjudged = None;
             self.server = None;
             if let Some(cookies) = self.cookies.take() {
-                *jar = cookies;
+                *jar = *cookies;
             }
         }
 

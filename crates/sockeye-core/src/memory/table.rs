@@ -146,7 +146,11 @@ impl<'a, T: Default> Table<'a, T> {
     pub(crate) fn shrink(&mut self) {
         #[cfg(feature = "alloc")]
         if let Self::Growable { deque, .. } = self {
-            deque.shrink_to(deque.len().max(4));
+            if deque.is_empty() {
+                *deque = Default::default();
+            } else {
+                deque.shrink_to(deque.len().max(4));
+            }
         }
     }
 }

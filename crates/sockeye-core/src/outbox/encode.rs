@@ -19,13 +19,6 @@ pub(super) struct Encoder {
 const KEEP: usize = 16 << 10;
 
 impl Encoder {
-    pub(super) const fn new() -> Self {
-        Self {
-            json: Vec::new(),
-            records: Vec::new(),
-        }
-    }
-
     /// The JSON of `["event",args…]`, or of `[args…]`, and the attachments found.
     fn encode<A: EmitArgs + ?Sized>(
         &mut self,
@@ -90,7 +83,7 @@ pub(crate) fn encoded<'a, O, A: EmitArgs + ?Sized, R>(
 ) -> Result<R, EmitError> {
     #[cfg(feature = "msgpack")]
     let packed = of(owner).takes_packed();
-    let mut encoder = core::mem::take(&mut of(owner).encoder);
+    let mut encoder = of(owner).encoder.take().unwrap_or_default();
     #[cfg(feature = "msgpack")]
     let body = if packed {
         encoder.encode_packed(event, args, limit)
@@ -101,6 +94,6 @@ pub(crate) fn encoded<'a, O, A: EmitArgs + ?Sized, R>(
     let body = encoder.encode(event, args, limit);
     let result = body.and_then(|body| then(owner, body));
     encoder.tidy();
-    of(owner).encoder = encoder;
+    of(owner).encoder = Some(encoder);
     result
 }

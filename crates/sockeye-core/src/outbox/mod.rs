@@ -139,7 +139,7 @@ pub(crate) struct Outbox<'a> {
     /// Events are reported before they leave.
     report: bool,
     #[cfg(feature = "alloc")]
-    encoder: encode::Encoder,
+    encoder: Option<alloc::boxed::Box<encode::Encoder>>,
     #[cfg(feature = "deflate")]
     compressor: compressed::Compressor,
     #[cfg(feature = "msgpack")]
@@ -177,7 +177,7 @@ impl<'a> Outbox<'a> {
             scratch: post::SCRATCH,
             report: false,
             #[cfg(feature = "alloc")]
-            encoder: encode::Encoder::new(),
+            encoder: None,
             #[cfg(feature = "deflate")]
             compressor: compressed::Compressor::default(),
             #[cfg(feature = "msgpack")]

@@ -129,8 +129,13 @@ impl Outbox<'_> {
     }
 
     /// Whether a packet of so many bytes finds room.
-    fn has_room(&self, nsp: NamespaceId, size: usize, meta: &Meta) -> bool {
-        let (reserve, slots) = self.reserved(meta.class);
+    fn has_room(
+        &self,
+        nsp: NamespaceId,
+        size: usize,
+        (reserve, slots): (usize, usize),
+        meta: &Meta,
+    ) -> bool {
         let shared = meta.shared && !meta.ready && meta.class == Class::Event;
         self.packets.room() > slots
             && self.live + size + reserve <= self.max
@@ -198,7 +203,7 @@ impl Outbox<'_> {
         {
             return Err(PushError::TooLarge);
         }
-        if !self.has_room(nsp, size, &meta) || !self.ensure(size) {
+        if !self.has_room(nsp, size, (reserve, slots), &meta) || !self.ensure(size) {
             return Err(PushError::Full);
         }
         let area = self.tail();

@@ -141,13 +141,18 @@ impl Rig<'_> {
         #[cfg(feature = "alloc")]
         let plain = if self.detached || self.thorough {
             None
+        } else if let Some(event) = self.client.poll_plain() {
+            Some(told(&Event::Message(event.message())))
         } else {
-            self.client.poll_plain().map(|event| event.message())
+            self.client.poll_plain_answer().map(|answer| {
+                let (id, result) = (answer.id, Ok(answer.args()));
+                told(&Event::Ack { id, result })
+            })
         };
         #[cfg(not(feature = "alloc"))]
         let plain = None;
-        let told = if let Some(message) = plain {
-            told(&Event::Message(message))
+        let told = if let Some(plain) = plain {
+            plain
         } else if self.detached {
             match self.client.poll_detached() {
                 DetachedOutput::Idle(wake) => return Some(Doing::Idle(wake)),

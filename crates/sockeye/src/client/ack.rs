@@ -11,7 +11,7 @@ use sockeye_core::packet::{ArgsError, OwnedArgs};
 use sockeye_core::{AckError as Missing, EmitError};
 
 use crate::Socket;
-use crate::inbox::Head;
+use crate::inbox::{Encoded, Head};
 use crate::waiters::{AckReceiver, ack_channel};
 
 /// Why there is no answer.
@@ -90,13 +90,6 @@ pub struct EmitWithAck<Answer> {
     answer: PhantomData<fn() -> Answer>,
 }
 
-/// A packet that is ready for the inbox.
-pub(crate) struct Encoded {
-    pub(crate) json: Vec<u8>,
-    pub(crate) records: Vec<u8>,
-    pub(crate) attachments: usize,
-}
-
 impl<Answer> EmitWithAck<Answer> {
     pub(crate) fn new(socket: Socket, packet: Result<Encoded, EmitError>) -> Self {
         Self {
@@ -151,17 +144,12 @@ impl<Answer> EmitWithAck<Answer> {
                 uncompressed,
                 timeout,
             };
-            let Encoded {
-                json,
-                records,
-                attachments,
-            } = packet;
             socket.shared().packet(
                 socket.nsp(),
                 head,
-                &json,
-                &records,
-                attachments,
+                &packet.json,
+                &packet.records,
+                packet.count,
                 Some(sender),
             )?;
             Ok(receiver)

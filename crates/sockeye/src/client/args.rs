@@ -77,6 +77,18 @@ impl Args {
         }
     }
 
+    /// Arguments of the plainest kind: a JSON array as bytes, which were found to be UTF-8 when they arrived.
+    pub(crate) fn from_plain(json: &[u8]) -> Self {
+        let json = String::from_utf8(json.to_vec()).unwrap_or_default();
+        Self {
+            form: Form::Text {
+                json: json.into_boxed_str(),
+                records: Bytes::new(),
+                count: 0,
+            },
+        }
+    }
+
     /// Bytes of text and attachments, as they came.
     pub(crate) fn size(&self) -> usize {
         match &self.form {

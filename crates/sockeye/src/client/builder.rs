@@ -16,7 +16,7 @@ use crate::client::options::{
 use crate::client::url::Address;
 #[cfg(feature = "blocking")]
 use crate::driver::threads::ThreadOptions;
-use crate::driver::{self, Parts, Target};
+use crate::driver::{self, Pairs, Parts, Target};
 use crate::inbox::Shared;
 use crate::net::options::NetworkOptions;
 use crate::net::redirect::{self, Redirects};
@@ -518,7 +518,7 @@ impl ClientBuilder {
         config.query =
             encode_query(address.query.iter().chain(&self.query).map(|(k, v)| (k, v))).into();
         let headers = encode_headers(self.headers.iter().map(|(k, v)| (k, v)))?;
-        config.headers = network.complete(headers).into();
+        config.headers = network.complete(headers);
         config.transports = transports;
         config.follow_redirects = self.redirects > 0;
         config.timestamp = match self.timestamp_requests {
@@ -556,8 +556,7 @@ impl ClientBuilder {
             origin: Arc::clone(&network),
             network,
             redirects: Redirects::new(self.redirects),
-            query: self.query_with,
-            headers: self.headers_with,
+            pairs: Pairs::of(self.query_with, self.headers_with),
         };
         let parts = Parts {
             shared,

@@ -1,6 +1,8 @@
 //! The builder's options of the network.
 
 use std::net::IpAddr;
+#[cfg(any(feature = "rustls-no-provider", feature = "native-tls"))]
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::ClientBuilder;
@@ -27,7 +29,7 @@ impl ClientBuilder {
     /// How `https` and `wss` connections are encrypted, and whom they trust. Default: the operating system's CAs.
     #[cfg(any(feature = "rustls-no-provider", feature = "native-tls"))]
     pub fn tls(mut self, tls: Tls) -> Self {
-        self.network.tls = tls;
+        self.network.tls = OnceLock::from(Box::new(tls));
         self
     }
 

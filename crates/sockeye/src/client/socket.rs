@@ -8,14 +8,14 @@ use sockeye_core::EmitError;
 use sockeye_core::packet::EmitArgs;
 
 use crate::Transport;
-use crate::client::ack::{EmitWithAck, Encoded};
+use crate::client::ack::EmitWithAck;
 use crate::client::error::ConnectError;
 use crate::client::manager::Manager;
 use crate::client::namespace::{NamespaceBuilder, Wanted};
 use crate::client::options::{AuthSource, nsp_options};
 use crate::client::volatile::Volatile;
 use crate::dispatch::guard::told_id;
-use crate::inbox::{Command, Head, NspShared, Shared, encode, lock};
+use crate::inbox::{Command, Encoded, Head, NspShared, Shared, encode, lock};
 use crate::namespace::Status;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::waiters::ConnectCall;
@@ -309,20 +309,8 @@ impl Socket {
     /// Without a timeout here or [`ack_timeout`](crate::ClientBuilder::ack_timeout) it waits until the answer or the
     /// disconnect. Dropping the future gives the answer up; see [`AckFuture`](crate::AckFuture) for what that means.
     pub fn emit_with_ack<A: EmitArgs, Answer>(&self, event: &str, args: A) -> EmitWithAck<Answer> {
-        let packet = check_event(event).and_then(|()| {
-            encode(
-                Some(event),
-                &args,
-                self.shared.encoding(),
-                |json, records, attachments| {
-                    Ok(Encoded {
-                        json: json.to_vec(),
-                        records: records.to_vec(),
-                        attachments,
-                    })
-                },
-            )
-        });
+        let packet =
+            check_event(event).and_then(|()| Encoded::new(event, &args, self.shared.encoding()));
         EmitWithAck::new(self.clone(), packet)
     }
 

@@ -267,7 +267,7 @@ impl Driver {
             Command::Query(query) => self.core.set_query(query.into()),
             Command::Headers(headers) => {
                 let headers = self.target.origin.complete(headers);
-                self.core.set_headers(headers.into());
+                self.core.set_headers(headers);
             }
             Command::Reconnection(policy) => *self.core.reconnection_mut() = policy,
             Command::ReportOutgoing(on) => self.core.report_outgoing(on),

@@ -30,9 +30,10 @@ use sockeye_core::drive::Work;
 use sockeye_core::{Cause, Client, Config, DisconnectReason, Instant, Link, Memory, Output};
 
 use crate::client::ack::AckError;
+use crate::client::args::Args;
 use crate::client::error::{Disconnected, Notice};
 use crate::client::options::PairsFn;
-use crate::dispatch::{self, Outlet, Spawn};
+use crate::dispatch::{self, Answer, Outlet, Spawn};
 use crate::inbox::{Inbox, Shared, lock};
 use crate::namespace::Status;
 use crate::net::failure::{LastFailure, LinkFailures};
@@ -43,7 +44,7 @@ use events::{EventContext, FollowUp};
 use pending_acks::PendingAcks;
 use slots::Slots;
 use timers::{Timer, Timers};
-use written::{Closing, Farewell, Flushes};
+use written::{Closings, Farewell, Flushes};
 
 /// Where the driver connects to.
 pub(crate) struct Target {
@@ -52,8 +53,32 @@ pub(crate) struct Target {
     /// The server of this session: another one after a redirect.
     pub(crate) network: Arc<Network>,
     pub(crate) redirects: Redirects,
-    pub(crate) query: Option<PairsFn>,
-    pub(crate) headers: Option<PairsFn>,
+    pub(crate) pairs: Option<Box<Pairs>>,
+}
+
+/// What computes query and headers of each session. (Boxed: most connections of many have neither.)
+pub(crate) struct Pairs {
+    query: Option<PairsFn>,
+    headers: Option<PairsFn>,
+}
+
+impl Pairs {
+    pub(crate) fn of(query: Option<PairsFn>, headers: Option<PairsFn>) -> Option<Box<Self>> {
+        let any = query.is_some() || headers.is_some();
+        any.then(|| Box::new(Self { query, headers }))
+    }
+}
+
+impl Target {
+    /// What computes the query.
+    pub(crate) fn query(&self) -> Option<PairsFn> {
+        self.pairs.as_ref()?.query.clone()
+    }
+
+    /// What computes the headers.
+    pub(crate) fn headers(&self) -> Option<PairsFn> {
+        self.pairs.as_ref()?.headers.clone()
+    }
 }
 
 /// What a driver is made of, before it has a runtime.
@@ -85,9 +110,9 @@ struct Driver {
     acks: PendingAcks,
     /// Calls of `auth` functions so far.
     auth_calls: u64,
-    flushes: Flushes,
-    closings: Vec<Closing>,
-    closings_begun: u64,
+    /// (Boxed, as all that few connections have: they may be many.)
+    flushes: Option<Box<Flushes>>,
+    closings: Option<Box<Closings>>,
     /// The last handle is gone.
     farewell: Option<Farewell>,
     /// What is to be done at a time, beside the core's own deadlines.
@@ -140,9 +165,8 @@ impl Driver {
             slots: Slots::default(),
             acks: PendingAcks::default(),
             auth_calls: 0,
-            flushes: Flushes::default(),
-            closings: Vec::new(),
-            closings_begun: 0,
+            flushes: None,
+            closings: None,
             farewell: None,
             timers: Timers::default(),
             retrying: false,
@@ -163,20 +187,7 @@ impl Driver {
     fn poll(&mut self, dialing: bool) -> Work {
         loop {
             // Most are such.
-            while let Some(event) = self.core.poll_plain() {
-                let nsp = event.nsp;
-                let early = match self.slots.of_core(nsp) {
-                    Some(slot) => {
-                        self.batch.plain(&slot.shared, &event);
-                        !slot.joined
-                    }
-                    None => false,
-                };
-                if early {
-                    self.follow_up(FollowUp::Early(nsp));
-                }
-                self.check_bound();
-            }
+            self.take_plain();
             match self.core.poll_output() {
                 Output::Open(link) => {
                     if let Err(why) = self.choose_server() {
@@ -210,6 +221,38 @@ impl Driver {
                     self.check_bound();
                 }
             }
+        }
+    }
+
+    /// Tells plain events and answers as long as nothing else comes.
+    #[inline(always)]
+    fn take_plain(&mut self) {
+        loop {
+            while let Some(event) = self.core.poll_plain() {
+                let nsp = event.nsp;
+                let early = match self.slots.of_core(nsp) {
+                    Some(slot) => {
+                        self.batch.plain(&slot.shared, &event);
+                        !slot.joined
+                    }
+                    None => false,
+                };
+                if early {
+                    self.follow_up(FollowUp::Early(nsp));
+                }
+                self.check_bound();
+            }
+            let Some(answer) = self.core.poll_plain_answer() else {
+                return;
+            };
+            if let Some((index, sender)) = self.acks.take(answer.id) {
+                let answer = Answer::Ack(sender, Ok(Args::from_plain(answer.args)));
+                match self.slots.get(index) {
+                    Some(slot) => self.batch.answer(&slot.shared, answer),
+                    None => answer.send(),
+                }
+            }
+            self.check_bound();
         }
     }
 
@@ -330,9 +373,7 @@ impl Driver {
             // What it waits for may have been written just now.
             self.leave();
         }
-        if !self.closings.is_empty() {
-            self.advance_closings();
-        }
+        self.advance_closings();
     }
 
     /// The connection is closed for good.
@@ -368,7 +409,7 @@ impl Driver {
             nsp.connects.close();
             nsp.joined.advance();
         }
-        self.closings.clear();
+        self.closings = None;
         self.shared.set_transport(None);
         self.shared.written.reach(u64::MAX);
         self.shared.room.advance();

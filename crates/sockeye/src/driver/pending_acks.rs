@@ -1,8 +1,5 @@
 //! Those who wait for acknowledgements.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
-
 use sockeye_core::AckId;
 
 use crate::waiters::AckSender;
@@ -10,32 +7,12 @@ use crate::waiters::AckSender;
 /// Who waits, and in which namespace (by the handles' number).
 pub(super) type Pending = (usize, AckSender);
 
-/// By the core's number. Every step takes the same time, however many wait.
+/// At the places that the core has for them, which are few and used again. Every step takes the same time, however many wait.
 #[derive(Default)]
 pub(super) struct PendingAcks {
-    waiting: HashMap<u64, Pending, BuildHasherDefault<Mixed>>,
-}
-
-/// Hashes the core's numbers. They count up: no peer chooses them, so that one multiplication does.
-#[derive(Default)]
-struct Mixed(u64);
-
-impl Hasher for Mixed {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(u64::from(*byte));
-        }
-    }
-
-    fn write_u64(&mut self, n: u64) {
-        // (2^64 by the golden ratio: the upper bits depend on all of the lower ones. They are brought down again, because
-        // the table is indexed by those.)
-        self.0 = (self.0 ^ n).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0 ^ self.0 >> 32
-    }
+    /// With the number behind the id.
+    places: Vec<Option<(u64, Pending)>>,
+    waiting: usize,
 }
 
 /// Room for so many is kept when nobody waits any more.
@@ -43,18 +20,28 @@ const KEEP: usize = 1 << 10;
 
 impl PendingAcks {
     pub(super) fn add(&mut self, id: AckId, pending: Pending) {
-        self.waiting.insert(id.get(), pending);
+        let place = id.index();
+        if self.places.len() <= place {
+            self.places.resize_with(place + 1, || None);
+        }
+        let before = self.places[place].replace((id.get(), pending));
+        debug_assert!(before.is_none(), "who waited here has been told");
+        self.waiting += usize::from(before.is_none());
     }
 
     pub(super) fn take(&mut self, id: AckId) -> Option<Pending> {
-        let sender = self.waiting.remove(&id.get())?;
-        if self.waiting.is_empty() && self.waiting.capacity() > KEEP {
-            self.waiting = HashMap::default();
+        let place = self.places.get_mut(id.index())?;
+        let (_, pending) = place.take_if(|(number, _)| *number == id.get())?;
+        self.waiting -= 1;
+        if self.waiting == 0 && self.places.capacity() > KEEP {
+            self.places = Vec::new();
         }
-        Some(sender)
+        Some(pending)
     }
 
     pub(super) fn drain(&mut self) -> impl Iterator<Item = Pending> {
-        std::mem::take(&mut self.waiting).into_values()
+        self.waiting = 0;
+        let places = std::mem::take(&mut self.places).into_iter();
+        places.flatten().map(|(_, pending)| pending)
     }
 }

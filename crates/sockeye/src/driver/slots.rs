@@ -40,7 +40,7 @@ pub(super) struct AuthCall {
 pub(super) struct Slots {
     /// By the handles' number.
     slots: Vec<Option<NamespaceSlot>>,
-    /// The handles' number by the core's.
+    /// The handles' number by the core's. Nothing as long as both are the same, as they are on most connections.
     by_core: Vec<usize>,
 }
 
@@ -50,7 +50,10 @@ impl Slots {
     }
 
     pub(super) fn of_core(&mut self, nsp: NamespaceId) -> Option<&mut NamespaceSlot> {
-        let index = *self.by_core.get(nsp.index())?;
+        let index = match self.by_core.as_slice() {
+            [] => nsp.index(),
+            by_core => *by_core.get(nsp.index())?,
+        };
         self.get(index).filter(|slot| slot.nsp == nsp)
     }
 
@@ -67,15 +70,18 @@ impl Slots {
         // One is what most connections have.
         if self.slots.is_empty() {
             self.slots.reserve_exact(index + 1);
-            self.by_core.reserve_exact(nsp.index() + 1);
         }
         if self.slots.len() <= index {
             self.slots.resize_with(index + 1, || None);
         }
-        if self.by_core.len() <= nsp.index() {
-            self.by_core.resize(nsp.index() + 1, usize::MAX);
+        if index != nsp.index() && self.by_core.is_empty() {
+            for slot in self.slots.iter().flatten() {
+                set(&mut self.by_core, slot.nsp, slot.shared.index);
+            }
         }
-        self.by_core[nsp.index()] = index;
+        if index != nsp.index() || !self.by_core.is_empty() {
+            set(&mut self.by_core, nsp, index);
+        }
         self.slots[index] = Some(NamespaceSlot {
             nsp,
             shared,
@@ -85,6 +91,13 @@ impl Slots {
             auth_failures: 0,
         });
     }
+}
+
+fn set(by_core: &mut Vec<usize>, nsp: NamespaceId, index: usize) {
+    if by_core.len() <= nsp.index() {
+        by_core.resize(nsp.index() + 1, usize::MAX);
+    }
+    by_core[nsp.index()] = index;
 }
 
 /// The delay before the `auth` function is called again after so many failures: as before a reconnection.
@@ -105,10 +118,16 @@ fn delay(policy: &Reconnection, failures: u32) -> Duration {
 
 impl Driver {
     /// The core's handle of a namespace; made when it is first needed.
+    #[inline]
     pub(super) fn core_handle(&mut self, index: usize) -> Option<NamespaceId> {
         if let Some(slot) = self.slots.get(index) {
             return Some(slot.nsp);
         }
+        self.new_core_handle(index)
+    }
+
+    #[cold]
+    fn new_core_handle(&mut self, index: usize) -> Option<NamespaceId> {
         let shared = lock(&self.shared.nsps).get(index)?;
         if shared.gone.load(Ordering::Acquire) {
             return None;

@@ -145,9 +145,10 @@ impl Task {
     /// Reads the clock.
     fn tick(&mut self) {
         self.ticked = true;
-        self.driver.now = Instant::from_micros(
-            u64::try_from(self.origin.elapsed().as_micros()).unwrap_or(u64::MAX),
-        );
+        // (By numbers of 64 bits: they last for half a million years.)
+        let elapsed = self.origin.elapsed();
+        let micros = elapsed.as_secs() * 1_000_000 + u64::from(elapsed.subsec_micros());
+        self.driver.now = Instant::from_micros(micros);
     }
 
     /// Reads the clock if this poll has not done so yet.

@@ -38,8 +38,15 @@ pub(super) struct Flushes {
 /// Who waits for the end of a close; taken by who tells it.
 type Done = Arc<Mutex<Option<oneshot::Sender<Result<(), CloseError>>>>>;
 
-/// A namespace that is being left cleanly.
-pub(super) struct Closing {
+/// Namespaces that are being left cleanly.
+#[derive(Default)]
+pub(super) struct Closings {
+    list: Vec<Closing>,
+    begun: u64,
+}
+
+/// One of them.
+struct Closing {
     number: u64,
     index: usize,
     /// The namespace was joined, or just being left, when its close was asked for.
@@ -72,15 +79,20 @@ impl Driver {
     pub(super) fn publish_written(&mut self) {
         // One mark for all who wait for packets that were taken meanwhile.
         let written = &self.shared.written;
-        if written.wanted() > self.flushes.last && self.taken > self.flushes.last {
-            self.flushes.last = self.taken;
-            self.flushes.marks.push_back((self.taken, mark(&self.core)));
+        let wanted = written.wanted();
+        if wanted == 0 {
+            return;
+        }
+        let flushes = self.flushes.get_or_insert_default();
+        if wanted > flushes.last && self.taken > flushes.last {
+            flushes.last = self.taken;
+            flushes.marks.push_back((self.taken, mark(&self.core)));
         }
         let mut reached = None;
-        while let Some(&(number, mark)) = self.flushes.marks.front()
+        while let Some(&(number, mark)) = flushes.marks.front()
             && is_written(&self.core, mark)
         {
-            self.flushes.marks.pop_front();
+            flushes.marks.pop_front();
             reached = Some(number);
         }
         if let Some(number) = reached {
@@ -90,12 +102,13 @@ impl Driver {
 
     /// Leaves a namespace cleanly: `done` is told when that has come to its end.
     pub(super) fn close(&mut self, index: usize, done: oneshot::Sender<Result<(), CloseError>>) {
-        self.closings_begun += 1;
-        let number = self.closings_begun;
         let limit = self.now + self.shared.close_timeout;
-        let timer = self.timers.set(limit, Timer::Close(number));
         let was_joined = self.slots.get(index).is_some_and(|slot| slot.joined);
-        self.closings.push(Closing {
+        let closings = self.closings.get_or_insert_default();
+        closings.begun += 1;
+        let number = closings.begun;
+        let timer = self.timers.set(limit, Timer::Close(number));
+        closings.list.push(Closing {
             number,
             index,
             was_joined,
@@ -107,10 +120,16 @@ impl Driver {
 
     /// Goes on with namespaces that are being left.
     pub(super) fn advance_closings(&mut self) {
+        let Some(closings) = &mut self.closings else {
+            return;
+        };
+        if closings.list.is_empty() {
+            return;
+        }
+        let mut list = std::mem::take(&mut closings.list);
         // Namespaces that are left in this very round are looked at in the next one.
         let others = self.any_active();
-        let mut closings = std::mem::take(&mut self.closings);
-        closings.retain_mut(|closing| match closing.stage {
+        list.retain_mut(|closing| match closing.stage {
             Stage::Flushing(mark) => {
                 let written = is_written(&self.core, mark);
                 // What is kept for a namespace that is not to be joined will not be written: there is no waiting for it.
@@ -148,7 +167,7 @@ impl Driver {
                 !told
             }
         });
-        self.closings.append(&mut closings);
+        self.closings.get_or_insert_default().list.append(&mut list);
     }
 
     /// The last handle is gone: whether the goodbye may be said, because what was emitted before has been written, or
@@ -193,14 +212,14 @@ impl Driver {
 
     /// The time for closing a namespace is up: it ends as it is.
     pub(super) fn close_timed_out(&mut self, number: u64) {
-        let Some(at) = self
-            .closings
-            .iter()
-            .position(|closing| closing.number == number)
-        else {
+        let Some(closings) = &mut self.closings else {
             return;
         };
-        let closing = self.closings.swap_remove(at);
+        let is = |closing: &Closing| closing.number == number;
+        let Some(at) = closings.list.iter().position(is) else {
+            return;
+        };
+        let closing = closings.list.swap_remove(at);
         match closing.stage {
             Stage::Flushing(mark) | Stage::Leaving(mark, _) => {
                 let unsent = if is_written(&self.core, mark) {

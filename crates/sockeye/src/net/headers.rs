@@ -1,5 +1,6 @@
 //! What goes into every request head beside the protocol's own lines. No runtime is used here.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use base64::Engine as _;
@@ -65,9 +66,16 @@ impl fmt::Debug for Credentials {
     }
 }
 
+/// Its line.
+const AGENT_LINE: &str = concat!("User-Agent: sockeye/", env!("CARGO_PKG_VERSION"), "\r\n");
+
 /// Adds what every request carries to header lines (each ended by CRLF), unless they have it already: the
 /// `User-Agent`, and the `Authorization` of a URL with credentials.
-pub(crate) fn complete(mut lines: String, authorization: Option<&str>) -> String {
+pub(crate) fn complete(mut lines: String, authorization: Option<&str>) -> Cow<'static, str> {
+    if lines.is_empty() && authorization.is_none() {
+        // As it mostly is: no connection has memory of its own for it.
+        return AGENT_LINE.into();
+    }
     let has = |name: &str| {
         lines.split("\r\n").any(|line| {
             line.split_once(':')
@@ -76,12 +84,12 @@ pub(crate) fn complete(mut lines: String, authorization: Option<&str>) -> String
     };
     let (agent, auth) = (has("user-agent"), has("authorization"));
     if !agent {
-        lines.push_str(&format!("User-Agent: {USER_AGENT}\r\n"));
+        lines.push_str(AGENT_LINE);
     }
     if let Some(authorization) = authorization.filter(|_| !auth) {
         lines.push_str(&format!("Authorization: {authorization}\r\n"));
     }
-    lines
+    lines.into()
 }
 
 #[cfg(test)]

@@ -27,8 +27,8 @@ pub(crate) enum Io {
 /// Begins to connect. `fresh`: the first link of a session, for which query and headers are computed anew.
 pub(crate) fn dial(target: &crate::driver::Target, fresh: bool) -> DialFuture {
     let network = Arc::clone(&target.network);
-    let query = target.query.clone().filter(|_| fresh);
-    let headers = target.headers.clone().filter(|_| fresh);
+    let query = target.query().filter(|_| fresh);
+    let headers = target.headers().filter(|_| fresh);
     Box::pin(async move {
         network.begin();
         let computed = compute(&network, query, headers).await?;

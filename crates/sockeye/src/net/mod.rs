@@ -109,7 +109,7 @@ async fn compute(
     let headers = computed(headers, "the headers").await?;
     Ok(Computed {
         query,
-        headers: headers.map(|headers| network.complete(headers)),
+        headers: headers.map(|headers| network.complete(headers).into_owned()),
     })
 }
 

@@ -1,5 +1,6 @@
 //! How one client gets its byte streams: the way from options to a stream.
 
+use std::borrow::Cow;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -21,7 +22,7 @@ use super::tcp::TcpConnector;
 pub(crate) struct Network {
     pub(crate) target: Target,
     /// The `Authorization` of a URL with credentials.
-    authorization: Option<String>,
+    authorization: Option<Box<str>>,
     pub(super) way: Way,
     /// For ways to other targets.
     options: Arc<NetworkOptions>,
@@ -61,7 +62,7 @@ impl Network {
     /// Options that cannot work, for people.
     pub(super) fn new(
         target: Target,
-        authorization: Option<String>,
+        authorization: Option<Box<str>>,
         options: Arc<NetworkOptions>,
     ) -> Result<Self, String> {
         Ok(Self {
@@ -149,7 +150,7 @@ impl Network {
     }
 
     /// Header lines with what every request carries.
-    pub(crate) fn complete(&self, headers: String) -> String {
+    pub(crate) fn complete(&self, headers: String) -> Cow<'static, str> {
         headers::complete(headers, self.authorization.as_deref())
     }
 }

@@ -1,6 +1,6 @@
 //! The options of the network, as the builder collects them, and what is made of them once they are known to be good.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::client::error::ConnectError;
 use crate::client::options::is_token;
@@ -36,7 +36,8 @@ pub(crate) struct NetworkOptions {
     #[cfg(feature = "blocking")]
     pub(crate) blocking_connector: Option<blocking::AnyConnector>,
     pub(crate) tcp: TcpConnector,
-    pub(crate) tls: TlsChoice,
+    /// Made when it is needed, if nobody has set it.
+    pub(crate) tls: OnceLock<Box<TlsChoice>>,
     pub(crate) proxy: ProxyOption,
     /// The `Host` header, instead of the URL's.
     pub(crate) host: Option<String>,
@@ -45,7 +46,11 @@ pub(crate) struct NetworkOptions {
 impl NetworkOptions {
     /// Makes the network of a client. What cannot work is told here, before anything is tried.
     pub(crate) fn build(self, address: &Address) -> Result<Network, ConnectError> {
-        let authorization = address.credentials.as_ref().map(Credentials::basic);
+        let authorization = address
+            .credentials
+            .as_ref()
+            .map(Credentials::basic)
+            .map(String::into_boxed_str);
         Network::new(address.target(), authorization, Arc::new(self)).map_err(ConnectError::config)
     }
 
@@ -70,7 +75,7 @@ impl NetworkOptions {
         };
         let secure = target.secure() || proxy.as_ref().is_some_and(|proxy| proxy.at.secure());
         let tls = if secure {
-            Some(self.tls.client()?)
+            Some(self.tls.get_or_init(Box::default).client()?)
         } else {
             None
         };

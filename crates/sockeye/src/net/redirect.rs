@@ -28,31 +28,33 @@ const HARMLESS: &[&str] = &[
 pub(crate) struct Redirects {
     /// So many are followed in one attempt.
     max: usize,
+    /// Those that there have been in this attempt. (Boxed: most connections of many have none.)
+    met: Option<Box<Met>>,
+}
+
+#[derive(Debug, Default)]
+struct Met {
     /// The URLs that were asked in this attempt, without query: the first is the configured one.
     asked: Vec<String>,
     /// Where the attempt has been sent last.
-    at: Option<Box<(Target, Server)>>,
+    at: Option<(Target, Server)>,
 }
 
 impl Redirects {
     pub(crate) const fn new(max: usize) -> Self {
-        Self {
-            max,
-            asked: Vec::new(),
-            at: None,
-        }
+        Self { max, met: None }
     }
 
     /// An attempt begins, at the configured server.
     pub(crate) fn reset(&mut self) {
-        self.asked.clear();
-        self.at = None;
+        self.met = None;
     }
 
     /// The URL that the session was sent to, without what may be secret.
     pub(crate) fn url(&self) -> Option<&str> {
-        self.at.as_ref()?;
-        self.asked.last().map(String::as_str)
+        let met = self.met.as_ref()?;
+        met.at.as_ref()?;
+        met.asked.last().map(String::as_str)
     }
 
     /// Judges a redirect of the handshake with the configured server, at `origin`, or with the one that the attempt was
@@ -66,8 +68,9 @@ impl Redirects {
         config: &Config<'_>,
         redirect: Redirect<'_>,
     ) -> Result<(Target, Server), String> {
-        let (target, server) = match &self.at {
-            Some(at) => (**at).clone(),
+        let at = self.met.as_ref().and_then(|met| met.at.as_ref());
+        let (target, server) = match at {
+            Some(at) => at.clone(),
             None => (
                 origin.clone(),
                 Server {
@@ -109,19 +112,20 @@ impl Redirects {
             true => target,
             false => target_of(&to),
         };
-        self.at = Some(Box::new((target.clone(), hop.clone())));
+        self.met.get_or_insert_default().at = Some((target.clone(), hop.clone()));
         Ok((target, hop))
     }
 
     /// Counts: whether the attempt may ask this URL as well.
     fn bounded(&mut self, from: &Url, to: Url) -> Result<Url, String> {
-        if self.asked.is_empty() {
-            self.asked.push(bare(from));
+        let asked = &mut self.met.get_or_insert_default().asked;
+        if asked.is_empty() {
+            asked.push(bare(from));
         }
         let to_bare = bare(&to);
         // It may send a client back to where it was, with a cookie more: only a loop without end is one.
-        let again = self.asked.contains(&to_bare);
-        if self.asked.len() > self.max {
+        let again = asked.contains(&to_bare);
+        if asked.len() > self.max {
             let times = self.max;
             return Err(if again {
                 format!("{times} redirects have led there and back already, it is a loop")
@@ -131,7 +135,7 @@ impl Redirects {
                 )
             });
         }
-        self.asked.push(to_bare);
+        asked.push(to_bare);
         Ok(to)
     }
 }

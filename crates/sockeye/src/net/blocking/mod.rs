@@ -116,8 +116,8 @@ impl PollNet {
         Self {
             route: Route {
                 network: target.network.clone(),
-                query: target.query.clone(),
-                headers: target.headers.clone(),
+                query: target.query(),
+                headers: target.headers(),
                 timeout,
             },
             threads,
