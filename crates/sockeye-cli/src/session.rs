@@ -38,7 +38,7 @@ pub(crate) fn open(options: &Connection) -> Result<Socket, Failure> {
 pub(crate) fn unusable(options: &Connection, error: &ConnectError) -> Failure {
     // The client quotes a URL that it cannot read.
     let (url, shown) = (&options.url, public(&options.url));
-    Failure::usage(error.to_string().replace(url.as_str(), &shown))
+    Failure::usage(by_option(&error.to_string()).replace(url.as_str(), &shown))
 }
 
 /// A client with all options but the credentials and the way to the server.

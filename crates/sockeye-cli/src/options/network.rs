@@ -124,6 +124,14 @@ pub(crate) fn by_option(message: &str) -> String {
         .replace("by Tls::ca_pem", "by --cacert")
         .replace("by Tls::identity_pem", "by --cert and --key")
         .replace("(Tls::identity_pem)", "(--cert and --key)")
+        .replace(
+            "use the option `host` of the builder",
+            "name it in the URL, and its address by --resolve",
+        )
+        .replace(
+            "use the option `protocols` of the builder",
+            "the command has no option for sub-protocols",
+        )
 }
 
 /// `HOST:PORT:ADDRESS[,ADDRESS…]`, as curl has it.

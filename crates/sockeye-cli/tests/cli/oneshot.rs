@@ -204,6 +204,12 @@ async fn servers_of_another_kind_are_named_in_one_line() {
         assert_eq!(outcome.code, Some(2), "{url}: {outcome:?}");
         outcome.complaint();
     }
+    // The library's advice names methods that nobody has here.
+    for header in ["Host: other", "Sec-WebSocket-Protocol: other"] {
+        let outcome = sockeye(&["emit", "http://localhost:1", "x", "-H", header]).await;
+        assert_eq!(outcome.code, Some(2), "{header}: {outcome:?}");
+        assert!(!outcome.complaint().contains("builder"), "{outcome:?}");
+    }
 }
 
 #[tokio::test]

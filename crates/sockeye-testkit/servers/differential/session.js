@@ -94,7 +94,7 @@ function oddBinary(r) {
 
 // Packets of Engine.IO that are none, or not now. (A second OPEN ends the official client's process. CLOSE is passed over by
 // it on a WebSocket: fact 38.)
-const ODD_ENGINE = ["6", "6x", "2probe", "3", "5", "7", "x", "4", "é"];
+const ODD_ENGINE = ["6", "6x", "2probe", "3", "5", "7", "x", "4", "é", ""];
 
 // How the server answers a CONNECT packet of a namespace, in the order in which they come; then it is let in.
 function reply(r) {
@@ -123,7 +123,9 @@ function session(seed) {
     recovery: r.chance(0.3),
     retries: r.chance(0.12) ? 1 + r.below(2) : undefined,
     auth: r.chance(0.3) ? value(r, 0, false) : undefined,
-    // How an upgrade goes, how bodies of answers come, and how much may be in a request.
+    // How an upgrade goes, how bodies of answers, messages and bytes come, and how much may be in a request.
+    fragments: r.chance(0.3),
+    pieces: r.chance(0.2),
     probe: r.pick(["fine", "fine", "fine", "refused", "closed", "wrong"]),
     chunks: r.pick([undefined, undefined, "chunked", "close"]),
     maxPayload: r.pick([1000000, 1000000, 100]),

@@ -20,8 +20,22 @@ class Stage {
     this.asked = {}; // The join in which each question was put.
     this.refusals = [...options.refusals];
     this.server = http.createServer((request, response) => this.request(request, response));
+    if (options.pieces) this.server.on("connection", (socket) => this.drip(socket));
     this.sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false });
     this.server.on("upgrade", (request, socket, head) => this.upgrade(request, socket, head));
+  }
+
+  // What is written leaves in small pieces.
+  drip(socket) {
+    const write = socket.write.bind(socket);
+    socket.setNoDelay(true);
+    socket.write = (data, encoding, done) => {
+      const bytes = typeof data === "string" ? Buffer.from(data, typeof encoding === "string" ? encoding : "utf8") : data;
+      const size = 1 + (bytes.length >> 5);
+      let at = 0;
+      for (; at + size < bytes.length; at += size) write(bytes.subarray(at, at + size));
+      return write(bytes.subarray(at), typeof encoding === "function" ? encoding : done);
+    };
   }
 
   async listen() {
@@ -149,13 +163,23 @@ class Stage {
   flush(link) {
     if (!link.queue.length || link.ended) return;
     if (link.socket) {
-      for (const part of link.queue.splice(0)) link.socket.send(part);
+      for (const part of link.queue.splice(0)) this.say(link.socket, part);
     } else if (link.get) {
       const parts = link.queue.splice(0).map((part) => (typeof part === "string" ? part : `b${part.toString("base64")}`));
       const response = link.get;
       link.get = null;
       this.body(response, parts.join("\u001e"));
     }
+  }
+
+  // One message, in one frame or in two with a ping between them.
+  say(ws, part) {
+    const [bytes, binary] = [Buffer.from(part), typeof part !== "string"];
+    if (!this.options.fragments || !bytes.length) return ws.send(bytes, { binary });
+    const at = bytes.length >> 1;
+    ws.send(bytes.subarray(0, at), { binary, fin: false });
+    ws.ping();
+    ws.send(bytes.subarray(at), { binary, fin: true });
   }
 
   send(parts, link = this.link) {

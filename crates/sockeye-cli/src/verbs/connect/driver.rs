@@ -11,7 +11,7 @@ use super::prompt::Names;
 use super::unsent::{self, Unsent};
 use super::{Input, plain};
 use crate::exit::{Exit, Failure};
-use crate::options::Connect;
+use crate::options::{Connect, by_option};
 use crate::output::record::{NamespaceStatus, Record};
 use crate::output::{self, Printer, Style};
 use crate::session::{self, Fate, Happening, Inbox, Order, Outlet};
@@ -454,7 +454,7 @@ impl Driver {
         if let Some(headers) = headers
             && let Err(error) = socket.manager().set_headers(headers)
         {
-            self.error(error.to_string(), None).await;
+            self.error(by_option(&error.to_string()), None).await;
         }
     }
 
