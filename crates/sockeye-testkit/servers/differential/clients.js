@@ -29,7 +29,9 @@ class Official {
   constructor(port, options) {
     this.told = [];
     this.questions = {};
-    this.manager = new Manager(`http://127.0.0.1:${port}`, {
+    this.old = options.eio === 3;
+    const Client = this.old ? require("socket.io-client-2").Manager : Manager;
+    this.manager = new Client(`http://127.0.0.1:${port}`, {
       autoConnect: false,
       transports: TRANSPORTS[options.transport],
       forceBase64: options.base64,
@@ -45,18 +47,33 @@ class Official {
 
   socket(nsp, auth) {
     if (this.sockets[nsp]) return this.sockets[nsp];
-    const socket = this.manager.socket(nsp, { ...this.options, auth: auth ?? (nsp === "/" ? this.options.auth : undefined) });
+    const socket = this.old ? this.manager.socket(nsp) : this.manager.socket(nsp, { ...this.options, auth: auth ?? (nsp === "/" ? this.options.auth : undefined) });
     this.sockets[nsp] = socket;
     const tell = (record) => this.told.push({ nsp, ...record });
     socket.on("connect", () => tell({ type: "connect", id: socket.id, recovered: Boolean(socket.recovered) }));
     socket.on("disconnect", (reason) => tell({ type: "disconnect", reason, active: socket.active }));
     socket.on("connect_error", (error) => tell({ type: "connect_error", message: error.message, data: error.data, active: socket.active }));
-    socket.onAny((name, ...args) => {
+    // Older ones tell refusals by an event of that name, and know no listeners to all events.
+    if (this.old) socket.on("error", (error) => typeof error === "string" && tell({ type: "connect_error", message: error, active: false }));
+    this.listen(socket, (name, ...args) => {
       const reply = typeof args[args.length - 1] === "function" ? args.pop() : null;
       if (reply) this.questions[args[0]] = reply;
       tell({ type: "event", name: String(name), args: shown(args), ack: Boolean(reply) });
     });
     return socket;
+  }
+
+  listen(socket, listener) {
+    if (!this.old) return socket.onAny(listener);
+    const { onevent } = socket;
+    socket.onevent = function (packet) {
+      const args = [...(packet.data || [])];
+      // (What comes before the namespace is joined is kept, and is told then.)
+      const told = () => listener(...args, ...(packet.id == null ? [] : [this.ack(packet.id)]));
+      if (this.connected) told();
+      else this.once("connect", told);
+      onevent.call(this, packet);
+    };
   }
 
   async connect({ nsp, auth }) {
@@ -83,6 +100,8 @@ class Official {
       const reason = /timed out/.test(error.message) ? "timeout" : /disconnected/.test(error.message) ? "disconnected" : error.message;
       this.told.push({ nsp, type: "ack_error", id, reason });
     };
+    // (There is no time limit, and no news of a connection that was lost.)
+    if (this.old) return void socket.emit(event, ...real(args), (...answer) => told(null, ...answer));
     (this.options.ackTimeout ? socket : socket.timeout(timeout)).emit(event, ...real(args), told);
   }
 
@@ -94,7 +113,7 @@ class Official {
 
   async sync() {
     await wait(0);
-    return Object.values(this.sockets).some((socket) => socket.active);
+    return Object.values(this.sockets).some((socket) => (this.old ? Boolean(socket.subs) : socket.active));
   }
 
   async joined() {
@@ -102,7 +121,8 @@ class Official {
   }
 
   async quit() {
-    this.manager._close();
+    if (this.old) this.manager.close();
+    else this.manager._close();
     await wait(0);
   }
 }
@@ -117,6 +137,7 @@ class Command {
     const words = [
       "connect", `http://127.0.0.1:${port}/`, "--json", "--no-autoconnect", "--transport", options.transport, "--parser", options.parser,
       "--reconnect-delay", "1ms", "--reconnect-delay-max", "1ms", "--randomization-factor", "0",
+      ...(options.eio === 3 ? ["--eio", options.detected ? "auto" : "3"] : []),
       ...(options.base64 ? ["--force-base64"] : []),
       ...(options.retries !== undefined ? ["--retries", String(options.retries), "--timeout", `${TIMEOUT}ms`] : []),
       ...(options.auth ? ["--auth", JSON.stringify(options.auth)] : []),

@@ -19,7 +19,7 @@ const TOLERATED = [
   (entry) => entry.type === "ack_error" && entry.reason === "dropped",
 ];
 
-function told(run, away, both) {
+function told(run, { away, both, old }) {
   const lists = {};
   const joined = new Set();
   for (const { nsp, details, ...record } of run.told) {
@@ -37,6 +37,9 @@ function told(run, away, both) {
     // A namespace that is answered for twice is joined twice in the official client.
     const list = (lists[`told of ${nsp}`] ??= []);
     if (entry.type === "connect" && list.at(-1)?.includes(`"id":${JSON.stringify(entry.id)}`)) continue;
+    // The client of Socket.IO 2 knows no end of an answer but the answer, and whether it will try again only by itself.
+    if (old && (entry.type === "ack_error" || (entry.type === "connect_error" && entry.active !== false))) continue;
+    if (old) delete entry.active;
     // The words for what went wrong below Socket.IO are each client's own.
     if (entry.type === "connect_error" && entry.active) delete entry.message;
     // How often a server that is away is tried is a matter of time.
@@ -69,8 +72,9 @@ function compare(script, theirs, ours) {
   const differences = [];
   const away = script.steps.some((step) => step.do === "away");
   const both = script.options.transport === "both";
+  const kind = { away, both, old: script.options.eio === 3 };
   const raw = script.steps.some((step) => step.do === "raw");
-  const [a, b] = [{ ...told(theirs, away, both), ...sent(theirs, raw) }, { ...told(ours, away, both), ...sent(ours, raw) }];
+  const [a, b] = [{ ...told(theirs, kind), ...sent(theirs, raw) }, { ...told(ours, kind), ...sent(ours, raw) }];
   for (const name of new Set([...Object.keys(a), ...Object.keys(b)])) {
     const [left, right] = [a[name] ?? [], b[name] ?? []];
     const at = Array.from({ length: Math.max(left.length, right.length) }).findIndex((_, i) => left[i] !== right[i]);

@@ -73,7 +73,7 @@ async function play({ options, steps }, make) {
   } catch (error) {
     client.told.push({ nsp: "", type: "fault", message: error.message });
     if (client.child) client.child.kill("SIGKILL");
-    else client.manager._close();
+    else await client.quit();
   }
   stage.close();
   return { told: client.told, sent: stage.log.map(({ data, ...rest }) => ({ ...rest, data: shown(data) })) };

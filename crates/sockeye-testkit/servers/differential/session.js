@@ -114,23 +114,27 @@ const ASKED = ["a-echo", "a-echo", "a-none", "a-binary", "a-never", "a-twice", "
 
 function session(seed) {
   const r = random(seed);
-  const msgpack = r.chance(0.15);
+  const old = r.chance(0.15);
+  const msgpack = !old && r.chance(0.15);
   // (The parser that the official client has for MessagePack spoils large numbers.)
   r.small = msgpack;
   const options = {
     transport: r.pick(["websocket", "polling", "both"]),
+    eio: old ? 3 : 4,
+    // (On a WebSocket it takes a second connection to know: fact F14.)
+    detected: r.chance(0.5),
     parser: msgpack ? "msgpack" : "json",
-    recovery: r.chance(0.3),
-    retries: r.chance(0.12) ? 1 + r.below(2) : undefined,
-    auth: r.chance(0.3) ? value(r, 0, false) : undefined,
+    recovery: !old && r.chance(0.3),
+    retries: !old && r.chance(0.12) ? 1 + r.below(2) : undefined,
+    auth: !old && r.chance(0.3) ? value(r, 0, false) : undefined,
     // How an upgrade goes, how bodies of answers, messages and bytes come, and how much may be in a request.
     fragments: r.chance(0.3),
     pieces: r.chance(0.2),
     probe: r.pick(["fine", "fine", "fine", "refused", "closed", "wrong"]),
     chunks: r.pick([undefined, undefined, "chunked", "close"]),
     maxPayload: r.pick([1000000, 1000000, 100]),
-    base64: !msgpack && r.chance(0.1),
-    replies: Object.fromEntries(NAMESPACES.map((nsp) => [nsp, r.chance(0.4) ? Array.from({ length: 1 + r.below(2) }, () => reply(r)) : []])),
+    base64: !old && !msgpack && r.chance(0.1),
+    replies: Object.fromEntries(NAMESPACES.map((nsp) => [nsp, !old && r.chance(0.4) ? Array.from({ length: 1 + r.below(2) }, () => reply(r)) : []])),
     refusals: r.chance(0.15) ? Array.from({ length: 1 + r.below(2) }, () => r.pick(["400", "403", "500", "garbage", "reset", "empty"])) : [],
   };
   options.auth = options.auth === undefined ? undefined : { token: options.auth };
@@ -140,20 +144,27 @@ function session(seed) {
   let question = 0;
   const emit = (nsp) => {
     // (With retries, those behind one that is never answered would wait for longer than anybody does here.)
-    const name = r.pick(ASKED.filter((asked) => asked !== "a-cut" && (options.retries === undefined || asked !== "a-never")));
-    return r.chance(0.5) ? { do: "emit", nsp, event: r.pick(NAMES), args: args(r, true), id: mark++ } : { do: "emit", nsp, event: name, args: args(r, true), id: mark++, ack: true, timeout: name === "a-never" ? TIMEOUT : 5000 };
+    const name = r.pick(ASKED.filter((asked) => asked !== "a-cut" && (!(old || options.retries !== undefined) || asked !== "a-never")));
+    return r.chance(0.5) ? { do: "emit", nsp, event: r.pick(names), args: args(r, true), id: mark++ } : { do: "emit", nsp, event: name, args: args(r, true), id: mark++, ack: true, timeout: name === "a-never" ? TIMEOUT : 5000 };
   };
   // What a program does while nothing comes back.
   const alone = (nsp) => {
     const other = r.pick(NAMESPACES);
     switch (r.below(6)) {
-      case 0: return [{ do: "disconnect", nsp }];
+      case 0: return left(nsp) ? [{ do: "disconnect", nsp }] : [];
       case 1: if (!known.includes(other)) known.push(other); return [{ do: "connect", nsp: other }];
-      case 2: return [{ do: "disconnect", nsp }, { do: "connect", nsp }];
+      case 2: return left(nsp) ? [{ do: "disconnect", nsp }, { do: "connect", nsp }] : [];
       default: return [emit(nsp)];
     }
   };
-  const event = () => ({ name: r.pick(NAMES), args: args(r, true) });
+  // Servers of Socket.IO 2 let nobody into the main namespace again whose connection is there. Packets that are none, and an
+  // upgrade that fails, are other things to them.
+  if (old) options.probe = "fine";
+  if (options.transport === "websocket") options.detected = false;
+  // Names that are the old client's own.
+  const names = old ? NAMES.filter((name) => !["error", "reconnect", "ping"].includes(name)) : NAMES;
+  const left = (nsp) => !(old && nsp === "/");
+  const event = () => ({ name: r.pick(names), args: args(r, true) });
   const length = 4 + r.below(9);
   for (let i = 0; i < length; i++) {
     const nsp = r.pick(known);
@@ -169,10 +180,10 @@ function session(seed) {
         break;
       }
       case 4:
-      case 5: steps.push({ do: "emit", nsp, event: r.pick(NAMES), args: args(r, true), id: mark++ }); break;
+      case 5: steps.push({ do: "emit", nsp, event: r.pick(names), args: args(r, true), id: mark++ }); break;
       case 6:
       case 7: {
-        const name = r.pick(ASKED);
+        const name = r.pick(old || options.retries !== undefined ? ASKED.filter((asked) => !["a-cut", old && "a-never"].includes(asked)) : ASKED);
         steps.push({ do: "emit", nsp, event: name, args: args(r, true), id: mark++, ack: true, timeout: name === "a-never" || name === "a-cut" ? TIMEOUT : 5000 });
         if (r.chance(0.3)) steps.push({ do: "emit", nsp: r.pick(known), event: r.pick(ASKED.slice(0, 4)), args: args(r, true), id: mark++, ack: true, timeout: 5000 });
         break;
@@ -180,17 +191,17 @@ function session(seed) {
       case 8: {
         const other = r.pick(NAMESPACES);
         if (!known.includes(other)) known.push(other);
-        steps.push({ do: "connect", nsp: other, auth: r.chance(0.3) ? { n: i } : undefined });
+        steps.push({ do: "connect", nsp: other, auth: !old && r.chance(0.3) ? { n: i } : undefined });
         break;
       }
-      case 9: steps.push({ do: "disconnect", nsp }); if (r.chance(0.7)) steps.push({ do: "connect", nsp }); break;
+      case 9: if (!left(nsp)) break; steps.push({ do: "disconnect", nsp }); if (r.chance(0.7)) steps.push({ do: "connect", nsp }); break;
       case 10: steps.push({ do: "cut", how: r.pick(["reset", "end", "bad"]) }); break;
-      case 11: steps.push({ do: "kick", nsp }); if (r.chance(0.7)) steps.push({ do: "connect", nsp }); break;
-      case 12: steps.push(msgpack ? { do: "cut", how: "end" } : { do: "raw", packets: odd(r) }); break;
-      case 13: steps.push(msgpack ? { do: "serve", packets: [{ nsp, ...event() }] } : { do: "raw", packets: oddBinary(r) }); break;
-      case 14: steps.push({ do: "raw", packets: [r.pick(options.transport === "polling" ? [...ODD_ENGINE, "1"] : ODD_ENGINE)] }); break;
+      case 11: if (!left(nsp)) break; steps.push({ do: "kick", nsp }); if (r.chance(0.7)) steps.push({ do: "connect", nsp }); break;
+      case 12: steps.push(msgpack || old ? { do: "cut", how: "end" } : { do: "raw", packets: odd(r) }); break;
+      case 13: steps.push(msgpack || old ? { do: "serve", packets: [{ nsp, ...event() }] } : { do: "raw", packets: oddBinary(r) }); break;
+      case 14: if (!old) steps.push({ do: "raw", packets: [r.pick(options.transport === "polling" ? [...ODD_ENGINE, "1"] : ODD_ENGINE)] }); break;
       // (A poll's request for the next packets may be under way, and then nothing volatile is sent.)
-      case 15: steps.push(r.chance(0.5) || options.transport !== "websocket" ? { do: "reconnect" } : { do: "emit", nsp, event: "volatile", args: [], id: mark++, volatile: true }); break;
+      case 15: steps.push(r.chance(0.5) || old || options.transport !== "websocket" ? { do: "reconnect" } : { do: "emit", nsp, event: "volatile", args: [], id: mark++, volatile: true }); break;
       case 16: {
         steps.push({ do: "away" });
         for (let n = 1 + r.below(4); n > 0; n--) steps.push(...alone(r.pick(known)));
@@ -200,12 +211,12 @@ function session(seed) {
       case 17: {
         // (Answers may or may not be there before the next command. Leaving by polling, the official client loses what it has
         // just emitted.)
-        const plain = (nsp) => ({ do: "emit", nsp, event: r.pick(NAMES), args: args(r, true), id: mark++ });
-        const again = options.transport === "websocket" && options.retries === undefined && r.chance(0.5) ? [{ do: "disconnect", nsp }, { do: "connect", nsp }] : [];
+        const plain = (nsp) => ({ do: "emit", nsp, event: r.pick(names), args: args(r, true), id: mark++ });
+        const again = options.transport === "websocket" && options.retries === undefined && left(nsp) && r.chance(0.5) ? [{ do: "disconnect", nsp }, { do: "connect", nsp }] : [];
         steps.push({ do: "at once", steps: [plain(nsp), plain(r.pick(known)), ...again, plain(nsp), plain(r.pick(known))] });
         break;
       }
-      case 18: steps.push(msgpack ? { do: "cut", how: "reset" } : { do: "raw", packets: [`451-${nsp === "/" ? "" : `${nsp},`}["half",{"_placeholder":true,"num":0}]`], then: "cut" }); break;
+      case 18: steps.push(msgpack || old ? { do: "cut", how: "reset" } : { do: "raw", packets: [`451-${nsp === "/" ? "" : `${nsp},`}["half",{"_placeholder":true,"num":0}]`], then: "cut" }); break;
       default: steps.push({ do: "serve", packets: [{ nsp, name: "news", args: [i] }, { nsp, name: "news", args: args(r, true) }] });
     }
   }

@@ -2,14 +2,18 @@
 "use strict";
 const http = require("http");
 const { WebSocketServer } = require("ws");
-const parsers = { json: require("socket.io-parser"), msgpack: require("socket.io-msgpack-parser") };
+const { dialect } = require("./dialects");
+
+// How often old clients ping, in milliseconds.
+const PING = 12;
 
 const wait = (ms) => new Promise((done) => setTimeout(done, ms));
 
 class Stage {
   constructor(options) {
     this.options = options;
-    this.parser = parsers[options.parser];
+    this.dialect = dialect(options);
+    this.old = options.eio === 3;
     this.log = []; // What the client sent, one entry for each packet of Socket.IO, and how each connection ended.
     this.link = null; // The session that is there now.
     this.links = 0;
@@ -52,13 +56,21 @@ class Stage {
   // --- connections
 
   open(websocket) {
-    const link = { number: this.links++, queue: [], get: null, post: false, socket: null, ended: false, pongs: 0, nsps: new Set(), decoder: new this.parser.Decoder() };
+    const link = { number: this.links++, queue: [], get: null, post: false, socket: null, ended: false, pongs: 0, pings: 0, nsps: new Set(), decoder: new this.dialect.Decoder() };
     link.decoder.on("decoded", (packet) => this.packet(link, packet));
     link.id = `session${link.number}`;
     this.link = link;
     const upgrades = !websocket && this.options.transport === "both" ? ["websocket"] : [];
-    const hello = JSON.stringify({ sid: link.id, upgrades, pingInterval: 60000, pingTimeout: 60000, maxPayload: this.options.maxPayload });
-    return { link, hello: `0${hello}` };
+    const times = { pingInterval: this.old ? PING : 60000, pingTimeout: 60000 };
+    const hello = JSON.stringify({ sid: link.id, upgrades, ...times, ...(this.old ? {} : { maxPayload: this.options.maxPayload }) });
+    const parts = [`0${hello}`];
+    if (this.old) {
+      // The main namespace is joined by the server.
+      this.joins["/"] = (this.joins["/"] || 0) + 1;
+      link.nsps.add("/");
+      parts.push("40");
+    }
+    return { link, parts };
   }
 
   // A handshake that is not to succeed.
@@ -79,8 +91,9 @@ class Stage {
     if (!sid) {
       if (this.away) return this.refuse("500", request.socket, response);
       if (this.refusals.length) return this.refuse(this.refusals.shift(), request.socket, response);
-      const { hello } = this.open(false);
-      return this.body(response, hello);
+      const { link, parts } = this.open(false);
+      link.base64 = url.searchParams.has("b64");
+      return this.body(response, this.dialect.body(parts));
     }
     const link = this.link;
     if (!link || link.id !== sid || link.ended) {
@@ -97,13 +110,12 @@ class Stage {
     request.on("data", (chunk) => chunks.push(chunk));
     request.on("end", () => {
       this.body(response, "ok");
-      const text = Buffer.concat(chunks).toString();
-      for (const part of text.split("\u001e")) this.engine(link, part[0] === "b" ? Buffer.from(part.slice(1), "base64") : part);
+      for (const part of this.dialect.posted(Buffer.concat(chunks), request.headers["content-type"])) this.engine(link, part);
     });
   }
 
   body(response, text) {
-    const type = { "content-type": "text/plain; charset=UTF-8" };
+    const type = { "content-type": typeof text === "string" ? "text/plain; charset=UTF-8" : "application/octet-stream" };
     if (!this.options.chunks) return void response.writeHead(200, { ...type, "content-length": Buffer.byteLength(text) }).end(text);
     const bytes = Buffer.from(text);
     response.writeHead(200, { ...type, ...(this.options.chunks === "close" ? { connection: "close" } : {}) });
@@ -125,12 +137,12 @@ class Stage {
         const opened = this.open(true);
         link = opened.link;
         link.socket = ws;
-        ws.send(opened.hello);
+        for (const part of opened.parts) ws.send(part);
       } else if (!link || link.id !== sid || link.ended) {
         return ws.close();
       }
       ws.on("message", (data, binary) => {
-        const text = binary ? data : data.toString();
+        const text = this.dialect.unframe(data, binary);
         if (link.socket === ws) return this.engine(link, text);
         if (text === "2probe" && this.options.probe === "closed") return ws.close();
         if (text === "2probe" && this.options.probe === "wrong") return ws.send("3x");
@@ -155,7 +167,7 @@ class Stage {
     if (link.ended) return;
     link.ended = true;
     this.log.push({ over: how, link: link.number });
-    if (link.get) this.body(link.get, "6");
+    if (link.get) this.body(link.get, this.dialect.body(["6"]));
     link.get = null;
     if (this.link === link) this.link = null;
   }
@@ -165,16 +177,15 @@ class Stage {
     if (link.socket) {
       for (const part of link.queue.splice(0)) this.say(link.socket, part);
     } else if (link.get) {
-      const parts = link.queue.splice(0).map((part) => (typeof part === "string" ? part : `b${part.toString("base64")}`));
       const response = link.get;
       link.get = null;
-      this.body(response, parts.join("\u001e"));
+      this.body(response, this.dialect.body(link.queue.splice(0), link.base64));
     }
   }
 
   // One message, in one frame or in two with a ping between them.
   say(ws, part) {
-    const [bytes, binary] = [Buffer.from(part), typeof part !== "string"];
+    const [bytes, binary] = [Buffer.from(this.dialect.frame(part)), typeof part !== "string"];
     if (!this.options.fragments || !bytes.length) return ws.send(bytes, { binary });
     const at = bytes.length >> 1;
     ws.send(bytes.subarray(0, at), { binary, fin: false });
@@ -193,6 +204,10 @@ class Stage {
     if (link.ended) return;
     if (typeof data === "string") {
       if (data === "3") return void link.pongs++;
+      if (data === "2" && this.old) {
+        link.pings++;
+        return this.send(["3"], link);
+      }
       if (data === "1") return this.over(link, "close packet");
       if (data[0] === "b") data = Buffer.from(data.slice(1), "base64");
       else if (data[0] !== "4") return void this.log.push({ engine: data });
@@ -218,8 +233,7 @@ class Stage {
   }
 
   write(link, packet) {
-    const parts = new this.parser.Encoder().encode(packet);
-    this.send(parts.map((part) => (typeof part === "string" ? `4${part}` : Buffer.from(part))), link);
+    this.send(this.dialect.encode(packet), link);
   }
 
   // Events as the official server sends them: with recovery each ends with its offset.
@@ -240,7 +254,7 @@ class Stage {
     if (reply.refuse !== undefined) return this.write(link, { type: 4, nsp, data: reply.refuse });
     link.nsps.add(nsp);
     const back = entry.unknown ? undefined : credentials?.pid;
-    const session = { sid: `${nsp} ${back ? credentials.pid : number}` };
+    const session = this.old ? undefined : { sid: `${nsp} ${back ? credentials.pid : number}` };
     if (this.options.recovery) {
       session.pid = back || `${number}`;
       this.kept.add(`${nsp} ${session.pid}`);
@@ -316,9 +330,10 @@ class Stage {
       const { link } = this;
       if (!link) return;
       const seen = this.log.length;
-      const pongs = link.pongs;
-      this.send(["2"], link);
-      for (let n = 0; link.pongs === pongs; n++) {
+      // An old client pings by itself. What had been sent before the first of two pings has been read.
+      const { pongs, pings } = link;
+      if (!this.old) this.send(["2"], link);
+      for (let n = 0; this.old ? link.pings < pings + 2 : link.pongs === pongs; n++) {
         if (link.ended || this.link !== link) break;
         if (n > 1000) throw new Error("no answer to a ping");
         await wait(n < 20 ? 1 : 3);
