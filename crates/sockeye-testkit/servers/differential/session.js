@@ -128,6 +128,7 @@ function session(seed) {
     retries: !old && r.chance(0.12) ? 1 + r.below(2) : undefined,
     auth: !old && r.chance(0.3) ? value(r, 0, false) : undefined,
     // How an upgrade goes, how bodies of answers, messages and bytes come, and how much may be in a request.
+    deflate: r.chance(0.2),
     fragments: r.chance(0.3),
     pieces: r.chance(0.2),
     probe: r.pick(["fine", "fine", "fine", "refused", "closed", "wrong"]),

@@ -25,7 +25,7 @@ class Stage {
     this.refusals = [...options.refusals];
     this.server = http.createServer((request, response) => this.request(request, response));
     if (options.pieces) this.server.on("connection", (socket) => this.drip(socket));
-    this.sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false });
+    this.sockets = new WebSocketServer({ noServer: true, perMessageDeflate: options.deflate ? { threshold: 0 } : false });
     this.server.on("upgrade", (request, socket, head) => this.upgrade(request, socket, head));
   }
 
