@@ -82,12 +82,13 @@ fn play(
     rig: &mut Rig<'_>,
     script: &[(u8, Trouble)],
     latency: u64,
+    max_payload: usize,
     retries: Option<u32>,
 ) -> Result<Run, TestCaseError> {
     let settings = Settings {
         ping_interval: 2_000,
         ping_timeout: 1_500,
-        max_payload: 200,
+        max_payload,
         ..Settings::default()
     };
     rig.server = Some(Server::new(settings));
@@ -283,6 +284,8 @@ proptest! {
     fn every_event_arrives_once_in_order_or_is_told(
         script in vec((any::<u8>(), trouble()), 1..40),
         latency in prop_oneof![2 => Just(0u64), 1 => 1u64..60],
+        // Packets are as large as that, larger, or fit in by the dozen.
+        max_payload in 15usize..500,
         retries in prop_oneof![3 => Just(None), 1 => (0u32..3).prop_map(Some)],
         transports in prop_oneof![
             Just(Transports::WEBSOCKET),
@@ -295,17 +298,17 @@ proptest! {
         let latency = if config.transports.allows(Transport::Polling) { 0 } else { latency };
         let mut storage = Box::new(Roomy::new());
         let mut rig = Rig::new(config.clone(), storage.memory());
-        let fixed = play(&config, &mut rig, &script, latency, retries)?;
+        let fixed = play(&config, &mut rig, &script, latency, max_payload, retries)?;
         let mut storage = Box::new(crate::Small::new());
         let mut rig = Rig::new(config.clone(), storage.memory());
         rig.detached = true;
-        play(&config, &mut rig, &script, latency, retries)?;
+        play(&config, &mut rig, &script, latency, max_payload, retries)?;
         let _ = &fixed.full;
         #[cfg(feature = "alloc")]
         {
             let memory = sockeye_core::Memory::growable(&config.limits);
             let mut rig = Rig::new(config.clone(), memory);
-            let growable = play(&config, &mut rig, &script, latency, retries)?;
+            let growable = play(&config, &mut rig, &script, latency, max_payload, retries)?;
             prop_assert!(!growable.full);
             // Memory of either kind tells the same story, as long as there is enough of it.
             if !fixed.full {
