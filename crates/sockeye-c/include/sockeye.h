@@ -982,8 +982,9 @@ extern "C" {
  * an error. A short-lived task does that, so that the caller's stack need not be large: with the stack of the client's
  * task.
  *
- * Errors: `SOCKEYE_ERR_INVALID_ARG` (the log says which), `SOCKEYE_ERR_URI`, `SOCKEYE_ERR_JSON` (`auth_json`),
- * `SOCKEYE_ERR_UTF8`, `SOCKEYE_ERR_NOT_SUPPORTED` (a transport that is not compiled in), `SOCKEYE_ERR_NO_MEM`.
+ * Errors, and one line in the log that says what is wrong with which field: `SOCKEYE_ERR_INVALID_ARG`, `SOCKEYE_ERR_URI`,
+ * `SOCKEYE_ERR_JSON`, `SOCKEYE_ERR_UTF8`, `SOCKEYE_ERR_NOT_SUPPORTED` (a transport that is not compiled in). Also
+ * `SOCKEYE_ERR_NO_MEM`, and `SOCKEYE_ERR_INVALID_ARG` for null.
  * Threads: any task, and callbacks.
  *
  * Conditions:
@@ -996,7 +997,9 @@ sockeye_err_t sockeye_client_init(const struct sockeye_client_config_t *config,
  * Starts the client's task, which connects and joins the namespace of the configuration and those of
  * `sockeye_client_join`.
  *
- * Errors: `SOCKEYE_ERR_INVALID_STATE` if it has been started, `SOCKEYE_ERR_NO_MEM` if there is no room for the task.
+ * Errors: `SOCKEYE_ERR_INVALID_STATE` if it has been started, also while its last task still ends (as in
+ * `SOCKEYE_EVENT_STOPPED`: `sockeye_client_stop` on another task waits for that), `SOCKEYE_ERR_NO_MEM` if there is no room for
+ * the task.
  * Threads: any task, and callbacks.
  *
  * Conditions:
@@ -1006,9 +1009,9 @@ sockeye_err_t sockeye_client_start(sockeye_client_handle_t client);
 
 /**
  * Sends what has been accepted, says goodbye, closes the connection and ends the client's task: at most
- * `close_timeout_ms` later, unless a callback takes longer. It can be started again; handlers and the wish for namespaces
- * stay, and so do packets for namespaces that were not joined. In a callback of this client it returns at once, and the
- * task ends after the callback: `SOCKEYE_EVENT_STOPPED`.
+ * `close_timeout_ms` later, unless a callback or the look-up of a name takes longer. It can be started again; handlers and
+ * the wish for namespaces stay, and so do packets for namespaces that were not joined. In a callback of this client it
+ * returns at once, and the task ends after the callback: `SOCKEYE_EVENT_STOPPED`.
  *
  * Errors: `SOCKEYE_ERR_NO_MEM`, and then nothing has been done. A client that is stopped already is no error.
  * Threads: any task, and callbacks.
@@ -1047,7 +1050,7 @@ sockeye_err_t sockeye_client_join(sockeye_client_handle_t client, const char *ns
 
 /**
  * Leaves a namespace; null is that of the configuration. Packets that were accepted still go out. The connection ends with its
- * last namespace. Handlers stay.
+ * last namespace. Handlers stay, until a namespace that is joined later needs the place: see `max_namespaces`.
  *
  * Errors: `SOCKEYE_ERR_NOT_FOUND` for one that was never joined.
  * Threads: any task, and callbacks.
@@ -1493,8 +1496,6 @@ sockeye_err_t sockeye_json_as_bool(struct sockeye_json_t value, bool *out);
  */
 sockeye_err_t sockeye_json_as_string(struct sockeye_json_t value, char *out, size_t size, size_t *len);
 
-extern void abort(void);
-
 /**
  * Begins to write arguments into `buffer`, which stays the caller's and must live as long as the writer is used.
  *
@@ -1706,6 +1707,15 @@ const struct sockeye_port_t sockeye_port_platform;
 #ifndef CONFIG_SOCKEYE_CONNECT_TIMEOUT_MS
 #define CONFIG_SOCKEYE_CONNECT_TIMEOUT_MS 20000
 #endif
+#ifndef CONFIG_SOCKEYE_JOIN_TIMEOUT_MS
+#define CONFIG_SOCKEYE_JOIN_TIMEOUT_MS 20000
+#endif
+#ifndef CONFIG_SOCKEYE_UPGRADE_TIMEOUT_MS
+#define CONFIG_SOCKEYE_UPGRADE_TIMEOUT_MS 10000
+#endif
+#ifndef CONFIG_SOCKEYE_CLOSE_TIMEOUT_MS
+#define CONFIG_SOCKEYE_CLOSE_TIMEOUT_MS 2000
+#endif
 #ifndef CONFIG_SOCKEYE_ACK_TIMEOUT_MS
 #define CONFIG_SOCKEYE_ACK_TIMEOUT_MS 0
 #endif
@@ -1751,16 +1761,21 @@ static inline sockeye_client_config_t sockeye_client_config_default(void)
     config.nsp = CONFIG_SOCKEYE_NAMESPACE[0] ? CONFIG_SOCKEYE_NAMESPACE : NULL;
 #endif
     config.transports = CONFIG_SOCKEYE_TRANSPORTS;
+#if defined(CONFIG_SOCKEYE_NAMESPACE) && !defined(CONFIG_SOCKEYE_RECONNECT)
+    /* Switched off in menuconfig. */
+    config.reconnect = false;
+#else
     config.reconnect = true;
+#endif
     /* 0 in menuconfig: for ever. */
     config.reconnect_attempts = CONFIG_SOCKEYE_RECONNECT_ATTEMPTS ? CONFIG_SOCKEYE_RECONNECT_ATTEMPTS : SOCKEYE_FOREVER;
     config.reconnect_delay_ms = CONFIG_SOCKEYE_RECONNECT_DELAY_MS;
     config.reconnect_delay_max_ms = CONFIG_SOCKEYE_RECONNECT_DELAY_MAX_MS;
     config.reconnect_jitter_permille = CONFIG_SOCKEYE_RECONNECT_JITTER_PERMILLE;
     config.connect_timeout_ms = CONFIG_SOCKEYE_CONNECT_TIMEOUT_MS;
-    config.join_timeout_ms = 20000;
-    config.upgrade_timeout_ms = 10000;
-    config.close_timeout_ms = 2000;
+    config.join_timeout_ms = CONFIG_SOCKEYE_JOIN_TIMEOUT_MS;
+    config.upgrade_timeout_ms = CONFIG_SOCKEYE_UPGRADE_TIMEOUT_MS;
+    config.close_timeout_ms = CONFIG_SOCKEYE_CLOSE_TIMEOUT_MS;
     config.ack_timeout_ms = CONFIG_SOCKEYE_ACK_TIMEOUT_MS;
     config.retries = CONFIG_SOCKEYE_RETRIES;
     config.rx_buffer = CONFIG_SOCKEYE_RX_BUFFER;

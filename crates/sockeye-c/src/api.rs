@@ -12,8 +12,9 @@ use crate::text;
 /// an error. A short-lived task does that, so that the caller's stack need not be large: with the stack of the client's
 /// task.
 ///
-/// Errors: `SOCKEYE_ERR_INVALID_ARG` (the log says which), `SOCKEYE_ERR_URI`, `SOCKEYE_ERR_JSON` (`auth_json`),
-/// `SOCKEYE_ERR_UTF8`, `SOCKEYE_ERR_NOT_SUPPORTED` (a transport that is not compiled in), `SOCKEYE_ERR_NO_MEM`.
+/// Errors, and one line in the log that says what is wrong with which field: `SOCKEYE_ERR_INVALID_ARG`, `SOCKEYE_ERR_URI`,
+/// `SOCKEYE_ERR_JSON`, `SOCKEYE_ERR_UTF8`, `SOCKEYE_ERR_NOT_SUPPORTED` (a transport that is not compiled in). Also
+/// `SOCKEYE_ERR_NO_MEM`, and `SOCKEYE_ERR_INVALID_ARG` for null.
 /// Threads: any task, and callbacks.
 ///
 /// # Safety
@@ -41,7 +42,9 @@ pub unsafe extern "C" fn sockeye_client_init(
 /// Starts the client's task, which connects and joins the namespace of the configuration and those of
 /// `sockeye_client_join`.
 ///
-/// Errors: `SOCKEYE_ERR_INVALID_STATE` if it has been started, `SOCKEYE_ERR_NO_MEM` if there is no room for the task.
+/// Errors: `SOCKEYE_ERR_INVALID_STATE` if it has been started, also while its last task still ends (as in
+/// `SOCKEYE_EVENT_STOPPED`: `sockeye_client_stop` on another task waits for that), `SOCKEYE_ERR_NO_MEM` if there is no room for
+/// the task.
 /// Threads: any task, and callbacks.
 ///
 /// # Safety
@@ -53,9 +56,9 @@ pub unsafe extern "C" fn sockeye_client_start(client: sockeye_client_handle_t) -
 }
 
 /// Sends what has been accepted, says goodbye, closes the connection and ends the client's task: at most
-/// `close_timeout_ms` later, unless a callback takes longer. It can be started again; handlers and the wish for namespaces
-/// stay, and so do packets for namespaces that were not joined. In a callback of this client it returns at once, and the
-/// task ends after the callback: `SOCKEYE_EVENT_STOPPED`.
+/// `close_timeout_ms` later, unless a callback or the look-up of a name takes longer. It can be started again; handlers and
+/// the wish for namespaces stay, and so do packets for namespaces that were not joined. In a callback of this client it
+/// returns at once, and the task ends after the callback: `SOCKEYE_EVENT_STOPPED`.
 ///
 /// Errors: `SOCKEYE_ERR_NO_MEM`, and then nothing has been done. A client that is stopped already is no error.
 /// Threads: any task, and callbacks.
@@ -113,7 +116,7 @@ pub unsafe extern "C" fn sockeye_client_join(
 }
 
 /// Leaves a namespace; null is that of the configuration. Packets that were accepted still go out. The connection ends with its
-/// last namespace. Handlers stay.
+/// last namespace. Handlers stay, until a namespace that is joined later needs the place: see `max_namespaces`.
 ///
 /// Errors: `SOCKEYE_ERR_NOT_FOUND` for one that was never joined.
 /// Threads: any task, and callbacks.

@@ -9,7 +9,7 @@ use crate::error::{Failure, INVALID_ARG, Outcome, SOCKEYE_ERR_NOT_SUPPORTED, SOC
 use crate::events::{sockeye_auth_t, sockeye_event_t};
 use crate::handle::sockeye_client;
 use crate::memory::{Heap, Sizes};
-use crate::port::{Port, sockeye_port_t, sockeye_task_config_t};
+use crate::port::{Port, SOCKEYE_LOG_ERROR, sockeye_port_t, sockeye_task_config_t};
 use crate::text as texts;
 
 /// Packets begin over HTTP long-polling, and move to a WebSocket where that works: what browsers do.
@@ -134,6 +134,12 @@ pub struct sockeye_client_config_t {
     pub task: sockeye_task_config_t,
 }
 
+/// Tells what is wrong with a field of the configuration.
+pub(crate) fn blame(port: Port, failure: Failure, field: &str, must: &str) -> Failure {
+    port.log(SOCKEYE_LOG_ERROR, format_args!("config.{field} {must}"));
+    failure
+}
+
 /// The configuration, copied: what the core's own one and the port borrow. Dropped after the core's client.
 pub(crate) struct Settings {
     pub(crate) port: Port,
@@ -161,18 +167,23 @@ impl Settings {
         let port = Port(unsafe { raw.port.as_ref() }.ok_or(INVALID_ARG)?);
         // SAFETY: as promised, for all texts of the configuration.
         let (uri, nsp, path, query, headers, auth, common_name) = unsafe {
+            let text = |text: *const c_char, field: &str| {
+                texts::optional(text)
+                    .map_err(|failure| blame(port, failure, field, "must be UTF-8"))
+            };
             (
-                texts::required(raw.uri)?,
-                texts::optional(raw.nsp)?,
-                texts::optional(raw.path)?.unwrap_or("/socket.io/"),
-                texts::optional(raw.query)?.unwrap_or(""),
-                texts::optional(raw.headers)?.unwrap_or(""),
-                texts::optional(raw.auth_json)?,
-                texts::optional(raw.tls.common_name)?,
+                text(raw.uri, "uri")?
+                    .ok_or_else(|| blame(port, INVALID_ARG, "uri", "is missing"))?,
+                text(raw.nsp, "nsp")?,
+                text(raw.path, "path")?.unwrap_or("/socket.io/"),
+                text(raw.query, "query")?.unwrap_or(""),
+                text(raw.headers, "headers")?.unwrap_or(""),
+                text(raw.auth_json, "auth_json")?,
+                text(raw.tls.common_name, "tls.common_name")?,
             )
         };
         let url = Url::parse(uri).map_err(|error| {
-            port.log(crate::port::SOCKEYE_LOG_ERROR, format_args!("{error}"));
+            port.log(SOCKEYE_LOG_ERROR, format_args!("{error}"));
             Failure(SOCKEYE_ERR_URI)
         })?;
         let graphic = |text: &str| text.bytes().all(|b| b.is_ascii_graphic());
@@ -182,21 +193,63 @@ impl Settings {
                     .split("\r\n")
                     .all(|line| line.contains(':') && !line.contains(|c: char| c.is_control()))
             });
-        if !graphic(path) || !path.starts_with('/') || !graphic(query) || !lines {
-            port.log(
-                crate::port::SOCKEYE_LOG_ERROR,
-                format_args!("path and query must be percent-encoded, each header line needs a colon and ends with CRLF"),
-            );
-            return Err(INVALID_ARG);
+        for (good, field, must) in [
+            (
+                graphic(path) && path.starts_with('/'),
+                "path",
+                "must begin with a slash and be percent-encoded",
+            ),
+            (graphic(query), "query", "must be percent-encoded"),
+            (
+                lines,
+                "headers",
+                "must be lines with a colon, each ended by CRLF",
+            ),
+            (
+                raw.reconnect_jitter_permille <= 1000,
+                "reconnect_jitter_permille",
+                "must not be more than 1000",
+            ),
+            (
+                raw.transports <= SOCKEYE_TRANSPORTS_WEBSOCKET_FIRST,
+                "transports",
+                "must be a SOCKEYE_TRANSPORTS_ number",
+            ),
+            (raw.rx_buffer >= 512, "rx_buffer", "must be at least 512"),
+            (raw.tx_buffer >= 256, "tx_buffer", "must be at least 256"),
+            (
+                raw.head_buffer >= 256,
+                "head_buffer",
+                "must be at least 256",
+            ),
+            (raw.max_acks <= 256, "max_acks", "must not be more than 256"),
+            (
+                raw.max_packets <= 1024,
+                "max_packets",
+                "must not be more than 1024",
+            ),
+            (
+                raw.max_namespaces <= 32,
+                "max_namespaces",
+                "must not be more than 32",
+            ),
+        ] {
+            if !good {
+                return Err(blame(port, INVALID_ARG, field, must));
+            }
         }
         if let Some(auth) = auth {
-            crate::json::object(auth)?;
-        }
-        if raw.reconnect_jitter_permille > 1000 || raw.transports > 3 {
-            return Err(INVALID_ARG);
+            crate::json::object(auth)
+                .map_err(|failure| blame(port, failure, "auth_json", "must be one JSON object"))?;
         }
         if !cfg!(feature = "polling") && raw.transports != SOCKEYE_TRANSPORTS_WEBSOCKET {
-            return Err(Failure(SOCKEYE_ERR_NOT_SUPPORTED));
+            let failure = Failure(SOCKEYE_ERR_NOT_SUPPORTED);
+            return Err(blame(
+                port,
+                failure,
+                "transports",
+                "must be a WebSocket alone: HTTP long-polling is not compiled in",
+            ));
         }
         let joined = match (url.query, query) {
             ("", query) | (query, "") => Heap::joined(&[query])?,

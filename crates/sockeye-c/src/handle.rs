@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 
 use sockeye_core::{AckId, AckRequest, Client, Entropy, NamespaceId};
 
-use crate::config::{Settings, sockeye_client_config_t};
+use crate::config::{Settings, blame, sockeye_client_config_t};
 use crate::error::{
     Failure, INVALID_ARG, INVALID_STATE, NO_MEM, NOT_FOUND, Outcome, SOCKEYE_ERR_CLOSED,
     SOCKEYE_ERR_INTERNAL, SOCKEYE_ERR_STALE, SOCKEYE_ERR_TIMEOUT, SOCKEYE_ERR_TOO_MANY_NAMESPACES,
@@ -268,7 +268,12 @@ impl sockeye_client {
         let mut core = unsafe { make_core(&settings, &mut pieces) }?;
         // SAFETY: borrowed only here.
         let name = unsafe { settings.nsp.text() };
-        let id = core.namespace(name, settings.options())?;
+        let id = core
+            .namespace(name, settings.options())
+            .map_err(|error| {
+                let must = "or the path of config.uri must be a namespace of at most 48 bytes, without comma and control characters";
+                blame(port, error.into(), "nsp", must)
+            })?;
         let (mut names, mut waiters, mut answers) = (Vec::new(), Vec::new(), Vec::new());
         names
             .try_reserve_exact(pieces.namespaces)

@@ -46,11 +46,19 @@ typedef struct {
  * Makes clients of this configuration post their events to the default event loop: sets `event_cb` and `event_ctx`, so call it
  * before sockeye_client_init. The loop must exist: esp_event_loop_create_default(). Pings are not posted.
  *
- * An event that finds the loop's queue full for a second is left out, which the log tells.
+ * Each event is copied to the heap, those of SOCKEYE_EVENT_RECEIVED too. One that finds the loop's queue full for a second is
+ * left out, which the log tells; the client's task waits so long.
  *
- * Errors: ESP_ERR_INVALID_ARG for null. Any task.
+ * Errors: ESP_ERR_INVALID_ARG for null, ESP_ERR_INVALID_STATE where `event_cb` is set: see sockeye_esp_post_event. Any task.
  */
 esp_err_t sockeye_esp_post_events(sockeye_client_config_t *config);
+
+/**
+ * Posts one event as above: for an `event_cb` of your own, which may leave out what nobody waits for.
+ *
+ * Errors: none; what cannot be posted is told by the log. The client's task, in its `event_cb`.
+ */
+void sockeye_esp_post_event(sockeye_client_handle_t client, const sockeye_event_t *event);
 
 /**
  * Calls `handler` for each event of Sockeye's, on the task of the default event loop: esp_event_handler_register for

@@ -194,7 +194,11 @@ static void *net_create(void)
     /* Registered already: by another client, or by the application. */
     net->woken = registered == ESP_OK || registered == ESP_ERR_INVALID_STATE ? eventfd(0, 0) : -1;
     if (net->woken < 0) {
-        ESP_LOGE(TAG, "no eventfd: %s", esp_err_to_name(registered));
+        if (registered == ESP_OK || registered == ESP_ERR_INVALID_STATE) {
+            ESP_LOGE(TAG, "no eventfd is left: each client takes one of those that esp_vfs_eventfd_register was asked for");
+        } else {
+            ESP_LOGE(TAG, "no eventfd: %s", esp_err_to_name(registered));
+        }
         free(net);
         return NULL;
     }

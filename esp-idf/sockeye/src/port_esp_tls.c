@@ -20,6 +20,7 @@
 #endif
 
 #if CONFIG_ESP_TLS_USING_MBEDTLS
+#include "mbedtls/net_sockets.h"
 #include "mbedtls/ssl.h"
 #include "mbedtls/x509.h"
 #endif
@@ -28,6 +29,8 @@ struct sockeye_tls {
     const sockeye_target_t *target;
     esp_tls_cfg_t config;
     esp_tls_t *tls;
+    /* The handshake is done. */
+    bool ready;
     /* What the handshake or the last write waits for. */
     uint8_t waits;
 };
@@ -135,6 +138,16 @@ static void say_failed(const struct sockeye_tls *tls, const char *what, char *er
         snprintf(error, size, "certificate refused: flags 0x%x of Mbed TLS", (unsigned)flags);
         return;
     }
+    if (code == MBEDTLS_ERR_NET_CONN_RESET || code == MBEDTLS_ERR_NET_RECV_FAILED || code == MBEDTLS_ERR_NET_SEND_FAILED) {
+        /* The network below, which TLS only passes on. */
+        if (tls->ready) {
+            sockeye_say(error, size,
+                code == MBEDTLS_ERR_NET_CONN_RESET ? "the other side has reset the connection" : "the network below TLS failed", 0);
+        } else {
+            sockeye_tls_say(SOCKEYE_TLS_BROKEN, tls->target, STORE, error, size);
+        }
+        return;
+    }
     if (is_known(code, &trouble)) {
         sockeye_tls_say(trouble, tls->target, STORE, error, size);
         return;
@@ -144,7 +157,11 @@ static void say_failed(const struct sockeye_tls *tls, const char *what, char *er
         sockeye_tls_say(trouble, tls->target, STORE, error, size);
         return;
     }
-    snprintf(error, size, "%s: %s, number -0x%04x of the TLS library", what, esp_err_to_name(first), (unsigned)-code);
+    if (first == ESP_OK) {
+        snprintf(error, size, "%s: number -0x%04x of the TLS library", what, (unsigned)-code);
+    } else {
+        snprintf(error, size, "%s: %s, number -0x%04x of the TLS library", what, esp_err_to_name(first), (unsigned)-code);
+    }
 }
 
 /* Whom to trust, and who we are; null, or what is wrong with that. */
@@ -214,6 +231,7 @@ int32_t sockeye_tls_handshake(struct sockeye_tls *tls, int fd, char *error, size
     if (result < 0) {
         say_failed(tls, "TLS handshake failed", error, size);
     }
+    tls->ready = result == 1;
     /* A handshake mostly waits for the server; afterwards a write waits for room. */
     tls->waits = result == 1 ? SOCKEYE_WAIT_WRITE : SOCKEYE_WAIT_READ;
     return result;

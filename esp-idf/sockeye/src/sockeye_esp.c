@@ -12,7 +12,7 @@
 
 ESP_EVENT_DEFINE_BASE(SOCKEYE_EVENTS);
 
-static void post(sockeye_client_handle_t client, const sockeye_event_t *event, void *ctx)
+void sockeye_esp_post_event(sockeye_client_handle_t client, const sockeye_event_t *event)
 {
     sockeye_esp_event_t copy = {
         .client = client,
@@ -23,7 +23,6 @@ static void post(sockeye_client_handle_t client, const sockeye_event_t *event, v
         .recovered = event->recovered,
         .will_retry = event->will_retry,
     };
-    (void)ctx;
     if (event->id == SOCKEYE_EVENT_PING) {
         return;
     }
@@ -34,10 +33,21 @@ static void post(sockeye_client_handle_t client, const sockeye_event_t *event, v
     }
 }
 
+static void post(sockeye_client_handle_t client, const sockeye_event_t *event, void *ctx)
+{
+    (void)ctx;
+    sockeye_esp_post_event(client, event);
+}
+
 esp_err_t sockeye_esp_post_events(sockeye_client_config_t *config)
 {
     if (config == NULL) {
         return ESP_ERR_INVALID_ARG;
+    }
+    if (config->event_cb != NULL && config->event_cb != post) {
+        /* It would never be called, and nobody would say so. */
+        ESP_LOGE("sockeye", "config.event_cb is set: call sockeye_esp_post_event in it instead");
+        return ESP_ERR_INVALID_STATE;
     }
     config->event_cb = post;
     config->event_ctx = NULL;

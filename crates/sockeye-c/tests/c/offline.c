@@ -104,40 +104,58 @@ static void writes_into_every_size(void)
     }
 }
 
+/* The last line of the log. The task that makes a client writes it, and has ended when sockeye_client_init returns. */
+static char logged[256];
+
+static void keep_log(int32_t level, const char *line)
+{
+    CHECK(level == SOCKEYE_LOG_ERROR);
+    snprintf(logged, sizeof logged, "%s", line);
+}
+
+/* Each is refused, and the log says which field it is. */
 static void refuses_configurations(void)
 {
+    sockeye_port_t port = sockeye_port_platform;
     sockeye_client_config_t good = config_for("http://127.0.0.1:1/nsp?a=b", NULL);
     sockeye_client_handle_t client = (sockeye_client_handle_t)&good;
-#define BAD(wanted, change)                                        \
+    port.log = keep_log;
+    good.port = &port;
+#define BAD_AS(wanted, change, named)                              \
     do {                                                           \
         sockeye_client_config_t config = good;                     \
         config.change;                                             \
+        logged[0] = 0;                                             \
         CHECK_ERR(sockeye_client_init(&config, &client), wanted);  \
         CHECK(client == NULL);                                     \
+        if (strstr(logged, named) == NULL) {                       \
+            CHECK_TEXT(logged, named);                             \
+        }                                                          \
     } while (0)
-    BAD(SOCKEYE_ERR_INVALID_ARG, uri = NULL);
-    BAD(SOCKEYE_ERR_INVALID_ARG, port = NULL);
-    BAD(SOCKEYE_ERR_URI, uri = "ftp://h");
-    BAD(SOCKEYE_ERR_URI, uri = "http://");
-    BAD(SOCKEYE_ERR_URI, uri = "http://h:0");
-    BAD(SOCKEYE_ERR_UTF8, uri = "http://\xff");
-    BAD(SOCKEYE_ERR_INVALID_ARG, path = "no slash");
-    BAD(SOCKEYE_ERR_INVALID_ARG, path = "/a b");
-    BAD(SOCKEYE_ERR_INVALID_ARG, query = "a=\r\n");
-    BAD(SOCKEYE_ERR_INVALID_ARG, headers = "X: y");
-    BAD(SOCKEYE_ERR_INVALID_ARG, headers = "X\r\n");
-    BAD(SOCKEYE_ERR_INVALID_ARG, headers = "X: \x01\r\n");
-    BAD(SOCKEYE_ERR_JSON, auth_json = "[1]");
-    BAD(SOCKEYE_ERR_INVALID_ARG, nsp = "/a,b");
-    BAD(SOCKEYE_ERR_INVALID_ARG, nsp = "/a-name-that-is-much-longer-than-the-forty-eight-bytes-there-are");
-    BAD(SOCKEYE_ERR_INVALID_ARG, rx_buffer = 511);
-    BAD(SOCKEYE_ERR_INVALID_ARG, tx_buffer = 0);
-    BAD(SOCKEYE_ERR_INVALID_ARG, head_buffer = 255);
-    BAD(SOCKEYE_ERR_INVALID_ARG, max_acks = 257);
-    BAD(SOCKEYE_ERR_INVALID_ARG, max_packets = 1025);
-    BAD(SOCKEYE_ERR_INVALID_ARG, max_namespaces = 33);
-    BAD(SOCKEYE_ERR_INVALID_ARG, transports = 4);
-    BAD(SOCKEYE_ERR_INVALID_ARG, reconnect_jitter_permille = 1001);
+#define BAD(wanted, field, value) BAD_AS(wanted, field = value, "config." #field)
+    BAD(SOCKEYE_ERR_INVALID_ARG, uri, NULL);
+    BAD_AS(SOCKEYE_ERR_INVALID_ARG, port = NULL, "");
+    BAD_AS(SOCKEYE_ERR_URI, uri = "ftp://h", "the URL");
+    BAD_AS(SOCKEYE_ERR_URI, uri = "http://", "the URL");
+    BAD_AS(SOCKEYE_ERR_URI, uri = "http://h:0", "the URL");
+    BAD(SOCKEYE_ERR_UTF8, uri, "http://\xff");
+    BAD(SOCKEYE_ERR_INVALID_ARG, path, "no slash");
+    BAD(SOCKEYE_ERR_INVALID_ARG, path, "/a b");
+    BAD(SOCKEYE_ERR_INVALID_ARG, query, "a=\r\n");
+    BAD(SOCKEYE_ERR_INVALID_ARG, headers, "X: y");
+    BAD(SOCKEYE_ERR_INVALID_ARG, headers, "X\r\n");
+    BAD(SOCKEYE_ERR_INVALID_ARG, headers, "X: \x01\r\n");
+    BAD(SOCKEYE_ERR_JSON, auth_json, "[1]");
+    BAD(SOCKEYE_ERR_INVALID_ARG, nsp, "/a,b");
+    BAD(SOCKEYE_ERR_INVALID_ARG, nsp, "/a-name-that-is-much-longer-than-the-forty-eight-bytes-there-are");
+    BAD(SOCKEYE_ERR_INVALID_ARG, rx_buffer, 511);
+    BAD(SOCKEYE_ERR_INVALID_ARG, tx_buffer, 0);
+    BAD(SOCKEYE_ERR_INVALID_ARG, head_buffer, 255);
+    BAD(SOCKEYE_ERR_INVALID_ARG, max_acks, 257);
+    BAD(SOCKEYE_ERR_INVALID_ARG, max_packets, 1025);
+    BAD(SOCKEYE_ERR_INVALID_ARG, max_namespaces, 33);
+    BAD(SOCKEYE_ERR_INVALID_ARG, transports, 4);
+    BAD(SOCKEYE_ERR_INVALID_ARG, reconnect_jitter_permille, 1001);
     CHECK_ERR(sockeye_client_init(NULL, &client), SOCKEYE_ERR_INVALID_ARG);
     CHECK_ERR(sockeye_client_init(&good, NULL), SOCKEYE_ERR_INVALID_ARG);
 }
