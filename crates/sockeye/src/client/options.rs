@@ -119,7 +119,8 @@ pub(crate) fn encode_query<K: AsRef<str>, V: AsRef<str>>(
     for (key, value) in query {
         out.append_pair(key.as_ref(), value.as_ref());
     }
-    out.finish()
+    // A space as the official client writes it: not every server takes a plus sign for one. (A plus sign itself is %2B.)
+    out.finish().replace('+', "%20")
 }
 
 /// A name as HTTP understands it.
@@ -162,7 +163,7 @@ pub(crate) fn is_reserved_query(key: &str) -> bool {
 pub(crate) fn check_query(key: &str) -> Result<(), ConnectError> {
     if is_reserved_query(key) {
         return Err(ConnectError::config(format!(
-            "the query key {key} is used by Engine.IO itself: choose another"
+            "the query key {key} is used by Engine.IO itself: leave it out, or choose another"
         )));
     }
     Ok(())

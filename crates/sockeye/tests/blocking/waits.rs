@@ -324,7 +324,7 @@ fn computed_options() {
         .connect()
         .unwrap();
     host.state(|state| {
-        assert_eq!(state.queries("token"), ["a+b"]);
+        assert_eq!(state.queries("token"), ["a%20b"]);
     });
     host.cut();
     eventually("the second try", || count.load(Ordering::SeqCst) == 2);
