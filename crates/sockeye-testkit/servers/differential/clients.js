@@ -4,7 +4,7 @@ const { spawn } = require("child_process");
 const readline = require("readline");
 const { Manager } = require("socket.io-client");
 const { wait } = require("./stage");
-const { TIMEOUT } = require("./session");
+const { TRY } = require("./session");
 
 // Binary as the command writes it, and back.
 const isBinary = (value) => value instanceof Uint8Array || value instanceof ArrayBuffer;
@@ -41,7 +41,7 @@ class Official {
       randomizationFactor: 0,
       ...(options.parser === "msgpack" ? { parser: require("socket.io-msgpack-parser") } : {}),
     });
-    this.options = { retries: options.retries, ackTimeout: TIMEOUT, auth: options.auth };
+    this.options = { retries: options.retries, ackTimeout: TRY, auth: options.auth };
     if (options.retries === undefined) delete this.options.ackTimeout;
     this.sockets = {};
   }
@@ -141,7 +141,7 @@ class Command {
       ...(options.eio === 3 ? ["--eio", options.detected ? "auto" : "3"] : []),
       ...(options.deflate ? ["--compress"] : []),
       ...(options.base64 ? ["--force-base64"] : []),
-      ...(options.retries !== undefined ? ["--retries", String(options.retries), "--timeout", `${TIMEOUT}ms`] : []),
+      ...(options.retries !== undefined ? ["--retries", String(options.retries), "--timeout", `${TRY}ms`] : []),
       ...(options.auth ? ["--auth", JSON.stringify(options.auth)] : []),
     ];
     this.child = spawn(program, words, { stdio: ["pipe", "pipe", "pipe"] });

@@ -82,6 +82,8 @@ function compare(script, theirs, ours) {
     const around = (list) => list.slice(Math.max(0, at - 1), at + 3).map((line) => `\n      ${line}`).join("");
     differences.push(` ${name}, entry ${at}\n    official:${around(left)}\n    sockeye:${around(right)}`);
   }
+  // A session that did not come to its end is none, also where both stand still.
+  for (const { type, message } of [...theirs.told, ...ours.told]) if (type === "fault") differences.push(` fault: ${message}`);
   return differences;
 }
 

@@ -4,7 +4,7 @@
 // its seed is printed, with its steps and the first difference of each list. --show prints all that was told and sent.
 "use strict";
 const fs = require("fs");
-const { session, TIMEOUT } = require("./session");
+const { session, TIMEOUT, TRY } = require("./session");
 const { Stage, wait } = require("./stage");
 const { Official, Command, shown, real } = require("./clients");
 const { compare } = require("./compare");
@@ -45,6 +45,7 @@ async function play({ options, steps }, make) {
   let patience = 0;
   try {
     for (const step of steps) {
+      const { link } = stage;
       if (step.do === "serve") stage.serve(step.packets.map((packet) => ({ ...packet, args: real(packet.args) })));
       else if (step.do === "kick") stage.kick(step.nsp);
       else if (step.do === "cut") stage.cut(step.how);
@@ -58,12 +59,13 @@ async function play({ options, steps }, make) {
       else await client[step.do](step);
       if (step.then === "cut") {
         await wait(5);
-        stage.cut("end");
+        // (What was sent may have ended the connection.)
+        if (stage.link === link) stage.cut("end");
       }
       await settle(stage, client);
       // An answer that does not come is waited for, so that nothing depends on how long other steps take.
       const late = step.timeout < 1000 || (options.retries !== undefined && (step.ack || step.do === "at once" || step.do === "back"));
-      patience = late ? 1.3 * TIMEOUT * ((options.retries ?? 0) + 1) : 0;
+      patience = late ? 1.3 * (options.retries === undefined ? TIMEOUT : TRY * (options.retries + 1)) : 0;
       if (patience) {
         await wait(patience);
         await settle(stage, client);

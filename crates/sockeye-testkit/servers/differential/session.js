@@ -16,6 +16,8 @@ function random(seed) {
 
 // How long an answer that does not come is waited for, in milliseconds: longer than a busy machine takes for one that does.
 const TIMEOUT = 150;
+// The same for each try, with retries: an answer that is late is another packet.
+const TRY = 300;
 
 const NAMESPACES = ["/", "/chat", "/a/b", "/ü-1"];
 const TEXTS = [
@@ -138,6 +140,8 @@ function session(seed) {
     replies: Object.fromEntries(NAMESPACES.map((nsp) => [nsp, !old && r.chance(0.4) ? Array.from({ length: 1 + r.below(2) }, () => reply(r)) : []])),
     refusals: r.chance(0.15) ? Array.from({ length: 1 + r.below(2) }, () => r.pick(["400", "403", "500", "garbage", "reset", "empty"])) : [],
   };
+  // (Joined twice, the official client sends what it waits for an answer to once more.)
+  if (options.retries !== undefined) for (const list of Object.values(options.replies)) list.forEach((one) => delete one.twice);
   options.auth = options.auth === undefined ? undefined : { token: options.auth };
   const steps = [{ do: "connect", nsp: "/" }];
   const known = ["/"];
@@ -225,4 +229,4 @@ function session(seed) {
   return { seed, options, steps };
 }
 
-module.exports = { session, random, TIMEOUT };
+module.exports = { session, TIMEOUT, TRY };

@@ -104,6 +104,8 @@ class Stage {
       if (link.get) this.log.push({ fault: "two requests at once" });
       link.get = response;
       this.flush(link);
+      // During an upgrade no request is held back: the client may have asked again before it was told to pause.
+      if (link.get && link.probed && !link.socket) setTimeout(() => link.get && !link.socket && this.send(["6"], link), 5);
       return;
     }
     const chunks = [];
