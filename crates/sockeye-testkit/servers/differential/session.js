@@ -135,7 +135,7 @@ function session(seed) {
     pieces: r.chance(0.2),
     probe: r.pick(["fine", "fine", "fine", "refused", "closed", "wrong"]),
     chunks: r.pick([undefined, undefined, "chunked", "close"]),
-    maxPayload: r.pick([1000000, 1000000, 100]),
+    maxPayload: r.pick([1000000, 1000000, 100, 500]),
     base64: !old && !msgpack && r.chance(0.1),
     replies: Object.fromEntries(NAMESPACES.map((nsp) => [nsp, !old && r.chance(0.4) ? Array.from({ length: 1 + r.below(2) }, () => reply(r)) : []])),
     refusals: r.chance(0.15) ? Array.from({ length: 1 + r.below(2) }, () => r.pick(["400", "403", "500", "garbage", "reset", "empty"])) : [],
@@ -218,7 +218,7 @@ function session(seed) {
         // just emitted.)
         const plain = (nsp) => ({ do: "emit", nsp, event: r.pick(names), args: args(r, true), id: mark++ });
         const again = options.transport === "websocket" && options.retries === undefined && left(nsp) && r.chance(0.5) ? [{ do: "disconnect", nsp }, { do: "connect", nsp }] : [];
-        steps.push({ do: "at once", steps: [plain(nsp), plain(r.pick(known)), ...again, plain(nsp), plain(r.pick(known))] });
+        steps.push({ do: "at once", steps: [...Array.from({ length: r.pick([1, 1, 20]) }, () => plain(nsp)), plain(r.pick(known)), ...again, plain(nsp), plain(r.pick(known))] });
         break;
       }
       case 18: steps.push(msgpack || old ? { do: "cut", how: "reset" } : { do: "raw", packets: [`451-${nsp === "/" ? "" : `${nsp},`}["half",{"_placeholder":true,"num":0}]`], then: "cut" }); break;
