@@ -114,7 +114,7 @@ struct Driver {
     flushes: Option<Box<Flushes>>,
     closings: Option<Box<Closings>>,
     /// The last handle is gone.
-    farewell: Option<Farewell>,
+    farewell: Option<Box<Farewell>>,
     /// What is to be done at a time, beside the core's own deadlines.
     timers: Timers,
     /// Whether the connection that was lost last is tried again.

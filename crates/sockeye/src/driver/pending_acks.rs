@@ -8,8 +8,12 @@ use crate::waiters::AckSender;
 pub(super) type Pending = (usize, AckSender);
 
 /// At the places that the core has for them, which are few and used again. Every step takes the same time, however many wait.
+/// (Boxed: most connections of many have none.)
 #[derive(Default)]
-pub(super) struct PendingAcks {
+pub(super) struct PendingAcks(Option<Box<Places>>);
+
+#[derive(Default)]
+struct Places {
     /// With the number behind the id.
     places: Vec<Option<(u64, Pending)>>,
     waiting: usize,
@@ -20,28 +24,29 @@ const KEEP: usize = 1 << 10;
 
 impl PendingAcks {
     pub(super) fn add(&mut self, id: AckId, pending: Pending) {
-        let place = id.index();
-        if self.places.len() <= place {
-            self.places.resize_with(place + 1, || None);
+        let at = id.index();
+        let Places { places, waiting } = &mut **self.0.get_or_insert_default();
+        if places.len() <= at {
+            places.resize_with(at + 1, || None);
         }
-        let before = self.places[place].replace((id.get(), pending));
+        let before = places[at].replace((id.get(), pending));
         debug_assert!(before.is_none(), "who waited here has been told");
-        self.waiting += usize::from(before.is_none());
+        *waiting += usize::from(before.is_none());
     }
 
     pub(super) fn take(&mut self, id: AckId) -> Option<Pending> {
-        let place = self.places.get_mut(id.index())?;
+        let Places { places, waiting } = &mut **self.0.as_mut()?;
+        let place = places.get_mut(id.index())?;
         let (_, pending) = place.take_if(|(number, _)| *number == id.get())?;
-        self.waiting -= 1;
-        if self.waiting == 0 && self.places.capacity() > KEEP {
-            self.places = Vec::new();
+        *waiting -= 1;
+        if *waiting == 0 && places.capacity() > KEEP {
+            self.0 = None;
         }
         Some(pending)
     }
 
     pub(super) fn drain(&mut self) -> impl Iterator<Item = Pending> {
-        self.waiting = 0;
-        let places = std::mem::take(&mut self.places).into_iter();
+        let places = self.0.take().into_iter().flat_map(|all| all.places);
         places.flatten().map(|(_, pending)| pending)
     }
 }

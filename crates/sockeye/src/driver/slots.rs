@@ -41,7 +41,7 @@ pub(super) struct Slots {
     /// By the handles' number.
     slots: Vec<Option<NamespaceSlot>>,
     /// The handles' number by the core's. Nothing as long as both are the same, as they are on most connections.
-    by_core: Vec<usize>,
+    by_core: Option<Box<Vec<usize>>>,
 }
 
 impl Slots {
@@ -50,9 +50,9 @@ impl Slots {
     }
 
     pub(super) fn of_core(&mut self, nsp: NamespaceId) -> Option<&mut NamespaceSlot> {
-        let index = match self.by_core.as_slice() {
-            [] => nsp.index(),
-            by_core => *by_core.get(nsp.index())?,
+        let index = match &self.by_core {
+            None => nsp.index(),
+            Some(by_core) => *by_core.get(nsp.index())?,
         };
         self.get(index).filter(|slot| slot.nsp == nsp)
     }
@@ -74,13 +74,15 @@ impl Slots {
         if self.slots.len() <= index {
             self.slots.resize_with(index + 1, || None);
         }
-        if index != nsp.index() && self.by_core.is_empty() {
+        if index != nsp.index() && self.by_core.is_none() {
+            let mut by_core = Box::default();
             for slot in self.slots.iter().flatten() {
-                set(&mut self.by_core, slot.nsp, slot.shared.index);
+                set(&mut by_core, slot.nsp, slot.shared.index);
             }
+            self.by_core = Some(by_core);
         }
-        if index != nsp.index() || !self.by_core.is_empty() {
-            set(&mut self.by_core, nsp, index);
+        if let Some(by_core) = &mut self.by_core {
+            set(by_core, nsp, index);
         }
         self.slots[index] = Some(NamespaceSlot {
             nsp,

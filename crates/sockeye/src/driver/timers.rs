@@ -19,33 +19,40 @@ pub(super) enum Timer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key(Instant, u64);
 
-/// All of a connection, by their time. Every step takes O(log n).
+/// All of a connection, by their time. Every step takes O(log n). (Boxed: most connections of many have none.)
 #[derive(Default)]
-pub(super) struct Timers {
+pub(super) struct Timers(Option<Box<All>>);
+
+#[derive(Default)]
+struct All {
     set: BTreeMap<Key, Timer>,
     made: u64,
 }
 
 impl Timers {
     pub(super) fn set(&mut self, at: Instant, timer: Timer) -> Key {
-        self.made += 1;
-        let key = Key(at, self.made);
-        self.set.insert(key, timer);
+        let all = self.0.get_or_insert_default();
+        all.made += 1;
+        let key = Key(at, all.made);
+        all.set.insert(key, timer);
         key
     }
 
     pub(super) fn cancel(&mut self, key: Key) {
-        self.set.remove(&key);
+        if let Some(all) = &mut self.0 {
+            all.set.remove(&key);
+        }
     }
 
     /// When the first one is due.
     pub(super) fn next(&self) -> Option<Instant> {
-        self.set.first_key_value().map(|(key, _)| key.0)
+        let first = self.0.as_ref()?.set.first_key_value();
+        first.map(|(key, _)| key.0)
     }
 
     /// The first one, if it is due.
     pub(super) fn take_due(&mut self, now: Instant) -> Option<Timer> {
-        let first = self.set.first_entry()?;
+        let first = self.0.as_mut()?.set.first_entry()?;
         (first.key().0 <= now).then(|| first.remove())
     }
 }

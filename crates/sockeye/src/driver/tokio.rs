@@ -21,7 +21,7 @@ use crate::sync;
 /// Rounds of one poll before others get their turn.
 const ROUNDS: usize = 16;
 /// So many bytes read in one poll are enough: dispatchers get their turn before more of them lie in memory.
-const TURN: usize = 16 << 10;
+const TURN: u32 = 16 << 10;
 
 /// The driver, and what it has of tokio.
 struct Task {
@@ -42,8 +42,8 @@ struct Task {
     stirred: bool,
     /// The clock has been read in this poll.
     ticked: bool,
-    /// Bytes read in this poll.
-    read: usize,
+    /// Bytes read in this poll, at most [`TURN`] and what one read brings.
+    read: u32,
 }
 
 /// What links wake: it tells the driver that they have to be asked. Whoever else wakes the driver, handles above all, wakes
@@ -114,7 +114,7 @@ pub(crate) fn spawn(runtime: &tokio::runtime::Handle, parts: Parts) {
     let span = parts.span();
     let (tasks, in_span) = (runtime.clone(), span.clone());
     let spawn = move |task: Pin<Box<dyn Future<Output = ()> + Send>>| {
-        sync::start(&tasks, task.instrument(in_span.clone()));
+        start(&tasks, &in_span, task);
     };
     let (origin, sleep) = {
         let _guard = runtime.enter();
@@ -138,7 +138,20 @@ pub(crate) fn spawn(runtime: &tokio::runtime::Handle, parts: Parts) {
         ticked: false,
         read: 0,
     };
-    sync::start(runtime, task.instrument(span));
+    start(runtime, &span, task);
+}
+
+/// Starts a task in a span. (If nobody listens it is not kept for that: connections may be many.)
+fn start(
+    runtime: &tokio::runtime::Handle,
+    span: &tracing::Span,
+    task: impl Future<Output = ()> + Send + 'static,
+) {
+    if span.is_disabled() {
+        sync::start(runtime, task);
+    } else {
+        sync::start(runtime, task.instrument(span.clone()));
+    }
 }
 
 impl Task {
@@ -306,7 +319,9 @@ impl Task {
                 }
                 Poll::Ready(Ok(n)) => {
                     self.tick();
-                    self.read += n;
+                    self.read = self
+                        .read
+                        .saturating_add(u32::try_from(n).unwrap_or(u32::MAX));
                     self.driver.core.handle_received(self.driver.now, link, n);
                 }
                 Poll::Ready(Err(error)) => {
@@ -356,6 +371,8 @@ impl Task {
 impl Future for Task {
     type Output = ();
 
+    // (One copy, in a span or not.)
+    #[inline(never)]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
         this.driver.shared.waker.register(cx.waker());

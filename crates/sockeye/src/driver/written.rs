@@ -173,13 +173,13 @@ impl Driver {
     /// The last handle is gone: whether the goodbye may be said, because what was emitted before has been written, or
     /// goes out before it, or will not be written at all: no namespace is on its way, or the time for closing is up.
     pub(super) fn may_leave(&mut self) -> bool {
-        let Farewell { mark, limit } = *self.farewell.get_or_insert_with(|| {
+        let Farewell { mark, limit } = **self.farewell.get_or_insert_with(|| {
             let limit = self.now + self.shared.close_timeout;
             self.timers.set(limit, Timer::Farewell);
-            Farewell {
+            Box::new(Farewell {
                 mark: mark(&self.core),
                 limit,
-            }
+            })
         });
         let core = &self.core;
         if is_written(core, mark) {

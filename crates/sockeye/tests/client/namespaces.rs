@@ -323,3 +323,30 @@ async fn what_a_dropped_namespace_kept_is_void() {
     chat.emit("new", ()).unwrap();
     assert_eq!(host.received(1).await, ["/chat [\"new\"]"]);
 }
+
+/// The handles' number of a namespace is not the core's, if it was asked for first and connected last.
+#[tokio::test]
+async fn connected_in_another_order_than_made() {
+    let host = Host::start();
+    let socket = within("connect", client(&host).connect()).await.unwrap();
+    let made_first = socket.namespace("/a").open().unwrap();
+    let log = Log::new();
+    let hear = |name: &'static str, socket: &sockeye::Socket| {
+        let log = log.clone();
+        socket.on("e", move |(n,): (u32,)| log.push(format!("{name} {n}")));
+    };
+    let made_last = within("connect", socket.namespace("/b").connect())
+        .await
+        .unwrap();
+    within("connect", made_first.connect()).await.unwrap();
+    let all = [("/", &socket), ("/a", &made_first), ("/b", &made_last)];
+    for (n, (name, socket)) in all.iter().enumerate() {
+        hear(name, socket);
+        host.emit(name, &format!("[\"e\",{n}]"));
+        assert_eq!(log.wait(n + 1).await[n], format!("{name} {n}"));
+        let (event, echoed): (String, usize) = within("ack", socket.emit_with_ack("x", (n,)))
+            .await
+            .unwrap();
+        assert_eq!((event.as_str(), echoed), ("x", n));
+    }
+}
