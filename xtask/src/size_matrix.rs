@@ -29,15 +29,28 @@ const FLAGS: &[&str] = &[
     RELAX,
     OUTLINER,
     INLINE,
+    JUMP_TABLES,
+    ADDRESSES,
+    LOADS,
 ];
 const RELAX: &str = "-Ctarget-feature=+relax";
 const OUTLINER: &str = "-Cllvm-args=-enable-machine-outliner";
 const INLINE: &str = "-Cllvm-args=-inlinehint-threshold=50";
+const JUMP_TABLES: &str = "-Cllvm-args=-riscv-min-jump-table-entries=8";
+const ADDRESSES: &str = "-Cllvm-args=-riscv-use-rematerializable-movimm";
+const LOADS: &str = "-Cllvm-args=-enable-load-pre=false";
 const LEFT_OUT: &[(&str, &[&str])] = &[
     ("the linker's relaxation", &[RELAX]),
     ("the outliner", &[OUTLINER]),
     ("the limit of inlining", &[INLINE]),
-    ("these three flags", &[RELAX, OUTLINER, INLINE]),
+    (
+        "the three flags for jump tables, addresses and loads",
+        &[JUMP_TABLES, ADDRESSES, LOADS],
+    ),
+    (
+        "all these flags",
+        &[RELAX, OUTLINER, INLINE, JUMP_TABLES, ADDRESSES, LOADS],
+    ),
 ];
 const BEGIN: &str = "<!-- made by `cargo xtask size --matrix` -->";
 const END: &str = "<!-- end -->";

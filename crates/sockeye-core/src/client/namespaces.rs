@@ -152,31 +152,43 @@ pub(crate) struct Namespace {
     pub(super) deferred: Deferred,
 }
 
+impl Namespace {
+    #[inline(always)]
+    const fn free() -> Self {
+        Self {
+            id: NamespaceId::NONE,
+            #[cfg(feature = "alloc")]
+            name: Name::new(),
+            #[cfg(not(feature = "alloc"))]
+            name: Name::EMPTY,
+            state: NspState::Idle,
+            options: NspOptions::DEFAULT,
+            #[cfg(feature = "offline")]
+            dropped: 0,
+            deadline: None,
+            heard: Heard::Nothing,
+            parting: Parting::None,
+            connect_len: 0,
+            room_wanted: 0,
+            join: 0,
+            next_id: 0,
+            sid: Id::EMPTY,
+            recovered: false,
+            recovery: Recovery::EMPTY,
+            retry_ack: NONE,
+            acks: Lane::EMPTY,
+            deferred: Deferred::EMPTY,
+        }
+    }
+}
+
 impl Empty for Namespace {
-    const EMPTY: Self = Self {
-        id: NamespaceId::NONE,
-        #[cfg(feature = "alloc")]
-        name: Name::new(),
-        #[cfg(not(feature = "alloc"))]
-        name: Name::EMPTY,
-        state: NspState::Idle,
-        options: NspOptions::DEFAULT,
-        #[cfg(feature = "offline")]
-        dropped: 0,
-        deadline: None,
-        heard: Heard::Nothing,
-        parting: Parting::None,
-        connect_len: 0,
-        room_wanted: 0,
-        join: 0,
-        next_id: 0,
-        sid: Id::EMPTY,
-        recovered: false,
-        recovery: Recovery::EMPTY,
-        retry_ack: NONE,
-        acks: Lane::EMPTY,
-        deferred: Deferred::EMPTY,
-    };
+    const EMPTY: Self = Self::free();
+
+    #[inline(never)]
+    fn empty() -> Self {
+        Self::free()
+    }
 }
 
 /// The name on the wire: with the feature `eio3` a query behind it is for CONNECT packets alone.

@@ -2,7 +2,6 @@
 
 use core::time::Duration;
 
-use super::websocket::Control;
 use super::{Engine, Goodbye, Link, State, Upgrade};
 use crate::config::{POLLING, Transport};
 use crate::error::{Cause, DisconnectReason, Fault};
@@ -37,7 +36,7 @@ impl Engine<'_> {
         self.heartbeat.stop();
         self.polling.reset();
         self.plan.server.reset(&mut self.polling.cookies);
-        self.websocket.control = Control::EMPTY;
+        self.websocket.control.clear();
         self.head.release();
         self.rx.clear(false);
         self.want(if self.rx.ws_is_main {
@@ -111,7 +110,7 @@ impl Engine<'_> {
         self.state = State::Down;
         self.heartbeat.stop();
         self.polling.forget_repetition();
-        self.websocket.control = Control::EMPTY;
+        self.websocket.control.clear();
         self.head.release();
         self.rx.clear(true);
         self.tidings.ended(reason, fault, opening.is_none(), asked);
@@ -140,7 +139,7 @@ impl Engine<'_> {
     fn abandon_upgrade(&mut self) {
         self.close_link(Link::WebSocket);
         self.set_upgrade(Upgrade::None);
-        self.websocket.control = Control::EMPTY;
+        self.websocket.control.clear();
         self.rx.areas[2].clear();
         self.rx.areas[2].shrink();
     }

@@ -218,7 +218,7 @@ impl<'a> Engine<'a> {
             config,
             clock: Clock::START,
             state: State::Down,
-            tidings: Tidings::NONE,
+            tidings: Tidings::none(),
             links: Links::CLOSED,
             rx: Receiver {
                 areas,

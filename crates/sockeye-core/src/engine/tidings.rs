@@ -13,11 +13,13 @@ pub(super) struct Tidings {
 }
 
 impl Tidings {
-    pub(super) const NONE: Self = Self {
-        fault: Fault::of(Cause::Local),
-        ended: None,
-        event: None,
-    };
+    pub(super) const fn none() -> Self {
+        Self {
+            fault: Fault::of(Cause::Local),
+            ended: None,
+            event: None,
+        }
+    }
 
     /// The last trouble.
     pub(super) const fn fault(&self) -> &Fault {

@@ -30,15 +30,27 @@ const PONGS: usize = 6 + 125;
 const NO_PONG: u8 = u8::MAX;
 
 impl Control {
-    pub(super) const EMPTY: Self = Self {
+    // Not a constant: it would lie in flash, to be copied from there.
+    const fn empty() -> Self {
+        Self {
+            #[cfg(feature = "alloc")]
+            buf: alloc::vec::Vec::new(),
+            #[cfg(not(feature = "alloc"))]
+            buf: [0; ROOM],
+            len: 0,
+            pos: 0,
+            pong: NO_PONG,
+        }
+    }
+
+    /// Nothing waits any more.
+    pub(super) fn clear(&mut self) {
         #[cfg(feature = "alloc")]
-        buf: alloc::vec::Vec::new(),
-        #[cfg(not(feature = "alloc"))]
-        buf: [0; ROOM],
-        len: 0,
-        pos: 0,
-        pong: NO_PONG,
-    };
+        {
+            self.buf = alloc::vec::Vec::new();
+        }
+        (self.pos, self.len, self.pong) = (0, 0, NO_PONG);
+    }
 
     pub(super) fn is_empty(&self) -> bool {
         self.len == 0
@@ -130,7 +142,7 @@ impl WebSocket {
             decoder: WsDecoder::default(),
             compression: Compression::OFF,
             accept: [0; 28],
-            control: Control::EMPTY,
+            control: Control::empty(),
             pings: 0,
             pongs: 0,
         }

@@ -29,7 +29,7 @@ impl<T: Empty, const N: usize> Places<T, N> {
     /// A slab of free places, of whatever a former client has left.
     pub(crate) fn lend(&mut self) -> Slab<'_, T> {
         Slab {
-            entries: super::fill(&mut self.entries, || const { T::EMPTY }),
+            entries: super::fill(&mut self.entries, T::empty),
             lanes: Lanes {
                 links: super::fill(&mut self.links, || Link::FREE),
                 fresh: 0,
@@ -195,7 +195,7 @@ impl<T: Empty> Slab<'_, T> {
 
     /// Removes an entry that is in no lane.
     pub(crate) fn remove(&mut self, i: Index) -> Option<T> {
-        let value = core::mem::replace(self.get_mut(i)?, T::EMPTY);
+        let value = core::mem::replace(self.get_mut(i)?, T::empty());
         self.lanes.release(i);
         Some(value)
     }

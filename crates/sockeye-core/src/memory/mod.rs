@@ -17,8 +17,13 @@ pub(crate) type Serial = u64;
 pub(crate) type Serial = u32;
 
 /// An entry's value while its place is free.
-pub(crate) trait Empty {
+pub(crate) trait Empty: Sized {
     const EMPTY: Self;
+
+    /// The same, for entries so large that code which makes it takes less flash than a constant to copy it from.
+    fn empty() -> Self {
+        Self::EMPTY
+    }
 }
 
 mod bytes;
