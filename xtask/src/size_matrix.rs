@@ -11,7 +11,7 @@ use crate::run;
 use crate::size::BUFFERS;
 
 /// The features that a device may leave out: those of the board's `default`.
-const FEATURES: &[&str] = &["retries", "recovery", "offline"];
+const FEATURES: &[&str] = &["retries", "recovery", "offline", "messages"];
 const SMALL: &str = "profile.release.opt-level=\"z\"";
 /// What nightly compilers have against the last bytes.
 const SIZE_FLAGS: &[&str] = &[

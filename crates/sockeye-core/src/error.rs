@@ -2,7 +2,9 @@
 
 use core::fmt;
 
+use crate::features::MESSAGES;
 use crate::limits::NOTE_LEN;
+use crate::message::message;
 use crate::packet::{EncodeError, PacketError};
 use crate::short::Short;
 use crate::wire::http1::HttpError;
@@ -183,14 +185,20 @@ impl From<HttpError> for Cause {
     fn from(error: HttpError) -> Self {
         Self::BadHttp(match error {
             HttpError::StatusLine => {
-                "the server does not speak HTTP/1.1 (is the port right? is it TLS?)"
+                message!(
+                    "H1",
+                    "the server does not speak HTTP/1.1 (is the port right? is it TLS?)"
+                )
             }
-            HttpError::Head => "the HTTP response head is too long",
-            HttpError::Length => "bad Content-Length in the HTTP response",
+            HttpError::Head => message!("H2", "the HTTP response head is too long"),
+            HttpError::Length => message!("H3", "bad Content-Length in the HTTP response"),
             HttpError::Coding => {
-                "unsupported Transfer-Encoding or Content-Encoding in the HTTP response"
+                message!(
+                    "H4",
+                    "unsupported Transfer-Encoding or Content-Encoding in the HTTP response"
+                )
             }
-            HttpError::Chunk => "malformed chunk in the HTTP response",
+            HttpError::Chunk => message!("H5", "malformed chunk in the HTTP response"),
         })
     }
 }
@@ -199,13 +207,18 @@ impl From<WsError> for Cause {
     fn from(error: WsError) -> Self {
         Self::WebSocketProtocol(match error {
             WsError::Reserved => {
-                "frame with reserved bits or opcode, though no extension was offered"
+                message!(
+                    "W1",
+                    "frame with reserved bits or opcode, though no extension was offered"
+                )
             }
-            WsError::Masked => "masked frame from the server",
-            WsError::Control => "fragmented or over-long control frame",
-            WsError::Fragment => "fragments out of order",
-            WsError::Length => "frame length over 2^63",
-            WsError::Close => "close frame with a code or text that may not be sent",
+            WsError::Masked => message!("W2", "masked frame from the server"),
+            WsError::Control => message!("W3", "fragmented or over-long control frame"),
+            WsError::Fragment => message!("W4", "fragments out of order"),
+            WsError::Length => message!("W5", "frame length over 2^63"),
+            WsError::Close => {
+                message!("W6", "close frame with a code or text that may not be sent")
+            }
         })
     }
 }
@@ -221,6 +234,9 @@ pub struct Details<'c> {
 
 impl fmt::Display for Details<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !MESSAGES {
+            return self.code(f);
+        }
         let text = self.text;
         match self.cause {
             Cause::Local => f.write_str("closed by the application"),
@@ -312,6 +328,70 @@ impl fmt::Display for Details<'_> {
     }
 }
 
+impl Details<'_> {
+    /// The cause as a code, with the number that belongs to it, and the text behind it: what is shown without the feature
+    /// `messages`. `docs/messages.md` says what each stands for.
+    fn code(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut number = None;
+        let code = match self.cause {
+            Cause::Local => "C1",
+            Cause::Dial => "C2",
+            Cause::ConnectTimeout => "C3",
+            Cause::RequestTimeout => "C4",
+            Cause::Eof => "C5",
+            Cause::Io => "C6",
+            Cause::EngineClose => "C7",
+            Cause::PingTimeout => "C8",
+            Cause::Http { status, .. } => {
+                number = Some(status);
+                "C9"
+            }
+            Cause::Redirect(status) => {
+                number = Some(status);
+                "C10"
+            }
+            Cause::Html(status) => {
+                number = Some(status);
+                "C11"
+            }
+            // They have codes of their own.
+            Cause::BadHttp(what) | Cause::WebSocketProtocol(what) => what,
+            #[cfg(feature = "deflate")]
+            Cause::Compression(what) => what,
+            Cause::NotEngineIo => "C12",
+            Cause::OldServer => "C13",
+            Cause::WebSocketHandshake => "C14",
+            Cause::IdTooLong => "C15",
+            Cause::WebSocketRefused => "C16",
+            Cause::WebSocketClose(code) => {
+                number = Some(code);
+                "C17"
+            }
+            Cause::Packet(_) => "C18",
+            Cause::ServerDisconnect => "C19",
+            Cause::JoinTimeout => "C20",
+            Cause::HeadTooLong => "C21",
+        };
+        f.write_str(code)?;
+        if let Some(number) = number {
+            write!(f, " {number}")?;
+        }
+        if let Cause::Http {
+            code: Some(code), ..
+        } = self.cause
+        {
+            write!(f, "/{code}")?;
+        }
+        if let Cause::Packet(error) = self.cause {
+            write!(f, " {error}")?;
+        }
+        if self.text.is_empty() {
+            return Ok(());
+        }
+        write!(f, ": {}", self.text)
+    }
+}
+
 /// Why a packet was not accepted for sending.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -345,33 +425,49 @@ pub enum EmitError {
 impl fmt::Display for EmitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Full => {
-                f.write_str("the send buffer is full: wait until packets have been written")
+            Self::Full => f.write_str(message!(
+                "E1",
+                "the send buffer is full: wait until packets have been written"
+            )),
+            Self::TooLarge => f.write_str(message!(
+                "E2",
+                "the packet is larger than the whole send buffer: raise the limit or send less"
+            )),
+            Self::TooManyAcks => f.write_str(message!(
+                "E3",
+                "too many acknowledgements are being waited for: raise the limit"
+            )),
+            Self::Reserved => f.write_str(message!(
+                "E4",
+                "the event name is reserved by Socket.IO: choose another"
+            )),
+            Self::TooManyAttachments => f.write_str(message!(
+                "E5",
+                "more attachments than the limit: official servers accept 10 in one packet"
+            )),
+            Self::UnknownNamespace => {
+                f.write_str(message!("E6", "the namespace is not known to this client"))
             }
-            Self::TooLarge => f.write_str(
-                "the packet is larger than the whole send buffer: raise the limit or send less",
-            ),
-            Self::TooManyAcks => {
-                f.write_str("too many acknowledgements are being waited for: raise the limit")
-            }
-            Self::Reserved => {
-                f.write_str("the event name is reserved by Socket.IO: choose another")
-            }
-            Self::TooManyAttachments => f.write_str(
-                "more attachments than the limit: official servers accept 10 in one packet",
-            ),
-            Self::UnknownNamespace => f.write_str("the namespace is not known to this client"),
-            Self::Closed => f.write_str("the client has ended: nothing can be sent any more"),
-            Self::Stale => f.write_str("the event to answer came over a connection that is gone"),
-            Self::AlreadyAnswered => {
-                f.write_str("the event has been answered already: it has one acknowledgement")
-            }
-            Self::NotWritable => {
-                f.write_str("the connection is not ready, so that the volatile packet was dropped")
-            }
-            Self::Auth => {
-                f.write_str("the auth payload is not a JSON object: give one, or nothing")
-            }
+            Self::Closed => f.write_str(message!(
+                "E7",
+                "the client has ended: nothing can be sent any more"
+            )),
+            Self::Stale => f.write_str(message!(
+                "E8",
+                "the event to answer came over a connection that is gone"
+            )),
+            Self::AlreadyAnswered => f.write_str(message!(
+                "E9",
+                "the event has been answered already: it has one acknowledgement"
+            )),
+            Self::NotWritable => f.write_str(message!(
+                "E10",
+                "the connection is not ready, so that the volatile packet was dropped"
+            )),
+            Self::Auth => f.write_str(message!(
+                "E11",
+                "the auth payload is not a JSON object: give one, or nothing"
+            )),
             Self::Encode(error) => error.fmt(f),
         }
     }
@@ -403,9 +499,15 @@ pub enum AckError {
 impl fmt::Display for AckError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Timeout => "no acknowledgement within the timeout",
-            Self::Disconnected => "the socket has been disconnected before the acknowledgement",
-            Self::Dropped => "the packet was dropped, so that no acknowledgement can come",
+            Self::Timeout => message!("A1", "no acknowledgement within the timeout"),
+            Self::Disconnected => message!(
+                "A2",
+                "the socket has been disconnected before the acknowledgement"
+            ),
+            Self::Dropped => message!(
+                "A3",
+                "the packet was dropped, so that no acknowledgement can come"
+            ),
         })
     }
 }

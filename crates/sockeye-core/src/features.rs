@@ -8,5 +8,8 @@ pub(crate) const RETRIES: bool = cfg!(feature = "retries");
 /// Whether connection state recovery is compiled in.
 pub(crate) const RECOVERY: bool = cfg!(feature = "recovery");
 
+/// Whether errors are told in whole sentences, or by their codes.
+pub(crate) const MESSAGES: bool = cfg!(any(feature = "alloc", feature = "messages"));
+
 /// Whether older servers (Engine.IO 3) are understood: as for [`POLLING`].
 pub(crate) const EIO3: bool = cfg!(feature = "eio3");

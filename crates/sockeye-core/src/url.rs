@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use crate::message::message;
 use crate::slices::{self, split_once};
 
 /// The parts of a URL such as `http://board.local:3000/telemetry?token=1`, borrowed from it.
@@ -43,12 +44,21 @@ pub enum UrlError {
 impl fmt::Display for UrlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Scheme => "the URL must begin with http://, https://, ws:// or wss://",
-            Self::Host => "the URL has no valid host",
-            Self::Port => "the URL's port is not a number from 1 to 65535",
-            Self::User => "user and password in a URL are not supported: put credentials into auth",
+            Self::Scheme => message!(
+                "L1",
+                "the URL must begin with http://, https://, ws:// or wss://"
+            ),
+            Self::Host => message!("L2", "the URL has no valid host"),
+            Self::Port => message!("L3", "the URL's port is not a number from 1 to 65535"),
+            Self::User => message!(
+                "L4",
+                "user and password in a URL are not supported: put credentials into auth"
+            ),
             Self::Character => {
-                "the URL has a space, control or non-ASCII character: percent-encode it"
+                message!(
+                    "L5",
+                    "the URL has a space, control or non-ASCII character: percent-encode it"
+                )
             }
         })
     }

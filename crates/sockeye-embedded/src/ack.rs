@@ -11,6 +11,7 @@ use embassy_sync::blocking_mutex::raw::RawMutex;
 use sockeye_core::packet::{Args, ArgsError, EmitArgs, OwnedArgs};
 use sockeye_core::{AckError, AckId, EmitError, EmitOptions};
 
+use crate::message::write_message;
 use crate::shared::Shared;
 use crate::socket::Socket;
 use crate::waiters::Answer;
@@ -34,11 +35,15 @@ impl fmt::Display for AnswerError {
         match self {
             Self::Emit(error) => error.fmt(f),
             Self::Ack(error) => error.fmt(f),
-            Self::Args(error) => write!(f, "the answer cannot be read: {error}"),
+            Self::Args(error) => {
+                write_message!(f, "D6", "the answer cannot be read: {error}", error)
+            }
             Self::NoRoom(bytes) => {
-                write!(
+                write_message!(
                     f,
-                    "the answer has {bytes} bytes, more than are free for answers: enlarge ANSWERS of the storage"
+                    "D7",
+                    "the answer has {bytes} bytes, more than are free for answers: enlarge ANSWERS of the storage",
+                    bytes
                 )
             }
         }

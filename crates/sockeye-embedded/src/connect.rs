@@ -4,6 +4,7 @@
     reason = "executors of microcontrollers run futures that are not `Send`"
 )]
 
+use crate::message::message;
 use core::fmt;
 
 use embedded_io_async::{Error, ErrorKind, Read, Write};
@@ -139,16 +140,31 @@ impl ConnectError {
     /// In words for people.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Dns => "the host name could not be looked up: check the name and the DNS server",
-            Self::Refused => "connection refused: is the server running on that port?",
+            Self::Dns => message!(
+                "K1",
+                "the host name could not be looked up: check the name and the DNS server"
+            ),
+            Self::Refused => message!(
+                "K2",
+                "connection refused: is the server running on that port?"
+            ),
             Self::Reset => {
-                "the attempt was refused or cut off: is the server running on that port, and the network steady?"
+                message!(
+                    "K3",
+                    "the attempt was refused or cut off: is the server running on that port, and the network steady?"
+                )
             }
-            Self::TimedOut => "the server did not answer",
-            Self::NoRoute => "no route to the server: is the network up?",
-            Self::NoSocket => "all sockets are in use: size the socket pool for the client's links",
+            Self::TimedOut => message!("K4", "the server did not answer"),
+            Self::NoRoute => message!("K5", "no route to the server: is the network up?"),
+            Self::NoSocket => message!(
+                "K6",
+                "all sockets are in use: size the socket pool for the client's links"
+            ),
             Self::NoTls => {
-                "the URL asks for TLS, but this connector has none: use http, or a connector with TLS"
+                message!(
+                    "K7",
+                    "the URL asks for TLS, but this connector has none: use http, or a connector with TLS"
+                )
             }
             Self::Other(words) => words,
         }
@@ -178,16 +194,16 @@ impl From<ErrorKind> for ConnectError {
 /// What broke a connection, in words for people.
 pub(crate) const fn words(kind: ErrorKind) -> &'static str {
     match kind {
-        ErrorKind::ConnectionReset => "connection reset",
-        ErrorKind::ConnectionAborted => "connection aborted",
-        ErrorKind::NotConnected => "not connected",
-        ErrorKind::BrokenPipe => "broken pipe",
-        ErrorKind::TimedOut => "timed out",
-        ErrorKind::InvalidData => "invalid data",
-        ErrorKind::OutOfMemory => "out of memory",
-        ErrorKind::PermissionDenied => "permission denied",
-        ErrorKind::Interrupted => "interrupted",
-        ErrorKind::WriteZero => "the connection takes no bytes",
-        _ => "input/output error",
+        ErrorKind::ConnectionReset => message!("K8", "connection reset"),
+        ErrorKind::ConnectionAborted => message!("K9", "connection aborted"),
+        ErrorKind::NotConnected => message!("K10", "not connected"),
+        ErrorKind::BrokenPipe => message!("K11", "broken pipe"),
+        ErrorKind::TimedOut => message!("K12", "timed out"),
+        ErrorKind::InvalidData => message!("K13", "invalid data"),
+        ErrorKind::OutOfMemory => message!("K14", "out of memory"),
+        ErrorKind::PermissionDenied => message!("K15", "permission denied"),
+        ErrorKind::Interrupted => message!("K16", "interrupted"),
+        ErrorKind::WriteZero => message!("K17", "the connection takes no bytes"),
+        _ => message!("K18", "input/output error"),
     }
 }

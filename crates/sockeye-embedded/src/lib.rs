@@ -96,6 +96,7 @@ mod connect;
 mod fmt;
 mod handler;
 mod link;
+mod message;
 pub mod net;
 mod queue;
 mod runner;

@@ -16,6 +16,7 @@ use sockeye_core::{Instant, Link};
 use crate::clock::Clock;
 use crate::connect::{Connect, Connection, Target, words};
 use crate::handler::Handler;
+use crate::message::message;
 use crate::runner::Driver;
 use crate::shared::Inner;
 
@@ -172,8 +173,10 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
                         match self.receive(link, bytes, must) {
                             // The core promises room as long as the link is open: nothing may be lost unsaid.
                             Some(0) => {
-                                let words =
-                                    "the receive buffer has no room: enlarge RX of the storage";
+                                let words = message!(
+                                    "D4",
+                                    "the receive buffer has no room: enlarge RX of the storage"
+                                );
                                 self.closed(self.shared.now(), link, turn, Some(words));
                                 break;
                             }

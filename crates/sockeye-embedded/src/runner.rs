@@ -18,6 +18,7 @@ use crate::connect::{Connect, Target};
 use crate::fmt::say;
 use crate::handler::{Auth, Handler};
 use crate::link::Control;
+use crate::message::message;
 use crate::shared::{Inner, Shared};
 use crate::socket::Socket;
 
@@ -102,15 +103,12 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
     /// A run that was cut short has left links behind of which nothing is known any more.
     fn begin(&self) {
         let now = self.shared.now();
+        let words = message!("D5", "the run loop was ended");
         self.shared.with(|inner| {
             for link in Link::ALL {
                 inner.sent(link);
-                inner
-                    .core
-                    .handle_open_failed(now, link, "the run loop was ended");
-                inner
-                    .core
-                    .handle_closed(now, link, Some("the run loop was ended"));
+                inner.core.handle_open_failed(now, link, words);
+                inner.core.handle_closed(now, link, Some(words));
             }
         });
         self.drain();
@@ -245,8 +243,13 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
         // What `provide_auth` says is noted by itself.
         let message = match shared.with(|inner| inner.auths.error.take()) {
             None | Some(EmitError::Full) => return,
-            Some(EmitError::Auth | EmitError::Encode(_)) => "the auth payload is not a JSON object",
-            Some(_) => "the auth payload does not fit the send buffer: enlarge TX of the storage",
+            Some(EmitError::Auth | EmitError::Encode(_)) => {
+                message!("D1", "the auth payload is not a JSON object")
+            }
+            Some(_) => message!(
+                "D2",
+                "the auth payload does not fit the send buffer: enlarge TX of the storage"
+            ),
         };
         shared.command(|inner, now| inner.core.refuse_auth(now, nsp));
         let refusal = Refusal::from_driver(nsp, message);
@@ -281,8 +284,10 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
             if control.is_open() {
                 control.set_open(false);
                 let now = self.shared.now();
-                let words =
-                    "polling needs a storage with LINKS = 3, or set the transports to WEBSOCKET";
+                let words = message!(
+                    "D3",
+                    "polling needs a storage with LINKS = 3, or set the transports to WEBSOCKET"
+                );
                 self.shared
                     .with(|inner| inner.core.handle_open_failed(now, link, words));
                 self.drain();

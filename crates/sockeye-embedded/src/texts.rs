@@ -1,5 +1,6 @@
 //! Texts that are known at run time only, kept for as long as the program runs.
 
+use crate::message::message;
 use core::fmt;
 
 /// Keeps texts that the program learns at run time (an address from flash, a token that was provisioned over BLE)
@@ -94,7 +95,10 @@ pub struct NoRoom;
 
 impl fmt::Display for NoRoom {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the text does not fit the memory of `Texts`: give it more")
+        f.write_str(message!(
+            "D8",
+            "the text does not fit the memory of `Texts`: give it more"
+        ))
     }
 }
 

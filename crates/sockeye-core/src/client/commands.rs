@@ -7,6 +7,7 @@ use super::namespaces::{Name, Namespace, NspOptions, NspState, Parting, on_wire}
 use super::notices::Notice;
 use crate::error::{Cause, DisconnectReason, EmitError};
 use crate::handle::{AckId, NamespaceId};
+use crate::message::message;
 #[cfg(feature = "alloc")]
 use crate::outbox::encoded;
 use crate::outbox::{Body, Class, Life, Meta, PushError};
@@ -31,10 +32,10 @@ impl core::fmt::Display for NamespaceError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str(match self {
             Self::Name if cfg!(feature = "eio3") => {
-                "bad namespace name: no commas or control characters, no query behind the main namespace, and not too long"
+                message!("N1", "bad namespace name: no commas or control characters, no query behind the main namespace, and not too long")
             }
-            Self::Name => "bad namespace name: no commas or control characters, and not too long",
-            Self::Full => "too many namespaces on one connection: raise the limit",
+            Self::Name => message!("N2", "bad namespace name: no commas or control characters, and not too long"),
+            Self::Full => message!("N3", "too many namespaces on one connection: raise the limit"),
         })
     }
 }

@@ -7,6 +7,7 @@ use crate::engine::Link;
 use crate::error::{AckError, Details, DisconnectReason};
 use crate::handle::{AckId, NamespaceId};
 use crate::memory::Index;
+use crate::message::message;
 use crate::outbox::{Outbox, UnsentCause};
 use crate::packet::{Args, ArgsError, Attachments, FromArgs, Text, TypedEvent};
 use crate::time::Instant;
@@ -142,7 +143,10 @@ impl<'c> Refusal<'c> {
     }
 
     pub(crate) const fn no_answer(nsp: NamespaceId) -> Self {
-        let message = Text::from_raw("no answer to the CONNECT packet within the timeout");
+        let message = Text::from_raw(message!(
+            "R1",
+            "no answer to the CONNECT packet within the timeout"
+        ));
         Self {
             nsp,
             message,
@@ -152,9 +156,15 @@ impl<'c> Refusal<'c> {
 
     pub(crate) const fn old_server(nsp: NamespaceId) -> Self {
         let message = Text::from_raw(if cfg!(feature = "eio3") {
-            "the server speaks Socket.IO 2: choose protocol 3, or have it detected"
+            message!(
+                "R2",
+                "the server speaks Socket.IO 2: choose protocol 3, or have it detected"
+            )
         } else {
-            "the server speaks Socket.IO 2: Sockeye needs Socket.IO 3 or later there"
+            message!(
+                "R2",
+                "the server speaks Socket.IO 2: Sockeye needs Socket.IO 3 or later there"
+            )
         });
         Self {
             nsp,
@@ -165,9 +175,10 @@ impl<'c> Refusal<'c> {
 
     #[cfg(feature = "eio3")]
     pub(crate) const fn no_auth(nsp: NamespaceId) -> Self {
-        let message = Text::from_raw(
-            "the server speaks Socket.IO 2, which takes no auth payload: put the credentials into the query or a header",
-        );
+        let message = Text::from_raw(message!(
+            "R4",
+            "the server speaks Socket.IO 2, which takes no auth payload: put the credentials into the query or a header"
+        ));
         Self {
             nsp,
             message,
@@ -176,9 +187,10 @@ impl<'c> Refusal<'c> {
     }
 
     pub(crate) const fn id_too_long(nsp: NamespaceId) -> Self {
-        let message = Text::from_raw(
-            "the socket id that the server gave is longer than can be kept here: see ID_MAX",
-        );
+        let message = Text::from_raw(message!(
+            "R3",
+            "the socket id that the server gave is longer than can be kept here: see ID_MAX"
+        ));
         Self {
             nsp,
             message,

@@ -185,6 +185,7 @@ impl Namespace {
 impl Empty for Namespace {
     const EMPTY: Self = Self::free();
 
+    #[cfg(not(feature = "alloc"))]
     #[inline(never)]
     fn empty() -> Self {
         Self::free()

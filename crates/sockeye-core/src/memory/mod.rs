@@ -21,6 +21,7 @@ pub(crate) trait Empty: Sized {
     const EMPTY: Self;
 
     /// The same, for entries so large that code which makes it takes less flash than a constant to copy it from.
+    #[cfg(not(feature = "alloc"))]
     fn empty() -> Self {
         Self::EMPTY
     }

@@ -4,6 +4,7 @@ use crate::config::RETRIES;
 use crate::handle::{AckId, NamespaceId};
 use crate::memory::steps::step;
 use crate::memory::{Empty, Index, NONE, Serial, records};
+use crate::message::message;
 use crate::packet::Attachments;
 use crate::wire::ws;
 
@@ -87,18 +88,18 @@ impl core::fmt::Display for UnsentCause {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str(match self {
             Self::Interrupted => {
-                "the connection broke twice while it was being sent (is it larger than the server accepts, or too large for the link?)"
+                message!("U1", "the connection broke twice while it was being sent (is it larger than the server accepts, or too large for the link?)")
             }
             Self::TooLarge => {
-                "the server refuses packets of this size (HTTP 413): see its maxHttpBufferSize, or its proxy's limit"
+                message!("U2", "the server refuses packets of this size (HTTP 413): see its maxHttpBufferSize, or its proxy's limit")
             }
-            Self::Refused => "the server answered the request that carried it with an error",
-            Self::Unanswered => "it was sent as often as `retries` allows, and never acknowledged",
+            Self::Refused => message!("U3", "the server answered the request that carried it with an error"),
+            Self::Unanswered => message!("U4", "it was sent as often as `retries` allows, and never acknowledged"),
             Self::NoRoom => {
-                "its room in the send buffer was needed for a CONNECT packet: enlarge the buffer"
+                message!("U5", "its room in the send buffer was needed for a CONNECT packet: enlarge the buffer")
             }
-            Self::Unwritable => "the parser refused it, or there was no room for it (the log says which)",
-            Self::NotWritable => "it was volatile, and the connection could not take it at once",
+            Self::Unwritable => message!("U6", "the parser refused it, or there was no room for it (the log says which)"),
+            Self::NotWritable => message!("U7", "it was volatile, and the connection could not take it at once"),
         })
     }
 }

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use serde::Deserialize;
 
+use crate::message::{message, write_message};
 use crate::packet::attachments::Attachments;
 use crate::packet::json::read::{DecodeError, JsonDe};
 use crate::packet::json::{self, ArrayItems};
@@ -43,18 +44,26 @@ pub enum ArgsError {
 impl fmt::Display for ArgsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Missing { index } => write!(
+            Self::Missing { index } => write_message!(
                 f,
-                "argument {index} is missing: the peer sent {index} (use an Option if it may be absent)"
+                "G1",
+                "argument {index} is missing: the peer sent {index} (use an Option if it may be absent)",
+                index
             ),
-            Self::Invalid { index, reason } => write!(f, "argument {index}: {reason}"),
-            Self::Json { at, reason } => write!(
+            Self::Invalid { index, reason } => {
+                write_message!(f, "G2", "argument {index}: {reason}", index, reason)
+            }
+            Self::Json { at, reason } => write_message!(
                 f,
-                "the arguments are not a JSON array: {reason} (at byte {at})"
+                "G3",
+                "the arguments are not a JSON array: {reason} (at byte {at})",
+                reason,
+                at
             ),
-            Self::Placeholder => f.write_str(
-                "a binary placeholder in the arguments has no attachment: check its \"num\"",
-            ),
+            Self::Placeholder => f.write_str(message!(
+                "G4",
+                "a binary placeholder in the arguments has no attachment: check its \"num\""
+            )),
         }
     }
 }

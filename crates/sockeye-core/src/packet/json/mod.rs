@@ -10,6 +10,7 @@ pub(in crate::packet) mod read;
 mod scan;
 pub(in crate::packet) mod write;
 
+use crate::message::message;
 #[cfg(feature = "eio3")]
 pub(crate) use fields::has_members;
 pub(crate) use fields::{
@@ -62,15 +63,19 @@ impl JsonError {
     /// The complaint without its place.
     pub(crate) const fn reason(self) -> &'static str {
         match self {
-            Self::End { .. } => "the JSON text ends too early",
-            Self::Unexpected { .. } => "unexpected character in JSON",
-            Self::BadString { .. } => "bad escape or control character in a JSON string",
-            Self::BadNumber { .. } => "bad JSON number",
-            Self::TooDeep { .. } if MAX_DEPTH == 64 => "JSON nested deeper than 64 levels",
+            Self::End { .. } => message!("J1", "the JSON text ends too early"),
+            Self::Unexpected { .. } => message!("J2", "unexpected character in JSON"),
+            Self::BadString { .. } => {
+                message!("J3", "bad escape or control character in a JSON string")
+            }
+            Self::BadNumber { .. } => message!("J4", "bad JSON number"),
+            Self::TooDeep { .. } if MAX_DEPTH == 64 => {
+                message!("J5", "JSON nested deeper than 64 levels")
+            }
             Self::TooDeep { .. } => "JSON nested deeper than 512 levels",
-            Self::Trailing { .. } => "text after the end of the JSON value",
-            Self::NotArray { .. } => "the JSON value is not an array",
-            Self::TooLong => "the JSON text is longer than 4 GiB",
+            Self::Trailing { .. } => message!("J6", "text after the end of the JSON value"),
+            Self::NotArray { .. } => message!("J7", "the JSON value is not an array"),
+            Self::TooLong => message!("J8", "the JSON text is longer than 4 GiB"),
         }
     }
 }

@@ -5,6 +5,7 @@ use core::fmt;
 use super::Text;
 use super::json::{self, JsonError};
 use crate::features::RECOVERY;
+use crate::message::{message, write_message};
 use crate::slices;
 
 /// What a Socket.IO packet is.
@@ -171,31 +172,37 @@ impl PacketError {
 impl fmt::Display for PacketError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match *self {
-            Self::Type => "unknown packet type",
-            Self::Attachments => "the number of attachments is missing or malformed",
+            Self::Type => message!("P1", "unknown packet type"),
+            Self::Attachments => message!("P2", "the number of attachments is missing or malformed"),
             Self::TooManyAttachments { limit } => {
-                return write!(f, "more attachments than the limit of {limit}");
+                return write_message!(f, "P3", "more attachments than the limit of {limit}", limit);
             }
-            Self::Id { at } => return write!(f, "ack id is no number or too large (at byte {at})"),
+            Self::Id { at } => return write_message!(f, "P4", "ack id is no number or too large (at byte {at})", at),
             Self::Json { at, reason } => {
-                return write!(f, "the payload is not valid JSON: {reason} (at byte {at})");
+                return write_message!(f, "P5", "the payload is not valid JSON: {reason} (at byte {at})", reason, at);
             }
             Self::TooDeep { at, limit } => {
-                return write!(
+                return write_message!(
                     f,
-                    "the payload is nested deeper than {limit} levels (at byte {at})"
+                    "P6",
+                    "the payload is nested deeper than {limit} levels (at byte {at})",
+                    limit,
+                    at
                 );
             }
             Self::Payload { at, expected } => {
-                return write!(
+                return write_message!(
                     f,
-                    "the payload does not fit the packet type: expected {expected} (at byte {at})"
+                    "P7",
+                    "the payload does not fit the packet type: expected {expected} (at byte {at})",
+                    expected,
+                    at
                 );
             }
-            Self::Reserved => "the event name is reserved",
-            Self::Placeholder => "a placeholder names an attachment that does not exist",
+            Self::Reserved => message!("P8", "the event name is reserved"),
+            Self::Placeholder => message!("P9", "a placeholder names an attachment that does not exist"),
             #[cfg(not(feature = "msgpack"))]
-            Self::UnexpectedBinary => "binary data that no packet announced",
+            Self::UnexpectedBinary => message!("P10", "binary data that no packet announced"),
             #[cfg(feature = "msgpack")]
             Self::UnexpectedBinary => {
                 "binary data that no packet announced (does the server use another parser, such as MessagePack?)"
@@ -212,8 +219,8 @@ impl fmt::Display for PacketError {
             Self::NotMessagePack => {
                 "a text packet where MessagePack was due: the server uses another parser"
             }
-            Self::UnexpectedText => "a text packet came while attachments were due",
-            Self::Encoding => "text is not UTF-8 or not base64",
+            Self::UnexpectedText => message!("P11", "a text packet came while attachments were due"),
+            Self::Encoding => message!("P12", "text is not UTF-8 or not base64"),
         })
     }
 }

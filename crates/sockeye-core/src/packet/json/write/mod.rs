@@ -9,6 +9,7 @@ use alloc::{boxed::Box, vec::Vec};
 
 use serde::ser::{self, Serialize};
 
+use crate::message::{message, write_message};
 #[cfg(feature = "alloc")]
 pub use crate::packet::attachments::Bin;
 pub use crate::packet::attachments::BinRef;
@@ -44,17 +45,25 @@ pub enum EncodeError {
 impl fmt::Display for EncodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::BufferTooSmall => f.write_str(
-                "the packet does not fit in its buffer: send less, or configure more room",
-            ),
+            Self::BufferTooSmall => f.write_str(message!(
+                "S1",
+                "the packet does not fit in its buffer: send less, or configure more room"
+            )),
             Self::TooManyAttachments { limit } => {
-                write!(
+                write_message!(
                     f,
-                    "more than {limit} binary values in one packet: servers drop the connection over that"
+                    "S2",
+                    "more than {limit} binary values in one packet: servers drop the connection over that",
+                    limit
                 )
             }
             Self::Serialize(reason) => {
-                write!(f, "the arguments cannot be written as JSON: {reason}")
+                write_message!(
+                    f,
+                    "S3",
+                    "the arguments cannot be written as JSON: {reason}",
+                    reason
+                )
             }
         }
     }
@@ -147,10 +156,14 @@ impl Fail {
             #[cfg(feature = "alloc")]
             Self::Custom(reason) => EncodeError::Serialize(*reason),
             #[cfg(not(feature = "alloc"))]
-            Self::Custom => EncodeError::Serialize(Reason::new("a value refused to be serialized")),
-            Self::Key => {
-                EncodeError::Serialize(Reason::new("a map key must be a string, number or bool"))
-            }
+            Self::Custom => EncodeError::Serialize(Reason::new(message!(
+                "S4",
+                "a value refused to be serialized"
+            ))),
+            Self::Key => EncodeError::Serialize(Reason::new(message!(
+                "S5",
+                "a map key must be a string, number or bool"
+            ))),
         }
     }
 }
