@@ -3,11 +3,15 @@
 mod tables;
 
 use crate::client::{AckEntry, Client, Namespace, Notice};
-use crate::config::{Config, Transport};
-use crate::engine::Engine;
+use crate::config::Config;
+#[cfg(feature = "polling")]
+use crate::config::Transport;
+use crate::engine::{AREAS, Engine};
+#[cfg(feature = "polling")]
+use crate::memory::HOLD_ROOM;
 #[cfg(feature = "alloc")]
 use crate::memory::RX_CHUNK;
-use crate::memory::{Bytes, HOLD_ROOM, RxBuf, Slab, Table};
+use crate::memory::{Bytes, RxBuf, Slab, Table};
 use crate::outbox::{Outbox, Packet, Queue};
 pub use tables::Tables;
 
@@ -144,8 +148,20 @@ impl<'a> Memory<'a> {
         }
     }
 
+    /// Without polling the main receive area alone, which is handed out once.
+    #[cfg(not(feature = "polling"))]
+    pub(crate) fn take_rx(&mut self, _config: &Config<'_>) -> [RxBuf<'a>; AREAS] {
+        let main = match core::mem::replace(&mut self.rx, RxMemory::Fixed(&mut [])) {
+            RxMemory::Fixed(all) => Bytes::Fixed(all),
+            #[cfg(feature = "alloc")]
+            RxMemory::Growable { max } => Bytes::growable(max),
+        };
+        [RxBuf::new(main)]
+    }
+
     /// The three receive areas: main, POST answers, WebSocket handshake. They are handed out once.
-    pub(crate) fn take_rx(&mut self, config: &Config<'_>) -> [RxBuf<'a>; 3] {
+    #[cfg(feature = "polling")]
+    pub(crate) fn take_rx(&mut self, config: &Config<'_>) -> [RxBuf<'a>; AREAS] {
         let polling = config.transports.allows(Transport::Polling);
         match core::mem::replace(&mut self.rx, RxMemory::Fixed(&mut [])) {
             RxMemory::Fixed(all) => {

@@ -121,6 +121,7 @@ impl Client<'_> {
             let now = self.engine.now();
             let attempt = self.reconnect.attempts.saturating_add(1);
             let delay = self.reconnect.plan(now, &policy, self.engine.rng());
+            let delay = delay.into();
             self.notices.push(Notice::Reconnecting { attempt, delay });
         } else {
             if exhausted && policy.enabled && self.reconnect.attempts > 0 {

@@ -3,6 +3,8 @@
 
 use core::time::Duration;
 
+use crate::time::micros;
+
 use crate::error::{Cause, DisconnectReason};
 use crate::handle::NamespaceId;
 use crate::memory::Table;
@@ -38,7 +40,7 @@ pub(crate) enum Notice {
     Dropped(NamespaceId),
     Reconnecting {
         attempt: u32,
-        delay: Duration,
+        delay: Delay,
     },
     ReconnectAttempt(u32),
     Reconnected(u32),
@@ -50,6 +52,30 @@ pub(crate) enum Notice {
         nsp: NamespaceId,
         join: u32,
     },
+}
+
+/// A time to wait in microseconds, in halves: notices lie in tables, and one that is not aligned to eight bytes is a third
+/// smaller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Delay {
+    high: u32,
+    low: u32,
+}
+
+impl From<Duration> for Delay {
+    fn from(delay: Duration) -> Self {
+        let micros = micros(delay);
+        Self {
+            high: (micros >> 32) as u32,
+            low: micros as u32,
+        }
+    }
+}
+
+impl From<Delay> for Duration {
+    fn from(delay: Delay) -> Self {
+        Self::from_micros(u64::from(delay.high) << 32 | u64::from(delay.low))
+    }
 }
 
 impl Notice {

@@ -320,7 +320,10 @@ impl Notice {
             #[cfg(feature = "eio3")]
             Self::NoAuth(nsp) => Event::ConnectError(Refusal::no_auth(nsp)),
             Self::Auth(nsp) => Event::Auth(nsp),
-            Self::Reconnecting { attempt, delay } => Event::Reconnecting { attempt, delay },
+            Self::Reconnecting { attempt, delay } => Event::Reconnecting {
+                attempt,
+                delay: delay.into(),
+            },
             Self::ReconnectAttempt(n) => Event::ReconnectAttempt(n),
             Self::Reconnected(n) => Event::Reconnected(n),
             // All others stand for more than themselves, and are never told as they are.

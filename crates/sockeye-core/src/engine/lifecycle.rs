@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::{Engine, Goodbye, Link, State, Upgrade};
+use super::{Engine, Goodbye, Link, POST_AREA, State, UPGRADE_AREA, Upgrade};
 use crate::config::{POLLING, Transport};
 use crate::error::{Cause, DisconnectReason, Fault};
 use crate::wire::ws;
@@ -140,8 +140,8 @@ impl Engine<'_> {
         self.close_link(Link::WebSocket);
         self.set_upgrade(Upgrade::None);
         self.websocket.control.clear();
-        self.rx.areas[2].clear();
-        self.rx.areas[2].shrink();
+        self.rx.areas[UPGRADE_AREA].clear();
+        self.rx.areas[UPGRADE_AREA].shrink();
     }
 
     pub(super) const fn set_upgrade(&mut self, to: Upgrade) {
@@ -209,8 +209,8 @@ impl Engine<'_> {
         self.control_frame(ws::TEXT, b"5");
         self.close_link(Link::Poll);
         self.close_link(Link::Post);
-        self.rx.areas[1].clear();
-        self.rx.areas[1].shrink();
+        self.rx.areas[POST_AREA].clear();
+        self.rx.areas[POST_AREA].shrink();
         self.plan.remember(true);
         self.state = State::Open {
             transport: Transport::WebSocket,

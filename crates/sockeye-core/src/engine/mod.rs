@@ -142,11 +142,18 @@ pub(crate) enum Action {
     Idle,
 }
 
+/// How many receive areas there are: without polling the main one is that of the WebSocket.
+pub(crate) const AREAS: usize = if POLLING { 3 } else { 1 };
+/// That of POST answers.
+const POST_AREA: usize = if POLLING { 1 } else { 0 };
+/// That of a WebSocket before it takes over.
+const UPGRADE_AREA: usize = if POLLING { 2 } else { 0 };
+
 /// The receive areas.
 #[derive(Debug)]
 struct Receiver<'a> {
     /// Main (polling GET, then WebSocket), POST answers, WebSocket before it takes over.
-    areas: [RxBuf<'a>; 3],
+    areas: [RxBuf<'a>; AREAS],
     /// The WebSocket reads into the main area.
     ws_is_main: bool,
     /// A message lies in this area until the next step.
@@ -161,9 +168,9 @@ impl Receiver<'_> {
         match link {
             _ if !POLLING => 0,
             Link::Poll => 0,
-            Link::Post => 1,
+            Link::Post => POST_AREA,
             Link::WebSocket if self.ws_is_main => 0,
-            Link::WebSocket => 2,
+            Link::WebSocket => UPGRADE_AREA,
         }
     }
 
@@ -212,7 +219,7 @@ pub(crate) struct Engine<'a> {
 impl<'a> Engine<'a> {
     /// An engine that is down, with the buffer for request heads and the receive areas (main, POST answers, WebSocket
     /// handshake).
-    pub(crate) fn new(config: Config<'a>, head: Bytes<'a>, areas: [RxBuf<'a>; 3]) -> Self {
+    pub(crate) fn new(config: Config<'a>, head: Bytes<'a>, areas: [RxBuf<'a>; AREAS]) -> Self {
         Self {
             rng: Rng::new(config.entropy),
             config,

@@ -2,7 +2,7 @@
 
 use super::Phase;
 use super::compression::Compression;
-use super::{Engine, Goodbye, Job, Link, SessionEvent, State, Upgrade};
+use super::{Engine, Goodbye, Job, Link, SessionEvent, State, UPGRADE_AREA, Upgrade};
 use crate::config::{POLLING, Transport};
 use crate::error::{Cause, DisconnectReason, Fault};
 use crate::outbox::Outbox;
@@ -448,7 +448,9 @@ impl Engine<'_> {
     /// A message on a WebSocket that has not taken over yet.
     fn probed(&mut self, binary: bool) {
         match self.upgrade() {
-            Upgrade::Probing(at) if !binary && self.rx.areas[2].message() == b"3probe" => {
+            Upgrade::Probing(at)
+                if !binary && self.rx.areas[UPGRADE_AREA].message() == b"3probe" =>
+            {
                 self.set_upgrade(Upgrade::Pausing(at));
             }
             _ => self.fail_upgrade(Fault::of(Cause::WebSocketHandshake)),

@@ -51,7 +51,9 @@ pub(crate) use lanes::{Index, Lane, NONE};
 pub(crate) use records::RECORD;
 #[cfg(feature = "alloc")]
 pub(crate) use rx::RX_CHUNK;
-pub(crate) use rx::{HOLD_ROOM, RxBuf};
+#[cfg(feature = "polling")]
+pub(crate) use rx::HOLD_ROOM;
+pub(crate) use rx::RxBuf;
 #[cfg(feature = "alloc")]
 pub(crate) use slab::{Places, Slab};
 pub(crate) use table::Table;

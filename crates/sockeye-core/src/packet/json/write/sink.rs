@@ -89,6 +89,14 @@ pub(super) struct Slice<'o> {
     pub(super) len: usize,
 }
 
+/// Copies a byte or two, for which the library's copying is too clever.
+#[inline(never)]
+fn copy_short(to: &mut [u8], from: &[u8]) {
+    for (to, byte) in to.iter_mut().zip(from) {
+        *to = *byte;
+    }
+}
+
 impl Sink for Slice<'_> {
     #[cfg_attr(feature = "alloc", inline(always))]
     #[cfg_attr(not(feature = "alloc"), inline(never))]
@@ -155,13 +163,8 @@ impl Sink for Slice<'_> {
             }
             *to = *byte;
         }
-        for (to, byte) in lead
-            .iter_mut()
-            .zip(before)
-            .chain(tail.iter_mut().zip(after))
-        {
-            *to = *byte;
-        }
+        copy_short(lead, before);
+        copy_short(tail, after);
         self.len = end;
         Some(true)
     }
