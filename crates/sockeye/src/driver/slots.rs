@@ -41,6 +41,10 @@ pub(super) struct Slots {
     /// By the handles' number.
     slots: Vec<Option<NamespaceSlot>>,
     /// The handles' number by the core's. Nothing as long as both are the same, as they are on most connections.
+    #[allow(
+        clippy::box_collection,
+        reason = "most connections of many have none: a word for each of them, and not three"
+    )]
     by_core: Option<Box<Vec<usize>>>,
 }
 
