@@ -80,6 +80,8 @@
 //!   (`Socket::recovered`), and what gives way while a namespace is not joined (`NspOptions::offline`, `spare_bytes`,
 //!   `spare_packets`). A device that does not need one leaves it out, and saves flash; its options do not compile then. What
 //!   each takes stands in `firmware/qemu-virt/README.md`.
+//! - `messages` (default): errors in whole sentences. Without it each is shown as a short code, which `docs/messages.md` of the
+//!   repository explains, and 2.9 KB of flash are saved. `alloc` brings them back.
 //! - `embassy-net`, `ipv6`: connections over embassy-net. - `edge-nal`: over any stack with those traits.
 //! - `tokio`: `net::Tokio`, to try a device's program on a computer.
 //! - `derive`: `#[derive(Event)]`, events as types of their own ([`TypedEvent`]). What is not used of them takes no flash.

@@ -134,6 +134,7 @@ impl Inner {
     }
 
     /// What was written to `link` has left the device, or is lost with the connection.
+    #[inline(never)] // Called in several places: less flash.
     pub(crate) fn sent(&mut self, link: Link) {
         self.taken &= !bit(link);
         self.unsent &= !bit(link);

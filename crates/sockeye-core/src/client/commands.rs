@@ -76,7 +76,7 @@ impl<'a> Client<'a> {
         name: &str,
         options: NspOptions,
     ) -> Result<NamespaceId, NamespaceError> {
-        self.quiet.end();
+        self.agenda.end();
         if name.bytes().any(|b| b == b',' || b < 0x20) {
             return Err(NamespaceError::Name);
         }
@@ -150,7 +150,7 @@ impl<'a> Client<'a> {
 
     /// Changes the options of a namespace: `auth` and `ack_timeout` at once, `retries` for packets emitted later.
     pub fn set_options(&mut self, nsp: NamespaceId, options: NspOptions) {
-        self.quiet.end();
+        self.agenda.end();
         if let Some(entry) = self.namespaces.get_mut(nsp) {
             entry.options = options;
         }
@@ -188,8 +188,10 @@ impl<'a> Client<'a> {
             }
             _ => return,
         }
-        if (self.engine.is_down() || self.engine.is_closing()) && !self.reconnect.is_waiting() {
-            self.reconnect.dial = true;
+        if (self.engine.is_down() || self.engine.is_closing())
+            && !self.agenda.reconnect.is_waiting()
+        {
+            self.agenda.reconnect.dial = true;
         }
     }
 
@@ -254,7 +256,7 @@ impl<'a> Client<'a> {
                 if let Some(entry) = self.namespaces.get_mut(nsp) {
                     entry.recovery.clear();
                 }
-                self.notices.push(Notice::Disconnected {
+                self.agenda.notices.push(Notice::Disconnected {
                     nsp,
                     reason: DisconnectReason::IoClientDisconnect,
                     cause: Cause::Local,
@@ -297,8 +299,8 @@ impl<'a> Client<'a> {
             // An old connection has been told off already; the new one need not wait for its goodbye.
             self.engine.abort();
             self.follow();
-            self.reconnect.hurry(now);
-            self.quiet.look_at_timers();
+            self.agenda.reconnect.hurry(now);
+            self.agenda.look_at_timers();
             return;
         }
         let opened = self.engine.transport().is_some();
@@ -308,7 +310,7 @@ impl<'a> Client<'a> {
         self.session_over(DisconnectReason::ForcedClose, Cause::Local, opened, true);
         self.inbound.clear();
         self.follow();
-        self.reconnect.dial = true;
+        self.agenda.reconnect.dial = true;
     }
 
     // ---- sending ----
@@ -490,7 +492,7 @@ impl<'a> Client<'a> {
         };
         if !options.ack {
             self.outbox.push(nsp, &prefix, body, base64, meta)?;
-            self.quiet.packet_accepted(joined && !retry, None);
+            self.agenda.packet_accepted(joined && !retry, None);
             if retry {
                 self.drive_retries(nsp);
             }
@@ -524,7 +526,7 @@ impl<'a> Client<'a> {
         if id.is_some() {
             entry.next_id += 1;
         }
-        self.quiet.packet_accepted(joined && !retry, deadline);
+        self.agenda.packet_accepted(joined && !retry, deadline);
         if retry {
             self.drive_retries(nsp);
         }

@@ -194,7 +194,7 @@ impl<'a> Client<'a> {
     /// nothing for an event whose memory has been given back.
     pub fn attach(&mut self, event: &mut Detached<'a>) {
         if let Some(epoch) = event.epoch.take() {
-            self.quiet.end();
+            self.agenda.end();
             self.engine.give_back(&mut event.rx, epoch);
             self.returned();
         }

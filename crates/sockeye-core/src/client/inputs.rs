@@ -90,7 +90,7 @@ impl Client<'_> {
     pub fn handle_timeout(&mut self, now: Instant) {
         self.advance_clock(now);
         self.engine.look_at_timers();
-        self.quiet.look_at_timers();
+        self.agenda.look_at_timers();
     }
 
     /// The driver stops reading because the application is slow (`true`), or goes on (`false`). What has been read and
@@ -107,7 +107,7 @@ impl Client<'_> {
     #[cfg_attr(feature = "alloc", inline)]
     #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(super) fn pass_time(&mut self, now: Instant) {
-        if self.quiet.lasts(now) {
+        if self.agenda.lasts(now) {
             self.engine.set_clock(now);
         } else {
             self.advance_clock(now);
@@ -117,13 +117,13 @@ impl Client<'_> {
     /// Moves the clock, for what may bring deadlines with it.
     #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(super) fn advance_clock(&mut self, now: Instant) {
-        let quiet = self.quiet.lasts(now);
-        self.quiet.break_off();
+        let quiet = self.agenda.lasts(now);
+        self.agenda.break_off();
         if quiet {
             self.engine.set_clock(now);
         } else if now > self.engine.now() {
             self.engine.advance_clock(now);
-            self.quiet.look_at_timers();
+            self.agenda.look_at_timers();
         }
     }
 }

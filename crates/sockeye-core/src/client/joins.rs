@@ -126,7 +126,7 @@ impl Client<'_> {
     pub(super) fn thrown_out(&mut self, nsp: NamespaceId, cause: Cause) {
         self.namespaces.set_state(nsp, NspState::Idle);
         self.drop_deferred(nsp);
-        self.notices.push(Notice::Disconnected {
+        self.agenda.notices.push(Notice::Disconnected {
             nsp,
             reason: DisconnectReason::IoServerDisconnect,
             cause,

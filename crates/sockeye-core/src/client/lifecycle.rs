@@ -36,9 +36,9 @@ impl Client<'_> {
             self.outbox.set_v3(self.engine.is_v3());
             self.namespaces.set_main(super::namespaces::Main::Awaited);
         }
-        let attempts = self.reconnect.succeeded(self.engine.now());
+        let attempts = self.agenda.reconnect.succeeded(self.engine.now());
         if attempts > 0 {
-            self.notices.push(Notice::Reconnected(attempts));
+            self.agenda.notices.push(Notice::Reconnected(attempts));
         }
         PendingEvent::Opened
     }
@@ -82,7 +82,7 @@ impl Client<'_> {
         say!(debug, "session ended ({}): {}", reason, self.details(cause));
         if opened {
             let unreadable = reason == DisconnectReason::ParseError;
-            self.reconnect.ended(self.engine.now(), unreadable);
+            self.agenda.reconnect.ended(self.engine.now(), unreadable);
         }
         self.session_over(reason, cause, opened, false);
     }
@@ -98,9 +98,9 @@ impl Client<'_> {
         let policy = self.engine.config().reconnection;
         let exhausted = policy
             .attempts
-            .is_some_and(|max| self.reconnect.attempts >= max);
+            .is_some_and(|max| self.agenda.reconnect.attempts >= max);
         let retry = self.namespaces.active() > 0 && (again || policy.enabled && !exhausted);
-        self.notices.push(Notice::Closed {
+        self.agenda.notices.push(Notice::Closed {
             reason,
             cause,
             opened,
@@ -116,24 +116,26 @@ impl Client<'_> {
         }
         self.tell_unsent();
         if again {
-            self.reconnect.reset();
+            self.agenda.reconnect.reset();
         } else if retry {
             let now = self.engine.now();
-            let attempt = self.reconnect.attempts.saturating_add(1);
-            let delay = self.reconnect.plan(now, &policy, self.engine.rng());
+            let attempt = self.agenda.reconnect.attempts.saturating_add(1);
+            let delay = self.agenda.reconnect.plan(now, &policy, self.engine.rng());
             let delay = delay.into();
-            self.notices.push(Notice::Reconnecting { attempt, delay });
+            self.agenda
+                .notices
+                .push(Notice::Reconnecting { attempt, delay });
         } else {
-            if exhausted && policy.enabled && self.reconnect.attempts > 0 {
-                self.notices.push(Notice::ReconnectFailed);
+            if exhausted && policy.enabled && self.agenda.reconnect.attempts > 0 {
+                self.agenda.notices.push(Notice::ReconnectFailed);
             }
-            self.reconnect.reset();
+            self.agenda.reconnect.reset();
         }
     }
 
     fn tell_unsent(&mut self) {
         if self.outbox.has_given_up() {
-            self.notices.push(Notice::Unsent);
+            self.agenda.notices.push(Notice::Unsent);
         }
     }
 
@@ -149,7 +151,8 @@ impl Client<'_> {
         };
         let (nsp, state) = (entry.id, entry.state());
         if state == NspState::Joined {
-            self.notices
+            self.agenda
+                .notices
                 .push(Notice::Disconnected { nsp, reason, cause });
         }
         if let NspState::Leaving { forgotten: true } | NspState::Parted = state {
@@ -182,7 +185,7 @@ impl Client<'_> {
                     .reserve_control(entry.connect_len as usize + recovery);
             }
         }
-        self.notices.push(Notice::Connected { nsp, join });
+        self.agenda.notices.push(Notice::Connected { nsp, join });
         self.outbox.release(nsp);
         self.drive_retries(nsp);
     }
@@ -227,7 +230,7 @@ impl Client<'_> {
 
     /// The next deadline.
     pub(super) fn wake(&self) -> Option<Instant> {
-        let mut wake = earliest(self.engine.wake(), self.reconnect.wake());
+        let mut wake = earliest(self.engine.wake(), self.agenda.reconnect.wake());
         wake = earliest(wake, self.acks.wake());
         wake = earliest(wake, self.namespaces.next_deadline().map(|(at, _)| at));
         if self.engine.is_open() {
@@ -244,6 +247,7 @@ impl Client<'_> {
         wake
     }
 
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(super) fn check_timers(&mut self) {
         let now = self.engine.now();
         while let Some(place) = self.acks.next_due(now) {
@@ -255,14 +259,15 @@ impl Client<'_> {
             }
             self.join_expired(nsp);
         }
-        if self.reconnect.take_due(now) {
+        if self.agenda.reconnect.take_due(now) {
             if self.engine.config().reconnection.enabled {
-                self.reconnect.attempts = self.reconnect.attempts.saturating_add(1);
-                self.reconnect.dial = true;
-                self.notices
-                    .push(Notice::ReconnectAttempt(self.reconnect.attempts));
+                self.agenda.reconnect.attempts = self.agenda.reconnect.attempts.saturating_add(1);
+                self.agenda.reconnect.dial = true;
+                self.agenda
+                    .notices
+                    .push(Notice::ReconnectAttempt(self.agenda.reconnect.attempts));
             } else {
-                self.reconnect.reset();
+                self.agenda.reconnect.reset();
                 self.idle_all();
             }
         }
@@ -287,10 +292,10 @@ impl Client<'_> {
             // The connection works for others: only this namespace is given up, as after a refusal.
             self.namespaces
                 .set_state(nsp, NspState::Leaving { forgotten: false });
-            self.notices.push(Notice::NoAnswer { nsp, old });
+            self.agenda.notices.push(Notice::NoAnswer { nsp, old });
         } else if old {
             self.namespaces.set_state(nsp, NspState::Idle);
-            self.notices.push(Notice::NoAnswer { nsp, old });
+            self.agenda.notices.push(Notice::NoAnswer { nsp, old });
             self.close_if_unused();
         } else {
             self.engine
@@ -304,7 +309,7 @@ impl Client<'_> {
     /// When the engine has nothing to do: joins namespaces, opens a session that is wanted. Whether anything changed.
     pub(super) fn settle(&mut self) -> bool {
         if self.engine.is_down() {
-            let dial = core::mem::replace(&mut self.reconnect.dial, false);
+            let dial = core::mem::replace(&mut self.agenda.reconnect.dial, false);
             if dial && self.namespaces.active() > 0 {
                 self.engine.open();
                 return true;
@@ -335,7 +340,7 @@ impl Client<'_> {
             };
             if entry.options.auth {
                 self.namespaces.set_state(nsp, NspState::Asked);
-                self.notices.push(Notice::Auth(nsp));
+                self.agenda.notices.push(Notice::Auth(nsp));
                 changed = true;
             } else {
                 changed |= self.send_connect(nsp, "").is_ok();
@@ -399,7 +404,7 @@ impl Client<'_> {
             match self.outbox.make_room() {
                 None => return false,
                 Some(Some(ack)) => self.drop_ack(ack),
-                Some(None) => self.notices.push(Notice::Unsent),
+                Some(None) => self.agenda.notices.push(Notice::Unsent),
             }
         }
         true
@@ -514,9 +519,9 @@ impl Client<'_> {
                 }
             }
         }
-        self.reconnect.reset();
-        self.reconnect.dial = false;
-        self.notices.drop_attempts();
+        self.agenda.reconnect.reset();
+        self.agenda.reconnect.dial = false;
+        self.agenda.notices.drop_attempts();
         self.engine.close();
         self.follow();
     }

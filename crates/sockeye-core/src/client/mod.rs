@@ -4,10 +4,11 @@
 //! `mod.rs` has the state and the getters, `inputs.rs` and `outputs.rs` the driver's side, `commands.rs` the application's;
 //! `inbound.rs` packets that arrive, `joins.rs` those among them that join and leave namespaces, `deferred.rs` those that wait for their namespace; `lifecycle.rs` what a session's begin and end mean,
 //! `retries.rs` what becomes of packets that wait for answers; `detached.rs` events that let commands pass, `packed.rs`
-//! packets in MessagePack, `views.rs` what events borrow of packets, `plain.rs` the shortest way of plain events, `quiet.rs` the short way of most packets. Each of
+//! packets in MessagePack, `views.rs` what events borrow of packets, `plain.rs` the shortest way of plain events, `agenda.rs` what there is to do, and the short way of most packets. Each of
 //! `namespaces.rs`, `acks.rs`, `recovery.rs`, `backoff.rs` and `notices.rs` owns its state; `event.rs` is what is told.
 
 mod acks;
+mod agenda;
 mod backoff;
 mod commands;
 mod deferred;
@@ -26,7 +27,6 @@ mod outputs;
 mod packed;
 #[cfg(feature = "alloc")]
 mod plain;
-mod quiet;
 mod recovery;
 mod retries;
 #[cfg(feature = "eio3")]
@@ -44,7 +44,7 @@ use crate::time::Instant;
 
 pub(crate) use acks::AckEntry;
 use acks::Acks;
-use backoff::Reconnect;
+use agenda::Agenda;
 pub use commands::{NamespaceError, RawPacket};
 pub use detached::{Detached, DetachedOutput, EventText};
 pub use event::{AckRequest, EmitOptions, Event, Message, Outgoing, Output, Refusal, Unsent};
@@ -53,12 +53,10 @@ pub(crate) use namespaces::Namespace;
 use namespaces::Namespaces;
 pub use namespaces::NspOptions;
 pub(crate) use notices::Notice;
-use notices::Notices;
 #[cfg(feature = "msgpack")]
 pub use packed::PackedPacket;
 #[cfg(feature = "alloc")]
 pub use plain::{PlainAnswer, PlainEvent};
-use quiet::Quiet;
 
 /// A Socket.IO client without I/O, clock or entropy of its own.
 ///
@@ -78,9 +76,7 @@ pub struct Client<'a> {
     namespaces: Namespaces<'a>,
     acks: Acks<'a>,
     inbound: Inbound,
-    reconnect: Reconnect,
-    notices: Notices<'a>,
-    quiet: Quiet,
+    agenda: Agenda<'a>,
 }
 
 /// An event as offsets, before it borrows.
@@ -158,9 +154,7 @@ impl<'a> Client<'a> {
             namespaces: Namespaces::new(namespaces),
             acks: Acks::new(acks),
             inbound: Inbound::nothing(),
-            reconnect: Reconnect::NONE,
-            notices: Notices::new(notices),
-            quiet: Quiet::NOT,
+            agenda: Agenda::new(notices),
         }
     }
 
@@ -173,7 +167,7 @@ impl<'a> Client<'a> {
         self.outbox.age(left);
         self.namespaces.age(left);
         self.acks.age(left);
-        self.reconnect.attempts = u32::MAX - left;
+        self.agenda.reconnect.attempts = u32::MAX - left;
     }
 
     // ---- getters ----
@@ -243,10 +237,7 @@ impl<'a> Client<'a> {
 
     /// Whether there is neither a link nor a plan for one: a driver may end.
     pub fn is_down(&self) -> bool {
-        self.engine.is_down()
-            && !self.reconnect.dial
-            && !self.reconnect.is_waiting()
-            && self.notices.is_empty()
+        self.engine.is_down() && self.agenda.is_empty()
     }
 
     /// Packets accepted for sending and not yet written (or, in a `retries` queue, not yet acknowledged); one with

@@ -55,7 +55,7 @@ impl Client<'_> {
                 Way::Free => return Ok(()),
                 Way::Blocked => return Err(EmitError::Full),
                 Way::Dropped(ack) => {
-                    let noted = (&mut self.acks, &mut self.notices);
+                    let noted = (&mut self.acks, &mut self.agenda.notices);
                     note_dropped(nsp, (&mut entry.dropped, &mut entry.acks), ack, noted);
                 }
             }
@@ -76,7 +76,7 @@ impl Client<'_> {
         let Some(ack) = may.then(|| self.outbox.drop_oldest(nsp)).flatten() else {
             return false;
         };
-        let noted = (&mut self.acks, &mut self.notices);
+        let noted = (&mut self.acks, &mut self.agenda.notices);
         note_dropped(nsp, (&mut entry.dropped, &mut entry.acks), ack, noted);
         true
     }

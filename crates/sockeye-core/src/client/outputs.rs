@@ -54,20 +54,19 @@ impl Client<'_> {
 
     pub(super) fn advance(&mut self) -> Next {
         self.release();
-        if self.quiet.is_settled()
-            && self.notices.is_empty()
+        if self.agenda.is_settled()
             && let Some(next) = self.advance_settled()
         {
             return next;
         }
-        self.quiet.break_off();
+        self.agenda.break_off();
         loop {
-            if self.quiet.take_timers() {
+            if self.agenda.take_timers() {
                 self.check_timers();
             }
-            if !self.notices.is_empty() {
+            if !self.agenda.notices.is_empty() {
                 // What has failed is closed before it is told.
-                if let Some(Notice::Closed { reason, .. }) = self.notices.first()
+                if let Some(Notice::Closed { reason, .. }) = self.agenda.notices.first()
                     && reason != DisconnectReason::ForcedClose
                     && let Some(link) = self.engine.next_close()
                 {
@@ -77,7 +76,7 @@ impl Client<'_> {
                     return Next::Event(event);
                 }
             }
-            let waiting = !self.notices.is_empty();
+            let waiting = !self.agenda.notices.is_empty();
             if let Some((packet, nsp)) = self.outbox.next_report() {
                 return Next::Event(PendingEvent::Outgoing { nsp, packet });
             }
@@ -102,10 +101,10 @@ impl Client<'_> {
                 Action::Ended => self.follow(),
                 Action::Idle => {
                     // Notices that wait until the driver reads again are not waited for.
-                    if !self.settle() && (waiting || self.notices.is_empty()) {
+                    if !self.settle() && (waiting || self.agenda.notices.is_empty()) {
                         let wake = self.wake();
                         let settled = self.is_settled();
-                        self.quiet.begin(wake, settled);
+                        self.agenda.begin(wake, settled);
                         return Next::Idle(wake);
                     }
                 }
@@ -116,7 +115,7 @@ impl Client<'_> {
     /// Whether nobody waits to be joined or told.
     fn is_settled(&self) -> bool {
         // (Who waits to be joined may wait for room, or for what is still to be written: the one comes with the other.)
-        self.notices.is_empty()
+        self.agenda.notices.is_empty()
             && !self.acks.is_starved()
             && self.namespaces.next_waiting(None).is_none()
             && self.namespaces.first_parted().is_none()
@@ -136,8 +135,9 @@ impl Client<'_> {
     }
 
     /// The next event that was noted.
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     fn next_notice(&mut self) -> Option<PendingEvent> {
-        while let Some(notice) = self.notices.first() {
+        while let Some(notice) = self.agenda.notices.first() {
             let event = match notice {
                 Notice::FailedAcks => match self.acks.next_failed() {
                     // It stays until none is left.
@@ -167,7 +167,7 @@ impl Client<'_> {
                 },
                 other => self.still_true(other).map(PendingEvent::Noted),
             };
-            self.notices.done();
+            self.agenda.notices.done();
             if event.is_some() {
                 return event;
             }
@@ -180,7 +180,7 @@ impl Client<'_> {
         match &mut notice {
             // A command may have changed the plan meanwhile.
             Notice::Closed { retry, .. } => {
-                *retry &= self.reconnect.is_waiting() || self.reconnect.dial;
+                *retry &= self.agenda.reconnect.is_waiting() || self.agenda.reconnect.dial;
             }
             Notice::Auth(nsp) => {
                 let entry = self.namespaces.get(*nsp)?;

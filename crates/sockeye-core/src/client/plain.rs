@@ -160,7 +160,7 @@ impl Client<'_> {
         })?;
         self.inbound.whole_text();
         self.resolved(nsp, place, id);
-        self.quiet.keep(self.notices.is_empty());
+        self.agenda.keep(true);
         Some(PlainAnswer {
             id,
             args: self.engine.message().get(from..).unwrap_or_default(),
@@ -171,7 +171,7 @@ impl Client<'_> {
     /// then.
     #[inline(always)]
     fn plain_way(&mut self) -> Option<NamespaceId> {
-        if !self.engine.has_inputs() || !self.quiet.is_settled() || !self.notices.is_empty() {
+        if !self.engine.has_inputs() || !self.agenda.is_settled() {
             return None;
         }
         let nsp = self.namespaces.joined_main()?;

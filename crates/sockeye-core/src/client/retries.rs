@@ -18,7 +18,7 @@ impl Client<'_> {
             return true;
         };
         if entry.is_retry() {
-            self.quiet.end();
+            self.agenda.end();
             self.retry_over(nsp, place);
         } else {
             // The server has answered before it can have read the packet: nobody waits for another answer.
@@ -42,7 +42,7 @@ impl Client<'_> {
         if let Some(entry) = self.namespaces.get_mut(nsp)
             && self.acks.fail(&mut entry.acks, place, error)
         {
-            self.notices.push(Notice::FailedAcks);
+            self.agenda.notices.push(Notice::FailedAcks);
         }
     }
 
@@ -125,7 +125,7 @@ impl Client<'_> {
         }
         let silent = self.acks.at(place).is_none_or(|entry| entry.silent);
         if self.outbox.give_up_retry(nsp, silent) {
-            self.notices.push(Notice::Unsent);
+            self.agenda.notices.push(Notice::Unsent);
         }
         self.fail_ack(nsp, place, error);
     }
@@ -194,7 +194,7 @@ impl Client<'_> {
     fn unwritable_retry(&mut self, nsp: NamespaceId, place: Index, unasked: bool) {
         if unasked {
             self.remove_ack(nsp, place);
-            self.notices.push(Notice::Unsent);
+            self.agenda.notices.push(Notice::Unsent);
         } else {
             self.fail_ack(nsp, place, AckError::Dropped);
         }
@@ -260,7 +260,7 @@ impl Client<'_> {
     /// Gives up on an acknowledgement: it will not be told. A packet of which nothing has left is not sent any more; one
     /// of the `retries` queue that has been sent once goes on being sent until it is answered.
     pub fn cancel_ack(&mut self, id: AckId) {
-        self.quiet.end();
+        self.agenda.end();
         let Some(entry) = self.acks.get(id).copied() else {
             return;
         };
@@ -292,7 +292,7 @@ impl Client<'_> {
 
     /// Drops every packet of a namespace that has not been sent, and fails the acknowledgements that waited for them.
     pub fn clear_send_buffer(&mut self, nsp: NamespaceId) {
-        self.quiet.end();
+        self.agenda.end();
         self.drop_unsent(nsp, false);
         self.outbox.drop_packets(nsp, false);
     }

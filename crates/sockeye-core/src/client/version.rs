@@ -139,7 +139,7 @@ impl Client<'_> {
             // The main namespace has been joined perhaps: with the last namespace the session ends.
             self.namespaces.set_state(nsp, NspState::Idle);
             self.drop_deferred(nsp);
-            self.notices.push(Notice::NoAuth(nsp));
+            self.agenda.notices.push(Notice::NoAuth(nsp));
             self.close_if_unused();
             return true;
         }

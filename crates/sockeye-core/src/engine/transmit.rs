@@ -487,6 +487,7 @@ impl Engine<'_> {
         begun
     }
 
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     fn work_handshake(&mut self) -> bool {
         let link = Link::WebSocket;
         let state = &self.links[link];

@@ -375,6 +375,7 @@ impl Engine<'_> {
         }
     }
 
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
     pub(super) fn receive_frame(&mut self, outbox: &mut Outbox<'_>) -> Option<SessionEvent> {
         let rx = self.rx.of(Link::WebSocket);
         if let State::Closing {

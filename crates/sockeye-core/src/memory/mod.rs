@@ -49,10 +49,10 @@ pub(crate) use fixed::{Places, Slab};
 pub(crate) use index::{HashIndex, hash_bytes, hash_pair};
 pub(crate) use lanes::{Index, Lane, NONE};
 pub(crate) use records::RECORD;
-#[cfg(feature = "alloc")]
-pub(crate) use rx::RX_CHUNK;
 #[cfg(feature = "polling")]
 pub(crate) use rx::HOLD_ROOM;
+#[cfg(feature = "alloc")]
+pub(crate) use rx::RX_CHUNK;
 pub(crate) use rx::RxBuf;
 #[cfg(feature = "alloc")]
 pub(crate) use slab::{Places, Slab};

@@ -3,37 +3,52 @@
 //! packets).
 //!
 //! The short way does nothing that [`Client::advance`] would not do, in the same order. Whatever may set a deadline, note
-//! something to be told or have a namespace wait ends it ([`Quiet::end`]), until all has been done again.
+//! something to be told or have a namespace wait ends it ([`Agenda::end`]), until all has been done again.
 
 #[cfg(feature = "alloc")]
 use super::PendingEvent;
+use super::backoff::Reconnect;
+use super::notices::{Notice, Notices};
 use super::{Client, Next};
 #[cfg(feature = "alloc")]
 use crate::engine::SessionEvent;
 use crate::engine::{Link, Quick};
+use crate::memory::Table;
 use crate::time::Instant;
 
 /// There is no deadline.
 const NEVER: Instant = Instant::from_micros(u64::MAX);
 
-/// What was found when all was done last, as far as it still holds.
+/// What there is to do beside working on what comes: to tell, to dial again, to look at deadlines; or nothing of that, and
+/// until when.
 #[derive(Debug)]
-pub(super) struct Quiet {
+pub(super) struct Agenda<'a> {
+    pub(super) notices: Notices<'a>,
+    pub(super) reconnect: Reconnect,
     /// Timers of namespaces and acks need a look.
     timers: bool,
     /// No deadline comes before; zero as soon as anything but reading has happened.
     until: Instant,
-    /// Nothing but packets that come and go on an open WebSocket has happened since: `until` is still the next deadline, and
-    /// nobody waits to be joined or told.
+    /// Nothing but packets that come and go on an open WebSocket has happened since all was done: `until` is still the next
+    /// deadline, and nobody waits to be joined or told.
     settled: bool,
 }
 
-impl Quiet {
-    pub(super) const NOT: Self = Self {
-        timers: false,
-        until: Instant::ZERO,
-        settled: false,
-    };
+impl<'a> Agenda<'a> {
+    pub(super) const fn new(notices: Table<'a, Notice>) -> Self {
+        Self {
+            notices: Notices::new(notices),
+            reconnect: Reconnect::NONE,
+            timers: false,
+            until: Instant::ZERO,
+            settled: false,
+        }
+    }
+
+    /// Whether nothing is to be told, and no session is planned.
+    pub(super) fn is_empty(&self) -> bool {
+        !self.reconnect.dial && !self.reconnect.is_waiting() && self.notices.is_empty()
+    }
 
     /// Timers of namespaces and acks need a look.
     pub(super) const fn look_at_timers(&mut self) {
@@ -81,15 +96,15 @@ impl Quiet {
 
     /// Whether the short way is open.
     #[inline]
-    pub(super) const fn is_settled(&self) -> bool {
-        self.settled
+    pub(super) fn is_settled(&self) -> bool {
+        self.settled && self.notices.is_empty()
     }
 
-    /// The short way stays open only so.
+    /// The short way stays open only so, and if nothing is to be told.
     #[cfg(feature = "alloc")]
     #[inline]
-    pub(super) const fn keep(&mut self, on: bool) {
-        self.settled &= on;
+    pub(super) fn keep(&mut self, on: bool) {
+        self.settled &= on && self.notices.is_empty();
     }
 
     /// The next deadline.
@@ -105,15 +120,14 @@ impl Client<'_> {
     #[inline]
     pub(super) fn rests(&mut self) -> Option<Option<Instant>> {
         let rests = !self.engine.has_inputs()
-            && self.quiet.is_settled()
-            && self.notices.is_empty()
+            && self.agenda.is_settled()
             && !self.outbox.has_reports()
             && self.engine.rests(&self.outbox);
         if !rests {
             return None;
         }
         self.release();
-        Some(self.quiet.wake())
+        Some(self.agenda.wake())
     }
 
     /// What is to be done next, if that can be known so.
@@ -133,7 +147,7 @@ impl Client<'_> {
                 match self.engine.next_message(&mut self.outbox) {
                     Some(SessionEvent::Message { binary }) => binary,
                     Some(other) => {
-                        self.quiet.break_off();
+                        self.agenda.break_off();
                         let event = self.session_event(other);
                         if event.is_none() {
                             self.follow();
@@ -145,20 +159,17 @@ impl Client<'_> {
             };
             let event = self.arrived(binary);
             // Nothing else comes of an event or an answer, and nothing yet of one whose attachments are to come.
-            self.quiet.keep(
-                self.notices.is_empty()
-                    && match &event {
-                        Some(event) => matches!(
-                            event,
-                            PendingEvent::Message { .. } | PendingEvent::Ack { .. }
-                        ),
-                        None => self.inbound.is_partial(),
-                    },
-            );
+            self.agenda.keep(match &event {
+                Some(event) => matches!(
+                    event,
+                    PendingEvent::Message { .. } | PendingEvent::Ack { .. }
+                ),
+                None => self.inbound.is_partial(),
+            });
             if let Some(event) = event {
                 return Some(Next::Event(event));
             }
-            if !self.quiet.is_settled() {
+            if !self.agenda.is_settled() {
                 self.follow();
                 return None;
             }
@@ -181,7 +192,7 @@ impl Client<'_> {
     fn settled_output(&mut self) -> Option<Next> {
         match self.engine.quick(&mut self.outbox) {
             Quick::Transmit => Some(Next::Transmit(Link::WebSocket)),
-            Quick::Idle => Some(Next::Idle(self.quiet.wake())),
+            Quick::Idle => Some(Next::Idle(self.agenda.wake())),
             Quick::Other => None,
         }
     }
