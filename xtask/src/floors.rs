@@ -9,8 +9,8 @@ use crate::run::root;
 /// The floors of the core, from the roof down. What lies on one may name what lies below it, and nothing above.
 const FLOORS: &[&str] = &[
     "lib", "storage", "drive", "client", "engine", "outbox", "error", "wire", "id", "handle",
-    "rng", "config", "packet", "memory", "short", "url", "features", "limits", "time", "slices",
-    "fmt",
+    "rng", "config", "packet", "memory", "short", "url", "message", "features", "limits", "time",
+    "slices", "fmt",
 ];
 
 /// Checks every file of the core.
