@@ -28,7 +28,8 @@ pub struct Client;
 
 impl Client {
     /// Begins with the server's URL: scheme (`http`, `ws`; `https`, `wss`), host, port, **namespace as the path**, and
-    /// query: `http://localhost:3000/chat?room=1`. The request path is an option: [`ClientBuilder::path`].
+    /// query: `http://localhost:3000/chat?room=1`. The namespace is taken as it is written: `%20` in it stays `%20`, as in the
+    /// official client. The request path is an option: [`ClientBuilder::path`].
     pub fn builder(url: impl AsRef<str>) -> ClientBuilder {
         ClientBuilder::new(url.as_ref())
     }
