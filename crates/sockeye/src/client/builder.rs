@@ -28,8 +28,9 @@ pub struct Client;
 
 impl Client {
     /// Begins with the server's URL: scheme (`http`, `ws`; `https`, `wss`), host, port, **namespace as the path**, and
-    /// query: `http://localhost:3000/chat?room=1`. The namespace is taken as it is written: `%20` in it stays `%20`, as in the
-    /// official client. The request path is an option: [`ClientBuilder::path`].
+    /// query: `http://localhost:3000/chat?room=1`. As URLs are, the path is percent-encoded where it has to be, and decoded here: a
+    /// namespace with `%20` in its name is given by [`ClientBuilder::namespace`], which takes it as it is. The request path is an
+    /// option: [`ClientBuilder::path`].
     pub fn builder(url: impl AsRef<str>) -> ClientBuilder {
         ClientBuilder::new(url.as_ref())
     }

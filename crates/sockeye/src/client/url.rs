@@ -113,7 +113,7 @@ impl Address {
             .port_or_known_default()
             .filter(|port| *port != 0)
             .ok_or_else(|| bad("it has no port"))?;
-        let path = written_path(&text_trimmed);
+        let path = url.path();
         Ok(Self {
             host,
             port,
@@ -125,7 +125,7 @@ impl Address {
             namespace: if path.is_empty() {
                 "/".into()
             } else {
-                path.to_owned()
+                decode(path)
             },
             query: url
                 .query_pairs()
@@ -157,19 +157,10 @@ impl Address {
     }
 }
 
-/// The path of a URL as it is written, which is the namespace: it is a name for the server, and no path of HTTP, so that nothing
-/// in it is decoded, encoded or shortened (as in the official client, and in the client of devices).
-fn written_path(url: &str) -> &str {
-    let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let end = after_scheme.find(['?', '#']).unwrap_or(after_scheme.len());
-    let place = &after_scheme[..end];
-    place.find('/').map_or("", |at| &place[at..])
-}
-
-/// What is percent-encoded in a URL, such as a password.
-pub(crate) fn decode(encoded: &str) -> String {
-    let mut bytes = Vec::with_capacity(encoded.len());
-    let mut rest = encoded.as_bytes();
+/// Namespaces are not percent-encoded on the wire; URLs are.
+pub(crate) fn decode(path: &str) -> String {
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut rest = path.as_bytes();
     while let [first, tail @ ..] = rest {
         let hex = |b: u8| (b as char).to_digit(16);
         match rest {
@@ -183,7 +174,7 @@ pub(crate) fn decode(encoded: &str) -> String {
             }
         }
     }
-    String::from_utf8(bytes).unwrap_or_else(|_| encoded.to_owned())
+    String::from_utf8(bytes).unwrap_or_else(|_| path.to_owned())
 }
 
 #[cfg(test)]
@@ -214,24 +205,6 @@ mod tests {
             ),
             ("::1", "[::1]:8080", "/é")
         );
-    }
-
-    #[test]
-    fn the_namespace_is_the_path_as_it_is_written() {
-        for (url, namespace) in [
-            ("http://h", "/"),
-            ("http://h?x=/y", "/"),
-            ("http://h#/y", "/"),
-            ("http://h/", "/"),
-            ("http://h/a%20b", "/a%20b"),
-            ("http://h/a b", "/a b"),
-            ("http://h/%C3%A9/é", "/%C3%A9/é"),
-            ("http://h/a/../b/", "/a/../b/"),
-            ("http://tom:a%2Fb@h:3000/room[1]?x#y", "/room[1]"),
-            ("http://[fe80::1%25eth0]:3000/chat", "/chat"),
-        ] {
-            assert_eq!(Address::parse(url).unwrap().namespace, namespace, "{url}");
-        }
     }
 
     #[test]
