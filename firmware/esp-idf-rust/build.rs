@@ -27,5 +27,28 @@ fn main() {
                 println!("cargo::error={name} is not set: {about}");
             }
         }
+        println!("cargo::rerun-if-env-changed=SOCKEYE_NTP");
+        authority();
+    }
+}
+
+/// Whom to trust in place of ESP-IDF's bundle: the PEM file that `SOCKEYE_CA` names, ended by a zero as esp-tls wants it. An
+/// empty file is none.
+#[cfg(feature = "board")]
+fn authority() {
+    println!("cargo::rerun-if-env-changed=SOCKEYE_CA");
+    let mut pem = Vec::new();
+    if let Some(path) = std::env::var_os("SOCKEYE_CA") {
+        let shown = path.display();
+        println!("cargo::rerun-if-changed={shown}");
+        match std::fs::read(&path) {
+            Ok(text) => pem = text,
+            Err(error) => println!("cargo::error=SOCKEYE_CA, {shown}: {error}"),
+        }
+        pem.push(0);
+    }
+    let out = std::env::var_os("OUT_DIR").unwrap_or_default();
+    if let Err(error) = std::fs::write(std::path::Path::new(&out).join("ca.pem"), pem) {
+        println!("cargo::error=ca.pem: {error}");
     }
 }

@@ -19,16 +19,20 @@ use esp_idf_svc::eventloop::EspSystemEventLoop;
 use esp_idf_svc::hal::gpio::{Input, Output, PinDriver, Pull};
 use esp_idf_svc::hal::peripherals::Peripherals;
 use esp_idf_svc::log::EspLogger;
-use esp_idf_svc::sntp::{EspSntp, SyncStatus};
+use esp_idf_svc::sntp::{EspSntp, SntpConf, SyncStatus};
 use esp_idf_svc::sys::{
     ESP_TLS_ERR_SSL_WANT_READ, ESP_TLS_ERR_SSL_WANT_WRITE, EspError, esp_get_free_heap_size,
 };
-use esp_idf_svc::tls::{self, EspTls};
+use esp_idf_svc::tls::{self, EspTls, X509};
 use sockeye::net::{DialError, DialErrorKind};
 use sockeye_board::app::{self, Board, Options};
 use sockeye_board::connect::{Handshake, Net, Session};
 
 const URL: &str = env!("SOCKEYE_URL");
+/// Whom `https` trusts in place of ESP-IDF's bundle, PEM and a zero; empty for the bundle. See `build.rs`.
+const AUTHORITY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/ca.pem"));
+/// Who tells the time; without it, those of ESP-IDF's configuration do.
+const NTP: Option<&str> = option_env!("SOCKEYE_NTP");
 /// How long the first connection waits for SNTP.
 const SYNC: Duration = Duration::from_secs(30);
 
@@ -46,10 +50,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let name = ethernet::start(peripherals.mac, events)?;
 
     // Certificates have dates, so that the clock comes first.
-    let clock = URL
-        .starts_with("https")
-        .then(EspSntp::new_default)
-        .transpose()?;
+    let clock = URL.starts_with("https").then(start_clock).transpose()?;
     if let Some(clock) = &clock {
         wait_for_time(clock);
     }
@@ -69,6 +70,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let socket = app::start(&board, Net(EspHandshake), options)?;
     app::run(&*board, &socket);
     Ok(())
+}
+
+fn start_clock() -> Result<EspSntp<'static>, EspError> {
+    let mut config = SntpConf::default();
+    if let (Some(server), Some(first)) = (NTP, config.servers.first_mut()) {
+        *first = server;
+    }
+    EspSntp::new(&config)
 }
 
 /// Waits for the time, but not for ever: without it the server's certificate is refused, which is told, and the client tries
@@ -179,11 +188,14 @@ impl Handshake for EspHandshake {
         let config = tls::Config {
             common_name: Some(host),
             timeout_ms: u32::try_from(limit.as_millis()).unwrap_or(u32::MAX),
+            ca_cert: (!AUTHORITY.is_empty()).then(|| X509::pem_until_nul(AUTHORITY)),
+            // esp-tls looks at the bundle alone where both are given.
+            use_crt_bundle_attach: AUTHORITY.is_empty(),
             ..tls::Config::new()
         };
         tls.negotiate(host, &config).map_err(|error| {
             let why = format!(
-                "TLS with {host} failed ({error}): is the certificate one of the bundle, and the clock set?"
+                "TLS with {host} failed ({error}): is its authority trusted, the name its own, and the clock set?"
             );
             // Not told apart from a connection that is cut, so that it is tried again.
             DialError::new(DialErrorKind::Other, why)
