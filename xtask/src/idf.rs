@@ -200,7 +200,14 @@ impl Project<'_> {
     /// With cmake itself, so that it also works where `idf.py` has not been set up.
     fn build(&self, what: &str) -> Step {
         let folder = run::root().join(self.folder);
+        // What another ESP-IDF has left there names that one's files.
+        let made_with = self.build.join("made-with");
+        let idf = self.idf.display().to_string();
+        if std::fs::read_to_string(&made_with).unwrap_or_default() != idf {
+            let _ = std::fs::remove_dir_all(&self.build);
+        }
         std::fs::create_dir_all(&self.build).map_err(|error| error.to_string())?;
+        std::fs::write(&made_with, idf).map_err(|error| error.to_string())?;
         // Written anew, so that nothing of an earlier build's configuration is left.
         let sdkconfig = self.build.join("sdkconfig");
         let options = self.build.join("sdkconfig.options");
