@@ -282,6 +282,7 @@ proptest! {
         let settings = Settings { upgrades, ping_interval, max_payload, ..Settings::default() };
         let transports = if upgrades { Transports::POLLING_FIRST } else { Transports::POLLING };
         let mut storage = Box::new(Roomy::new());
+        #[cfg_attr(not(feature = "alloc"), allow(unused_mut, reason = "without a heap there is one kind"))]
         let mut memories = vec![storage.memory()];
         #[cfg(feature = "alloc")]
         memories.push(sockeye_core::Memory::growable(&sockeye_core::Limits::DEFAULT));
