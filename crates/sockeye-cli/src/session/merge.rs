@@ -143,6 +143,7 @@ fn forward_from(socket: &Socket, connection: Option<NoticeStream>, to: Outlet) -
         next_mark: None,
         forwarded: 0,
         ends: 0,
+        goes_on: false,
         to,
     };
     tokio::spawn(merge.run());
@@ -163,6 +164,8 @@ struct Merge {
     forwarded: u64,
     /// Ends of connections and of attempts that the namespace was told and the connection has not been followed up yet.
     ends: u64,
+    /// By its last account the namespace will be tried again.
+    goes_on: bool,
     to: Outlet,
 }
 
@@ -286,6 +289,12 @@ impl Merge {
 
     /// Passes a notice of the namespace on, behind the events and answers that came before it.
     async fn account(&mut self, notice: Notice) -> Option<()> {
+        match &notice {
+            Notice::ConnectError(error) => self.goes_on = error.active(),
+            Notice::Disconnected(left) => self.goes_on = left.will_reconnect,
+            Notice::Connected { .. } => self.goes_on = false,
+            _ => (),
+        }
         if matches!(notice, Notice::Connected { .. } | Notice::Disconnected(_)) {
             loop {
                 let mark = match self.next_mark.take() {
@@ -311,23 +320,34 @@ impl Merge {
             notice,
             Notice::Reconnecting { .. } | Notice::ReconnectFailed
         ) {
-            // The namespace's account of the end comes first; one that is left, or never was joined, has none.
-            while self.ends == 0 && self.socket.upgrade().is_some_and(|own| own.active()) {
-                match tokio::time::timeout(ACCOUNT, self.notices.next()).await {
-                    Ok(Some(own)) => {
-                        self.ends += u64::from(matches!(
-                            own,
-                            Notice::ConnectError(_) | Notice::Disconnected(_)
-                        ));
-                        self.account(own).await?;
+            // The namespace's account of the end comes first.
+            while self.ends == 0 {
+                let own = match ready(self.notices.next()).await {
+                    Some(own) => own,
+                    None if self.owes(&notice) => {
+                        let wait = tokio::time::timeout(ACCOUNT, self.notices.next());
+                        wait.await.unwrap_or_default()
                     }
-                    // The socket is gone, or says nothing. What else came of it is still told.
-                    Ok(None) | Err(_) => break,
-                }
+                    None => break,
+                };
+                // The socket is gone, or says nothing. What else came of it is still told.
+                let Some(own) = own else { break };
+                self.ends += u64::from(matches!(
+                    own,
+                    Notice::ConnectError(_) | Notice::Disconnected(_)
+                ));
+                self.account(own).await?;
             }
             self.ends = 0;
         }
         self.send(Happening::Notice(notice)).await
+    }
+
+    /// Whether the namespace has to say something of the end before this: one that was left, or never was to be joined, has
+    /// not. When all attempts are used up, it is not active any more, but says so.
+    fn owes(&self, notice: &Notice) -> bool {
+        let active = || self.socket.upgrade().is_some_and(|own| own.active());
+        matches!(notice, Notice::ReconnectFailed) && self.goes_on || active()
     }
 
     async fn event(&mut self, event: Event) -> Option<()> {
