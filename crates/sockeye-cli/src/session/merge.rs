@@ -3,7 +3,7 @@
 
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
@@ -31,49 +31,107 @@ enum What {
 /// Gives what happens on a namespace its turn among the events.
 #[derive(Clone)]
 pub(crate) struct Order {
-    events: Arc<AtomicU64>,
+    /// So many have come. The namespace's next event waits for this lock.
+    events: Arc<Mutex<u64>>,
     marks: mpsc::UnboundedSender<Mark>,
 }
 
 impl Order {
     fn mark(&self, what: What) {
-        let before = self.events.load(Ordering::Relaxed);
+        let before = *lock(&self.events);
+        self.mark_at(before, what);
+    }
+
+    fn mark_at(&self, before: u64, what: What) {
         // An error means that nobody listens any more.
         let _ = self.marks.send(Mark { before, what });
     }
 
-    /// Awaits an answer: what `tell` makes of it becomes a [`Happening::Answered`], behind everything that happened before
-    /// the answer and in front of what happened after it. To be called before the answer can have come, and spawned.
+    /// Emits an event by `send`, and hears its answer from that moment on: it gets its turn behind everything that happened before
+    /// it, and in front of what happened after it.
     ///
     /// A task that awaits an answer runs at some time after its waker was called, and two tasks in any order; the wakers
-    /// themselves are called in the order of the answers, between the handlers of the events around them.
-    pub(crate) fn answer<F: Future + Unpin, T: FnOnce(F::Output) -> Vec<Record>>(
-        &self,
-        mut answer: F,
-        tell: T,
-    ) -> impl Future<Output = ()> + use<F, T> {
+    /// themselves are called in the order of the answers, between the handlers of the events around them. An answer that is
+    /// there before anybody waits calls no waker: so no event gets its turn from the emit until somebody does.
+    pub(crate) fn ask<F: Future + Unpin>(&self, send: impl FnOnce() -> F) -> Asked<F> {
         let (teller, told) = oneshot::channel();
         let bell = Arc::new(Bell {
             order: self.clone(),
             told: Mutex::new(Some(told)),
             task: Mutex::new(None),
+            rung: Arc::default(),
         });
-        let waker = Waker::from(bell.clone());
-        let mut first = Some(Pin::new(&mut answer).poll(&mut Context::from_waker(&waker)));
+        let events = lock(&self.events);
+        let mut answer = send();
+        let first = match bell.ask(*events, &mut answer) {
+            Poll::Ready(output) => Some(output),
+            Poll::Pending => None,
+        };
+        drop(events);
+        Asked {
+            answer,
+            first,
+            bell,
+            teller,
+        }
+    }
+}
+
+/// An event that was emitted, and whose answer is heard. Dropping it gives the answer up.
+pub(crate) struct Asked<F: Future> {
+    answer: F,
+    first: Option<F::Output>,
+    bell: Arc<Bell>,
+    teller: oneshot::Sender<Vec<Record>>,
+}
+
+impl<F: Future + Unpin> Asked<F> {
+    /// The answer, if it was there at once.
+    pub(crate) const fn first(&self) -> Option<&F::Output> {
+        self.first.as_ref()
+    }
+
+    /// Whether the answer is there, though nobody may have looked at it yet.
+    pub(crate) fn answered(&self) -> Answered {
+        Answered(Arc::clone(&self.bell.rung))
+    }
+
+    /// Awaits the answer: what `tell` makes of it becomes a [`Happening::Answered`] at its turn. To be spawned.
+    pub(crate) fn tell<T: FnOnce(F::Output) -> Vec<Record>>(
+        self,
+        tell: T,
+    ) -> impl Future<Output = ()> + use<F, T> {
+        let Self {
+            mut answer,
+            mut first,
+            bell,
+            teller,
+        } = self;
         async move {
             let output = std::future::poll_fn(|cx| {
                 *lock(&bell.task) = Some(cx.waker().clone());
+                // (Asked again, for it may have called before it knew this task.)
                 match first.take() {
-                    Some(Poll::Ready(output)) => Poll::Ready(output),
-                    // (Asked again, for it may have called before it knew this task.)
-                    _ => Pin::new(&mut answer).poll(&mut Context::from_waker(&waker)),
+                    Some(output) => Poll::Ready(output),
+                    None => {
+                        let events = lock(&bell.order.events);
+                        bell.ask(*events, &mut answer)
+                    }
                 }
             })
             .await;
-            // What was there at once has not called.
-            bell.ring();
             let _ = teller.send(tell(output));
         }
+    }
+}
+
+/// Whether an answer is there.
+#[derive(Default)]
+pub(crate) struct Answered(Arc<AtomicBool>);
+
+impl Answered {
+    pub(crate) fn get(&self) -> bool {
+        self.0.load(Ordering::Acquire)
     }
 }
 
@@ -83,19 +141,33 @@ struct Bell {
     told: Mutex<Option<oneshot::Receiver<Vec<Record>>>>,
     /// The task that awaits the answer.
     task: Mutex<Option<Waker>>,
+    rung: Arc<AtomicBool>,
 }
 
 impl Bell {
-    fn ring(&self) {
-        if let Some(told) = lock(&self.told).take() {
-            self.order.mark(What::Answer(told));
+    /// Asks for the answer after so many events, while no other gets its turn. One that is there may have called nobody: it
+    /// takes its turn here.
+    fn ask<F: Future + Unpin>(self: &Arc<Self>, events: u64, answer: &mut F) -> Poll<F::Output> {
+        let waker = Waker::from(Arc::clone(self));
+        let output = Pin::new(answer).poll(&mut Context::from_waker(&waker));
+        if output.is_ready() {
+            self.ring(|| events);
+        }
+        output
+    }
+
+    fn ring(&self, before: impl FnOnce() -> u64) {
+        self.rung.store(true, Ordering::Release);
+        let told = lock(&self.told).take();
+        if let Some(told) = told {
+            self.order.mark_at(before(), What::Answer(told));
         }
     }
 }
 
 impl Wake for Bell {
     fn wake(self: Arc<Self>) {
-        self.ring();
+        self.ring(|| *lock(&self.order.events));
         let task = lock(&self.task).take();
         if let Some(task) = task {
             task.wake();
@@ -127,7 +199,7 @@ fn forward_from(socket: &Socket, connection: Option<NoticeStream>, to: Outlet) -
     };
     let events = Arc::clone(&order.events);
     socket.on_any(move |_| {
-        events.fetch_add(1, Ordering::Relaxed);
+        *lock(&events) += 1;
     });
     let joined = order.clone();
     socket.on_connect(move |_| joined.mark(What::Notice));
@@ -378,4 +450,57 @@ async fn ready<T>(future: impl Future<Output = T>) -> Option<T> {
         })
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order() -> (Order, mpsc::UnboundedReceiver<Mark>) {
+        let (marks, marked) = mpsc::unbounded_channel();
+        let events = Arc::default();
+        (Order { events, marks }, marked)
+    }
+
+    /// The server has answered, and sent more, before anybody waits.
+    #[tokio::test]
+    async fn an_answer_that_is_there_at_once_comes_before_what_happens_next() {
+        let (order, mut marked) = order();
+        *lock(&order.events) = 3;
+        let mut next = None;
+        let asked = order.ask(|| {
+            let events = Arc::clone(&order.events);
+            next = Some(std::thread::spawn(move || *lock(&events) += 1));
+            std::future::ready("answer")
+        });
+        next.unwrap().join().unwrap();
+        assert_eq!(asked.first(), Some(&"answer"));
+        assert_eq!(*lock(&order.events), 4);
+        let mark = marked.try_recv().unwrap();
+        assert_eq!(mark.before, 3);
+        asked.tell(|_| Vec::new()).await;
+        let What::Answer(told) = mark.what else {
+            panic!("an answer")
+        };
+        assert!(told.await.unwrap().is_empty());
+        assert!(marked.try_recv().is_err(), "its turn comes once");
+    }
+
+    /// It comes while its task has not run yet.
+    #[tokio::test]
+    async fn an_answer_that_comes_later_takes_its_turn_when_it_comes() {
+        let (order, mut marked) = order();
+        let (answer, receiver) = oneshot::channel();
+        let asked = order.ask(|| receiver);
+        assert!(asked.first().is_none() && marked.try_recv().is_err());
+        let answered = asked.answered();
+        assert!(!answered.get());
+        *lock(&order.events) = 7;
+        answer.send(()).unwrap();
+        *lock(&order.events) = 8;
+        assert!(answered.get());
+        asked.tell(|_| Vec::new()).await;
+        assert_eq!(marked.try_recv().unwrap().before, 7);
+        assert!(marked.try_recv().is_err(), "its turn comes once");
+    }
 }

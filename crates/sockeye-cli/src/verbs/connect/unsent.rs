@@ -3,11 +3,13 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use sockeye::Socket;
 use tokio::task::JoinSet;
 
 use crate::output::record::Record;
+use crate::session::Answered;
 use crate::value::Arg;
 
 /// An event on its way.
@@ -16,6 +18,27 @@ pub(super) struct Accepted {
     pub(super) event: String,
     pub(super) id: Option<Arg>,
     told: Told,
+    wanted: Wanted,
+}
+
+/// The answer that an event wants.
+#[derive(Default)]
+pub(super) struct Wanted {
+    pub(super) answered: Answered,
+    /// The time for it is up then, also for being written.
+    pub(super) until: Option<Instant>,
+}
+
+/// The connection's clock may have been read a little before the event's time began here.
+const CLOCKS: Duration = Duration::from_millis(5);
+
+impl Accepted {
+    /// Whether what became of it is to be told here, which is so once. An event whose time was up before it was written is gone
+    /// from the send buffer as one that was: where an answer is there, or its failure has to be, that tells.
+    fn is_ours_to_tell(&self) -> bool {
+        let is_up = |until| Instant::now() + CLOCKS >= until;
+        !self.wanted.answered.get() && !self.wanted.until.is_some_and(is_up) && self.told.now()
+    }
 }
 
 /// Whether `sent` has been told. An acknowledgement may be faster than the news that all was written; then it tells.
@@ -50,13 +73,20 @@ pub(super) struct Unsent {
 
 impl Unsent {
     /// An event has been accepted on `socket`.
-    pub(super) fn add(&mut self, socket: &Socket, event: &str, id: Option<Arg>) -> Told {
+    pub(super) fn add(
+        &mut self,
+        socket: &Socket,
+        event: &str,
+        id: Option<Arg>,
+        wanted: Wanted,
+    ) -> Told {
         let told = Told::default();
         let entry = Accepted {
             namespace: socket.name().to_owned(),
             event: event.to_owned(),
             id,
             told: told.clone(),
+            wanted,
         };
         self.events.push_back((self.next, entry));
         self.next += 1;
@@ -88,7 +118,7 @@ impl Unsent {
         // A flush that panicked is asked for again with the next event.
         if let Some(Ok(before)) = self.flush.join_next().await {
             while let Some((_, event)) = self.events.pop_front_if(|(number, _)| *number < before) {
-                if event.told.now() {
+                if event.is_ours_to_tell() {
                     records.push(sent(event.namespace, event.event, event.id));
                 }
             }
@@ -107,6 +137,6 @@ impl Unsent {
         self.events = kept;
         let gone: VecDeque<(u64, Accepted)> = gone;
         let gone = gone.into_iter().map(|(_, event)| event);
-        gone.filter(|event| event.told.now()).collect()
+        gone.filter(Accepted::is_ours_to_tell).collect()
     }
 }

@@ -2,11 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use futures_util::FutureExt as _;
 use sockeye::{AckError, Args, EmitError, Socket};
 
 use super::super::command::Emit;
-use super::super::unsent;
+use super::super::unsent::{self, Wanted};
 use super::Driver;
 use crate::output::record::{Record, milliseconds};
 use crate::session;
@@ -49,7 +48,8 @@ impl Driver {
                     self.queued(&namespace, &emit.event, &emit.id).await;
                     // A volatile event that was accepted may still be lost with the connection.
                     if !emit.volatile {
-                        self.unsent.add(&socket, &emit.event, emit.id);
+                        self.unsent
+                            .add(&socket, &emit.event, emit.id, Wanted::default());
                     }
                 }
                 Err(error) => {
@@ -59,7 +59,7 @@ impl Driver {
             };
         }
         let started = Instant::now();
-        let answer = loop {
+        let asked = loop {
             let future = if emit.volatile {
                 socket
                     .volatile()
@@ -74,21 +74,27 @@ impl Driver {
                 None => future,
             };
             // Sent here and now, so that the order of the commands is kept.
-            let mut answer = future.send();
-            match (&mut answer).now_or_never() {
-                None => break answer.left_future(),
-                Some(Err(AckError::NotSent(EmitError::Full))) if room(&socket).await => {}
-                Some(Err(AckError::NotSent(error))) => {
-                    return self
-                        .error(format!("cannot send {}: {error}", emit.event), emit.id)
-                        .await;
-                }
-                // Other threads may have been faster than this one.
-                Some(result) => break std::future::ready(result).right_future(),
+            let asked = order.ask(|| future.send());
+            let Some(Err(AckError::NotSent(error))) = asked.first() else {
+                break asked;
+            };
+            let error = error.clone();
+            drop(asked);
+            if error == EmitError::Full && room(&socket).await {
+                continue;
             }
+            return self
+                .error(format!("cannot send {}: {error}", emit.event), emit.id)
+                .await;
         };
         self.queued(&namespace, &emit.event, &emit.id).await;
-        let told = self.unsent.add(&socket, &emit.event, emit.id.clone());
+        let wanted = Wanted {
+            answered: asked.answered(),
+            until: emit.timeout.map(|timeout| started + timeout),
+        };
+        let told = self
+            .unsent
+            .add(&socket, &emit.event, emit.id.clone(), wanted);
         let json = self.printer.is_json();
         let (event, id) = (emit.event, emit.id);
         let tell = move |answer: Result<Args, AckError>| {
@@ -116,7 +122,7 @@ impl Driver {
             });
             records
         };
-        self.waiting.spawn(order.answer(answer, tell));
+        self.waiting.spawn(asked.tell(tell));
         self.unanswered += 1;
     }
 
