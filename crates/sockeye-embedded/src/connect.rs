@@ -4,11 +4,12 @@
     reason = "executors of microcontrollers run futures that are not `Send`"
 )]
 
-use crate::message::message;
 use core::fmt;
 
 use embedded_io_async::{Error, ErrorKind, Read, Write};
 use sockeye_core::Link;
+
+use crate::message::message;
 
 /// Where to connect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,8 @@
 //! Texts that are known at run time only, kept for as long as the program runs.
 
-use crate::message::message;
 use core::fmt;
+
+use crate::message::message;
 
 /// Keeps texts that the program learns at run time (an address from flash, a token that was provisioned over BLE)
 /// as `&'static str`, which a [`Config`](crate::Config) needs. Its memory is given to it once, and is never freed.

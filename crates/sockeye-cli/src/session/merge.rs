@@ -53,6 +53,9 @@ impl Order {
     /// A task that awaits an answer runs at some time after its waker was called, and two tasks in any order; the wakers
     /// themselves are called in the order of the answers, between the handlers of the events around them. An answer that is
     /// there before anybody waits calls no waker: so no event gets its turn from the emit until somebody does.
+    ///
+    /// `send` must not resolve another answer on this thread: its waker would wait for the lock that is held meanwhile. (An emit
+    /// leaves all of that to the connection's own task.)
     pub(crate) fn ask<F: Future + Unpin>(&self, send: impl FnOnce() -> F) -> Asked<F> {
         let (teller, told) = oneshot::channel();
         let bell = Arc::new(Bell {
