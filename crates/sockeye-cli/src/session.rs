@@ -214,7 +214,7 @@ pub(crate) fn unsent(notice: &Notice) -> Option<Failure> {
 pub(crate) enum Happening {
     Event(Event),
     Notice(Notice),
-    /// What came of an acknowledgement that is waited for by [`Order::answer`].
+    /// What came of an acknowledgement that is waited for by [`Order::ask`].
     Answered(Vec<Record>),
 }
 

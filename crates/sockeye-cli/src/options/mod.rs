@@ -17,7 +17,9 @@ use crate::exit::{self, Failure};
 use crate::value::{self, Arg, Words};
 
 pub(crate) use self::load::{Load, Ramp, Shard};
-pub(crate) use self::network::{Network, by_option, ca_pem};
+#[cfg(feature = "demo")]
+pub(crate) use self::network::ca_pem;
+pub(crate) use self::network::{Network, by_option};
 pub(crate) use self::parse::{duration, pointer};
 
 /// `sockeye connect --help`: the manual of the line protocol.
