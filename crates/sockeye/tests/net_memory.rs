@@ -123,8 +123,9 @@ fn idle_connections() {
         encrypted - plain <= 10 << 10 && encrypted <= 24 << 10,
         "{plain} bytes, over TLS {encrypted}"
     );
-    // Beside the sessions, the trusted CA and the crypto provider's table.
-    assert!(own - encrypted <= 8 << 10, "{encrypted} bytes, with {own}");
+    // Beside the sessions, the trusted CA and the crypto provider's table: some 7.5 KB. Each of the two figures is up to 1 KB
+    // higher where the queues between the tasks had to grow, which depends on the turns that the machine gave them.
+    assert!(own - encrypted <= 9 << 10, "{encrypted} bytes, with {own}");
 }
 
 /// Buffers that large messages made grow have shrunk when a stream is idle.
