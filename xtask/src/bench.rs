@@ -1,111 +1,40 @@
 //! `cargo xtask bench`: builds the clients and the load server in `benches`, runs every row with every client in turn, and
 //! prints what an event costs. What is measured, and how, is in `benches/README.md`.
 
+mod clients;
+mod pages;
 mod rows;
 mod table;
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use crate::certificates::Certificates;
 use crate::{run, tools};
+use clients::{CLIENTS, Client, Program, build, program};
+use pages::{between_marks, summary, whole};
 use rows::{ROWS, Row};
-use table::{json, readme, table};
+use table::{json, table};
 
 const HELP: &str = "\
-cargo xtask bench [OPTIONS]   what an event costs in sockeye, rust_socketio and a hard-coded client
+cargo xtask bench [OPTIONS]   what an event costs in sockeye, in other clients and in a hard-coded one
   --quick            one short round, smaller counts under valgrind, no allocation counts
   --rows A,B         only these rows: receive, receive-tls, binary, binary-typed, emit, ack, acks-100,
                      acks-1000, acks-10000, namespaces-1, namespaces-100, namespaces-1000, fan-in-1,
                      fan-in-1000, idle, idle-tls, idle-tls-own
-  --clients A,B      only these clients: bare, rust_socketio, core, sockeye, msgpack
+  --clients A,B      only these clients: bare, core, sockeye, msgpack, rust_socketio, socket_io_client, node, python
   --count N          how many events (or idle connections) a timed round has
   --rounds N         timed rounds, interleaved; the median counts (default 5)
   --no-valgrind      no instruction and allocation counts
   --json FILE        writes the figures as JSON
-  --readme FILE      measures nothing: makes the table of the README of what --json wrote, which must be of a whole run
+  --readme FILE      measures nothing: makes the tables of README.md and docs/performance.md of what --json wrote, which
+                     must be of a whole run
   --profile DIR      keeps the callgrind profiles there, for callgrind_annotate
 ";
 
-struct Client {
-    name: &'static str,
-    package: &'static str,
-    needs: &'static [tools::Tool],
-    /// Rows that it cannot do.
-    lacks: &'static [&'static str],
-    /// One of Sockeye's own, which have the rows of scale.
-    own: bool,
-    /// It has the rows with many connections.
-    fans: bool,
-}
-
-impl Client {
-    fn has(&self, row: &Row) -> bool {
-        (self.own || !row.scale) && (self.fans || !row.fan) && !self.lacks.contains(&row.name)
-    }
-}
-
-/// The first one is the yardstick.
-const CLIENTS: &[Client] = &[
-    Client {
-        name: "bare",
-        package: "bench-bare",
-        needs: &[],
-        lacks: &[],
-        own: false,
-        fans: true,
-    },
-    Client {
-        name: "rust_socketio",
-        package: "bench-rust-socketio",
-        needs: &[tools::Tool {
-            what: "the OpenSSL headers (rust_socketio needs them)",
-            probe: &["pkg-config", "--exists", "openssl"],
-            packages: &["libssl-dev", "pkg-config"],
-        }],
-        lacks: &["binary-typed", "receive-tls", "idle-tls", "idle-tls-own"],
-        own: false,
-        fans: false,
-    },
-    Client {
-        name: "core",
-        package: "bench-core",
-        needs: &[],
-        lacks: &["receive-tls", "idle-tls", "idle-tls-own"],
-        own: true,
-        fans: false,
-    },
-    Client {
-        name: "sockeye",
-        package: "bench-sockeye",
-        needs: &[],
-        lacks: &[],
-        own: true,
-        fans: true,
-    },
-    // Sockeye once more, with packets in MessagePack: beside JSON where the rows differ by that.
-    Client {
-        name: "msgpack",
-        package: "bench-sockeye-msgpack",
-        needs: &[],
-        lacks: &[
-            "binary",
-            "receive-tls",
-            "ack",
-            "idle",
-            "idle-tls",
-            "idle-tls-own",
-        ],
-        own: false,
-        fans: false,
-    },
-];
-
 /// No run takes nearly as long; a client that hangs is a bug to report, not to wait for.
 const RUN_LIMIT: &str = "60";
-const BUILD_LIMIT: Duration = Duration::from_secs(30 * 60);
 
 struct Options {
     quick: bool,
@@ -154,11 +83,10 @@ pub(crate) fn run(args: &[impl AsRef<str>]) -> Result<(), String> {
     let mut skipped = Vec::new();
     let mut clients = Vec::new();
     for client in options.clients {
-        match tools::need(client.needs) {
-            Ok(()) => {
-                build(client.package)?;
-                clients.push(client);
-            }
+        match tools::need(client.needs).and_then(|()| client.prepare()) {
+            Ok(()) => clients.push(client),
+            // What belongs to this repository has to build.
+            Err(why) if client.needs.is_empty() => return Err(why),
             Err(why) => skipped.push(format!("{} is skipped: {why}", client.name)),
         }
     }
@@ -198,15 +126,23 @@ pub(crate) fn run(args: &[impl AsRef<str>]) -> Result<(), String> {
     }
 }
 
-/// Makes the README's table of a run's figures.
+/// Makes the tables of the documents of a run's figures.
 fn write_readme(figures: &str) -> Result<(), String> {
     let read = |path: &std::path::Path| {
         std::fs::read_to_string(path)
             .map_err(|error| format!("cannot read {}: {error}", path.display()))
     };
-    let path = run::root().join("README.md");
-    let page = readme(&read(&path)?, &read(figures.as_ref())?)?;
-    std::fs::write(&path, page).map_err(|error| format!("cannot write {}: {error}", path.display()))
+    let figures = read(figures.as_ref())?;
+    for (name, table) in [
+        ("README.md", summary as fn(&str) -> Result<String, String>),
+        ("docs/performance.md", whole),
+    ] {
+        let path = run::root().join(name);
+        let page = between_marks(&read(&path)?, &table(&figures)?)?;
+        std::fs::write(&path, page)
+            .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+    }
+    Ok(())
 }
 
 fn parse(args: &[impl AsRef<str>]) -> Result<Option<Options>, String> {
@@ -265,27 +201,6 @@ fn choose<T>(
         .iter()
         .filter(|one| names.contains(&name(one)))
         .collect())
-}
-
-fn benches() -> PathBuf {
-    run::root().join("benches")
-}
-
-/// Each package by itself, so that none gets features of a dependency that only another one asked for.
-fn build(package: &str) -> Result<(), String> {
-    let mut cargo = run::cargo(&format!("build --release --package {package}"));
-    let output = run::run(cargo.current_dir(benches()), BUILD_LIMIT)?;
-    if output.success() {
-        Ok(())
-    } else {
-        Err(format!("{package} did not build"))
-    }
-}
-
-fn program(package: &str) -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| benches().join("target"), PathBuf::from);
-    target.join("release").join(package)
 }
 
 /// A command that may open so many files as the hard limit allows.
@@ -402,12 +317,13 @@ fn measure(options: &Options, servers: &Servers) -> Result<Vec<Figures>, String>
         for &client in &options.clients {
             if client.has(row) {
                 let count = if let Some(count) = options.count {
-                    count.max(row.batch)
+                    count
                 } else if options.quick && row.counted > 0 {
-                    (row.count / 10).max(row.batch)
+                    row.count / 10
                 } else {
                     row.count
                 };
+                let count = client.share(count).max(row.batch);
                 figures.push(Figures {
                     row,
                     client,
@@ -459,7 +375,8 @@ fn count(options: &Options, servers: &Servers, figures: &mut [Figures]) -> Resul
             .map_err(|error| format!("cannot create {}: {error}", dir.display()))?;
     }
     for one in figures.iter_mut() {
-        if one.row.counted == 0 || one.failure.is_some() {
+        let counts = matches!(one.client.program, Program::Rust(_));
+        if !counts || one.row.counted == 0 || one.failure.is_some() {
             continue;
         }
         println!("counting: {} {}", one.row.name, one.client.name);
@@ -547,7 +464,7 @@ fn client_run(
     let mut command = roomy(server.prefix);
     command.args(["timeout", RUN_LIMIT]).args(wrapper);
     command
-        .arg(program(client.package))
+        .args(client.command())
         .args([row, port, &count.to_string()])
         .env("BENCH_AUTHORITY", &servers.authority);
     if !wrapper.is_empty() {

@@ -15,25 +15,39 @@ pub(crate) struct Request {
     pub(crate) count: u32,
     /// Packets are in MessagePack.
     pub(crate) packed: bool,
+    /// The session is open: this is the WebSocket of its upgrade.
+    pub(crate) upgrade: bool,
 }
 
-/// Reads the upgrade request and answers it with 101.
-pub(crate) fn upgrade(stream: &mut (impl Read + Write)) -> io::Result<Request> {
+/// Reads the upgrade request and answers it with 101. `None` where it was the handshake of long-polling, which is answered with
+/// `open`: some client comes to its WebSocket in no other way.
+pub(crate) fn upgrade(stream: &mut (impl Read + Write), open: &str) -> io::Result<Option<Request>> {
     let head = read_head(stream)?;
     let target = head.split(' ').nth(1).unwrap_or_default();
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let query = |name: &str| {
-        let (_, query) = target.split_once('?')?;
         query
             .split('&')
             .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
     };
+    if query("EIO") == Some("4") && query("transport") == Some("polling") && query("sid").is_none() {
+        let reply = format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{open}",
+            open.len()
+        );
+        return stream.write_all(reply.as_bytes()).map(|()| None);
+    }
     if query("EIO") != Some("4") || query("transport") != Some("websocket") {
         return Err(refused(&format!(
             "only Engine.IO 4 over WebSocket is served here, not {target:?}"
         )));
     }
-    let count = query("count").and_then(|count| count.parse().ok());
-    let (Some(scenario), Some(count)) = (query("scenario"), count) else {
+    // A client that takes no query has them in front of the path: `/SCENARIO/COUNT/socket.io/`.
+    let mut in_path = path.split('/').skip(1);
+    let scenario = query("scenario").or_else(|| in_path.next());
+    let count = query("count").or_else(|| in_path.next());
+    let (Some(scenario), Some(count)) = (scenario, count.and_then(|count| count.parse().ok()))
+    else {
         return Err(refused(&format!(
             "the query needs scenario=…&count=…: {target:?}"
         )));
@@ -42,6 +56,7 @@ pub(crate) fn upgrade(stream: &mut (impl Read + Write)) -> io::Result<Request> {
         scenario: scenario.to_owned(),
         count,
         packed: query("parser") == Some("msgpack"),
+        upgrade: query("sid").is_some(),
     };
     let key = head.lines().find_map(|line| {
         let (name, value) = line.split_once(':')?;
@@ -55,7 +70,7 @@ pub(crate) fn upgrade(stream: &mut (impl Read + Write)) -> io::Result<Request> {
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
     );
     stream.write_all(reply.as_bytes())?;
-    Ok(request)
+    Ok(Some(request))
 }
 
 /// Bytes up to the empty line; a client sends nothing behind it before it has the answer.

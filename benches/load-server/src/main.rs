@@ -65,6 +65,8 @@ fn listen<W: Wire>(
 }
 
 fn serve(mut stream: impl Wire, prebuilt: &Prebuilt) -> io::Result<()> {
-    let request = handshake::upgrade(&mut stream)?;
-    scenario::run(stream, &request, prebuilt)
+    match handshake::upgrade(&mut stream, &scenario::open_by_polling())? {
+        Some(request) => scenario::run(stream, &request, prebuilt),
+        None => Ok(()),
+    }
 }

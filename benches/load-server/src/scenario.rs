@@ -14,6 +14,11 @@ const OPEN: &str = r#"0{"sid":"bench-engine","upgrades":[],"pingInterval":600000
 const GO: &[u8] = br#"42["go""#;
 const JOINED: &str = r#"40{"sid":"bench-socket"}"#;
 
+/// The same by long-polling, from where WebSocket is an upgrade.
+pub(crate) fn open_by_polling() -> String {
+    OPEN.replace("[]", r#"["websocket"]"#)
+}
+
 pub(crate) fn run<W: Wire>(stream: W, request: &Request, prebuilt: &Prebuilt) -> io::Result<()> {
     let mut out = stream.twin()?;
     let mut peer = Peer {
@@ -21,7 +26,16 @@ pub(crate) fn run<W: Wire>(stream: W, request: &Request, prebuilt: &Prebuilt) ->
         text: Vec::new(),
         opcode: TEXT,
     };
-    send(&mut out, OPEN)?;
+    if request.upgrade {
+        for (said, answer) in [(b"2probe".as_slice(), Some("3probe")), (b"5", None)] {
+            if !peer.next(said)? {
+                return Ok(());
+            }
+            answer.map_or(Ok(()), |answer| send(&mut out, answer))?;
+        }
+    } else {
+        send(&mut out, OPEN)?;
+    }
     // Else a client with Nagle's algorithm on (rust_socketio) waits 40 ms for the delayed ACK of its first packet.
     out.quick()?;
     let (scenario, size) = sized(&request.scenario);

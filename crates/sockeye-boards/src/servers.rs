@@ -38,7 +38,7 @@ pub fn official_is_installed() -> Result<(), String> {
 }
 
 /// Installs the packages that a folder's `requirements.txt` lists into a virtual environment there.
-fn python(folder: &Path) -> Result<(), String> {
+pub fn python(folder: &Path) -> Result<(), String> {
     once(
         &folder.join("requirements.txt"),
         &folder.join(".venv"),
