@@ -30,7 +30,8 @@ pub(crate) fn upgrade(stream: &mut (impl Read + Write), open: &str) -> io::Resul
             .split('&')
             .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
     };
-    if query("EIO") == Some("4") && query("transport") == Some("polling") && query("sid").is_none() {
+    if query("EIO") == Some("4") && query("transport") == Some("polling") && query("sid").is_none()
+    {
         let reply = format!(
             "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{open}",
             open.len()

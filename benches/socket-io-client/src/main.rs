@@ -50,7 +50,10 @@ fn start(job: &Job, handlers: impl Fn(&Handle) + Send + Sync + 'static) -> mpsc:
     joined
 }
 
-async fn join(job: &Job, handlers: impl Fn(&Handle) + Send + Sync + 'static) -> Result<Handle, Error> {
+async fn join(
+    job: &Job,
+    handlers: impl Fn(&Handle) + Send + Sync + 'static,
+) -> Result<Handle, Error> {
     let joined = start(job, handlers).recv().await;
     joined.ok_or_else(|| "it did not join".into())
 }
@@ -64,13 +67,16 @@ where
     let events = Arc::new((Sequence::new(job.count), id, Arc::clone(&all)));
     let handle = join(job, move |socket| {
         let events = Arc::clone(&events);
-        socket.on("event", move |Data(args): Data<T>, _: Socket<()>, _: Socket<()>| {
-            let (sequence, id, all) = &*events;
-            if sequence.take(id(args)) {
-                all.notify_one();
-            }
-            std::future::ready(())
-        });
+        socket.on(
+            "event",
+            move |Data(args): Data<T>, _: Socket<()>, _: Socket<()>| {
+                let (sequence, id, all) = &*events;
+                if sequence.take(id(args)) {
+                    all.notify_one();
+                }
+                std::future::ready(())
+            },
+        );
     })
     .await?;
     let clock = Stopwatch::start();
@@ -101,7 +107,11 @@ impl Attachment {
 /// The id of an attachment, which has the length that it should have.
 fn id_of(attachment: &Attachment) -> u32 {
     let bytes = attachment.bytes();
-    assert_eq!(bytes.len(), bench_common::ATTACHMENT, "an attachment has the wrong length");
+    assert_eq!(
+        bytes.len(),
+        bench_common::ATTACHMENT,
+        "an attachment has the wrong length"
+    );
     bench_common::attachment_id(&bytes)
 }
 
@@ -112,7 +122,11 @@ async fn binary(job: &Job) -> Result<(), Error> {
 async fn binary_typed(job: &Job) -> Result<(), Error> {
     run(job, |args: Option<(Attachment, Reading)>| {
         let (attachment, reading) = args.expect("an attachment and a reading");
-        assert_eq!(reading.id, id_of(&attachment), "not the attachment of this event");
+        assert_eq!(
+            reading.id,
+            id_of(&attachment),
+            "not the attachment of this event"
+        );
         reading.id
     })
     .await
@@ -147,7 +161,9 @@ async fn ack(job: &Job) -> Result<(), Error> {
     let mut reading = Reading::number(0);
     for n in 0..job.count {
         reading.id = Reading::id(n);
-        let answer: Value = handle.emit_with_ack("event", &reading, Duration::from_secs(10)).await?;
+        let answer: Value = handle
+            .emit_with_ack("event", &reading, Duration::from_secs(10))
+            .await?;
         let (answer,): (u32,) = serde_json::from_value(answer)?;
         sequence.take(answer);
     }
