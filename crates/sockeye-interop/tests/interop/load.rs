@@ -388,7 +388,8 @@ fn percentile(latency: &Value, percent: f64) -> f64 {
 
 on_all_servers!(known_delays_are_measured_within_two_percent);
 async fn known_delays_are_measured_within_two_percent(kind: Kind) {
-    let delays = [250, 500, 750, 1000];
+    // Two percent of the shortest are more than a busy machine adds on the way.
+    let delays = [500, 1000, 1500, 2000];
     let scenarios = delays.map(|delay| {
         format!(
             "[[scenario]]\nname = \"{delay}\"\nsteps = [{{ loop = 20, every = \"150ms\", steps = [\
