@@ -37,6 +37,21 @@ fn without_a_server() {
     }
 }
 
+/// The events of the ESP-IDF component, over as much of ESP-IDF as they need: what finds no room in the queue is told.
+#[test]
+fn events_on_the_loop_of_esp_idf() {
+    let component = build::root().join("../../esp-idf/sockeye");
+    let idf = build::root().join("tests/c/esp_idf").display().to_string();
+    let include = component.join("include").display().to_string();
+    let source = component.join("src/sockeye_esp.c").display().to_string();
+    for kit in [ADDRESS, CLANG] {
+        if has(kit.compiler) {
+            let more = ["-I", &idf, "-I", &include, &source];
+            run(&mut bounded(60, &compile(kit, "esp_events", &more)));
+        }
+    }
+}
+
 fn online(kit: Kit, uri: &str, which: &str) {
     if has(kit.compiler) {
         run(bounded(240, &compile(kit, "online", &[])).args([uri, which]));
