@@ -2,6 +2,8 @@
 //! another client. Nothing of ESP-IDF is in this repository: `IDF_PATH` says where it is, and its `export.sh` puts its
 //! compiler and its Python into `PATH`.
 
+mod trust;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -27,7 +29,7 @@ type Step = Result<(), String>;
 pub(crate) fn checks(report: &mut Report) -> Result<(), String> {
     let Some(idf) = path() else {
         println!("skipped: IDF_PATH is not set, so that nothing of ESP-IDF was built");
-        report.skipped(3);
+        report.skipped(3 + trust::count());
         return Ok(());
     };
     needs_ninja()?;
@@ -60,6 +62,7 @@ pub(crate) fn checks(report: &mut Report) -> Result<(), String> {
         }
     }
     report.record("the package, linux target", package(&idf));
+    trust::checks(&idf, report);
     if !works(COMPILER) {
         println!(
             "skipped: riscv32-esp-elf-gcc is not in PATH, so that nothing was built for the ESP32-C3; `. $IDF_PATH/export.sh` puts it there"

@@ -116,9 +116,6 @@ static bool secure(struct sockeye_conn *conn, char *error, size_t size)
 #if SOCKEYE_SOCKETS_TLS
     conn->tls = sockeye_tls_open(conn->target, error, size);
     return conn->tls != NULL;
-#elif defined(ESP_PLATFORM) && CONFIG_IDF_TARGET_LINUX
-    sockeye_say(error, size, "there is no TLS on the linux target of ESP-IDF: use http:// or ws://", 0);
-    return false;
 #elif defined(ESP_PLATFORM)
     sockeye_say(error, size, "TLS is not compiled in: enable SOCKEYE_TLS in menuconfig, or use http:// or ws://", 0);
     return false;
@@ -341,7 +338,14 @@ void sockeye_tls_say(
         sockeye_say(error, size, "certificate refused: not made for a TLS server; the server needs one with that usage", 0);
         break;
     case SOCKEYE_TLS_BROKEN:
-        sockeye_say(error, size, "the connection broke during the TLS handshake; is it a TLS server that listens there?", 0);
+        if (config->client_cert_pem != NULL) {
+            sockeye_say(error, size,
+                "the connection broke during the TLS handshake; does the server trust the authority of tls.client_cert_pem?", 0);
+        } else {
+            sockeye_say(error, size,
+                "the connection broke during the TLS handshake; is that a TLS server? if it wants a client certificate, "
+                "set tls.client_cert_pem", 0);
+        }
         break;
     case SOCKEYE_TLS_NOT_TLS:
         sockeye_say(error, size, "what answers there is not TLS; use http:// or ws://, or the server's TLS port", 0);

@@ -279,7 +279,12 @@ static void net_wait(void *of, sockeye_wait_t *waits, size_t count, int64_t time
         FD_ZERO(&writes);
         highest = prepare(waits, count, &reads, &writes, &at_once);
         /* A signal may end it early, and then it has found nothing. */
-        if (highest >= 0 && select(highest + 1, &reads, &writes, NULL, &now) > 0 && collect(waits, count, &reads, &writes)) {
+        if (highest >= 0 && select(highest + 1, &reads, &writes, NULL, &now) <= 0) {
+            FD_ZERO(&reads);
+            FD_ZERO(&writes);
+        }
+        /* What TLS has taken from a socket already counts too. */
+        if (highest >= 0 && collect(waits, count, &reads, &writes)) {
             return;
         }
         if (port_now_us() >= until || xSemaphoreTake(net->woken, 1) == pdTRUE) {

@@ -11,6 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#if CONFIG_IDF_TARGET_LINUX
+#include <signal.h>
+#endif
+
 #include "esp_err.h"
 #include "esp_tls.h"
 #include "esp_tls_errors.h"
@@ -56,10 +60,24 @@ static const struct {
         SOCKEYE_TLS_PURPOSE},
 };
 
-/* Whether Mbed TLS says that the certificate was looked at and is not good. */
-static bool is_refusal(int code)
+/*
+ * Whether Mbed TLS says that the certificate was looked at and is not good. What is wrong with its usages alone has a number of
+ * its own, which other faults share.
+ */
+static bool is_refusal(int code, int flags)
 {
-    return code == MBEDTLS_ERR_X509_CERT_VERIFY_FAILED || code == MBEDTLS_ERR_X509_FATAL_ERROR;
+    return code == MBEDTLS_ERR_X509_CERT_VERIFY_FAILED || code == MBEDTLS_ERR_X509_FATAL_ERROR ||
+        (code == MBEDTLS_ERR_SSL_BAD_CERTIFICATE && flags != 0 && flags != -1);
+}
+
+/*
+ * What Mbed TLS has against the certificate. esp-tls does not hand that on in every version: 5.5.2 and those after it first
+ * ask for a session that there is only when the handshake has succeeded.
+ */
+static int flags_of(esp_tls_t *tls)
+{
+    const mbedtls_ssl_context *ssl = esp_tls_get_ssl_context(tls);
+    return ssl != NULL ? (int)mbedtls_ssl_get_verify_result(ssl) : 0;
 }
 
 /* The trouble behind a number of Mbed TLS's, if it is a known one. */
@@ -126,7 +144,10 @@ static void say_failed(const struct sockeye_tls *tls, const char *what, char *er
 #if CONFIG_ESP_TLS_USING_MBEDTLS
     /* esp-tls keeps the number without its sign. */
     code = code > 0 ? -code : code;
-    if (is_refusal(code)) {
+    if (flags == 0 && !tls->ready) {
+        flags = flags_of(tls->tls);
+    }
+    if (is_refusal(code, flags)) {
         size_t i;
         for (i = 0; i < sizeof flaws / sizeof flaws[0]; i++) {
             /* All bits are set where the bundle has broken the check off: it did not find the authority. */
@@ -199,6 +220,10 @@ struct sockeye_tls *sockeye_tls_open(const sockeye_target_t *target, char *error
         sockeye_tls_say(SOCKEYE_TLS_NO_MEMORY, target, STORE, error, size);
         return NULL;
     }
+#if CONFIG_IDF_TARGET_LINUX
+    /* Mbed TLS writes without MSG_NOSIGNAL: a server that has closed would end the program. As its own net_prepare does. */
+    signal(SIGPIPE, SIG_IGN);
+#endif
     made->target = target;
     made->waits = SOCKEYE_WAIT_READ;
     wrong = configure(&made->config, target->tls);
