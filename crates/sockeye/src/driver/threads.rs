@@ -1,7 +1,7 @@
 //! The threads of a blocking client: each task has one while it runs, and a thread that has nothing to do waits a while
-//! for the next task.
+//! for the next task. That goes to the thread that has waited least, so that the others come to their end: in turns, tasks that
+//! come now and then would keep every thread that there ever was.
 
-use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -33,18 +33,56 @@ impl ThreadOptions {
 
 #[derive(Default)]
 struct Pool {
-    tasks: VecDeque<Task>,
-    /// Threads that wait for a task, less those that the tasks above are for.
-    idle: usize,
+    /// Of threads that wait for a task, the last to come at the end. Whoever takes one out tells it something.
+    idle: Vec<Arc<Seat>>,
     /// No more tasks come.
     closed: bool,
+}
+
+/// Where one thread waits.
+#[derive(Default)]
+struct Seat {
+    told: Mutex<Option<Told>>,
+    news: Condvar,
+}
+
+enum Told {
+    Task(Task),
+    End,
+}
+
+impl Seat {
+    fn tell(&self, told: Told) {
+        *lock(&self.told) = Some(told);
+        self.news.notify_one();
+    }
+
+    /// What it is told until then.
+    fn wait(&self, until: Option<Instant>) -> Option<Told> {
+        let mut told = lock(&self.told);
+        loop {
+            if let Some(told) = told.take() {
+                return Some(told);
+            }
+            told = match until {
+                None => self.news.wait(told).unwrap_or_else(PoisonError::into_inner),
+                Some(until) => {
+                    let left = until.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        return None;
+                    }
+                    let waited = self.news.wait_timeout(told, left);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+    }
 }
 
 struct Inner {
     options: ThreadOptions,
     span: tracing::Span,
     pool: Mutex<Pool>,
-    news: Condvar,
 }
 
 /// Runs the tasks of one client. A cheap clone of a handle.
@@ -57,7 +95,6 @@ impl Threads {
             options,
             span,
             pool: Mutex::default(),
-            news: Condvar::new(),
         }))
     }
 
@@ -66,54 +103,65 @@ impl Threads {
     /// # Errors
     /// The system has no more threads. The task is dropped.
     pub(crate) fn spawn(&self, task: Task) -> io::Result<()> {
-        let mut pool = lock(&self.0.pool);
-        if pool.idle > 0 {
-            pool.idle -= 1;
-            pool.tasks.push_back(task);
-            drop(pool);
-            self.0.news.notify_one();
+        let waits = lock(&self.0.pool).idle.pop();
+        if let Some(seat) = waits {
+            seat.tell(Told::Task(task));
             return Ok(());
         }
-        drop(pool);
         let inner = Arc::clone(&self.0);
         self.0.options.start("sockeye-task", move || {
             let _entered = inner.span.clone().entered();
+            let seat = Arc::new(Seat::default());
             let mut next = Some(task);
             while let Some(task) = next {
                 block_on(task);
-                next = inner.next();
+                next = inner.next(&seat);
             }
         })
     }
 
     /// Threads that wait for a task end; those at work do when they are done.
     pub(crate) fn close(&self) {
-        lock(&self.0.pool).closed = true;
-        self.0.news.notify_all();
+        let idle = {
+            let mut pool = lock(&self.0.pool);
+            pool.closed = true;
+            std::mem::take(&mut pool.idle)
+        };
+        for seat in idle {
+            seat.tell(Told::End);
+        }
     }
 }
 
 impl Inner {
     /// The next task, if one comes in time.
-    fn next(&self) -> Option<Task> {
+    fn next(&self, seat: &Arc<Seat>) -> Option<Task> {
         let until = Instant::now() + PATIENCE;
-        let mut pool = lock(&self.pool);
-        pool.idle += 1;
-        loop {
-            // (Whoever left it has counted a thread off already.)
-            if let Some(task) = pool.tasks.pop_front() {
-                return Some(task);
-            }
-            let left = until.saturating_duration_since(Instant::now());
-            if pool.closed || left.is_zero() {
-                pool.idle -= 1;
+        {
+            let mut pool = lock(&self.pool);
+            if pool.closed {
                 return None;
             }
-            pool = self
-                .news
-                .wait_timeout(pool, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            pool.idle.push(Arc::clone(seat));
+        }
+        let told = seat.wait(Some(until)).or_else(|| {
+            let mut pool = lock(&self.pool);
+            let at = pool.idle.iter().position(|other| Arc::ptr_eq(other, seat));
+            match at {
+                Some(at) => {
+                    pool.idle.remove(at);
+                    None
+                }
+                // Somebody has just taken it out, to tell it something.
+                None => {
+                    drop(pool);
+                    seat.wait(None)
+                }
+            }
+        });
+        match told? {
+            Told::Task(task) => Some(task),
+            Told::End => None,
         }
     }
 }
@@ -211,6 +259,38 @@ mod tests {
         Threads::new(ThreadOptions::default(), tracing::Span::none())
     }
 
+    fn until_idle(threads: &Threads, count: usize) {
+        while lock(&threads.0.pool).idle.len() < count {
+            std::thread::yield_now();
+        }
+    }
+
+    /// Otherwise all of them would stay for as long as a task comes now and then.
+    #[test]
+    fn the_thread_that_was_done_last_takes_the_next_task() {
+        let threads = threads();
+        let (sender, receiver) = mpsc::channel();
+        let both = Arc::new(std::sync::Barrier::new(2));
+        for _ in 0..2 {
+            let both = Arc::clone(&both);
+            let task = async move {
+                both.wait();
+            };
+            threads.spawn(Box::pin(task)).unwrap();
+        }
+        until_idle(&threads, 2);
+        let mut ran = std::collections::HashSet::new();
+        for _ in 0..20 {
+            let sender = sender.clone();
+            let task = async move { sender.send(std::thread::current().id()).unwrap() };
+            threads.spawn(Box::pin(task)).unwrap();
+            ran.insert(receiver.recv().unwrap());
+            until_idle(&threads, 2);
+        }
+        assert_eq!(ran.len(), 1);
+        threads.close();
+    }
+
     #[test]
     fn a_thread_that_is_done_takes_the_next_task() {
         let threads = threads();
@@ -220,9 +300,7 @@ mod tests {
         };
         threads.spawn(run(sender.clone())).unwrap();
         let first = receiver.recv().unwrap();
-        while lock(&threads.0.pool).idle == 0 {
-            std::thread::yield_now();
-        }
+        until_idle(&threads, 1);
         threads.spawn(run(sender.clone())).unwrap();
         assert_eq!(receiver.recv().unwrap(), first);
         threads.close();
