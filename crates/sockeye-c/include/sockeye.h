@@ -618,7 +618,7 @@ typedef struct sockeye_writer_t {
 
 /**
  * Called exactly once for each `sockeye_client_emit_with_ack` that returned `SOCKEYE_OK`, on the client's task: with
- * `SOCKEYE_OK` and the answer, or without (`args` is null) and why: `SOCKEYE_ERR_TIMEOUT`, `SOCKEYE_ERR_DISCONNECTED`,
+ * `SOCKEYE_OK` and the answer, or without (`args` is null) and why: `SOCKEYE_ERR_TIMEOUT`, `SOCKEYE_ERR_UNSENT`, `SOCKEYE_ERR_DISCONNECTED`,
  * `SOCKEYE_ERR_DROPPED`, or `SOCKEYE_ERR_CLOSED` when the client is destroyed: then on the task that destroys it, with
  * a null `client` if the client's task does not run any more. It may call every function of this library.
  */
@@ -827,12 +827,13 @@ typedef void (*sockeye_message_cb_t)(struct sockeye_client *client, const struct
 #define SOCKEYE_ERR_BUFFER 32268
 
 /**
- * The connection was lost after the packet had been sent: whether the server took it is not known.
+ * The connection was lost, or the namespace left, after the packet had been sent or while it was on its way out: whether
+ * the server took it is not known.
  */
 #define SOCKEYE_ERR_DISCONNECTED 32269
 
 /**
- * The packet was dropped before it was sent.
+ * The packet was dropped before all of it was sent, and will not be sent any more: the server cannot have got it.
  */
 #define SOCKEYE_ERR_DROPPED 32270
 
@@ -845,6 +846,12 @@ typedef void (*sockeye_message_cb_t)(struct sockeye_client *client, const struct
  * As many namespaces are in use as the configuration allows.
  */
 #define SOCKEYE_ERR_TOO_MANY_NAMESPACES 32272
+
+/**
+ * No acknowledgement within the time, and the event has not been sent, nor will it be: the server cannot have got it.
+ * (`SOCKEYE_ERR_TIMEOUT`: it has been sent, or was on its way out.)
+ */
+#define SOCKEYE_ERR_UNSENT 32273
 
 /**
  * A bug in this library: its log says more.

@@ -47,14 +47,18 @@ pub const SOCKEYE_ERR_UTF8: sockeye_err_t = 0x7E0A;
 pub const SOCKEYE_ERR_TYPE: sockeye_err_t = 0x7E0B;
 /// The caller's buffer is too small.
 pub const SOCKEYE_ERR_BUFFER: sockeye_err_t = 0x7E0C;
-/// The connection was lost after the packet had been sent: whether the server took it is not known.
+/// The connection was lost, or the namespace left, after the packet had been sent or while it was on its way out: whether
+/// the server took it is not known.
 pub const SOCKEYE_ERR_DISCONNECTED: sockeye_err_t = 0x7E0D;
-/// The packet was dropped before it was sent.
+/// The packet was dropped before all of it was sent, and will not be sent any more: the server cannot have got it.
 pub const SOCKEYE_ERR_DROPPED: sockeye_err_t = 0x7E0E;
 /// The client has been stopped or destroyed.
 pub const SOCKEYE_ERR_CLOSED: sockeye_err_t = 0x7E0F;
 /// As many namespaces are in use as the configuration allows.
 pub const SOCKEYE_ERR_TOO_MANY_NAMESPACES: sockeye_err_t = 0x7E10;
+/// No acknowledgement within the time, and the event has not been sent, nor will it be: the server cannot have got it.
+/// (`SOCKEYE_ERR_TIMEOUT`: it has been sent, or was on its way out.)
+pub const SOCKEYE_ERR_UNSENT: sockeye_err_t = 0x7E11;
 /// A bug in this library: its log says more.
 pub const SOCKEYE_ERR_INTERNAL: sockeye_err_t = 0x7EFF;
 
@@ -88,6 +92,7 @@ pub extern "C" fn sockeye_err_to_name(code: sockeye_err_t) -> *const c_char {
         SOCKEYE_ERR_DROPPED => c"SOCKEYE_ERR_DROPPED",
         SOCKEYE_ERR_CLOSED => c"SOCKEYE_ERR_CLOSED",
         SOCKEYE_ERR_TOO_MANY_NAMESPACES => c"SOCKEYE_ERR_TOO_MANY_NAMESPACES",
+        SOCKEYE_ERR_UNSENT => c"SOCKEYE_ERR_UNSENT",
         SOCKEYE_ERR_INTERNAL => c"SOCKEYE_ERR_INTERNAL",
         _ => c"unknown to Sockeye",
     };
@@ -151,9 +156,15 @@ impl From<NamespaceError> for Failure {
 impl From<AckError> for Failure {
     fn from(error: AckError) -> Self {
         Self(match error {
-            AckError::Timeout => SOCKEYE_ERR_TIMEOUT,
-            AckError::Disconnected => SOCKEYE_ERR_DISCONNECTED,
-            AckError::Dropped => SOCKEYE_ERR_DROPPED,
+            AckError::Timeout { sent: true } => SOCKEYE_ERR_TIMEOUT,
+            AckError::Timeout { sent: false } => SOCKEYE_ERR_UNSENT,
+            // What the server made of it is not known in either case.
+            AckError::Disconnected { sent: true } | AckError::Dropped { sent: true } => {
+                SOCKEYE_ERR_DISCONNECTED
+            }
+            AckError::Disconnected { sent: false } | AckError::Dropped { sent: false } => {
+                SOCKEYE_ERR_DROPPED
+            }
         })
     }
 }

@@ -125,7 +125,7 @@ pub type sockeye_message_cb_t = Option<
 >;
 
 /// Called exactly once for each `sockeye_client_emit_with_ack` that returned `SOCKEYE_OK`, on the client's task: with
-/// `SOCKEYE_OK` and the answer, or without (`args` is null) and why: `SOCKEYE_ERR_TIMEOUT`, `SOCKEYE_ERR_DISCONNECTED`,
+/// `SOCKEYE_OK` and the answer, or without (`args` is null) and why: `SOCKEYE_ERR_TIMEOUT`, `SOCKEYE_ERR_UNSENT`, `SOCKEYE_ERR_DISCONNECTED`,
 /// `SOCKEYE_ERR_DROPPED`, or `SOCKEYE_ERR_CLOSED` when the client is destroyed: then on the task that destroys it, with
 /// a null `client` if the client's task does not run any more. It may call every function of this library.
 pub type sockeye_ack_cb_t = Option<

@@ -16,7 +16,7 @@ use crate::value::{self, Arg};
 
 mod merge;
 
-pub(crate) use merge::{Answered, Order, forward, forward_namespace};
+pub(crate) use merge::{Order, forward, forward_namespace};
 
 /// Things that happened and wait to be handled: a slow reader of stdout is felt by the server after these.
 const QUEUE: usize = 64;
@@ -356,9 +356,9 @@ impl Fate {
 /// The word of `ack_error` records for a failed acknowledgement.
 pub(crate) fn ack_reason(error: &AckError) -> &'static str {
     match error {
-        AckError::Timeout => "timeout",
-        AckError::Disconnected => "disconnected",
-        AckError::Dropped => "dropped",
+        AckError::Timeout { .. } => "timeout",
+        AckError::Disconnected { .. } => "disconnected",
+        AckError::Dropped { .. } => "dropped",
         AckError::NotSent(_) => "not sent",
         _ => "other",
     }

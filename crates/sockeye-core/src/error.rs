@@ -485,26 +485,61 @@ impl From<EncodeError> for EmitError {
 }
 
 /// Why an acknowledgement did not arrive.
+///
+/// # What `sent` means
+/// Whether the server may have got the event. `true`: all of it has been handed to the network at least once, or it was
+/// on its way out just then. Nobody knows what the server did. `false`: the server cannot have got it whole, and never
+/// will: it may be emitted again without being there twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum AckError {
-    /// Not within its timeout. The packet, if it was still unsent, is dropped.
-    Timeout,
-    /// The connection was lost after the packet had been sent.
-    Disconnected,
-    /// A volatile packet was dropped, or the namespace was forgotten.
-    Dropped,
+    /// Not within its timeout. If the packet was still unsent, it is not sent any more.
+    Timeout {
+        /// Whether the server may have got the event.
+        sent: bool,
+    },
+    /// The namespace was left, or the connection lost, before the answer.
+    Disconnected {
+        /// Whether the server may have got the event. `false` if the connection broke twice in the midst of it, if the
+        /// server refused its size, or if it was volatile and had not left.
+        sent: bool,
+    },
+    /// The packet was given up: it was volatile, the send buffer was cleared or needed its room, or the namespace was
+    /// forgotten.
+    Dropped {
+        /// Whether the server may have got the event.
+        sent: bool,
+    },
+}
+
+impl AckError {
+    /// Whether the server may have got the event: see [above](Self#what-sent-means).
+    #[must_use]
+    pub const fn sent(self) -> bool {
+        match self {
+            Self::Timeout { sent } | Self::Disconnected { sent } | Self::Dropped { sent } => sent,
+        }
+    }
 }
 
 impl fmt::Display for AckError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Timeout => message!("A1", "no acknowledgement within the timeout"),
-            Self::Disconnected => message!(
+            Self::Timeout { sent: true } => message!("A1", "no acknowledgement within the timeout"),
+            Self::Timeout { sent: false } => {
+                message!("A4", "not sent within the timeout")
+            }
+            Self::Disconnected { sent: true } => message!(
                 "A2",
                 "the socket has been disconnected before the acknowledgement"
             ),
-            Self::Dropped => message!(
+            Self::Disconnected { sent: false } => {
+                message!(
+                    "A5",
+                    "the socket has been disconnected before the event was sent"
+                )
+            }
+            Self::Dropped { .. } => message!(
                 "A3",
                 "the packet was dropped, so that no acknowledgement can come"
             ),

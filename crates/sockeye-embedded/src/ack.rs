@@ -157,7 +157,7 @@ where
                 Poll::Ready(match (done, value) {
                     (Ok(()), Some(value)) => value.map_err(AnswerError::Args),
                     (Err(error), _) => Err(error),
-                    (Ok(()), None) => Err(AnswerError::Ack(AckError::Dropped)),
+                    (Ok(()), None) => Err(AnswerError::Ack(AckError::Dropped { sent: true })),
                 })
             }
         }

@@ -126,7 +126,7 @@ impl Waiters {
     /// What has become of `id`. While nothing has, `waker` is kept.
     pub(crate) fn poll(&mut self, id: AckId, waker: &Waker) -> Answer<'_> {
         let Some(waiter) = self.find(id) else {
-            return Answer::Failed(AckError::Dropped);
+            return Answer::Failed(AckError::Dropped { sent: true });
         };
         match waiter.state {
             State::Waiting => {

@@ -123,7 +123,10 @@ fn answers_go_to_their_tasks_in_any_order() {
                 .emit_with_ack::<_, ()>("c", ())
                 .timeout(Duration::from_secs(5))
                 .await;
-            assert_eq!(late, Err(AnswerError::Ack(AckError::Timeout)));
+            assert_eq!(
+                late,
+                Err(AnswerError::Ack(AckError::Timeout { sent: true }))
+            );
             assert_eq!(TestClock::elapsed() - before, Duration::from_secs(5));
             wire.expect(r#"425["c"]"#).await;
             wire.text("435[]");

@@ -92,7 +92,10 @@ fn a_timeout_counts_from_the_emit_on_also_offline() {
             let Either::First(answer) = select(answer, sleep(MINUTE)).await else {
                 panic!("retries {retries:?}: nothing for a minute")
             };
-            assert_eq!(answer, Err(AnswerError::Ack(AckError::Timeout)));
+            assert_eq!(
+                answer,
+                Err(AnswerError::Ack(AckError::Timeout { sent: false }))
+            );
             assert_eq!(TestClock::elapsed() - before, Duration::from_secs(1));
         };
         block_on(10 * MINUTE, select(runner.run(&net, quiet), script));

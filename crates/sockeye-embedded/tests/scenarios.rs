@@ -193,9 +193,14 @@ impl Client for OnDevice {
             }
             if let Err(error) = request.await {
                 let reason = match error {
-                    AnswerError::Ack(AckError::Timeout) => "timeout",
-                    AnswerError::Ack(AckError::Disconnected) => "disconnected",
-                    AnswerError::Ack(AckError::Dropped) => "dropped",
+                    AnswerError::Ack(AckError::Timeout { sent: true }) => "timeout",
+                    AnswerError::Ack(AckError::Timeout { sent: false }) => "timeout unsent",
+                    AnswerError::Ack(AckError::Disconnected { sent: true }) => "disconnected",
+                    AnswerError::Ack(AckError::Disconnected { sent: false }) => {
+                        "disconnected unsent"
+                    }
+                    AnswerError::Ack(AckError::Dropped { sent: false }) => "dropped",
+                    AnswerError::Ack(AckError::Dropped { sent: true }) => "dropped sent",
                     other => panic!("{other}"),
                 };
                 log.write(format!("no answer {question} {reason}"));

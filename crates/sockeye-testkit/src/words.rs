@@ -113,9 +113,12 @@ pub(crate) fn event<'n>(event: &Event<'_>, name: impl Fn(NamespaceId) -> &'n str
             }
             Err(error) => {
                 let word = match error {
-                    AckError::Timeout => "timeout",
-                    AckError::Disconnected => "disconnected",
-                    AckError::Dropped => "dropped",
+                    AckError::Timeout { sent: true } => "timeout",
+                    AckError::Timeout { sent: false } => "timeout unsent",
+                    AckError::Disconnected { sent: true } => "disconnected",
+                    AckError::Disconnected { sent: false } => "disconnected unsent",
+                    AckError::Dropped { sent: true } => "dropped sent",
+                    AckError::Dropped { sent: false } => "dropped",
                 };
                 format!("ack #{} {word}", id.get())
             }

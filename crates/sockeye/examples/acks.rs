@@ -24,7 +24,7 @@ pub(crate) async fn run(url: &str) -> Result<(), Box<dyn std::error::Error>> {
     let unanswered = socket.emit_with_ack::<_, ()>("nobody handles this", ());
     match unanswered.timeout(Duration::from_secs(1)).await {
         Ok(()) => println!("somebody does"),
-        Err(AckError::Timeout) => println!("no answer within a second"),
+        Err(AckError::Timeout { .. }) => println!("no answer within a second"),
         Err(error) => return Err(error.into()),
     }
     socket.close().await?;

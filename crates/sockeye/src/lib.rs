@@ -111,7 +111,7 @@ mod sync;
 pub mod testing;
 mod waiters;
 
-pub use client::ack::{AckError, AckFuture, EmitWithAck};
+pub use client::ack::{AckError, AckFuture, EmitWithAck, Sent};
 pub use client::args::{Args, Event};
 pub use client::builder::{Client, ClientBuilder};
 pub use client::close::CloseError;

@@ -298,6 +298,12 @@ impl Drop for ConnectCall<'_> {
 
 type Answer = Result<Args, AckError>;
 
+struct AckCell {
+    state: AckState,
+    /// The event has not been sent and never will be: it failed, though perhaps nobody has been told yet.
+    unsent: bool,
+}
+
 enum AckState {
     /// The packet is in the inbox, or waits for its answer under an id of the core.
     Waiting {
@@ -311,15 +317,18 @@ enum AckState {
 
 /// The two ends of an answer: the driver's and the future's.
 pub(crate) fn ack_channel() -> (AckSender, AckReceiver) {
-    let cell = Arc::new(Mutex::new(AckState::Waiting {
-        id: None,
-        waker: None,
+    let cell = Arc::new(Mutex::new(AckCell {
+        state: AckState::Waiting {
+            id: None,
+            waker: None,
+        },
+        unsent: false,
     }));
     (AckSender(Some(Arc::clone(&cell))), AckReceiver(cell))
 }
 
 /// The driver's end: it resolves the answer. Dropped without a word it says that the packet was dropped.
-pub(crate) struct AckSender(Option<Arc<Mutex<AckState>>>);
+pub(crate) struct AckSender(Option<Arc<Mutex<AckCell>>>);
 
 impl AckSender {
     /// Tells the answer; gives it back when nobody waits for it.
@@ -331,31 +340,47 @@ impl AckSender {
         let Some(cell) = self.0.take() else {
             return Err(answer);
         };
-        let mut state = lock(&cell);
-        let AckState::Waiting { waker, .. } = &mut *state else {
+        let mut guard = lock(&cell);
+        let AckState::Waiting { waker, .. } = &mut guard.state else {
             return Err(answer);
         };
         let waker = waker.take();
-        *state = AckState::Answered(answer);
-        drop(state);
+        guard.unsent |= matches!(&answer, Err(error) if !error.sent());
+        guard.state = AckState::Answered(answer);
+        drop(guard);
         if let Some(waker) = waker {
             waker.wake();
         }
         Ok(())
     }
 
+    /// The event will never be sent; the answer that says so has to wait for its turn.
+    pub(crate) fn is_not_sent(&self) {
+        if let Some(cell) = &self.0 {
+            lock(cell).unsent = true;
+        }
+    }
+
+    /// The core's number of it.
+    pub(crate) fn id(&self) -> Option<AckId> {
+        match lock(self.0.as_ref()?).state {
+            AckState::Waiting { id, .. } => id,
+            AckState::Answered(_) | AckState::Dropped => None,
+        }
+    }
+
     /// Whether the future has been dropped.
     pub(crate) fn is_closed(&self) -> bool {
         self.0
             .as_ref()
-            .is_none_or(|cell| matches!(*lock(cell), AckState::Dropped))
+            .is_none_or(|cell| matches!(lock(cell).state, AckState::Dropped))
     }
 
     /// The core has the packet and knows its answer by `id`: from now on, dropping the future tells the driver so.
     /// `false` if it has been dropped already.
     pub(crate) fn accepted(&self, id: AckId) -> bool {
         let Some(cell) = &self.0 else { return false };
-        match &mut *lock(cell) {
+        match &mut lock(cell).state {
             AckState::Waiting { id: place, .. } => {
                 *place = Some(id);
                 true
@@ -367,35 +392,53 @@ impl AckSender {
 
 impl Drop for AckSender {
     fn drop(&mut self) {
-        let _ = self.resolve(Err(AckError::Dropped));
+        // What the core has had may have left.
+        let sent = self.id().is_some();
+        let _ = self.resolve(Err(AckError::Dropped { sent }));
     }
 }
 
 /// The future's end.
-pub(crate) struct AckReceiver(Arc<Mutex<AckState>>);
+pub(crate) struct AckReceiver(Arc<Mutex<AckCell>>);
 
 impl AckReceiver {
     pub(crate) fn poll(&mut self, cx: &Context<'_>) -> Poll<Answer> {
-        let mut state = lock(&self.0);
-        match &mut *state {
+        let mut cell = lock(&self.0);
+        let state = &mut cell.state;
+        match state {
             AckState::Waiting { waker, .. } => {
                 *waker = Some(cx.waker().clone());
                 Poll::Pending
             }
-            AckState::Answered(_) => match std::mem::replace(&mut *state, AckState::Dropped) {
+            AckState::Answered(_) => match std::mem::replace(state, AckState::Dropped) {
                 AckState::Answered(answer) => Poll::Ready(answer),
-                _ => Poll::Ready(Err(AckError::Dropped)),
+                _ => Poll::Ready(Err(AckError::Dropped { sent: true })),
             },
-            AckState::Dropped => Poll::Ready(Err(AckError::Dropped)),
+            AckState::Dropped => Poll::Ready(Err(AckError::Dropped { sent: true })),
         }
+    }
+
+    /// What is known of the event, also after the answer has been taken.
+    pub(crate) fn fate(&self) -> AckFate {
+        AckFate(Arc::clone(&self.0))
     }
 
     /// Nobody waits any more: the packet is taken back if it has not been begun, and its place is free again.
     pub(crate) fn give_up(&self, shared: &Shared) {
-        let old = std::mem::replace(&mut *lock(&self.0), AckState::Dropped);
+        let old = std::mem::replace(&mut lock(&self.0).state, AckState::Dropped);
         if let AckState::Waiting { id: Some(id), .. } = old {
             shared.command(Command::CancelAck(id));
         }
+    }
+}
+
+/// What is known of an event that wants an answer.
+pub(crate) struct AckFate(Arc<Mutex<AckCell>>);
+
+impl AckFate {
+    /// Whether it has not been sent and never will be.
+    pub(crate) fn is_unsent(&self) -> bool {
+        lock(&self.0).unsent
     }
 }
 

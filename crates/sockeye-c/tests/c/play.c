@@ -80,6 +80,7 @@ static void on_answer(sockeye_client_handle_t of, sockeye_err_t result, const so
     } else {
         say("! no answer %s %s", number,
             result == SOCKEYE_ERR_TIMEOUT            ? "timeout"
+                : result == SOCKEYE_ERR_UNSENT       ? "timeout unsent"
                 : result == SOCKEYE_ERR_DISCONNECTED ? "disconnected"
                 : result == SOCKEYE_ERR_DROPPED      ? "dropped"
                                                      : sockeye_err_to_name(result));

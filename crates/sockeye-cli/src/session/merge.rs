@@ -3,7 +3,6 @@
 
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
@@ -62,7 +61,6 @@ impl Order {
             order: self.clone(),
             told: Mutex::new(Some(told)),
             task: Mutex::new(None),
-            rung: Arc::default(),
         });
         let events = lock(&self.events);
         let mut answer = send();
@@ -94,11 +92,6 @@ impl<F: Future + Unpin> Asked<F> {
         self.first.as_ref()
     }
 
-    /// Whether the answer is there, though nobody may have looked at it yet.
-    pub(crate) fn answered(&self) -> Answered {
-        Answered(Arc::clone(&self.bell.rung))
-    }
-
     /// Awaits the answer: what `tell` makes of it becomes a [`Happening::Answered`] at its turn. To be spawned.
     pub(crate) fn tell<T: FnOnce(F::Output) -> Vec<Record>>(
         self,
@@ -128,23 +121,12 @@ impl<F: Future + Unpin> Asked<F> {
     }
 }
 
-/// Whether an answer is there.
-#[derive(Default)]
-pub(crate) struct Answered(Arc<AtomicBool>);
-
-impl Answered {
-    pub(crate) fn get(&self) -> bool {
-        self.0.load(Ordering::Acquire)
-    }
-}
-
 /// Hears the call of an answer that is there.
 struct Bell {
     order: Order,
     told: Mutex<Option<oneshot::Receiver<Vec<Record>>>>,
     /// The task that awaits the answer.
     task: Mutex<Option<Waker>>,
-    rung: Arc<AtomicBool>,
 }
 
 impl Bell {
@@ -160,7 +142,6 @@ impl Bell {
     }
 
     fn ring(&self, before: impl FnOnce() -> u64) {
-        self.rung.store(true, Ordering::Release);
         let told = lock(&self.told).take();
         if let Some(told) = told {
             self.order.mark_at(before(), What::Answer(told));
@@ -496,12 +477,9 @@ mod tests {
         let (answer, receiver) = oneshot::channel();
         let asked = order.ask(|| receiver);
         assert!(asked.first().is_none() && marked.try_recv().is_err());
-        let answered = asked.answered();
-        assert!(!answered.get());
         *lock(&order.events) = 7;
         answer.send(()).unwrap();
         *lock(&order.events) = 8;
-        assert!(answered.get());
         asked.tell(|_| Vec::new()).await;
         assert_eq!(marked.try_recv().unwrap().before, 7);
         assert!(marked.try_recv().is_err(), "its turn comes once");

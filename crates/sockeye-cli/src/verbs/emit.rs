@@ -129,7 +129,7 @@ async fn send(
                     })
                     .await;
             }
-            if error == AckError::Disconnected {
+            if matches!(error, AckError::Disconnected { .. }) {
                 // Why is about to be told.
                 let why = wait_for(options, inbox, &mut fate, printer, false);
                 if let Ok(Err(failure)) = tokio::time::timeout(session::CLOSING, why).await {
@@ -138,7 +138,7 @@ async fn send(
             }
             let event = human::tame(&event);
             Err(match error {
-                AckError::Timeout => {
+                AckError::Timeout { .. } => {
                     let waited = options.connection.timeout;
                     let tries = match options.connection.retries {
                         Some(more) if more > 0 => {

@@ -403,8 +403,8 @@ impl Client<'_> {
             }
             match self.outbox.make_room() {
                 None => return false,
-                Some(Some(ack)) => self.drop_ack(ack),
-                Some(None) => self.agenda.notices.push(Notice::Unsent),
+                Some((Some(ack), sent)) => self.drop_ack(ack, sent),
+                Some((None, _)) => self.agenda.notices.push(Notice::Unsent),
             }
         }
         true

@@ -95,7 +95,11 @@ fn note_dropped(
     }
     *dropped = dropped.saturating_add(1);
     if let Some(ack) = ack
-        && acks.fail(waited_for, Acks::place(ack), AckError::Dropped)
+        && acks.fail(
+            waited_for,
+            Acks::place(ack),
+            AckError::Dropped { sent: false },
+        )
     {
         notices.push(Notice::FailedAcks);
     }

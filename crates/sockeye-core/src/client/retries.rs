@@ -47,9 +47,9 @@ impl Client<'_> {
     }
 
     /// Fails an acknowledgement whose packet was given up.
-    pub(super) fn drop_ack(&mut self, id: AckId) {
+    pub(super) fn drop_ack(&mut self, id: AckId, sent: bool) {
         if let Some(nsp) = self.acks.get(id).map(|entry| entry.nsp) {
-            self.fail_ack(nsp, Acks::place(id), AckError::Dropped);
+            self.fail_ack(nsp, Acks::place(id), AckError::Dropped { sent });
         }
     }
 
@@ -73,15 +73,15 @@ impl Client<'_> {
             if !entry.is_retry() {
                 if !self.outbox.is_waiting(entry.packet, id) {
                     // Its end is told here, so that it must not come to the server later.
-                    self.outbox.abandon(entry.packet, id);
-                    self.fail_ack(nsp, place, AckError::Disconnected);
+                    let sent = self.outbox.abandon(entry.packet, id);
+                    self.fail_ack(nsp, place, AckError::Disconnected { sent });
                 }
             } else if entry.has_id() {
                 if place != in_flight {
                     // Its packet is gone already.
-                    self.fail_ack(nsp, place, AckError::Disconnected);
+                    self.fail_ack(nsp, place, AckError::Disconnected { sent: true });
                 } else if exhausted {
-                    self.give_up_retry(nsp, place, AckError::Disconnected);
+                    self.give_up_retry(nsp, place, AckError::Disconnected { sent: true });
                 } else {
                     self.retry_later(nsp, place);
                 }
@@ -177,9 +177,10 @@ impl Client<'_> {
             nsp: entry.wire_name(),
             id: Some(id),
         };
+        let sent = self.outbox.was_tried(packet);
         if !self.outbox.send_retry(nsp, &prefix) {
             entry.retry_ack = NONE;
-            self.unwritable_retry(nsp, place, ack.is_none());
+            self.unwritable_retry(nsp, place, ack.is_none(), sent);
             return false;
         }
         self.acks.set_id(place, id);
@@ -191,12 +192,12 @@ impl Client<'_> {
 
     /// The packet that was to be sent (again) has been given up: that is told.
     #[cold]
-    fn unwritable_retry(&mut self, nsp: NamespaceId, place: Index, unasked: bool) {
+    fn unwritable_retry(&mut self, nsp: NamespaceId, place: Index, unasked: bool, sent: bool) {
         if unasked {
             self.remove_ack(nsp, place);
             self.agenda.notices.push(Notice::Unsent);
         } else {
-            self.fail_ack(nsp, place, AckError::Dropped);
+            self.fail_ack(nsp, place, AckError::Dropped { sent });
         }
     }
 
@@ -221,10 +222,11 @@ impl Client<'_> {
         let nsp = entry.nsp;
         if !entry.is_retry() || !entry.has_id() {
             // A packet that is still unsent is not sent any more.
+            let sent = self.outbox.is_sent(entry.packet, id);
             if !self.outbox.cancel(entry.packet, id) {
                 self.outbox.forget_ack(entry.packet, id);
             }
-            self.fail_ack(nsp, place, AckError::Timeout);
+            self.fail_ack(nsp, place, AckError::Timeout { sent });
             return;
         }
         let Some(namespace) = self.namespaces.get(nsp) else {
@@ -243,10 +245,10 @@ impl Client<'_> {
         let exhausted = self.outbox.is_exhausted(nsp, retries);
         if !ours {
             // Without a packet (the send buffer has been cleared) there is nothing to try again.
-            self.fail_ack(nsp, place, AckError::Timeout);
+            self.fail_ack(nsp, place, AckError::Timeout { sent: true });
         } else if exhausted {
             self.outbox.requeue_retry(nsp);
-            self.give_up_retry(nsp, place, AckError::Timeout);
+            self.give_up_retry(nsp, place, AckError::Timeout { sent: true });
         } else {
             self.outbox.requeue_retry(nsp);
             if let Some(entry) = self.namespaces.get_mut(nsp) {
@@ -290,6 +292,17 @@ impl Client<'_> {
         self.remove_ack(nsp, place);
     }
 
+    /// Whether the server may have got the event of an acknowledgement that is waited for: all of it has been handed to the
+    /// network at least once, or is on its way out. `true` also once the acknowledgement has been told: that says what it
+    /// came to.
+    #[must_use]
+    pub fn is_sent(&self, id: AckId) -> bool {
+        self.acks.get(id).is_none_or(|entry| match entry.failed {
+            Some(error) => error.sent(),
+            None => self.outbox.is_sent(entry.packet, id),
+        })
+    }
+
     /// Drops every packet of a namespace that has not been sent, and fails the acknowledgements that waited for them.
     pub fn clear_send_buffer(&mut self, nsp: NamespaceId) {
         self.agenda.end();
@@ -307,7 +320,11 @@ impl Client<'_> {
                 return;
             };
             if all || self.outbox.is_unsent(entry.packet, id) {
-                self.fail_ack(nsp, place, AckError::Dropped);
+                let sent = self.outbox.is_sent(entry.packet, id);
+                if !self.outbox.cancel(entry.packet, id) {
+                    self.outbox.forget_ack(entry.packet, id);
+                }
+                self.fail_ack(nsp, place, AckError::Dropped { sent });
             }
         }
     }

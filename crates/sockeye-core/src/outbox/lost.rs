@@ -123,7 +123,7 @@ impl Outbox<'_> {
         };
         packet.first = 0;
         match packet.life {
-            Life::Connection => self.remove(i),
+            Life::Connection => self.drop_unsent(i),
             Life::Written if packet.tries >= INTERRUPTIONS => {
                 self.give_up(i, UnsentCause::Interrupted);
             }

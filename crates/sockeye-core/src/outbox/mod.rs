@@ -284,6 +284,16 @@ impl<'a> Outbox<'a> {
             .is_some_and(|packet| packet.state == SendState::Waiting)
     }
 
+    /// Whether the packet of an acknowledgement has been written whole, or is being written.
+    pub(crate) fn is_sent(&self, packet: Index, ack: AckId) -> bool {
+        self.of_ack(packet, ack)
+            .is_none_or(|packet| match packet.state {
+                SendState::Writing | SendState::Sent => true,
+                SendState::Waiting | SendState::Unreported | SendState::Ready => packet.was_sent(),
+                SendState::GivenUp => false,
+            })
+    }
+
     #[cfg_attr(not(feature = "alloc"), inline(never))]
     fn of_ack(&self, packet: Index, ack: AckId) -> Option<&Packet> {
         self.packets
@@ -433,7 +443,11 @@ impl<'a> Outbox<'a> {
             return;
         };
         if packet.ack.is_some() {
-            self.remove(i);
+            if matches!(cause, UnsentCause::Interrupted | UnsentCause::TooLarge) {
+                self.drop_unsent(i);
+            } else {
+                self.remove(i);
+            }
             return;
         }
         packet.state = SendState::GivenUp;
@@ -441,6 +455,15 @@ impl<'a> Outbox<'a> {
         self.doomed.0 += 1;
         self.doomed.1 += packet.size as usize;
         self.packets.push_back(&mut self.given_up, i);
+    }
+
+    /// Drops a packet that is in no lane and has not left whole. One whose answer is waited for is kept until that fails,
+    /// which it does in the same call ([`Self::abandon`]): else it would be taken for one that has been written.
+    fn drop_unsent(&mut self, i: Index) {
+        match self.packets.get_mut(i) {
+            Some(packet) if packet.ack.is_some() => packet.state = SendState::GivenUp,
+            _ => self.remove(i),
+        }
     }
 
     // ---- room ----

@@ -187,6 +187,11 @@ impl Packet {
         self.tries > 0 || self.not_taken > 1
     }
 
+    /// Whether it has been sent before, and waits for another try.
+    pub(super) const fn was_sent(&self) -> bool {
+        self.life.is_answered() && self.tries > 0
+    }
+
     pub(super) const fn end(&self) -> usize {
         self.area as usize + self.size as usize
     }

@@ -306,12 +306,13 @@ impl Outbox<'_> {
     }
 
     /// Makes room for a CONNECT packet that found none although nothing is about to leave: the newest packet that waits
-    /// is given up. Who waits for its answer, if anybody; `None` if no packet waits.
-    pub(crate) fn make_room(&mut self) -> Option<Option<AckId>> {
+    /// is given up. Who waits for its answer, if anybody, and whether it has been sent before; `None` if no packet waits.
+    pub(crate) fn make_room(&mut self) -> Option<(Option<AckId>, bool)> {
         let mut at = self.newest;
         while let Some(packet) = self.packets.get(at) {
             let (i, older) = (at, packet.older);
             let (nsp, ack, retry) = (packet.nsp, packet.ack, packet.life.is_answered());
+            let sent = packet.was_sent();
             if packet.state == SendState::Waiting {
                 self.account_held(i, false);
                 if let Some(queue) = self
@@ -322,7 +323,7 @@ impl Outbox<'_> {
                     self.packets.unlink(queue.lane(retry), i);
                 }
                 self.give_up(i, UnsentCause::NoRoom);
-                return Some(ack);
+                return Some((ack, sent));
             }
             at = older;
         }

@@ -51,7 +51,7 @@ impl Outbox<'_> {
             }
             self.take_from_ready(i);
             if life == Life::Connection {
-                self.remove(i);
+                self.drop_unsent(i);
             } else {
                 self.wait_first(i);
             }
@@ -234,16 +234,21 @@ impl Outbox<'_> {
         }
     }
 
-    /// The end of the packet has been told: it may leave on this connection, but not on another one.
-    pub(crate) fn abandon(&mut self, i: Index, ack: AckId) {
+    /// The end of the packet is told: it may leave on this connection, but not on another one. Whether it has left, or may.
+    pub(crate) fn abandon(&mut self, i: Index, ack: AckId) -> bool {
         if let Some(packet) = self
             .packets
             .get_mut(i)
             .filter(|packet| packet.ack == Some(ack))
         {
+            if packet.state == SendState::GivenUp {
+                self.remove(i);
+                return false;
+            }
             packet.ack = None;
             packet.life = Life::Connection;
         }
+        true
     }
 
     /// Whether the packet that was accepted under this number is still kept.

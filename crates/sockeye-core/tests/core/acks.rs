@@ -192,7 +192,7 @@ fn a_timeout_takes_the_packet_along() {
             rig.emit(nsp, "under way", &(), within(50)).unwrap();
             rig.emit(nsp, "gone", &(), within(50)).unwrap();
             rig.pass(60);
-            rig.expect("@50\nack #1 timeout\nack #2 timeout");
+            rig.expect("@50\nack #1 timeout\nack #2 timeout unsent");
             rig.writable(Link::WebSocket, usize::MAX);
             rig.expect("@60\nws> 420[\"under way\"]");
         },
@@ -533,7 +533,7 @@ fn volatile_packets_die_with_their_connection() {
                 .unwrap();
             rig.client.handle_closed(rig.now(), Link::WebSocket, None);
             rig.drain();
-            assert!(rig.take_log().contains("ack #1 disconnected\n"));
+            assert!(rig.take_log().contains("ack #1 disconnected unsent\n"));
             rig.pass(1_000);
             rig.opened_ws();
             rig.ws("40{\"sid\":\"S2\"}");

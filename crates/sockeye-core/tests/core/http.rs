@@ -354,7 +354,7 @@ fn refusals_within_a_session() {
                 rig.take_events(),
                 "closed transport error [Http { status: 413, code: None }], retry\n\
                  disconnected / transport error [Http { status: 413, code: None }]\n\
-                 ack #1 disconnected\nreconnecting #1 in 1000 ms\n"
+                 ack #1 disconnected unsent\nreconnecting #1 in 1000 ms\n"
             );
         },
     );

@@ -243,7 +243,7 @@ fn a_later_try_may_be_the_one_that_does_not_fit() {
     rig.emit(nsp, "r", &(), EmitOptions::ACK).unwrap();
     rig.emit(nsp, "behind", &(), EmitOptions::ACK).unwrap();
     rig.pass(35);
-    assert_eq!(rig.take_events(), "ack #1 dropped\nack #2 dropped\n");
+    assert_eq!(rig.take_events(), "ack #1 dropped sent\nack #2 dropped\n");
     let (joined, first) = ("40;;/;".to_owned(), r#"42;0;/;["r"]"#.to_owned());
     assert_eq!(sent(&rig), [joined, first, r#"42;1;/;["r"]"#.to_owned()]);
     assert_eq!(rig.client.send_queue_len(), 0);

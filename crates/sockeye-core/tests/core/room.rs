@@ -225,7 +225,7 @@ fn timeouts_and_cancelling_while_offline() {
                 rig.pass(999);
                 rig.expect("");
                 rig.pass(1);
-                rig.expect("@1000\nack #41 timeout");
+                rig.expect("@1000\nack #41 timeout unsent");
                 rig.client.connect(rig.now(), nsp);
                 rig.drain();
                 rig.opened_ws();

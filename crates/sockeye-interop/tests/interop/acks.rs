@@ -122,7 +122,7 @@ async fn a_missing_answer_times_out(kind: Kind) {
     let short = Duration::from_millis(100);
     let missing = socket.emit_with_ack::<_, ()>("silence", ()).timeout(short);
     let error = within("the timeout", missing).await.unwrap_err();
-    assert!(matches!(error, AckError::Timeout), "{error:?}");
+    assert!(matches!(error, AckError::Timeout { .. }), "{error:?}");
     // A late answer belongs to nobody: the next question gets its own.
     let late = within(
         "the timeout",
@@ -156,7 +156,7 @@ async fn a_broken_link_fails_what_was_asked(kind: Kind) {
         .await
         .expect("no panic")
         .unwrap_err();
-    assert!(matches!(error, AckError::Disconnected), "{error:?}");
+    assert!(matches!(error, AckError::Disconnected { .. }), "{error:?}");
     eventually("the reconnection", || socket.connected()).await;
 }
 

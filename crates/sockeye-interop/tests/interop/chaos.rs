@@ -167,7 +167,11 @@ async fn without_retries_nothing_comes_twice_through_cuts(kind: Kind) {
                     assert_eq!(answer, (n,), "its own answer");
                     acknowledged.push(n);
                 }
-                Err(error) => assert_eq!(error, sockeye::AckError::Disconnected, "event {n}"),
+                Err(error) => assert_eq!(
+                    error,
+                    sockeye::AckError::Disconnected { sent: true },
+                    "event {n}"
+                ),
             }
         }
         within("closing", socket.close())

@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::marker::PhantomData;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -12,32 +13,65 @@ use sockeye_core::{AckError as Missing, EmitError};
 
 use crate::Socket;
 use crate::inbox::{Encoded, Head};
-use crate::waiters::{AckReceiver, ack_channel};
+use crate::waiters::{AckFate, AckReceiver, ack_channel};
 
 /// Why there is no answer.
+///
+/// # What `sent` means
+/// Whether the server may have got the event. `true`: all of it has been handed to the operating system at least once, or
+/// it was on its way out just then. Nobody knows what the server did. `false`: the server cannot have got it whole, and
+/// never will: it may be emitted again without being there twice.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum AckError {
     /// Not within the timeout. If the packet was still unsent, it will not be sent.
-    Timeout,
-    /// The connection was lost after the packet had been sent.
-    Disconnected,
+    Timeout {
+        /// Whether the server may have got the event.
+        sent: bool,
+    },
+    /// The namespace was left, or the connection lost, before the answer.
+    Disconnected {
+        /// Whether the server may have got the event. `false` if the connection broke twice in the midst of it, if the
+        /// server refused its size, or if it was volatile and had not left.
+        sent: bool,
+    },
     /// A volatile packet was dropped, the send buffer was cleared, or the socket is gone.
-    Dropped,
+    Dropped {
+        /// Whether the server may have got the event.
+        sent: bool,
+    },
     /// The packet was not accepted for sending.
     NotSent(EmitError),
     /// The answer is not of the type asked for.
     Answer(ArgsError),
 }
 
+impl AckError {
+    /// Whether the server may have got the event: see [above](Self#what-sent-means).
+    #[must_use]
+    pub const fn sent(&self) -> bool {
+        match *self {
+            Self::Timeout { sent } | Self::Disconnected { sent } | Self::Dropped { sent } => sent,
+            Self::NotSent(_) => false,
+            Self::Answer(_) => true,
+        }
+    }
+}
+
 impl fmt::Display for AckError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Timeout => f.write_str("no acknowledgement within the timeout"),
-            Self::Disconnected => {
+            Self::Timeout { sent: true } => f.write_str("no acknowledgement within the timeout"),
+            Self::Timeout { sent: false } => {
+                f.write_str("the event could not be sent within the timeout")
+            }
+            Self::Disconnected { sent: true } => {
                 f.write_str("the socket has been disconnected before the acknowledgement")
             }
-            Self::Dropped => {
+            Self::Disconnected { sent: false } => {
+                f.write_str("the socket has been disconnected before the event was sent")
+            }
+            Self::Dropped { .. } => {
                 f.write_str("the packet was dropped, so that no acknowledgement can come")
             }
             Self::NotSent(error) => error.fmt(f),
@@ -51,9 +85,9 @@ impl std::error::Error for AckError {}
 impl From<Missing> for AckError {
     fn from(error: Missing) -> Self {
         match error {
-            Missing::Timeout => Self::Timeout,
-            Missing::Disconnected => Self::Disconnected,
-            Missing::Dropped => Self::Dropped,
+            Missing::Timeout { sent } => Self::Timeout { sent },
+            Missing::Disconnected { sent } => Self::Disconnected { sent },
+            Missing::Dropped { sent } => Self::Dropped { sent },
         }
     }
 }
@@ -157,7 +191,7 @@ impl<Answer> EmitWithAck<Answer> {
         let state = match sent {
             Ok(receiver) => State::Waiting(receiver),
             // What a volatile packet meets that finds no room is its lot.
-            Err(EmitError::Full) if volatile => State::Failed(AckError::Dropped),
+            Err(EmitError::Full) if volatile => State::Failed(AckError::Dropped { sent: false }),
             Err(error) => State::Failed(AckError::NotSent(error)),
         };
         AckFuture {
@@ -205,6 +239,69 @@ pub struct AckFuture<Answer> {
     answer: PhantomData<fn() -> Answer>,
 }
 
+impl<Answer> AckFuture<Answer> {
+    /// Waits until the event has been sent, whether or not the answer is there: `true` once all of it has been handed to
+    /// the operating system, `false` when it is certain that it never will be, because its time was up, say. (With
+    /// `retries` the server may be sent it again after that.) What was emitted before the call counts as well: call it
+    /// directly after [`send`](EmitWithAck::send).
+    ///
+    /// It may be awaited beside this future, which it does not borrow. Who drops this future takes the event back if it has
+    /// not begun to leave, which is not told here any more: it says `true` then.
+    pub fn sent(&self) -> Sent {
+        let shared = Arc::clone(self.socket.shared());
+        let target = shared.accepted();
+        let written = Box::pin(async move {
+            shared.written.wait(target, || shared.wake()).await;
+        });
+        Sent(match &self.state {
+            State::Waiting(receiver) => Fate::Waiting {
+                written,
+                answer: receiver.fate(),
+            },
+            State::Failed(error) => Fate::Known(error.sent()),
+            State::Done => Fate::Known(true),
+        })
+    }
+}
+
+/// Whether an event has been sent: what [`AckFuture::sent`] gives.
+#[must_use = "it waits when it is awaited"]
+pub struct Sent(Fate);
+
+enum Fate {
+    Waiting {
+        /// Everything that was emitted before has been written, or will not be.
+        written: Pin<Box<dyn Future<Output = ()> + Send>>,
+        answer: AckFate,
+    },
+    Known(bool),
+}
+
+impl Future for Sent {
+    type Output = bool;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<bool> {
+        let sent = match &mut self.0 {
+            Fate::Known(sent) => *sent,
+            Fate::Waiting { written, answer } => {
+                // (That it is not sent is noted before those who wait for `written` are told.)
+                if written.as_mut().poll(cx).is_pending() && !answer.is_unsent() {
+                    return Poll::Pending;
+                }
+                !answer.is_unsent()
+            }
+        };
+        self.0 = Fate::Known(sent);
+        Poll::Ready(sent)
+    }
+}
+
+impl fmt::Debug for Sent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sent").finish_non_exhaustive()
+    }
+}
+
 impl<Answer: for<'a> OwnedArgs<'a>> Future for AckFuture<Answer> {
     type Output = Result<Answer, AckError>;
 
@@ -215,7 +312,7 @@ impl<Answer: for<'a> OwnedArgs<'a>> Future for AckFuture<Answer> {
                 Poll::Ready(answer) => answer,
             },
             State::Failed(error) => Err(error.clone()),
-            State::Done => Err(AckError::Dropped),
+            State::Done => Err(AckError::Dropped { sent: true }),
         };
         self.state = State::Done;
         Poll::Ready(answer.and_then(|args| args.parse().map_err(AckError::Answer)))

@@ -253,9 +253,27 @@ impl Load {
 
     /// It has been taken: its bytes are read as text.
     fn read(&mut self) {
-        // (Each part was found to be text when it arrived.)
-        self.text = String::from_utf8(std::mem::take(&mut self.bytes)).unwrap_or_default();
+        self.text = text(std::mem::take(&mut self.bytes));
     }
+}
+
+/// Bytes as text: the parts of it stay where they are, whatever the bytes.
+///
+/// Each part was found to be text when it arrived, and is an event that must not be lost should that ever be wrong: a byte
+/// that is none of any character becomes a question mark, which only who reads this very part meets.
+fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|error| mended(&error.into_bytes()))
+}
+
+#[cold]
+fn mended(bytes: &[u8]) -> String {
+    tracing::error!("an event is not UTF-8, although it was checked: a bug in this library");
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|_| '?'));
+    }
+    text
 }
 
 /// What the dispatcher of a namespace is doing.

@@ -8,7 +8,10 @@ type Receiver = AckReceiver;
 
 fn answer() -> (Answer, Receiver) {
     let (sender, receiver) = ack_channel();
-    (Answer::Ack(sender, Err(AckError::Timeout)), receiver)
+    (
+        Answer::Ack(sender, Err(AckError::Timeout { sent: true })),
+        receiver,
+    )
 }
 
 fn is_there(receiver: &mut Receiver) -> bool {
@@ -165,4 +168,22 @@ fn the_end_finds_out_who_does_the_last_things() {
     queue.notice(&Notice::Upgraded);
     assert_eq!(queue.written(), Call::Flush);
     assert!(queue.answer(answer().0).is_err());
+}
+
+#[test]
+fn what_is_no_text_spoils_nothing_else() {
+    assert_eq!(text("aé🐟".into()), "aé🐟");
+    // Each part stays where it was.
+    for bytes in [
+        &b"ab\xffcd"[..],
+        b"\xe2\x82ab",
+        b"\xf0\x9f\x90",
+        b"\xc3\xa9\xa9x\xed\xa0\x80",
+    ] {
+        let mended = text(bytes.to_vec());
+        assert_eq!(mended.len(), bytes.len());
+        for (i, byte) in bytes.iter().enumerate().filter(|(_, byte)| byte.is_ascii()) {
+            assert_eq!(mended.as_bytes()[i], *byte);
+        }
+    }
 }

@@ -205,7 +205,7 @@ impl Driver {
             (Err(error), Some(sender)) => {
                 tracing::debug!(%error, "a packet was not sent");
                 let _ = sender.send(Err(match error {
-                    EmitError::NotWritable => AckError::Dropped,
+                    EmitError::NotWritable => AckError::Dropped { sent: false },
                     error => AckError::NotSent(error),
                 }));
             }

@@ -81,6 +81,9 @@ impl EventContext<'_> {
                     let result = result
                         .map(|args| Args::from_ref(&args))
                         .map_err(AckError::from);
+                    if matches!(&result, Err(error) if !error.sent()) {
+                        sender.is_not_sent();
+                    }
                     let answer = Answer::Ack(sender, result);
                     match self.slots.get(index) {
                         Some(slot) => self.batch.answer(&slot.shared, answer),

@@ -388,7 +388,8 @@ impl Driver {
         // Whoever has asked for something that is not taken any more is told so.
         drop(rest);
         for (_, sender) in self.acks.drain() {
-            let _ = sender.send(Err(AckError::Disconnected));
+            let sent = sender.id().is_some_and(|id| self.core.is_sent(id));
+            let _ = sender.send(Err(AckError::Disconnected { sent }));
         }
         let nsps: Vec<_> = lock(&self.shared.nsps).iter().cloned().collect();
         let cut_short = self.shared.handles.load(Ordering::Acquire) > 0;

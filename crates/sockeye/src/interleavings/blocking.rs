@@ -233,7 +233,10 @@ pub fn the_end_is_told_to_who_waits() {
         let answer = socket.emit_with_ack::<_, ()>("never", ()).begin();
         socket.clear_send_buffer();
         let answer = answer.wait();
-        assert!(matches!(answer, Err(AckError::Dropped)), "{answer:?}");
+        assert!(
+            matches!(answer, Err(AckError::Dropped { .. })),
+            "{answer:?}"
+        );
         other.join().expect("no panic");
         drop(socket);
         all_ended();

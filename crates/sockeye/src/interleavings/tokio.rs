@@ -174,7 +174,10 @@ pub fn the_end_is_told_to_who_waits() {
         });
         socket.clear_send_buffer();
         let answer = block_on(answer);
-        assert!(matches!(answer, Err(AckError::Dropped)), "{answer:?}");
+        assert!(
+            matches!(answer, Err(AckError::Dropped { .. })),
+            "{answer:?}"
+        );
         drop(socket);
         other.join().expect("no panic");
         all_ended();

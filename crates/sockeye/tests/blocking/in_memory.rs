@@ -112,7 +112,7 @@ fn it_goes_and_comes_back() {
         let asked = socket.emit_with_ack::<_, ()>("never answered", ()).begin();
         assert_eq!(peer.next().name(), "never answered");
         server.stop();
-        assert!(matches!(asked.wait(), Err(AckError::Disconnected)));
+        assert!(matches!(asked.wait(), Err(AckError::Disconnected { .. })));
         socket.emit("kept", (1,)).unwrap();
         let mut notices = socket.notices();
         // It is refused for as long as the server is away.

@@ -101,11 +101,11 @@ fn answers() {
     let missing = socket
         .emit_with_ack::<_, ()>("ask", (3,))
         .timeout(Duration::from_millis(5));
-    assert_eq!(missing.send(), Err(AckError::Timeout));
+    assert_eq!(missing.send(), Err(AckError::Timeout { sent: true }));
     let lost = socket.emit_with_ack::<_, ()>("ask", (4,)).begin();
     run(host.received(4));
     host.cut();
-    assert_eq!(lost.wait(), Err(AckError::Disconnected));
+    assert_eq!(lost.wait(), Err(AckError::Disconnected { sent: true }));
     assert!(socket.ready_for(PATIENCE));
 }
 

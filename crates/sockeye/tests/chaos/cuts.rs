@@ -205,7 +205,7 @@ async fn acknowledgements_through_cuts() {
                     assert_eq!(answer, ("put".into(), n));
                     answered += 1;
                 }
-                Err(AckError::Disconnected) => lost += 1,
+                Err(AckError::Disconnected { .. }) => lost += 1,
                 Err(error) => panic!("event {n}: {error}"),
             }
         }

@@ -149,7 +149,7 @@ async fn timeouts_of_the_call_and_of_the_socket() {
     let error = within("answer", socket.emit_with_ack::<_, ()>("a", ()))
         .await
         .unwrap_err();
-    assert_eq!(error, AckError::Timeout);
+    assert_eq!(error, AckError::Timeout { sent: true });
     let ask = socket
         .emit_with_ack::<_, (u32,)>("b", ())
         .timeout(Duration::from_secs(60))
@@ -168,7 +168,7 @@ async fn timeouts_of_the_call_and_of_the_socket() {
     )
     .await
     .unwrap_err();
-    assert_eq!(error, AckError::Timeout);
+    assert!(matches!(error, AckError::Timeout { .. }), "{error:?}");
 }
 
 #[tokio::test]
@@ -176,18 +176,30 @@ async fn a_packet_that_timed_out_unsent_is_not_sent() {
     let host = Host::start();
     let socket = client(&host).open().unwrap();
     socket.emit("before", ()).unwrap();
-    let error = within(
-        "timeout",
-        socket
-            .emit_with_ack::<_, ()>("stale", ())
-            .timeout(Duration::from_millis(5)),
-    )
-    .await
-    .unwrap_err();
-    assert_eq!(error, AckError::Timeout);
+    let answer = socket
+        .emit_with_ack::<_, ()>("stale", ())
+        .timeout(Duration::from_millis(5))
+        .send();
+    // Two ask, one of them before the time is up.
+    let (early, late) = (tokio::spawn(answer.sent()), answer.sent());
+    let error = within("timeout", answer).await.unwrap_err();
+    assert_eq!(error, AckError::Timeout { sent: false });
+    assert!(!within("late", late).await);
     socket.emit("after", ()).unwrap();
     within("connect", socket.connect()).await.unwrap();
     assert_eq!(host.received(2).await, ["/ [\"before\"]", "/ [\"after\"]"]);
+    assert!(!within("early", early).await.unwrap());
+    // What the server does not answer has been sent all the same, and that is told before the answer fails.
+    host.state(|state| state.server.settings.mute_acks = usize::MAX);
+    let answer = socket
+        .emit_with_ack::<_, ()>("mute", ())
+        .timeout(Duration::from_millis(20))
+        .send();
+    assert!(within("sent", answer.sent()).await);
+    let error = within("timeout", answer).await.unwrap_err();
+    assert_eq!(error, AckError::Timeout { sent: true });
+    let never = socket.emit_with_ack::<_, ()>("connect", ()).send();
+    assert!(!within("refused", never.sent()).await);
 }
 
 #[tokio::test]
@@ -206,7 +218,7 @@ async fn lost_connections_fail_what_was_sent_and_keep_what_was_not() {
     host.cut();
     assert_eq!(
         within("answer", sent).await.unwrap().unwrap_err(),
-        AckError::Disconnected
+        AckError::Disconnected { sent: true }
     );
     host.state(|state| state.server.settings.mute_acks = 0);
     // Emitted while there is no connection: it waits for the next one.
@@ -223,7 +235,7 @@ async fn disconnect_fails_what_waits() {
     socket.disconnect();
     assert_eq!(
         within("answer", ask).await.unwrap().unwrap_err(),
-        AckError::Disconnected
+        AckError::Disconnected { sent: true }
     );
     // The server throws the client out: the same.
     within("connect", socket.connect()).await.unwrap();
@@ -232,7 +244,7 @@ async fn disconnect_fails_what_waits() {
     host.send("41");
     assert_eq!(
         within("answer", ask).await.unwrap().unwrap_err(),
-        AckError::Disconnected
+        AckError::Disconnected { sent: true }
     );
 }
 
@@ -246,7 +258,7 @@ async fn a_cleared_send_buffer_fails_what_waits() {
     socket.clear_send_buffer();
     assert_eq!(
         within("answer", ask).await.unwrap().unwrap_err(),
-        AckError::Dropped
+        AckError::Dropped { sent: false }
     );
     socket.emit("c", ()).unwrap();
     within("connect", socket.connect()).await.unwrap();
@@ -333,7 +345,7 @@ async fn one_that_never_comes_does_not_hold_others_up() {
     socket.disconnect();
     assert_eq!(
         within("answer", never).await.unwrap().unwrap_err(),
-        AckError::Disconnected
+        AckError::Disconnected { sent: true }
     );
     eventually("idle", || !socket.active()).await;
 }

@@ -232,7 +232,7 @@ async fn volatile_packets_are_dropped_unless_they_can_go_at_once() {
     )
     .await
     .unwrap_err();
-    assert_eq!(error, AckError::Dropped);
+    assert_eq!(error, AckError::Dropped { sent: false });
     assert_eq!(
         socket.volatile().emit("disconnect", ()),
         Err(EmitError::Reserved)
@@ -269,7 +269,7 @@ async fn volatile_packets_are_dropped_unless_they_can_go_at_once() {
     )
     .await
     .unwrap_err();
-    assert_eq!(error, AckError::Dropped);
+    assert_eq!(error, AckError::Dropped { sent: false });
     host.state(|state| state.stalled = false);
     within("written", socket.flush()).await;
     socket.volatile().emit("again", ()).unwrap();
@@ -323,7 +323,7 @@ async fn retries_used_up_and_over_a_reconnection() {
         .ack_timeout(Duration::from_secs(10));
     let socket = builder.connect().await.unwrap();
     let lost = socket.emit_with_ack::<_, ()>("lost", ());
-    assert_eq!(lost.await.unwrap_err(), AckError::Timeout);
+    assert_eq!(lost.await.unwrap_err(), AckError::Timeout { sent: true });
     assert_eq!(seen.lines(), ["lost", "lost"]);
     // The head of the queue goes again on the next connection.
     let kept = socket

@@ -432,7 +432,7 @@ async fn options_of_a_namespace_that_exists_are_applied_or_refused() {
         .unwrap();
     assert_eq!(same.id(), chat.id());
     let ask = chat.emit_with_ack::<_, ()>("unanswered", ());
-    assert_eq!(ask.await.unwrap_err(), AckError::Timeout);
+    assert_eq!(ask.await.unwrap_err(), AckError::Timeout { sent: true });
     server.peer("/chat").await.emit("hi", ());
     log.wait(1).await;
     chat.disconnect();

@@ -133,7 +133,7 @@ async fn the_driver_does_not_spin_on_a_paused_clock() {
         .timeout(Duration::from_secs(3600))
         .await
         .unwrap_err();
-    assert_eq!(error, AckError::Timeout);
+    assert_eq!(error, AckError::Timeout { sent: true });
     let waited = begun.elapsed();
     assert!(
         (3600..3602).contains(&waited.as_secs()),

@@ -283,7 +283,7 @@ fn assert_dead(socket: &Socket) {
             .await
             .unwrap_err();
         assert!(
-            matches!(error, AckError::NotSent(_) | AckError::Dropped),
+            matches!(error, AckError::NotSent(_) | AckError::Dropped { .. }),
             "{error:?}"
         );
         assert_eq!(
@@ -326,7 +326,7 @@ fn the_end_of_the_runtime_fails_acks_and_waiters() {
     other.block_on(async {
         assert_eq!(
             within("ack", ask).await.unwrap_err(),
-            AckError::Disconnected
+            AckError::Disconnected { sent: true }
         );
         assert_eq!(
             within("connect", joining).await.unwrap_err().kind(),
@@ -359,7 +359,10 @@ fn the_end_of_the_runtime_fails_what_the_driver_never_took() {
     other.block_on(async {
         let error = within("ack", ask).await.unwrap_err();
         assert!(
-            matches!(error, AckError::Dropped | AckError::Disconnected),
+            matches!(
+                error,
+                AckError::Dropped { .. } | AckError::Disconnected { sent: true }
+            ),
             "{error:?}"
         );
         assert_eq!(

@@ -110,7 +110,7 @@ async fn dropping_the_last_handle_leaves_only_that_namespace() {
         let error = within("answer", again.emit_with_ack::<_, ()>("x", ()))
             .await
             .unwrap_err();
-        assert_eq!(error, AckError::Timeout);
+        assert_eq!(error, AckError::Timeout { sent: true });
         host.joined(&["/", "/chat"]).await;
         // The main namespace may go first.
         drop(socket);

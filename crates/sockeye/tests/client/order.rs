@@ -244,7 +244,10 @@ async fn a_disconnect_comes_after_the_events_before_it() {
             }
         })
         .await;
-        assert_eq!((error, handled), (AckError::Disconnected, 20 * (n + 1)));
+        assert_eq!(
+            (error, handled),
+            (AckError::Disconnected { sent: true }, 20 * (n + 1))
+        );
         assert_eq!(log.wait(n + 1).await[n], format!("{} false", 20 * (n + 1)));
         within("connect", socket.connect()).await.unwrap();
     }

@@ -24,9 +24,12 @@ fn answered(log: &Log, question: u32, answer: Result<Args, AckError>) {
         ),
         Err(error) => {
             let reason = match error {
-                AckError::Timeout => "timeout",
-                AckError::Disconnected => "disconnected",
-                AckError::Dropped => "dropped",
+                AckError::Timeout { sent: true } => "timeout",
+                AckError::Timeout { sent: false } => "timeout unsent",
+                AckError::Disconnected { sent: true } => "disconnected",
+                AckError::Disconnected { sent: false } => "disconnected unsent",
+                AckError::Dropped { sent: false } => "dropped",
+                AckError::Dropped { sent: true } => "dropped sent",
                 other => panic!("{other}"),
             };
             log.write(format!("no answer {question} {reason}"));

@@ -1,15 +1,16 @@
 //! Events that were accepted and are not known to be written: `sent` is told when they are, `error` when they never will be.
 
 use std::collections::VecDeque;
+use std::future::Future as _;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::task::{Context, Poll, Waker};
 
-use sockeye::Socket;
+use sockeye::{Sent, Socket};
 use tokio::task::JoinSet;
 
 use crate::output::record::Record;
-use crate::session::Answered;
 use crate::value::Arg;
 
 /// An event on its way.
@@ -18,27 +19,21 @@ pub(super) struct Accepted {
     pub(super) event: String,
     pub(super) id: Option<Arg>,
     told: Told,
-    wanted: Wanted,
+    /// Of one that wants an answer.
+    sent: Option<Sent>,
 }
-
-/// The answer that an event wants.
-#[derive(Default)]
-pub(super) struct Wanted {
-    pub(super) answered: Answered,
-    /// The time for it is up then, also for being written.
-    pub(super) until: Option<Instant>,
-}
-
-/// The connection's clock may have been read a little before the event's time began here.
-const CLOCKS: Duration = Duration::from_millis(5);
 
 impl Accepted {
-    /// Whether what became of it is to be told here, which is so once. An event whose time was up before it was written is gone
-    /// from the send buffer as one that was: where an answer is there, or its failure has to be, that tells.
-    fn is_ours_to_tell(&self) -> bool {
-        let is_up = |until| Instant::now() + CLOCKS >= until;
-        !self.wanted.answered.get() && !self.wanted.until.is_some_and(is_up) && self.told.now()
+    /// Whether what became of it is to be told here, which is so once. An event whose time was up before it was sent is gone
+    /// from the send buffer as one that was: its acknowledgement fails, and that tells.
+    fn is_ours_to_tell(&mut self) -> bool {
+        !self.sent.as_mut().is_some_and(will_never_be) && self.told.now()
     }
+}
+
+/// Whether it is certain that an event will not be sent.
+fn will_never_be(sent: &mut Sent) -> bool {
+    Pin::new(sent).poll(&mut Context::from_waker(Waker::noop())) == Poll::Ready(false)
 }
 
 /// Whether `sent` has been told. An acknowledgement may be faster than the news that all was written; then it tells.
@@ -78,7 +73,7 @@ impl Unsent {
         socket: &Socket,
         event: &str,
         id: Option<Arg>,
-        wanted: Wanted,
+        sent: Option<Sent>,
     ) -> Told {
         let told = Told::default();
         let entry = Accepted {
@@ -86,7 +81,7 @@ impl Unsent {
             event: event.to_owned(),
             id,
             told: told.clone(),
-            wanted,
+            sent,
         };
         self.events.push_back((self.next, entry));
         self.next += 1;
@@ -117,7 +112,9 @@ impl Unsent {
         let mut records = Vec::new();
         // A flush that panicked is asked for again with the next event.
         if let Some(Ok(before)) = self.flush.join_next().await {
-            while let Some((_, event)) = self.events.pop_front_if(|(number, _)| *number < before) {
+            while let Some((_, mut event)) =
+                self.events.pop_front_if(|(number, _)| *number < before)
+            {
                 if event.is_ours_to_tell() {
                     records.push(sent(event.namespace, event.event, event.id));
                 }
@@ -137,6 +134,7 @@ impl Unsent {
         self.events = kept;
         let gone: VecDeque<(u64, Accepted)> = gone;
         let gone = gone.into_iter().map(|(_, event)| event);
-        gone.filter(Accepted::is_ours_to_tell).collect()
+        let ours = |mut event: Accepted| event.is_ours_to_tell().then_some(event);
+        gone.filter_map(ours).collect()
     }
 }

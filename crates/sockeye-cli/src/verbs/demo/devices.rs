@@ -291,7 +291,7 @@ impl Board {
                 self.tally.acknowledged(sent.elapsed());
                 Some(answer)
             }
-            Err(AckError::Disconnected) => {
+            Err(AckError::Disconnected { .. }) => {
                 self.tally.lost.add();
                 None
             }

@@ -543,9 +543,9 @@ fn kind_of(error: &ConnectError) -> &'static str {
 
 fn kind_of_ack(error: &AckError) -> &'static str {
     match error {
-        AckError::Timeout => "ack: timeout",
-        AckError::Disconnected => "ack: disconnected",
-        AckError::Dropped => "ack: dropped",
+        AckError::Timeout { .. } => "ack: timeout",
+        AckError::Disconnected { .. } => "ack: disconnected",
+        AckError::Dropped { .. } => "ack: dropped",
         AckError::NotSent(_) => "not sent",
         _ => "ack: other",
     }

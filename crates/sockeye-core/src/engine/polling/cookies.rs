@@ -23,7 +23,8 @@ fn parse(header: &str) -> Option<Cookie<'_>> {
     let mut parts = header.split(';');
     let (name, value) = parts.next()?.split_once('=')?;
     let (name, value) = (name.trim_ascii(), value.trim_ascii());
-    if name.is_empty() || header.bytes().any(|b| b.is_ascii_control()) {
+    // (A tab is the one control character that RFC 6265bis lets in: section 5.7, step 1.)
+    if name.is_empty() || header.bytes().any(|b| b != b'\t' && b.is_ascii_control()) {
         return None;
     }
     let (mut expired, mut max_age) = (false, None);
@@ -247,6 +248,10 @@ mod tests {
         jar.set("a=b", t(0));
         jar.set("bad", t(0));
         jar.set("a=\u{1}", t(0));
+        jar.set("a=x\u{7f}", t(0));
+        jar.set("a=x; Path=\u{0}", t(0));
         assert!(jar.iter(t(0)).eq([("a", "b")]));
+        jar.set("\ta\t=\tb\tc\t;\tPath=/", t(0));
+        assert!(jar.iter(t(0)).eq([("a", "b\tc")]));
     }
 }

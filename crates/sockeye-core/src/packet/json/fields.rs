@@ -39,6 +39,19 @@ pub(crate) fn as_count(raw: &str) -> Option<usize> {
         Some(text) => text.strip_suffix('"')?.trim_ascii(),
         None => raw,
     };
+    number(text).map(|(count, _)| count)
+}
+
+/// The place in a list that a number names, however it is written: `1`, `1.0`, `10e-1`, and `-0` for the first. JavaScript reads
+/// them alike. `None` for a fraction, for what is below zero, and for what is no number.
+pub(crate) fn as_index(raw: &str) -> Option<usize> {
+    number(raw)
+        .filter(|(_, whole)| *whole)
+        .map(|(number, _)| number)
+}
+
+/// As [`as_count`], of a number that is none as text, and whether it has no fraction.
+fn number(text: &str) -> Option<(usize, bool)> {
     // In a text there may be anything.
     if super::check_value(text.as_bytes()) != Ok(super::Kind::Number) {
         return None;
@@ -69,7 +82,9 @@ pub(crate) fn as_count(raw: &str) -> Option<usize> {
             _ => {}
         }
     }
+    let mut whole = true;
     while zeroes < 0 && sum > 0 {
+        whole &= sum.is_multiple_of(10);
         sum /= 10;
         zeroes += 1;
     }
@@ -77,7 +92,7 @@ pub(crate) fn as_count(raw: &str) -> Option<usize> {
         sum = sum.saturating_mul(10);
         zeroes -= 1;
     }
-    (!negative || sum == 0).then_some(sum)
+    (!negative || sum == 0).then_some((sum, whole))
 }
 
 /// A string.
@@ -196,7 +211,7 @@ const QUICK: bool = cfg!(feature = "alloc");
 
 /// Whether every binary placeholder in a valid text, at any depth, names one of `attachments` attachments.
 ///
-/// A placeholder is an object whose `_placeholder` is `true`; its `num` must be a plain integer in range. Keys may be in any order.
+/// A placeholder is an object whose `_placeholder` is `true`; its `num` must be a whole number in range ([`as_index`]). Keys may be in any order.
 pub(crate) fn check_placeholders(json: &[u8], attachments: usize) -> bool {
     QUICK && canonical(json, attachments) || any_placeholders(json, attachments)
 }
@@ -335,13 +350,14 @@ fn any_placeholders(json: &[u8], attachments: usize) -> bool {
                     if key_is(key, "_placeholder") {
                         marked.set(level, from(json, value).starts_with(b"true"));
                     } else if key_is(key, "num") {
-                        let digits = json.len() - scan::skip_digits(from(json, value)).len();
-                        let whole = !matches!(json.get(digits), Some(b'.' | b'e' | b'E'));
-                        let num = core::str::from_utf8(slices::part(json, value, digits))
+                        let rest = from(json, value);
+                        let is_over =
+                            |b: &u8| !matches!(b, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
+                        let end = rest.iter().position(is_over).unwrap_or(rest.len());
+                        let num = core::str::from_utf8(slices::part(rest, 0, end))
                             .ok()
-                            .and_then(as_u64);
-                        let named = num.is_some_and(|num| num < attachments as u64);
-                        good.set(level, whole && named);
+                            .and_then(as_index);
+                        good.set(level, num.is_some_and(|num| num < attachments));
                     }
                     value
                 }

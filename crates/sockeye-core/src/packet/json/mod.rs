@@ -14,8 +14,8 @@ use crate::message::message;
 #[cfg(feature = "eio3")]
 pub(crate) use fields::has_members;
 pub(crate) use fields::{
-    ArrayItems, array_items, as_count, as_str, as_u64, canonical_placeholder, check_placeholders,
-    field, is_placeholder, members,
+    ArrayItems, array_items, as_count, as_index, as_str, as_u64, canonical_placeholder,
+    check_placeholders, field, is_placeholder, members,
 };
 use scan::Fault;
 pub(crate) use scan::{is_plain, is_special, short_string};

@@ -361,12 +361,22 @@ fn placeholders_are_checked_at_every_depth() {
         "\"0\"",
         "null",
         "0.5",
-        "1e0",
+        "-0.5",
+        "5.0",
+        "1e-1",
+        "1e400",
         "[0]",
         "18446744073709551616",
     ] {
         assert!(
             !ok(&format!(r#"[{{"_placeholder":true,"num":{num}}}]"#), 5),
+            "{num}"
+        );
+    }
+    // A number is one however it is written.
+    for num in ["0.0", "-0", "-0.0", "1e0", "10e-1", "0.4E1", "4", "4.000"] {
+        assert!(
+            ok(&format!(r#"[{{"_placeholder":true,"num":{num}}}]"#), 5),
             "{num}"
         );
     }

@@ -80,8 +80,8 @@ impl<'a> Tokens<'a, '_> {
             return Some(bytes);
         }
         let end = json::skip_value(object.as_bytes(), 0).ok()?;
-        let number = json::field(object.get(..end)?, "num").and_then(json::as_u64)?;
-        let bytes = self.attachments.get(usize::try_from(number).ok()?)?;
+        let number = json::field(object.get(..end)?, "num").and_then(json::as_index)?;
+        let bytes = self.attachments.get(number)?;
         self.at = start + end;
         Some(bytes)
     }

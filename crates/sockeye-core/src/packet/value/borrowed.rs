@@ -139,8 +139,8 @@ impl<'a> ValueRef<'a> {
         if self.attachments.is_empty() || !json::is_placeholder(self.json) {
             return None;
         }
-        let num = json::as_u64(json::field(self.json, "num")?)?;
-        self.attachments.get(usize::try_from(num).ok()?)
+        let num = json::as_index(json::field(self.json, "num")?)?;
+        self.attachments.get(num)
     }
 
     /// The member of that name, if it is an object that has one. Of equal names the last one counts, as in JavaScript.

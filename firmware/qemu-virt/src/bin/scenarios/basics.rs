@@ -205,13 +205,13 @@ pub(crate) async fn acks(network: Network) {
             .emit_with_ack::<_, ()>("silence", ())
             .timeout(core::time::Duration::from_millis(200));
         check!(
-            silence.await == Err(AnswerError::Ack(AckError::Timeout)),
+            silence.await == Err(AnswerError::Ack(AckError::Timeout { sent: true })),
             "silence was answered"
         );
         // A late answer to what has timed out is nobody's.
         let late = later(300, 9).timeout(core::time::Duration::from_millis(20));
         check!(
-            late.await == Err(AnswerError::Ack(AckError::Timeout)),
+            late.await == Err(AnswerError::Ack(AckError::Timeout { sent: true })),
             "an answer before its time"
         );
         check!(

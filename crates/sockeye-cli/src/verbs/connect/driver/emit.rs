@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use sockeye::{AckError, Args, EmitError, Socket};
 
 use super::super::command::Emit;
-use super::super::unsent::{self, Wanted};
+use super::super::unsent;
 use super::Driver;
 use crate::output::record::{Record, milliseconds};
 use crate::session;
@@ -48,8 +48,7 @@ impl Driver {
                     self.queued(&namespace, &emit.event, &emit.id).await;
                     // A volatile event that was accepted may still be lost with the connection.
                     if !emit.volatile {
-                        self.unsent
-                            .add(&socket, &emit.event, emit.id, Wanted::default());
+                        self.unsent.add(&socket, &emit.event, emit.id, None);
                     }
                 }
                 Err(error) => {
@@ -59,7 +58,7 @@ impl Driver {
             };
         }
         let started = Instant::now();
-        let asked = loop {
+        let (asked, sent) = loop {
             let future = if emit.volatile {
                 socket
                     .volatile()
@@ -74,9 +73,14 @@ impl Driver {
                 None => future,
             };
             // Sent here and now, so that the order of the commands is kept.
-            let asked = order.ask(|| future.send());
+            let mut sent = None;
+            let asked = order.ask(|| {
+                let answer = future.send();
+                sent = Some(answer.sent());
+                answer
+            });
             let Some(Err(AckError::NotSent(error))) = asked.first() else {
-                break asked;
+                break (asked, sent);
             };
             let error = error.clone();
             drop(asked);
@@ -88,20 +92,14 @@ impl Driver {
                 .await;
         };
         self.queued(&namespace, &emit.event, &emit.id).await;
-        let wanted = Wanted {
-            answered: asked.answered(),
-            until: emit.timeout.map(|timeout| started + timeout),
-        };
-        let told = self
-            .unsent
-            .add(&socket, &emit.event, emit.id.clone(), wanted);
+        let told = self.unsent.add(&socket, &emit.event, emit.id.clone(), sent);
         let json = self.printer.is_json();
         let (event, id) = (emit.event, emit.id);
         let tell = move |answer: Result<Args, AckError>| {
             let round_trip_ms = milliseconds(started.elapsed());
             let mut records = Vec::new();
-            // (After a failure `sent` is not told any more: an event whose time is up before it was written never is.)
-            if told.now() && answer.is_ok() && json {
+            let sent = answer.as_ref().map_or_else(AckError::sent, |_| true);
+            if told.now() && sent && json {
                 records.push(unsent::sent(namespace.clone(), event.clone(), id.clone()));
             }
             records.push(match answer {

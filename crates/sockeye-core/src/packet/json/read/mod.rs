@@ -248,8 +248,8 @@ impl<'de> JsonDe<'de> {
         let raw = self.raw().unwrap_or("");
         self.at += raw.len();
         let num = json::field(raw, "num").unwrap_or("nothing");
-        json::as_u64(num)
-            .and_then(|num| self.attachments.get(usize::try_from(num).ok()?))
+        json::as_index(num)
+            .and_then(|num| self.attachments.get(num))
             .ok_or_else(|| {
                 let have = self.attachments.len();
                 DecodeError::custom(format_args!(
