@@ -43,6 +43,8 @@ pub(crate) struct NspShared {
     pub(crate) connects: ConnectCalls,
     /// User handles alive.
     pub(crate) handles: AtomicUsize,
+    /// Without handles, and kept until what was emitted on it has been sent.
+    pub(crate) parting: AtomicBool,
     /// Forgotten: the record is dead, a new one takes its place.
     pub(crate) gone: AtomicBool,
     /// It has listeners to outgoing events, as far as the connection's count of such namespaces knows.
@@ -65,6 +67,7 @@ impl NspShared {
             queue: Queue::new(),
             connects: ConnectCalls::default(),
             handles: AtomicUsize::new(0),
+            parting: AtomicBool::new(false),
             gone: AtomicBool::new(false),
             outgoing: AtomicBool::new(false),
             untold: AtomicUsize::new(0),
@@ -148,13 +151,15 @@ impl Namespaces {
         nsp.cloned()
     }
 
-    /// Whether so many have a handle. (Those whose last one is gone wait for the driver to forget them.)
+    /// Whether so many have a handle, or something left to send. (Others whose last one is gone wait for the driver to forget them.)
     pub(crate) fn is_full(&self, most: usize) -> bool {
         self.list.len() - self.free.len() >= most
             && self
                 .list
                 .iter()
-                .filter(|nsp| nsp.handles.load(Ordering::Acquire) > 0)
+                .filter(|nsp| {
+                    nsp.handles.load(Ordering::Acquire) > 0 || nsp.parting.load(Ordering::Acquire)
+                })
                 .count()
                 >= most
     }

@@ -303,6 +303,12 @@ impl Client<'_> {
         })
     }
 
+    /// Whether something of a namespace is kept to be sent, or (with `retries`) to be answered.
+    #[must_use]
+    pub fn has_unsent(&self, nsp: NamespaceId) -> bool {
+        self.outbox.has_packets(nsp)
+    }
+
     /// Drops every packet of a namespace that has not been sent, and fails the acknowledgements that waited for them.
     pub fn clear_send_buffer(&mut self, nsp: NamespaceId) {
         self.agenda.end();

@@ -251,6 +251,26 @@ impl Outbox<'_> {
         true
     }
 
+    /// Whether a packet of the namespace is kept.
+    pub(crate) fn has_packets(&self, nsp: NamespaceId) -> bool {
+        let waits = |queue: &Queue| {
+            queue.owner == nsp && (queue.held > 0 || RETRIES && queue.in_flight != NONE)
+        };
+        if self.queues.get(nsp.index()).is_some_and(waits) || self.ready_before(nsp, None).is_some()
+        {
+            return true;
+        }
+        // (What is being written is little.)
+        let mut at = self.writing.head();
+        while let Some((i, packet)) = at.and_then(|i| Some((i, self.packets.get(i)?))) {
+            if packet.nsp == nsp {
+                return true;
+            }
+            at = self.packets.next(i);
+        }
+        false
+    }
+
     /// Whether the packet that was accepted under this number is still kept.
     #[allow(clippy::unnecessary_cast)] // Not where a serial has 32 bits.
     pub(crate) fn is_kept(&self, i: Index, number: u64) -> bool {

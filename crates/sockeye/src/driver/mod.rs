@@ -115,6 +115,12 @@ struct Driver {
     closings: Option<Box<Closings>>,
     /// The last handle is gone.
     farewell: Option<Box<Farewell>>,
+    /// Namespaces without handles that have something to send, by their handles' number.
+    #[allow(
+        clippy::box_collection,
+        reason = "most connections have none, and there may be many"
+    )]
+    partings: Option<Box<Vec<usize>>>,
     /// What is to be done at a time, beside the core's own deadlines.
     timers: Timers,
     /// Whether the connection that was lost last is tried again.
@@ -168,6 +174,7 @@ impl Driver {
             flushes: None,
             closings: None,
             farewell: None,
+            partings: None,
             timers: Timers::default(),
             retrying: false,
             outlet,
@@ -369,6 +376,9 @@ impl Driver {
             shared.room.advance();
         }
         self.publish_written();
+        if self.partings.is_some() {
+            self.advance_partings();
+        }
         if self.farewell.is_some() {
             // What it waits for may have been written just now.
             self.leave();

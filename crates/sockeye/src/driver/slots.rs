@@ -191,8 +191,19 @@ impl Driver {
         }
     }
 
-    /// The last handle of a namespace is gone.
+    /// The last handle of a namespace is gone: it is left once what was emitted on it has been sent. Whether it has been left,
+    /// or need not be.
     pub(super) fn forget(&mut self, index: usize) {
+        if self.is_parting(index) {
+            if let Some(slot) = self.slots.get(index) {
+                slot.shared.parting.store(true, Ordering::Release);
+            }
+            let partings = self.partings.get_or_insert_default();
+            if !partings.contains(&index) {
+                partings.push(index);
+            }
+            return;
+        }
         // A handle may have been made again meanwhile.
         let Some(shared) = lock(&self.shared.nsps).forget(index) else {
             return;
@@ -205,7 +216,52 @@ impl Driver {
             return;
         }
         if let Some(slot) = self.slots.take(index) {
+            if self.core.has_unsent(slot.nsp) && !self.core.is_connected(slot.nsp) {
+                // Nobody is left who could join it.
+                self.tell_unsendable(&slot);
+            }
             self.core.forget(self.now, slot.nsp);
+        }
+    }
+
+    /// Whether something was emitted on a namespace without handles that is still to be sent, and may be.
+    fn is_parting(&mut self, index: usize) -> bool {
+        if self.shared.handles.load(Ordering::Acquire) == 0 {
+            return false;
+        }
+        let Some(slot) = self.slots.get(index) else {
+            return false;
+        };
+        let nsp = slot.nsp;
+        slot.shared.handles.load(Ordering::Acquire) == 0
+            && self.core.is_active(nsp)
+            && self.core.has_unsent(nsp)
+    }
+
+    /// Looks after namespaces whose last handle is gone and that had something to send.
+    pub(super) fn advance_partings(&mut self) {
+        for index in self.partings.take().into_iter().flat_map(|list| *list) {
+            if let Some(slot) = self.slots.get(index) {
+                slot.shared.parting.store(false, Ordering::Release);
+            }
+            // (It is put on the list again if it is not time yet.)
+            self.forget(index);
+            self.needs_drain |= self.slots.get(index).is_none();
+        }
+    }
+
+    /// What waits for a namespace will never be sent, and no listener of its own is left: the connection's are told.
+    fn tell_unsendable(&mut self, slot: &NamespaceSlot) {
+        let name = &slot.shared.name;
+        tracing::warn!(namespace = %name, "the last handle of a namespace that is not to be joined is gone: what was emitted on it is dropped");
+        let error = ConnectError::new(
+            ConnectErrorKind::Closed,
+            format!(
+                "the last handle of {name} is gone before it was joined: what was emitted on it is dropped"
+            ),
+        );
+        if let Some(manager) = self.shared.known_manager() {
+            self.batch.notice(manager, &Notice::ConnectError(error));
         }
     }
 

@@ -324,6 +324,40 @@ async fn what_a_dropped_namespace_kept_is_void() {
     assert_eq!(host.received(1).await, ["/chat [\"new\"]"]);
 }
 
+#[tokio::test]
+async fn what_was_emitted_before_the_join_outlives_the_handle() {
+    for builder in [client, polling] {
+        let host = Host::start();
+        let socket = within("connect", builder(&host).connect()).await.unwrap();
+        let told = Log::new();
+        let note = told.clone();
+        socket
+            .manager()
+            .on_error(move |error| note.push(error.message()));
+        for n in 0..3 {
+            let chat = socket.namespace("/chat").connect_background().unwrap();
+            chat.emit("kept", (n,)).unwrap();
+        }
+        let kept = [
+            "/chat [\"kept\",0]",
+            "/chat [\"kept\",1]",
+            "/chat [\"kept\",2]",
+        ];
+        assert_eq!(host.received(3).await, kept);
+        // Then it is left.
+        host.joined(&["/"]).await;
+        assert_eq!(told.lines(), [""; 0]);
+        // What has nowhere to go is told.
+        host.state(|state| state.server.settings.refused = vec!["/no"]);
+        let no = socket.namespace("/no").connect_background().unwrap();
+        no.emit("lost", ()).unwrap();
+        drop(no);
+        assert!(told.wait(1).await[0].contains("the last handle of /no is gone"));
+        within("written", socket.flush()).await;
+        assert!(socket.connected());
+    }
+}
+
 /// The handles' number of a namespace is not the core's, if it was asked for first and connected last.
 #[tokio::test]
 async fn connected_in_another_order_than_made() {
