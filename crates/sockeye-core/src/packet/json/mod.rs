@@ -18,6 +18,8 @@ pub(crate) use fields::{
     check_placeholders, field, is_placeholder, members,
 };
 use scan::Fault;
+#[cfg(feature = "msgpack")]
+pub(crate) use scan::is_plain_ascii;
 pub(crate) use scan::{is_plain, is_special, short_string};
 
 /// How deep arrays and objects may nest in a received payload; deeper ones are refused as a parse error that says so. Types that nest

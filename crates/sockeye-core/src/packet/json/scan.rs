@@ -210,6 +210,32 @@ pub(crate) fn is_plain(text: &[u8]) -> bool {
     skip_plain(text).is_empty()
 }
 
+/// Whether a text is ASCII that needs no escape, as most short ones are.
+#[cfg(feature = "msgpack")]
+#[inline]
+pub(crate) fn is_plain_ascii(text: &[u8]) -> bool {
+    const HALF: usize = WORD / 2;
+    const fn odd(word: [u8; WORD]) -> usize {
+        let w = usize::from_le_bytes(word);
+        let low = (w ^ (ONES * 2)).wrapping_sub(ONES * 0x21);
+        let slash = (w ^ (ONES * b'\\' as usize)).wrapping_sub(ONES);
+        (low | slash | w) & HIGH
+    }
+    if let Some(end) = text.last_chunk::<WORD>() {
+        return odd(*end) == 0
+            && text
+                .chunks_exact(WORD)
+                .all(|chunk| chunk.first_chunk().is_some_and(|word| odd(*word) == 0));
+    }
+    if let (Some(front), Some(end)) = (text.first_chunk::<HALF>(), text.last_chunk::<HALF>()) {
+        let mut word = [0; WORD];
+        word[..HALF].copy_from_slice(front);
+        word[HALF..].copy_from_slice(end);
+        return odd(word) == 0;
+    }
+    text.iter().all(|c| c.is_ascii() && !is_special(*c))
+}
+
 /// Where the quote is that ends a string of less than a word, if nothing odd comes first. Characters beyond ASCII may count as odd.
 #[inline(always)]
 pub(crate) fn short_string(left: &[u8]) -> Option<usize> {
@@ -388,8 +414,30 @@ pub(super) fn value<'a>(left: &'a [u8], fault: &mut Fault) -> Left<'a> {
     match take(left) {
         (b'"', left) => skip_string(left, fault),
         (c @ (b'-' | b'0'..=b'9'), left) => skip_number(c, left, fault),
+        #[cfg(feature = "alloc")]
+        (c @ (b'[' | b'{'), left) => match behind_placeholder(c, left) {
+            None => skip_nested(c, left, fault),
+            left => left,
+        },
+        #[cfg(not(feature = "alloc"))]
         (c @ (b'[' | b'{'), left) => skip_nested(c, left, fault),
         (c, left) => skip_word(c, left, fault),
+    }
+}
+
+/// What is behind a binary value's placeholder, whose brace is `c`, if it is written as every server writes one.
+#[cfg(feature = "alloc")]
+#[inline(always)]
+fn behind_placeholder(c: u8, left: &[u8]) -> Left<'_> {
+    if c != b'{' {
+        return None;
+    }
+    match left {
+        [b'"', b'_', ..] => match left.strip_prefix(br#""_placeholder":true,"num":"#)? {
+            [b'0'..=b'9', b'}', left @ ..] => Some(left),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::read::{Head, MARK, Reader, is_date};
 use crate::packet::json::{self, MAX_DEPTH};
-use crate::packet::socket::{Kind, Parsed, Span, is_reserved};
+use crate::packet::socket::{Kind, Parsed, Span, is_reserved, may_be_reserved};
 use crate::packet::text::Text;
 
 /// An event or an acknowledgement whose arguments are read where they lie, as places in the message.
@@ -60,6 +60,12 @@ fn span(start: usize, end: usize) -> Span {
     }
 }
 
+/// Whether it is a text in which JSON would escape nothing.
+#[inline]
+fn is_plain_text(text: &[u8]) -> bool {
+    json::is_plain_ascii(text) || json::is_plain(text) && core::str::from_utf8(text).is_ok()
+}
+
 impl Check {
     pub(crate) const fn new() -> Self {
         Self { open: Vec::new() }
@@ -108,7 +114,11 @@ impl Check {
             3 | 6 if id.is_some() => Kind::Ack,
             _ => return None,
         };
-        if nsp.first() != Some(&b'/') || nsp.contains(&b',') || core::str::from_utf8(nsp).is_err() {
+        let named = nsp == b"/"
+            || nsp.first() == Some(&b'/')
+                && !nsp.contains(&b',')
+                && core::str::from_utf8(nsp).is_ok();
+        if !named {
             return None;
         }
         // The text would have in front of the data: type, number of attachments, namespace, id.
@@ -129,9 +139,12 @@ impl Check {
                 return None;
             };
             // One that JSON would escape is for the slow way, because a name is told as JSON spells it.
-            let plain = core::str::from_utf8(name).ok();
-            let plain = plain.filter(|name| json::is_plain(name.as_bytes()))?;
-            if is_reserved(&Text::from_raw(plain)) {
+            if !is_plain_text(name) {
+                return None;
+            }
+            if may_be_reserved(name)
+                && core::str::from_utf8(name).is_ok_and(|name| is_reserved(&Text::from_raw(name)))
+            {
                 return None;
             }
             (from, count) = (data.second, data.count.checked_sub(1)?);
@@ -215,7 +228,7 @@ impl Check {
                     let Ok(Head::Str(key)) = reader.head() else {
                         return None;
                     };
-                    if !json::is_plain(key) || core::str::from_utf8(key).is_err() {
+                    if !is_plain_text(key) {
                         return None;
                     }
                     // One that looks like a placeholder's has another in front of it.
@@ -243,6 +256,7 @@ impl Seen {
             Head::Uint(_) | Head::Int(_) => 21,
             Head::Float(_) => 32,
             Head::Date(time) if is_date(time) => 32,
+            Head::Str(text) if json::is_plain_ascii(text) => text.len().checked_add(3)?,
             Head::Str(text) => {
                 core::str::from_utf8(text).ok()?;
                 // A control character has six.

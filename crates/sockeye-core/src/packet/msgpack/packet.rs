@@ -298,23 +298,23 @@ impl Packed {
         let members = 2 + u8::from(prefix.id.is_some()) + u8::from(is_event) + u8::from(has_data);
         let out = &mut self.prefix;
         out.clear();
+        // Names are texts of less than 32 bytes, behind 0xa0 and their length.
         out.push(0x80 | members);
-        write::plain("type", out);
+        out.extend_from_slice(b"\xa4type");
         out.push(kind.digit() - b'0');
-        write::plain("nsp", out);
+        out.extend_from_slice(b"\xa3nsp");
         write::plain(prefix.nsp, out);
         if let Some(id) = prefix.id {
             write::plain("id", out);
             write::unsigned(id, out);
         }
         if is_event {
-            write::plain("options", out);
-            out.push(0x81);
-            write::plain("compress", out);
+            // With one member.
+            out.extend_from_slice(b"\xa7options\x81\xa8compress");
             out.push(if compress { 0xc3 } else { 0xc2 });
         }
         if has_data {
-            write::plain("data", out);
+            out.extend_from_slice(b"\xa4data");
         }
     }
 

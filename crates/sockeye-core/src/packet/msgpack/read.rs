@@ -116,6 +116,29 @@ impl<'a> Reader<'a> {
     /// The next value, or what it begins with.
     #[inline]
     pub(super) fn head(&mut self) -> Result<Head<'a>, PacketError> {
+        // Most are told by one byte.
+        if let [marker, rest @ ..] = self.bytes.get(self.at..).unwrap_or_default() {
+            let (head, more) = match *marker {
+                0x00..=0x7f => (Head::Uint(u64::from(*marker)), 0),
+                0x80..=0x8f => (Head::Map(u32::from(marker & 0x0f)), 0),
+                0x90..=0x9f => (Head::Array(u32::from(marker & 0x0f)), 0),
+                0xa0..=0xbf => match rest.get(..usize::from(marker & 0x1f)) {
+                    Some(text) => (Head::Str(text), text.len()),
+                    None => return self.long_head(),
+                },
+                0xc2 => (Head::Bool(false), 0),
+                0xc3 => (Head::Bool(true), 0),
+                _ => return self.long_head(),
+            };
+            self.at += 1 + more;
+            return Ok(head);
+        }
+        self.long_head()
+    }
+
+    /// As [`Self::head`], whatever it is.
+    #[inline(never)]
+    fn long_head(&mut self) -> Result<Head<'a>, PacketError> {
         let marker = self.u8()?;
         let int = |n: i64| match u64::try_from(n) {
             Ok(n) => Head::Uint(n),
@@ -186,6 +209,13 @@ impl<'a> Reader<'a> {
             0xdf => Head::Map(self.u32()?),
             0xe0..=0xff => Head::Int((marker as i8).into()),
         })
+    }
+
+    /// Whether the next value is `undefined`.
+    #[inline]
+    pub(super) fn is_undefined(&self) -> bool {
+        // (Most are seen by the first byte not to be.)
+        self.bytes.get(self.at) >= Some(&0xc7) && { *self }.head() == Ok(Head::Undefined)
     }
 
     /// Skips a whole value, however deep it is.

@@ -173,8 +173,20 @@ impl Packer<'_> {
         }
     }
 
+    #[inline(never)]
     fn correct(&mut self, at: usize, said: Option<u32>, count: u32, kind: Kind) {
         let old = Kind::len(said.unwrap_or(0));
+        if count < 16
+            && old == 1
+            && let Some(head) = self.out.get_mut(at)
+        {
+            *head = count as u8
+                | match kind {
+                    Kind::Array => 0x90,
+                    Kind::Map => 0x80,
+                };
+            return;
+        }
         if Kind::len(count) != old {
             self.fixes.push(Fix {
                 at,
@@ -185,15 +197,9 @@ impl Packer<'_> {
             return;
         }
         let mut head = Vec::new();
-        let small = [0x80 | count as u8, 0x90 | count as u8];
-        let new: &[u8] = if count < 16 {
-            core::slice::from_ref(&small[usize::from(kind == Kind::Array)])
-        } else {
-            kind.head(count, &mut head);
-            &head
-        };
-        if let Some(place) = self.out.get_mut(at..at + new.len()) {
-            place.copy_from_slice(new);
+        kind.head(count, &mut head);
+        if let Some(place) = self.out.get_mut(at..at + head.len()) {
+            place.copy_from_slice(&head);
         }
     }
 

@@ -208,7 +208,7 @@ impl<'de> Items<'_, 'de> {
             let Head::Str(key) = self.de.head()? else {
                 return Err(malformed());
             };
-            if self.de.peek()? != Head::Undefined {
+            if !self.de.reader.is_undefined() {
                 return utf8(key).map(Some);
             }
             self.de.skip()?;

@@ -176,10 +176,19 @@ pub(super) fn value<'a>(
 }
 
 /// A length in the fewest bytes: with the marker itself if it is below a bound, else behind one of three others.
+#[inline(always)]
 fn head(out: &mut Vec<u8>, n: u32, fix: (u8, u32), short: Option<u8>, long: (u8, u8)) {
     let (marker, bound) = fix;
+    if n < bound {
+        out.push(marker | n as u8);
+    } else {
+        long_head(out, n, short, long);
+    }
+}
+
+#[inline(never)]
+fn long_head(out: &mut Vec<u8>, n: u32, short: Option<u8>, long: (u8, u8)) {
     match (u8::try_from(n), u16::try_from(n), short) {
-        (Ok(len), ..) if n < bound => out.push(marker | len),
         (Ok(len), _, Some(short)) => out.extend_from_slice(&[short, len]),
         (_, Ok(len), _) => {
             out.push(long.0);
@@ -204,11 +213,13 @@ pub(super) fn bin_head(n: u32, out: &mut Vec<u8>) {
     head(out, n, (0, 0), Some(0xc4), (0xc5, 0xc6));
 }
 
+#[inline]
 pub(super) fn plain(text: &str, out: &mut Vec<u8>) {
     string_head(text.len(), out);
     out.extend_from_slice(text.as_bytes());
 }
 
+#[inline]
 pub(super) fn string_head(len: usize, out: &mut Vec<u8>) {
     head(out, len as u32, (0xa0, 32), Some(0xd9), (0xda, 0xdb));
 }
