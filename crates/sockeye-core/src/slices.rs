@@ -75,6 +75,25 @@ pub(crate) fn digits(text: &[u8], at: usize) -> (Option<u64>, usize) {
     (n, end)
 }
 
+/// Writes a number over the whole of `out`, in front of whose last `decimals` digits there is a point, if it has such.
+#[cfg_attr(feature = "alloc", inline)]
+#[cfg_attr(not(feature = "alloc"), inline(never))]
+pub(crate) fn fill_number(out: &mut [u8], mut n: u64, decimals: usize) {
+    let point = out.len().wrapping_sub(decimals + 1);
+    for (place, to) in out.iter_mut().enumerate().rev() {
+        if place == point && decimals > 0 {
+            *to = b'.';
+        } else if let Ok(short) = u32::try_from(n) {
+            *to = b'0' + (short % 10) as u8;
+            n = u64::from(short / 10);
+        } else {
+            // (A library's business on small chips.)
+            *to = b'0' + (n % 10) as u8;
+            n /= 10;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,6 +121,22 @@ mod tests {
             assert_eq!(number(text.as_bytes()), None, "{text}");
         }
         assert_eq!(digits(b"a12-", 1), (Some(12), 3));
+    }
+
+    #[test]
+    fn numbers_fill_what_they_are_given() {
+        let is = |text: &str, n, decimals| {
+            let mut out = [b' '; 24];
+            fill_number(&mut out[..text.len()], n, decimals);
+            assert_eq!(&out[..text.len()], text.as_bytes());
+        };
+        is("18446744073709551615", u64::MAX, 0);
+        is("4294967295", u64::from(u32::MAX), 0);
+        is("429496729.6", u64::from(u32::MAX) + 1, 1);
+        is("0", 0, 0);
+        is("0.07", 7, 2);
+        is("12.345", 12345, 3);
+        is("", 7, 0);
     }
 
     #[test]

@@ -137,13 +137,12 @@ impl Client<'_> {
     pub(super) fn release_received(&mut self) {
         #[cfg(feature = "msgpack")]
         self.inbound.shown.clear();
-        if !cfg!(feature = "alloc") || self.inbound.borrowed != Borrowed::Nothing {
+        if self.inbound.borrowed != Borrowed::Nothing {
             self.release_borrowed();
         }
     }
 
-    #[cfg_attr(feature = "alloc", inline(never))]
-    #[cfg_attr(not(feature = "alloc"), inline(always))]
+    #[inline(never)]
     fn release_borrowed(&mut self) {
         match core::mem::replace(&mut self.inbound.borrowed, Borrowed::Nothing) {
             Borrowed::Nothing => (),
@@ -254,17 +253,21 @@ impl Client<'_> {
         self.inbound.orphans = false;
         let limit = self.engine.config().limits.attachments;
         let text = self.engine.message();
-        // Most is ASCII, which is seen sooner.
-        let is_text =
-            cfg!(feature = "alloc") && text.is_ascii() || core::str::from_utf8(text).is_ok();
-        let parsed = if is_text {
+        // Most is ASCII, which is seen sooner; or, where each pass over the bytes counts, along with the JSON.
+        let is_utf8 = |text| core::str::from_utf8(text).is_ok();
+        let later = !cfg!(feature = "alloc");
+        let parsed = if later || text.is_ascii() || is_utf8(text) {
             let packet = &mut self.inbound.packet;
             packet.held = None;
             #[cfg(feature = "eio3")]
             let old = self.engine.is_v3();
             #[cfg(not(feature = "eio3"))]
             let old = false;
-            parse_into(text, limit, old, &mut packet.parsed)
+            match parse_into(text, limit, old, &mut packet.parsed) {
+                Ok(true) => Ok(()),
+                _ if later && !is_utf8(text) => Err(PacketError::Encoding),
+                parsed => parsed.map(drop),
+            }
         } else {
             Err(PacketError::Encoding)
         };

@@ -46,6 +46,6 @@ pub use value::__private;
 /// Whether an event name is reserved by Socket.IO (`connect`, `connect_error`, `disconnect`, `disconnecting`,
 /// `newListener`, `removeListener`): such events are neither sent nor received.
 pub fn is_reserved_event(name: &str) -> bool {
-    // A name with a backslash is not reserved; the text type would read it as an escape.
-    !name.contains('\\') && socket::is_reserved(&Text::from_raw(name))
+    // (A backslash in it is no escape.)
+    socket::is_reserved_plain(name)
 }

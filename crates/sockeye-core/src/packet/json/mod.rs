@@ -112,6 +112,8 @@ pub(crate) struct ArrayScan {
     pub count: u32,
     /// Just after the closing bracket.
     pub end: usize,
+    /// Whether its bytes may not all be ASCII. (With `alloc` nobody looks.)
+    pub wide: bool,
 }
 
 const fn u32_of(at: usize) -> u32 {
@@ -230,6 +232,7 @@ fn array(b: &[u8], fault: &mut Fault) -> Option<ArrayScan> {
         last: 0..0,
         count: 0,
         end: 0,
+        wide: false,
     };
     let (b'[', mut left) = scan::take(b) else {
         return None;
@@ -258,6 +261,7 @@ fn array(b: &[u8], fault: &mut Fault) -> Option<ArrayScan> {
             }
             (b']', tail) => {
                 scan.end = b.len() - tail.len();
+                scan.wide = fault.wide;
                 return Some(scan);
             }
             _ => return fault.unexpected(left),

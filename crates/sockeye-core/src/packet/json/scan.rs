@@ -20,6 +20,8 @@ pub(super) struct Fault {
     left: usize,
     /// Levels around the ones that [`skip_nested`] counts.
     outer: u32,
+    /// There may be characters beyond ASCII in what has been skipped.
+    pub(super) wide: bool,
 }
 
 impl Fault {
@@ -27,6 +29,7 @@ impl Fault {
         why: Why::End,
         left: 0,
         outer: 0,
+        wide: WORDS,
     };
 
     /// `left` begins with the byte that is wrong.
@@ -155,6 +158,25 @@ pub(crate) fn skip_plain(mut left: &[u8]) -> &[u8] {
     left
 }
 
+/// As [`skip_plain`], and to the first byte that is not ASCII.
+#[cfg(not(feature = "alloc"))]
+#[inline(always)]
+fn skip_ascii(mut left: &[u8]) -> &[u8] {
+    while let [c, tail @ ..] = left {
+        if is_special(*c) || *c >= 0x80 {
+            break;
+        }
+        left = tail;
+    }
+    left
+}
+
+#[cfg(feature = "alloc")]
+#[inline(always)]
+fn skip_ascii(left: &[u8]) -> &[u8] {
+    skip_plain(left)
+}
+
 /// Where the first underscore or backslash is: what a placeholder cannot do without. A word at a time.
 pub(super) fn find_mark(b: &[u8]) -> Option<usize> {
     const FAMILY: u8 = 0xfc;
@@ -265,8 +287,12 @@ pub(super) fn skip_string<'a>(left: &'a [u8], fault: &mut Fault) -> Left<'a> {
 fn skip_far_string<'a>(mut left: &'a [u8], fault: &mut Fault) -> Left<'a> {
     const BAD: Why = Why::BadString;
     loop {
-        left = match skip_plain(left) {
+        left = match skip_ascii(left) {
             [b'"', left @ ..] => return Some(left),
+            [0x80..=0xff, left @ ..] if !WORDS => {
+                fault.wide = true;
+                left
+            }
             [
                 b'\\',
                 b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't',

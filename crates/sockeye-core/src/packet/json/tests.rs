@@ -120,6 +120,26 @@ const INVALID: &[&str] = &[
     "\u{0}",
 ];
 
+/// What a scan says of a text where it does not look, or has seen more than ASCII.
+const WIDE: bool = cfg!(feature = "alloc");
+
+#[test]
+fn what_is_not_ascii_is_seen_wherever_it_stands() {
+    let array = |text: &str| scan_array(text.as_bytes()).map(|scan| scan.wide);
+    assert_eq!(array(r#"["led",{"a":[1,"b\u00e9\n"]}, null ]"#), Ok(WIDE));
+    for text in [
+        r#"["é"]"#,
+        r#"["a",{"aé":1}]"#,
+        r#"["a",[["\né\n"]]]"#,
+        "[\"\u{10ffff}\"]",
+    ] {
+        assert_eq!(array(text), Ok(true), "{text}");
+    }
+    // Bytes that are no text are seen as well, and stand in strings alone.
+    assert!(scan_array(b"[\"a\xffb\"]").is_ok_and(|scan| scan.wide));
+    assert!(scan_array(b"[\xc3]").is_err() && scan_array(b"[1]\xff").is_err());
+}
+
 #[test]
 fn accepts_what_is_json() {
     for text in VALID {
@@ -246,7 +266,8 @@ fn an_array_scan_gives_the_places() {
             rest: None,
             last: 1..2,
             count: 1,
-            end: 3
+            end: 3,
+            wide: WIDE,
         }
     );
     let none = scan_array(b"[ ]").unwrap();
@@ -257,7 +278,8 @@ fn an_array_scan_gives_the_places() {
             rest: None,
             last: 0..0,
             count: 0,
-            end: 3
+            end: 3,
+            wide: false,
         }
     );
 }

@@ -63,29 +63,41 @@ impl Kind {
 }
 
 /// Event names that only the library itself fires: neither accepted nor sent.
+const RESERVED: [&str; 6] = [
+    "connect",
+    "connect_error",
+    "disconnect",
+    "disconnecting",
+    "newListener",
+    "removeListener",
+];
+
+/// Whether a name, which may have escapes, is reserved.
 pub(crate) fn is_reserved(name: &Text<'_>) -> bool {
-    const NAMES: [&str; 6] = [
-        "connect",
-        "connect_error",
-        "disconnect",
-        "disconnecting",
-        "newListener",
-        "removeListener",
-    ];
-    let raw = name.as_raw().as_bytes();
-    // A name that begins with the letter itself is compared with those that do as well.
-    let may_be = |reserved: &str| {
-        matches!(raw.first(), Some(b'\\')) || raw.first() == reserved.as_bytes().first()
-    };
-    may_be_reserved(raw)
-        && NAMES
-            .iter()
-            .any(|reserved| may_be(reserved) && *name == **reserved)
+    may_be_reserved(name.as_raw().as_bytes()) && RESERVED.iter().any(|reserved| *name == **reserved)
 }
 
-/// By far the most names are ruled out by their first letter; a backslash may hide any.
+/// The same of a name that stands for itself.
+pub(crate) fn is_reserved_plain(name: &str) -> bool {
+    may_be_reserved(name.as_bytes()) && RESERVED.contains(&name)
+}
+
+/// By far the most names are ruled out by one of their first letters; a backslash may hide any.
 pub(crate) fn may_be_reserved(raw: &[u8]) -> bool {
-    matches!(raw.first(), Some(b'c' | b'd' | b'n' | b'r' | b'\\'))
+    // The beginnings that the reserved names have.
+    let stem: &[u8] = match raw.first() {
+        Some(b'c') => b"connect",
+        Some(b'd') => b"disconnect",
+        Some(b'n') => b"newListener",
+        Some(b'r') => b"removeListener",
+        first => return first == Some(&b'\\'),
+    };
+    for (byte, letter) in raw.iter().zip(stem) {
+        if byte != letter {
+            return *byte == b'\\';
+        }
+    }
+    true
 }
 
 /// A range of bytes in a packet's text.
@@ -155,13 +167,14 @@ pub(crate) fn parse(text: &[u8], max_attachments: u16) -> Result<Parsed, PacketE
 }
 
 /// The same, without a copy. `any_error`: for a server of Socket.IO 2 or 1 (protocol version 4 and before), whose ERROR
-/// packet, in the place of CONNECT_ERROR, has any JSON. What is in `parsed` after an error is of no use.
+/// packet, in the place of CONNECT_ERROR, has any JSON. What is in `parsed` after an error is of no use. Answers whether
+/// the text is ASCII for certain: then it need not be known to be UTF-8.
 pub(crate) fn parse_into(
     text: &[u8],
     max_attachments: u16,
     any_error: bool,
     parsed: &mut Parsed,
-) -> Result<(), PacketError> {
+) -> Result<bool, PacketError> {
     let kind = text
         .first()
         .copied()
@@ -218,10 +231,11 @@ pub(crate) fn parse_into(
     let json = data.bytes(text);
     let base = end as u32;
     let is = |wanted, expected| check(json, base, expected, [wanted, wanted]);
+    let mut ascii = false;
     match kind {
         Kind::Event | Kind::BinaryEvent => {
             if !json.is_empty() {
-                event(parsed, text)?;
+                ascii = !event(parsed, text)? && nsp.is_empty();
             }
         }
         Kind::Ack | Kind::BinaryAck => {
@@ -252,7 +266,7 @@ pub(crate) fn parse_into(
             }
         }
     }
-    Ok(())
+    Ok(ascii)
 }
 
 /// Checks a payload that begins at byte `base` of the packet.
@@ -270,7 +284,8 @@ fn check(
     }
 }
 
-fn event(packet: &mut Parsed, text: &[u8]) -> Result<(), PacketError> {
+/// Reads and validates an event; whether its bytes may not all be ASCII.
+fn event(packet: &mut Parsed, text: &[u8]) -> Result<bool, PacketError> {
     let base = packet.data.start;
     let json = packet.data.bytes(text);
     let scan = match json::scan_array(json) {
@@ -311,7 +326,7 @@ fn event(packet: &mut Parsed, text: &[u8]) -> Result<(), PacketError> {
             };
         }
     }
-    Ok(())
+    Ok(scan.wide)
 }
 
 /// Where the event's name is, in any text that looks like an event as far as its name: for messages about packets that [`parse`] refuses.
@@ -385,7 +400,16 @@ impl<'a> Packet<'a> {
 
 /// Bytes that decimal `n` takes.
 pub(crate) fn decimal_len(n: u64) -> usize {
-    n.checked_ilog10().map_or(1, |log| log as usize + 1)
+    if cfg!(feature = "alloc") {
+        return n.checked_ilog10().map_or(1, |log| log as usize + 1);
+    }
+    // Where dividing is slow, and most numbers are short.
+    let (mut len, mut bound) = (1, 10u64);
+    while n >= bound && len < 20 {
+        len += 1;
+        bound = bound.wrapping_mul(10);
+    }
+    len
 }
 
 /// The part of a message in front of the JSON, with the Engine.IO type: `4<type>[<n>-][<nsp>,][<id>]`.
@@ -432,12 +456,9 @@ impl Prefix<'_> {
 }
 
 /// Writes decimal `n` to `out` from index `at` on; where it ends.
-pub(crate) fn put_decimal(out: &mut [u8], at: usize, mut n: u64) -> usize {
+pub(crate) fn put_decimal(out: &mut [u8], at: usize, n: u64) -> usize {
     let end = at + decimal_len(n);
-    for digit in out.get_mut(at..end).unwrap_or_default().iter_mut().rev() {
-        *digit = b'0' + (n % 10) as u8;
-        n /= 10;
-    }
+    slices::fill_number(out.get_mut(at..end).unwrap_or_default(), n, 0);
     end
 }
 

@@ -254,3 +254,31 @@ fn prefix_round_trips() {
         assert_eq!(String::from_utf8(out).unwrap(), want, "{prefix:?}");
     }
 }
+
+#[test]
+fn reserved_names_are_known_in_any_spelling() {
+    let reserved = |raw: &str| is_reserved(&Text::from_raw(raw));
+    for name in RESERVED {
+        assert!(reserved(name) && is_reserved_plain(name), "{name}");
+        for (at, letter) in name.char_indices() {
+            let (before, after) = (&name[..at], &name[at + 1..]);
+            let escaped = std::format!("{before}\\u{:04x}{after}", letter as u32);
+            assert!(reserved(&escaped), "{escaped}");
+            assert!(!is_reserved_plain(&escaped), "{escaped}");
+            let other = std::format!("{before}_{}{after}", if at == 0 { "" } else { "x" });
+            assert!(!reserved(&other) && !is_reserved_plain(&other), "{other}");
+            assert!(!reserved(before) || RESERVED.contains(&before));
+        }
+    }
+    for other in [
+        "",
+        "reading",
+        "con",
+        "n",
+        "\\",
+        "connected",
+        "dis\\nconnect",
+    ] {
+        assert!(!reserved(other) && !is_reserved_plain(other), "{other}");
+    }
+}

@@ -258,14 +258,23 @@ impl<'de> JsonDe<'de> {
             })
     }
 
-    /// Leaves an array or object, at whose end we should be.
-    #[inline]
-    fn close(&mut self, bracket: u8, expected: &dyn Expected) -> Result<()> {
-        if self.peek() == bracket {
-            self.at += 1;
-            return Ok(());
+    /// Leaves an array or object, at whose end we should be if it has been read. (The result stays where it is: taken apart
+    /// and put together again, it would be copied.)
+    #[inline(always)]
+    fn close<T>(
+        &mut self,
+        mut result: Result<T>,
+        bracket: u8,
+        expected: &dyn Expected,
+    ) -> Result<T> {
+        if result.is_ok() {
+            if self.peek() == bracket {
+                self.at += 1;
+            } else {
+                result = Err(too_many(expected));
+            }
         }
-        Err(too_many(expected))
+        result
     }
 
     #[inline]
@@ -274,12 +283,11 @@ impl<'de> JsonDe<'de> {
             return self.mismatch(&visitor);
         }
         self.at += 1;
-        let value = visitor.visit_seq(Items {
+        let result = visitor.visit_seq(Items {
             de: self,
             first: true,
-        })?;
-        self.close(b']', &expected)?;
-        Ok(value)
+        });
+        self.close(result, b']', &expected)
     }
 
     #[inline]
@@ -288,12 +296,11 @@ impl<'de> JsonDe<'de> {
             return self.mismatch(&visitor);
         }
         self.at += 1;
-        let value = visitor.visit_map(Items {
+        let result = visitor.visit_map(Items {
             de: self,
             first: true,
-        })?;
-        self.close(b'}', &"an object with fewer members")?;
-        Ok(value)
+        });
+        self.close(result, b'}', &"an object with fewer members")
     }
 }
 
@@ -551,9 +558,8 @@ impl<'de> Deserializer<'de> for &mut JsonDe<'de> {
                 if self.peek() != b'"' {
                     return Err(DecodeError::invalid_type(Unexpected::Map, &visitor));
                 }
-                let value = visitor.visit_enum(Variant(self))?;
-                self.close(b'}', &"an object with one member")?;
-                Ok(value)
+                let result = visitor.visit_enum(Variant(self));
+                self.close(result, b'}', &"an object with one member")
             }
             _ => self.mismatch(&visitor),
         }
