@@ -272,7 +272,12 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
                     written
                 })
                 .await;
-                let now = self.shared.now();
+                // If it took no time, the core's own counts, which never goes back.
+                let now = if waits {
+                    self.shared.now()
+                } else {
+                    Instant::ZERO
+                };
                 if let Err(kind) = written {
                     self.closed(now, link, turn, Some(words(kind)));
                     pending::<()>().await;

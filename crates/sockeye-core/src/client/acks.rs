@@ -160,7 +160,10 @@ impl<'a> Acks<'a> {
         self.asked += usize::from(!entry.silent);
         let deadline = entry.deadline;
         self.index(place, true);
-        self.set_deadline(place, deadline);
+        // (In fixed memory it is in the entry, and nowhere else.)
+        if cfg!(feature = "alloc") {
+            self.set_deadline(place, deadline);
+        }
         AckId::new(self.last, place)
     }
 
@@ -266,7 +269,9 @@ impl<'a> Acks<'a> {
     /// Removes an entry from the lane it is in.
     pub(super) fn remove(&mut self, lane: &mut Lane, place: Index) {
         self.index(place, false);
-        self.set_deadline(place, None);
+        if cfg!(feature = "alloc") {
+            self.set_deadline(place, None);
+        }
         self.slab.unlink(lane, place);
         if let Some(entry) = self.slab.get(place) {
             self.asked -= usize::from(!entry.silent);

@@ -330,8 +330,10 @@ impl<'a> Client<'a> {
         options: EmitOptions,
     ) -> Result<Option<AckId>, EmitError> {
         self.check_name(event)?;
+        let entry = self.namespaces.get(nsp).filter(|_| options.ack);
+        let id = entry.map(|entry| entry.next_id);
         loop {
-            let sent = self.encoded(nsp, args, Some(event), |client, body| {
+            let sent = self.encoded((nsp, id), args, Some(event), |client, body| {
                 client.send_event(now, nsp, body, options)
             });
             if !matches!(sent, Err(EmitError::Full)) || !self.gives_way(nsp, options) {
@@ -357,9 +359,12 @@ impl<'a> Client<'a> {
         request: AckRequest,
         args: &A,
     ) -> Result<(), EmitError> {
-        self.encoded(request.nsp, args, None, |client, body| {
-            client.send_ack(now, request, body)
-        })
+        self.encoded(
+            (request.nsp, Some(request.id)),
+            args,
+            None,
+            |client, body| client.send_ack(now, request, body),
+        )
     }
 
     /// Whether the application may use this event name.
@@ -374,10 +379,11 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// Encodes arguments, and hands the packet on: in fixed memory at the place where it will lie, else in a scratch.
+    /// Encodes arguments, and hands the packet on: in fixed memory at the place where it will lie, as far as its prefix is
+    /// known (`id`: with this number), else in a scratch.
     fn encoded<A: EmitArgs + ?Sized, R>(
         &mut self,
-        nsp: NamespaceId,
+        (nsp, id): (NamespaceId, Option<u64>),
         args: &A,
         event: Option<&str>,
         send: impl FnOnce(&mut Self, Body<'_>) -> Result<R, EmitError>,
@@ -396,10 +402,23 @@ impl<'a> Client<'a> {
                 send,
             );
         }
-        // Type, attachment count, namespace, id; twice the namespace, because a retry leaves room for a second prefix.
-        let lead = 64 + 2 * self.name(nsp).len();
+        let lead = self.lead(nsp, id);
         let staged = self.outbox.stage(event, args, limit, lead)?;
         send(self, Body::Staged(staged))
+    }
+
+    /// Bytes in front of the arguments of a packet without attachments.
+    #[cfg_attr(not(feature = "alloc"), inline(never))]
+    fn lead(&self, nsp: NamespaceId, id: Option<u64>) -> usize {
+        let entry = self.namespaces.get(nsp);
+        let nsp = entry.map_or("/", |entry| on_wire(&entry.name));
+        let prefix = Prefix {
+            kind: Kind::Event,
+            attachments: 0,
+            nsp,
+            id,
+        };
+        prefix.len()
     }
 
     /// Emits an event that is encoded already: for drivers that encode elsewhere. The name is not checked.

@@ -69,7 +69,9 @@ enum State {
     },
 }
 
+// (The mark of the variant would be as wide as a time otherwise.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 enum Upgrade {
     None,
     /// The WebSocket is being connected, then its HTTP handshake runs.
@@ -306,7 +308,7 @@ impl<'a> Engine<'a> {
 
     const fn upgrade(&self) -> Upgrade {
         match self.state {
-            State::Open { upgrade, .. } => upgrade,
+            State::Open { upgrade, .. } if POLLING => upgrade,
             _ => Upgrade::None,
         }
     }
@@ -340,7 +342,8 @@ impl<'a> Engine<'a> {
         let phase = match self.state {
             State::Down => None,
             State::Opening { deadline, .. } => deadline,
-            State::Open { upgrade, .. } => upgrade.deadline(),
+            State::Open { upgrade, .. } if POLLING => upgrade.deadline(),
+            State::Open { .. } => None,
             State::Closing { deadline, .. } => Some(deadline),
         };
         let wake = earliest(self.heartbeat.wake(), phase);

@@ -19,7 +19,8 @@ const ID_DIGITS: usize = 20;
 
 impl Outbox<'_> {
     /// Encodes arguments into the free end of the area, for [`Body::Staged`]: without a heap, and without a second
-    /// buffer. `lead` is more than the packet's prefix will take.
+    /// buffer. `lead` is what the packet's prefix is expected to take: then it lies where it will lie in the end, else it is
+    /// moved.
     pub(crate) fn stage<A: EmitArgs + ?Sized>(
         &mut self,
         event: Option<&str>,
@@ -28,7 +29,7 @@ impl Outbox<'_> {
         lead: usize,
     ) -> Result<Staged, EmitError> {
         self.compact();
-        let from = self.tail() + lead + MAX_HEADER;
+        let from = self.tail() + ws::header_len(0) + lead;
         let full = if self.packets.is_empty() {
             EmitError::TooLarge
         } else {
@@ -289,7 +290,9 @@ impl Outbox<'_> {
             }
             Body::Staged(staged) => {
                 let end = staged.from + staged.json_len + staged.rest;
-                mem.copy_within(staged.from..end, json);
+                if staged.from != json {
+                    mem.copy_within(staged.from..end, json);
+                }
             }
             Body::Parts(parts) => {
                 let mut at = json;

@@ -36,7 +36,7 @@ pub use value::{Map, NotJson, Number, Value, ValueIndex, from_value, to_value};
 pub use value::{ValueKind, ValueRef};
 
 #[doc(hidden)]
-pub use json::write::{ArgsWriter, Fail, Sink};
+pub use json::write::{ArgsWriter, Edge, Fail, Sink};
 #[doc(hidden)]
 pub use typed::derived;
 #[cfg(feature = "alloc")]

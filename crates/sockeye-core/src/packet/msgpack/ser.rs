@@ -9,7 +9,7 @@ use core::fmt::{self, Write as _};
 use serde::ser::{self, Error as _, Serialize};
 
 use super::write::{self, Counts};
-use crate::packet::json::write::{ArgsWriter, EmitArgs, EncodeError, Fail, Sink};
+use crate::packet::json::write::{ArgsWriter, Edge, EmitArgs, EncodeError, Fail, Sink};
 use crate::packet::{encode_args_to_vec, json};
 
 mod compound;
@@ -259,7 +259,7 @@ impl Sink for Packer<'_> {
         false
     }
 
-    fn put_text(&mut self, _: &[u8], _: &[u8], _: &[u8]) -> Option<bool> {
+    fn put_text(&mut self, _: Edge, _: &[u8], _: Edge) -> Option<bool> {
         Some(false)
     }
 

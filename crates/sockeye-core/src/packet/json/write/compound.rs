@@ -1,7 +1,7 @@
 //! Arrays, objects and variants while they are written.
 use serde::ser::{self, Serialize};
 
-use super::{ArgsWriter, Fail, Sink};
+use super::{ArgsWriter, Edge, Fail, Sink};
 
 /// An array, object or variant that is being written.
 #[doc(hidden)]
@@ -67,9 +67,11 @@ impl<S: Sink> Compound<'_, '_, S> {
     #[inline]
     fn name(&mut self, name: &str) -> Result<(), Fail> {
         if core::mem::replace(&mut self.empty, false) {
-            self.writer.text_between(b"\"", name, b"\":")
+            self.writer
+                .text_between(Edge::one(b'"'), name, Edge::two(*b"\":"))
         } else {
-            self.writer.text_between(b",\"", name, b"\":")
+            self.writer
+                .text_between(Edge::two(*b",\""), name, Edge::two(*b"\":"))
         }
     }
 

@@ -24,8 +24,8 @@ mod sink;
 
 use compound::Compound;
 pub use emit::{EmitArgs, RawArgs};
-pub use sink::Sink;
 use sink::Slice;
+pub use sink::{Edge, Sink};
 
 /// Why arguments could not be encoded. Nothing of them is kept then.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -301,21 +301,27 @@ impl<'s, S: Sink> ArgsWriter<'s, S> {
     /// A string with its quotes.
     #[inline]
     fn text(&mut self, text: &str) -> Result<(), Fail> {
-        self.text_between(b"\"", text, b"\"")
+        self.text_between(Edge::one(b'"'), text, Edge::one(b'"'))
     }
 
     /// A string in its quotes, which come with `before` and `after`.
     #[cfg_attr(feature = "alloc", inline(always))]
     #[cfg_attr(not(feature = "alloc"), inline(never))]
-    fn text_between(&mut self, before: &[u8], text: &str, after: &[u8]) -> Result<(), Fail> {
+    fn text_between(&mut self, before: Edge, text: &str, after: Edge) -> Result<(), Fail> {
         match self.out.put_text(before, text.as_bytes(), after) {
-            Some(true) => return Ok(()),
-            Some(false) => return self.full(),
-            None => (),
+            Some(true) => Ok(()),
+            Some(false) => self.full(),
+            None => self.escaped_between(before, text, after),
         }
-        self.put(before)?;
+    }
+
+    /// The same of a text that needs escapes. (By itself: the short way then needs no room on the stack.)
+    #[cold]
+    #[inline(never)]
+    fn escaped_between(&mut self, before: Edge, text: &str, after: Edge) -> Result<(), Fail> {
+        self.put(before.bytes())?;
         self.escaped(text)?;
-        self.put(after)
+        self.put(after.bytes())
     }
 
     /// The inside of a string that needs escapes.
@@ -372,7 +378,7 @@ impl<'s, S: Sink> ArgsWriter<'s, S> {
     /// The value after `{"Variant":`, whose closing brace the caller owes.
     #[inline]
     fn variant(&mut self, variant: &str) -> Result<(), Fail> {
-        self.text_between(b"{\"", variant, b"\":")
+        self.text_between(Edge::two(*b"{\""), variant, Edge::two(*b"\":"))
     }
 }
 

@@ -1,7 +1,47 @@
 //! Numbers.
 use super::{ArgsWriter, Fail, Sink};
+#[cfg(not(feature = "alloc"))]
+use crate::packet::socket::decimal_len;
+#[cfg(not(feature = "alloc"))]
+use crate::slices;
 
 impl<S: Sink> ArgsWriter<'_, S> {
+    /// A whole number, straight to its place.
+    #[cfg(not(feature = "alloc"))]
+    #[inline]
+    pub(super) fn number(&mut self, negative: bool, magnitude: u64) -> Result<(), Fail> {
+        self.fixed(negative, magnitude, 0)
+    }
+
+    /// As with `alloc`.
+    #[cfg(not(feature = "alloc"))]
+    #[inline(never)]
+    pub(super) fn decimals(&mut self, negative: bool, mut thousands: u32) -> Result<(), Fail> {
+        let mut decimals = 3;
+        while decimals > 1 && thousands.is_multiple_of(10) {
+            thousands /= 10;
+            decimals -= 1;
+        }
+        self.fixed(negative, thousands.into(), decimals)
+    }
+
+    /// A number whose last digits, so many, stand behind a point.
+    #[cfg(not(feature = "alloc"))]
+    #[inline(never)]
+    fn fixed(&mut self, negative: bool, digits: u64, decimals: usize) -> Result<(), Fail> {
+        let sign = usize::from(negative);
+        let len = decimal_len(digits).max(decimals + 1) + usize::from(decimals > 0);
+        let Some(room) = self.out.room(sign + len) else {
+            return self.full();
+        };
+        if negative && let Some(first) = room.first_mut() {
+            *first = b'-';
+        }
+        slices::fill_number(room.get_mut(sign..).unwrap_or_default(), digits, decimals);
+        Ok(())
+    }
+
+    #[cfg(feature = "alloc")]
     #[inline]
     pub(super) fn number(&mut self, negative: bool, magnitude: u64) -> Result<(), Fail> {
         let mut digits = [0; DIGITS];
@@ -11,6 +51,7 @@ impl<S: Sink> ArgsWriter<'_, S> {
 
     /// Floats of up to three decimals, as most measured ones are, without the long way to the shortest digits. `thousands` is the value
     /// times 1000, rounded, and has been seen to give the value back.
+    #[cfg(feature = "alloc")]
     #[inline]
     pub(super) fn decimals(&mut self, negative: bool, thousands: u32) -> Result<(), Fail> {
         let rest = thousands % 1000;
@@ -45,11 +86,12 @@ impl<S: Sink> ArgsWriter<'_, S> {
 }
 
 /// Digits of the longest number, with its sign.
+#[cfg(feature = "alloc")]
 const DIGITS: usize = 21;
 
 /// Writes a number to the end of `digits`; where it begins.
-#[cfg_attr(feature = "alloc", inline(always))]
-#[cfg_attr(not(feature = "alloc"), inline(never))]
+#[cfg(feature = "alloc")]
+#[inline(always)]
 fn put_digits(digits: &mut [u8; DIGITS], negative: bool, magnitude: u64) -> usize {
     let mut at = DIGITS;
     let mut left = magnitude;
@@ -62,7 +104,6 @@ fn put_digits(digits: &mut [u8; DIGITS], negative: bool, magnitude: u64) -> usiz
         left /= 10;
     }
     let mut left = left as u32;
-    #[cfg(feature = "alloc")]
     while left >= 10
         && let Some(pair) = digits.get_mut(at - 2..at)
     {
@@ -84,6 +125,7 @@ fn put_digits(digits: &mut [u8; DIGITS], negative: bool, magnitude: u64) -> usiz
     signed(digits, at, negative)
 }
 
+#[cfg(feature = "alloc")]
 #[inline(always)]
 fn signed(digits: &mut [u8; DIGITS], at: usize, negative: bool) -> usize {
     if negative && let Some(sign) = at.checked_sub(1).and_then(|at| digits.get_mut(at)) {

@@ -19,7 +19,10 @@ pub trait Sink {
     fn put_all<const N: usize>(&mut self, parts: [&[u8]; N]) -> bool;
     /// Appends a text with what stands around it, or answers `false` and may have appended some of it. Nothing if something
     /// in the text has to be escaped: what has been appended then has been taken back.
-    fn put_text(&mut self, before: &[u8], text: &[u8], after: &[u8]) -> Option<bool>;
+    fn put_text(&mut self, before: Edge, text: &[u8], after: Edge) -> Option<bool>;
+    /// Appends so many bytes, which the caller fills, if there is room for them.
+    #[cfg(not(feature = "alloc"))]
+    fn room(&mut self, len: usize) -> Option<&mut [u8]>;
     /// What has been written.
     fn written(&mut self) -> &mut [u8];
     /// Takes back all but the first `len` bytes.
@@ -68,8 +71,8 @@ impl Sink for Vec<u8> {
     }
 
     #[inline(always)]
-    fn put_text(&mut self, before: &[u8], text: &[u8], after: &[u8]) -> Option<bool> {
-        json::is_plain(text).then(|| self.put_all([before, text, after]))
+    fn put_text(&mut self, before: Edge, text: &[u8], after: Edge) -> Option<bool> {
+        json::is_plain(text).then(|| self.put_all([before.bytes(), text, after.bytes()]))
     }
 
     #[inline]
@@ -83,18 +86,52 @@ impl Sink for Vec<u8> {
     }
 }
 
+/// What stands beside a text: a byte or two, which travel in registers.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct Edge {
+    bytes: [u8; 2],
+    len: u8,
+}
+
+impl Edge {
+    pub(super) const fn one(byte: u8) -> Self {
+        Self {
+            bytes: [byte, 0],
+            len: 1,
+        }
+    }
+
+    pub(super) const fn two(bytes: [u8; 2]) -> Self {
+        Self { bytes, len: 2 }
+    }
+
+    #[inline(always)]
+    const fn len(self) -> usize {
+        self.len as usize
+    }
+
+    #[inline(always)]
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len()).unwrap_or_default()
+    }
+
+    /// Writes it to where there is just the room for it.
+    #[inline(always)]
+    fn write(self, out: &mut [u8]) {
+        if let Some(to) = out.first_mut() {
+            *to = self.bytes[0];
+        }
+        if let Some(to) = out.get_mut(1) {
+            *to = self.bytes[1];
+        }
+    }
+}
+
 /// A slice and how much of it is used.
 pub(super) struct Slice<'o> {
     pub(super) out: &'o mut [u8],
     pub(super) len: usize,
-}
-
-/// Copies a byte or two, for which the library's copying is too clever.
-#[inline(never)]
-fn copy_short(to: &mut [u8], from: &[u8]) {
-    for (to, byte) in to.iter_mut().zip(from) {
-        *to = *byte;
-    }
 }
 
 impl Sink for Slice<'_> {
@@ -140,10 +177,18 @@ impl Sink for Slice<'_> {
         true
     }
 
+    #[cfg(not(feature = "alloc"))]
+    fn room(&mut self, len: usize) -> Option<&mut [u8]> {
+        let room = self.out.get_mut(self.len..)?.get_mut(..len)?;
+        self.len += len;
+        Some(room)
+    }
+
     #[cfg_attr(feature = "alloc", inline(always))]
-    fn put_text(&mut self, before: &[u8], text: &[u8], after: &[u8]) -> Option<bool> {
+    fn put_text(&mut self, before: Edge, text: &[u8], after: Edge) -> Option<bool> {
         if cfg!(feature = "alloc") {
-            return json::is_plain(text).then(|| self.put_all([before, text, after]));
+            return json::is_plain(text)
+                .then(|| self.put_all([before.bytes(), text, after.bytes()]));
         }
         // One pass over a text, which is short nearly always. (With escapes it is longer still: what has no room as it is
         // has none.)
@@ -163,8 +208,8 @@ impl Sink for Slice<'_> {
             }
             *to = *byte;
         }
-        copy_short(lead, before);
-        copy_short(tail, after);
+        before.write(lead);
+        after.write(tail);
         self.len = end;
         Some(true)
     }
