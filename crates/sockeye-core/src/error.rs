@@ -534,10 +534,7 @@ impl fmt::Display for AckError {
                 "the socket has been disconnected before the acknowledgement"
             ),
             Self::Disconnected { sent: false } => {
-                message!(
-                    "A5",
-                    "the socket has been disconnected before the event was sent"
-                )
+                message!("A5", "disconnected before it was sent")
             }
             Self::Dropped { .. } => message!(
                 "A3",

@@ -128,7 +128,7 @@ fn object(
                 found.map(|(_, value)| value.get())
             };
             if get("_placeholder") == Some("true")
-                && let Some(number) = get("num").and_then(|number| number.parse::<usize>().ok())
+                && let Some(number) = get("num").and_then(whole_number)
                 && let Some(bytes) = attachments.get(number)
             {
                 return Ok(Arg::Bin(bytes.clone()));
@@ -139,6 +139,14 @@ fn object(
         .into_iter()
         .map(|(key, value)| Ok((key, node(value.get(), binary, depth + 1)?)));
     Ok(Arg::Object(entries.collect::<Result<_, String>>()?))
+}
+
+/// A whole number in any of its spellings: JavaScript takes `0`, `-0`, `0.0` and `0e0` alike.
+fn whole_number(text: &str) -> Option<usize> {
+    let number: f64 = serde_json::from_str(text).ok()?;
+    // (No packet has so many attachments that they could not be counted in a `u32`.)
+    let whole = number as u32;
+    (f64::from(whole) == number).then_some(whole as usize)
 }
 
 /// An object's entries in their order, values as text.
@@ -210,6 +218,27 @@ mod tests {
                 r#"{"_bin":"?"}"#,
             ]
         );
+    }
+
+    #[test]
+    fn the_number_of_a_placeholder_is_a_number() {
+        let bytes = [Bytes::from_static(b"zero"), Bytes::from_static(b"one")];
+        for (number, found) in [
+            ("0", Some("emVybw==")),
+            ("-0", Some("emVybw==")),
+            ("0.0", Some("emVybw==")),
+            ("1e0", Some("b25l")),
+            ("10E-1", Some("b25l")),
+            ("-1", None),
+            ("0.5", None),
+            ("\"0\"", None),
+            ("4294967296", None),
+            ("1e400", None),
+        ] {
+            let text = format!("{{\"_placeholder\":true,\"num\":{number}}}");
+            let wanted = found.map_or(text.clone(), |base64| format!("{{\"_bin\":\"{base64}\"}}"));
+            assert_eq!(shown(&received(&format!("[{text}]"), &bytes)), [wanted]);
+        }
     }
 
     #[test]

@@ -195,12 +195,10 @@ impl Driver {
     /// or need not be.
     pub(super) fn forget(&mut self, index: usize) {
         if self.is_parting(index) {
-            if let Some(slot) = self.slots.get(index) {
-                slot.shared.parting.store(true, Ordering::Release);
-            }
-            let partings = self.partings.get_or_insert_default();
-            if !partings.contains(&index) {
-                partings.push(index);
+            let slot = self.slots.get(index);
+            let is_new = slot.is_some_and(|slot| !slot.shared.parting.swap(true, Ordering::AcqRel));
+            if is_new {
+                self.partings.get_or_insert_default().push(index);
             }
             return;
         }

@@ -64,14 +64,15 @@ impl<S: Sink> Compound<'_, '_, S> {
     }
 
     /// A field's name, with the comma before and the colon after.
-    #[inline]
+    #[cfg_attr(feature = "alloc", inline(always))]
+    #[cfg_attr(not(feature = "alloc"), inline)]
     fn name(&mut self, name: &str) -> Result<(), Fail> {
         if core::mem::replace(&mut self.empty, false) {
             self.writer
-                .text_between(Edge::one(b'"'), name, Edge::two(*b"\":"))
+                .text_between(Edge::one(b"\""), name, Edge::two(b"\":"))
         } else {
             self.writer
-                .text_between(Edge::two(*b",\""), name, Edge::two(*b"\":"))
+                .text_between(Edge::two(b",\""), name, Edge::two(b"\":"))
         }
     }
 

@@ -299,9 +299,10 @@ impl<'s, S: Sink> ArgsWriter<'s, S> {
     }
 
     /// A string with its quotes.
-    #[inline]
+    #[cfg_attr(feature = "alloc", inline(always))]
+    #[cfg_attr(not(feature = "alloc"), inline)]
     fn text(&mut self, text: &str) -> Result<(), Fail> {
-        self.text_between(Edge::one(b'"'), text, Edge::one(b'"'))
+        self.text_between(Edge::one(b"\""), text, Edge::one(b"\""))
     }
 
     /// A string in its quotes, which come with `before` and `after`.
@@ -315,9 +316,9 @@ impl<'s, S: Sink> ArgsWriter<'s, S> {
         }
     }
 
-    /// The same of a text that needs escapes. (By itself: the short way then needs no room on the stack.)
-    #[cold]
-    #[inline(never)]
+    /// The same of a text that needs escapes. (On small processors by itself: the short way then needs no room on the stack.)
+    #[cfg_attr(feature = "alloc", inline(always))]
+    #[cfg_attr(not(feature = "alloc"), cold, inline(never))]
     fn escaped_between(&mut self, before: Edge, text: &str, after: Edge) -> Result<(), Fail> {
         self.put(before.bytes())?;
         self.escaped(text)?;
@@ -378,7 +379,7 @@ impl<'s, S: Sink> ArgsWriter<'s, S> {
     /// The value after `{"Variant":`, whose closing brace the caller owes.
     #[inline]
     fn variant(&mut self, variant: &str) -> Result<(), Fail> {
-        self.text_between(Edge::two(*b"{\""), variant, Edge::two(*b"\":"))
+        self.text_between(Edge::two(b"{\""), variant, Edge::two(b"\":"))
     }
 }
 

@@ -86,24 +86,64 @@ impl Sink for Vec<u8> {
     }
 }
 
-/// What stands beside a text: a byte or two, which travel in registers.
+/// What stands beside a text: a byte or two. On small processors they travel in registers; elsewhere the compiler knows how many there
+/// are wherever it sees the slice.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub struct Edge {
+    #[cfg(feature = "alloc")]
+    bytes: &'static [u8],
+    #[cfg(not(feature = "alloc"))]
     bytes: [u8; 2],
+    #[cfg(not(feature = "alloc"))]
     len: u8,
 }
 
+#[cfg(feature = "alloc")]
 impl Edge {
-    pub(super) const fn one(byte: u8) -> Self {
+    #[inline(always)]
+    pub(super) const fn one(byte: &'static [u8; 1]) -> Self {
+        Self { bytes: byte }
+    }
+
+    #[inline(always)]
+    pub(super) const fn two(bytes: &'static [u8; 2]) -> Self {
+        Self { bytes }
+    }
+
+    #[inline(always)]
+    const fn len(self) -> usize {
+        self.bytes.len()
+    }
+
+    #[inline(always)]
+    pub(super) const fn bytes(&self) -> &[u8] {
+        self.bytes
+    }
+
+    /// Writes it to where there is just the room for it.
+    #[inline(always)]
+    fn write(self, out: &mut [u8]) {
+        for (to, byte) in out.iter_mut().zip(self.bytes) {
+            *to = *byte;
+        }
+    }
+}
+
+#[cfg(not(feature = "alloc"))]
+impl Edge {
+    pub(super) const fn one(byte: &'static [u8; 1]) -> Self {
         Self {
-            bytes: [byte, 0],
+            bytes: [byte[0], 0],
             len: 1,
         }
     }
 
-    pub(super) const fn two(bytes: [u8; 2]) -> Self {
-        Self { bytes, len: 2 }
+    pub(super) const fn two(bytes: &'static [u8; 2]) -> Self {
+        Self {
+            bytes: *bytes,
+            len: 2,
+        }
     }
 
     #[inline(always)]
