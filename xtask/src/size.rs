@@ -1,7 +1,8 @@
 //! `cargo xtask size`: what the client alone takes of a chip with the instruction set of the ESP32-C3.
 //!
 //! Flash and static RAM are differences of two small programs, with and without the client. Instructions are counted by
-//! QEMU, one nanosecond each, so they repeat. The figures are held against `firmware/qemu-virt/budget.txt`.
+//! QEMU, one nanosecond each, so they repeat. The figures are held against `firmware/qemu-virt/budget.txt`, which is for images
+//! with a library of their own: the one that rustup has for the target was compiled without the firmware's flags.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -126,10 +127,18 @@ pub(crate) fn run(args: &[&str]) -> Result<(), String> {
     }
     println!();
     if over.is_empty() {
-        Ok(())
-    } else {
-        Err(format!("over budget: {}", over.join("; ")))
+        return Ok(());
     }
+    let over = format!("over budget: {}", over.join("; "));
+    if riscv::has_foreign_library(target)? {
+        println!(
+            "{over}\nNot counted as a failure: rustup's library for {} is in these images, and the budget is for one that is compiled \
+             along (`rustup component add rust-src` and `rustup target remove {0}`, or Debian's rustc-web and rust-web-src)",
+            target.triple()
+        );
+        return Ok(());
+    }
+    Err(over)
 }
 
 struct Row {

@@ -206,6 +206,11 @@ pub fn need(target: Target) -> Result<(), String> {
     compiler(target.triple()).map(drop)
 }
 
+/// Whether images get the library that rustup has for the target: compiled beforehand, without the flags of the firmware.
+pub fn has_foreign_library(target: Target) -> Result<bool, String> {
+    Ok(matches!(compiler(target.triple())?, Compiler::Rustup))
+}
+
 fn compiler(triple: &str) -> Result<Compiler, String> {
     let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
     let libraries = print(&rustc, &["--print", "target-libdir", "--target", triple]);
