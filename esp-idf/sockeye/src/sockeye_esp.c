@@ -21,7 +21,6 @@ static const char *TAG = "sockeye";
 /* How long an event waits for room in the queue. */
 #define PATIENCE pdMS_TO_TICKS(CONFIG_SOCKEYE_POST_TIMEOUT_MS)
 
-
 /* How often it is tried to tell what is missing, while no event follows that would. */
 #define AGAIN pdMS_TO_TICKS(100)
 
