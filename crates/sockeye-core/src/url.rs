@@ -18,7 +18,8 @@ pub struct Url<'u> {
     pub host: &'u str,
     /// The port; the scheme's own if none is written.
     pub port: u16,
-    /// The namespace, with its leading `/`: the path of the URL. (The request path is an option, as in all clients.)
+    /// The namespace, with its leading `/`: the path of the URL as written, nothing is decoded. (The request path is an option, as
+    /// in all clients.)
     pub namespace: &'u str,
     /// The query, percent-encoded as written, without `?`; empty if there is none.
     pub query: &'u str,
@@ -37,7 +38,7 @@ pub enum UrlError {
     Port,
     /// User and password are not supported: put credentials into `auth`.
     User,
-    /// It has a character that must be percent-encoded.
+    /// Its host or its query has a character that must be percent-encoded, or its path a control character.
     Character,
 }
 
@@ -57,7 +58,7 @@ impl fmt::Display for UrlError {
             Self::Character => {
                 message!(
                     "L5",
-                    "the URL has a space, control or non-ASCII character: percent-encode it"
+                    "the host or query of the URL has a space, control or non-ASCII character: percent-encode it"
                 )
             }
         })
@@ -79,9 +80,6 @@ impl<'u> Url<'u> {
     /// ```
     pub fn parse(url: &'u str) -> Result<Self, UrlError> {
         let url = url.trim_ascii();
-        if url.bytes().any(|b| !b.is_ascii_graphic()) {
-            return Err(UrlError::Character);
-        }
         let (scheme, rest) = split_once(url, b':').ok_or(UrlError::Scheme)?;
         let rest = rest.strip_prefix("//").ok_or(UrlError::Scheme)?;
         let is = |name: &str| scheme.eq_ignore_ascii_case(name);
@@ -94,6 +92,12 @@ impl<'u> Url<'u> {
         let end = end.unwrap_or(rest.len());
         let (authority, rest) = rest.split_at_checked(end).unwrap_or((rest, ""));
         let (path, query) = split_once(rest, b'?').unwrap_or((rest, ""));
+        // The path is the namespace, which no request line carries: it may be any text.
+        let is_strange = |part: &str| part.bytes().any(|b| !b.is_ascii_graphic());
+        if is_strange(authority) || is_strange(query) || path.bytes().any(|b| b.is_ascii_control())
+        {
+            return Err(UrlError::Character);
+        }
         if authority.bytes().any(|b| b == b'@') {
             return Err(UrlError::User);
         }
@@ -163,6 +167,8 @@ mod tests {
             ("[::1]:81", "::1", 81, "/")
         );
         assert_eq!(Url::parse("http://h:/").unwrap().port, 80);
+        let url = Url::parse("http://h/a b/\u{e9}/%C3%A9/../?x=1").unwrap();
+        assert_eq!(url.namespace, "/a b/\u{e9}/%C3%A9/../");
     }
 
     #[test]
@@ -179,8 +185,10 @@ mod tests {
             ("http://h:+80", UrlError::Port),
             ("http://h:80:90", UrlError::Port),
             ("http://me:secret@h", UrlError::User),
-            ("http://h/a b", UrlError::Character),
-            ("http://h/\u{e9}", UrlError::Character),
+            ("http://h/?a b", UrlError::Character),
+            ("http://\u{e9}/", UrlError::Character),
+            ("http://h/?\u{e9}", UrlError::Character),
+            ("http://h/a\nb", UrlError::Character),
         ] {
             assert_eq!(Url::parse(url), Err(error), "{url}");
         }

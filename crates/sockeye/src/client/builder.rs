@@ -28,9 +28,8 @@ pub struct Client;
 
 impl Client {
     /// Begins with the server's URL: scheme (`http`, `ws`; `https`, `wss`), host, port, **namespace as the path**, and
-    /// query: `http://localhost:3000/chat?room=1`. As URLs are, the path is percent-encoded where it has to be, and decoded here: a
-    /// namespace with `%20` in its name is given by [`ClientBuilder::namespace`], which takes it as it is. The request path is an
-    /// option: [`ClientBuilder::path`].
+    /// query: `http://localhost:3000/chat?room=1`. The path is taken as it is written, as the official client does: nothing is
+    /// percent-encoded or decoded, `/a%20b` is the namespace `/a%20b`. The request path is an option: [`ClientBuilder::path`].
     pub fn builder(url: impl AsRef<str>) -> ClientBuilder {
         ClientBuilder::new(url.as_ref())
     }

@@ -113,7 +113,6 @@ impl Address {
             .port_or_known_default()
             .filter(|port| *port != 0)
             .ok_or_else(|| bad("it has no port"))?;
-        let path = url.path();
         Ok(Self {
             host,
             port,
@@ -122,11 +121,7 @@ impl Address {
             secure,
             zone,
             credentials,
-            namespace: if path.is_empty() {
-                "/".into()
-            } else {
-                decode(path)
-            },
+            namespace: path(&text_trimmed).to_owned(),
             query: url
                 .query_pairs()
                 .map(|(k, v)| (k.into_owned(), v.into_owned()))
@@ -157,10 +152,22 @@ impl Address {
     }
 }
 
-/// Namespaces are not percent-encoded on the wire; URLs are.
-pub(crate) fn decode(path: &str) -> String {
-    let mut bytes = Vec::with_capacity(path.len());
-    let mut rest = path.as_bytes();
+/// The path of a URL as it is written: the namespace. The official client takes it so (`url.ts` of socket.io-client), and so do the
+/// clients on devices; a parser of URLs would encode some characters and take `..` away.
+fn path(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let end = rest.find(['?', '#']).unwrap_or(rest.len());
+    let start = rest[..end].find('/').unwrap_or(end);
+    match &rest[start..end] {
+        "" => "/",
+        path => path,
+    }
+}
+
+/// Percent-decodes user names and passwords.
+pub(crate) fn decode(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {
         let hex = |b: u8| (b as char).to_digit(16);
         match rest {
@@ -174,7 +181,7 @@ pub(crate) fn decode(path: &str) -> String {
             }
         }
     }
-    String::from_utf8(bytes).unwrap_or_else(|_| path.to_owned())
+    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
 }
 
 #[cfg(test)]
@@ -205,6 +212,21 @@ mod tests {
             ),
             ("::1", "[::1]:8080", "/é")
         );
+    }
+
+    #[test]
+    fn the_namespace_is_the_path_as_written() {
+        for (url, namespace) in [
+            ("http://h", "/"),
+            ("http://h?a=/x", "/"),
+            ("http://h#/x", "/"),
+            ("http://h/a%20b?x", "/a%20b"),
+            ("http://h/a b/é/%C3%A9#x?y", "/a b/é/%C3%A9"),
+            ("http://u:p@h:3000//a/../b/./", "//a/../b/./"),
+            ("http://[fe80::1%25eth0]:3000/%2e", "/%2e"),
+        ] {
+            assert_eq!(Address::parse(url).unwrap().namespace, namespace, "{url}");
+        }
     }
 
     #[test]

@@ -122,10 +122,15 @@ async fn namespace_from_the_path_or_by_option() {
     assert_eq!(socket.name(), "/chat");
     host.joined(&["/chat"]).await;
     let other = Host::start();
-    let builder = client_at(other.url("/r%C3%A4ume/1?x=1")).transports([Transport::WebSocket]);
-    let socket = within("connect", builder.connect()).await.unwrap();
-    assert_eq!(socket.name(), "/räume/1");
-    other.joined(&["/räume/1"]).await;
+    for name in ["/räume/1", "/r%C3%A4ume/1", "/a b/../c"] {
+        let builder =
+            client_at(other.url(&format!("{name}?x=1"))).transports([Transport::WebSocket]);
+        let socket = within("connect", builder.connect()).await.unwrap();
+        assert_eq!(socket.name(), name);
+        other.joined(&[name]).await;
+        socket.close().await.unwrap();
+        other.empty().await;
+    }
 }
 
 #[tokio::test]
