@@ -546,6 +546,35 @@ fn volatile_packets_die_with_their_connection() {
 }
 
 #[test]
+fn what_is_told_as_dropped_is_not_sent() {
+    let mut volatile = EmitOptions::VOLATILE;
+    volatile.ack = true;
+    for options in [EmitOptions::ACK, volatile] {
+        for bytes in [0, 3] {
+            both(
+                || config(Transports::WEBSOCKET),
+                |rig| {
+                    let nsp = rig.joined_ws();
+                    let now = rig.now();
+                    // Not drained: it is accepted, and nothing of it is being written.
+                    let accepted = if bytes == 0 {
+                        rig.client.emit(now, nsp, "v", &(), options)
+                    } else {
+                        let args = (BinRef(&[7; 3][..bytes]),);
+                        rig.client.emit(now, nsp, "v", &args, options)
+                    };
+                    accepted.unwrap();
+                    rig.client.clear_send_buffer(nsp);
+                    rig.drain();
+                    rig.emit(nsp, "on", &(), EmitOptions::PLAIN).unwrap();
+                    rig.expect("ack #1 dropped\nws> 42[\"on\"]");
+                },
+            );
+        }
+    }
+}
+
+#[test]
 fn clearing_and_forgetting_finish_what_is_under_way() {
     for forget in [false, true] {
         for written in [0, 1, 20, 50, 58] {
