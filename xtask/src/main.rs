@@ -3,10 +3,8 @@
 
 mod advisories;
 mod api;
-mod bench;
 mod board;
 mod c_library;
-mod certificates;
 mod component;
 mod count;
 mod device;
@@ -18,7 +16,6 @@ mod guide;
 mod hosts;
 mod idf;
 mod lint;
-mod load;
 mod man;
 mod minimum;
 mod parity;
@@ -62,8 +59,7 @@ fn main() -> ExitCode {
     match args.split_first() {
         Some((&"test", rest)) => part::main(suite::PARTS, suite::BY_NAME, rest),
         Some((&"lint", rest)) => part::main(lint::PARTS, &[], rest),
-        Some((&"bench", rest)) => end(bench::run(rest)),
-        Some((&"load", rest)) => end(load::run(rest)),
+        Some((&("bench" | "load"), _)) => delegate("bench-driver", &args),
         Some((&"device", rest)) => end(device::run(rest)),
         Some((&"component", rest)) => end(component::run(rest)),
         Some((&"man", [])) => end(man::run_in("target/man")),
@@ -79,6 +75,27 @@ fn main() -> ExitCode {
             "unknown command `{command} {}`\n{HELP}",
             rest.join(" ")
         )),
+    }
+}
+
+/// Runs a program of the workspace with these arguments, in this terminal.
+fn delegate(package: &str, args: &[&str]) -> ExitCode {
+    let mut program = run::cargo("run --quiet --manifest-path");
+    program.arg(run::root().join("Cargo.toml"));
+    program.args(["--package", package, "--"]).args(args);
+    // As one types it: paths among the arguments are meant from here.
+    match std::env::current_dir() {
+        Ok(folder) => program.current_dir(folder),
+        Err(error) => return fail(&format!("there is no current folder: {error}")),
+    };
+    if tools::said_yes() {
+        program.env(tools::SAID_YES, "1");
+    }
+    match program.status() {
+        Ok(status) if status.success() => ExitCode::SUCCESS,
+        // It has said why.
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => fail(&format!("`{}`: {error}", run::shown(&program))),
     }
 }
 

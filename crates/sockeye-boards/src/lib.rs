@@ -1,13 +1,14 @@
 //! Emulated boards: builds their firmware, starts them in QEMU, and starts what they talk to. The tests are in
-//! `tests/boards`; `xtask` uses the same for sizes, budgets and `cargo xtask device`.
+//! `tests/boards`; `cargo xtask` and the drivers of benchmarks use the same to install and to start programs.
 //!
-//! Nothing beside the standard library, so that `cargo xtask` builds in a second.
+//! Nothing beside the standard library, so that `cargo xtask` builds in seconds.
 
 #![allow(
     missing_docs,
     reason = "read by the tests and by xtask alone; what a name does not say, a comment does"
 )]
 
+pub mod certificates;
 pub mod device;
 pub mod node;
 pub mod qemu;

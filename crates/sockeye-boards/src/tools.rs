@@ -16,9 +16,17 @@ use crate::run;
 /// Set by `--yes`.
 static YES: AtomicBool = AtomicBool::new(false);
 
+/// The same for a program that another one starts.
+pub const SAID_YES: &str = "SOCKEYE_SAID_YES";
+
 /// Installs without asking from now on.
 pub fn say_yes() {
     YES.store(true, Ordering::Relaxed);
+}
+
+/// Whether that has been said, here or by who started this program.
+pub fn said_yes() -> bool {
+    YES.load(Ordering::Relaxed) || std::env::var_os(SAID_YES).is_some()
 }
 
 /// Set where nobody is to be surprised: in single tests.
@@ -179,7 +187,7 @@ fn may_install(what: &str, packages: &[&str]) -> bool {
     }
     let unattended = std::env::var("CI").is_ok_and(|ci| ci == "true" || ci == "1");
     let input = std::io::stdin();
-    let nobody = YES.load(Ordering::Relaxed) || unattended || !input.is_terminal();
+    let nobody = said_yes() || unattended || !input.is_terminal();
     let mut input = input.lock();
     let somebody: Option<&mut dyn BufRead> = if nobody { None } else { Some(&mut input) };
     agreed(what, packages, somebody, &mut std::io::stdout())

@@ -6,10 +6,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::Project;
-use crate::certificates::Certificates;
 use crate::node::Node;
 use crate::part::Report;
 use crate::run;
+use sockeye_boards::certificates::Certificates;
 
 const LIMIT: Duration = Duration::from_secs(60);
 

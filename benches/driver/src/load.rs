@@ -9,15 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::certificates::Certificates;
 use crate::node::Node;
-use crate::run;
-use crate::servers;
-
-const HELP: &str = "\
-cargo xtask load [--beside N,N] [--many N] [--write]
-
-Starts the official Node server, and N clients (500, then 5000) that send an event a second and wait for its
-acknowledgement: of `sockeye load`, and of Artillery. Then N clients (10000) of `sockeye load`, plain and with TLS. Prints a
-table; --write puts it into docs/load-testing.md. It takes nine minutes and works on Linux.";
+use crate::{flags, run, servers};
 
 /// Clients a second that come; with TLS, whose handshakes take the server's only thread longer, half as many.
 const ARRIVALS: u64 = 250;
@@ -28,12 +20,6 @@ const LOOK: Duration = Duration::from_secs(15);
 /// The longest start of a tester, before its first client.
 const START: Duration = Duration::from_secs(20);
 const LIMIT: Duration = Duration::from_secs(10 * 60);
-
-struct Options {
-    beside: Vec<u64>,
-    many: u64,
-    write: bool,
-}
 
 /// What a tester took and reported.
 struct Row {
@@ -51,11 +37,12 @@ struct Row {
 }
 
 /// Runs all of it.
-pub(crate) fn run(args: &[&str]) -> Result<(), String> {
-    let Some(options) = parse(args)? else {
-        println!("{HELP}");
-        return Ok(());
-    };
+pub(crate) fn run(flags: &flags::Load) -> Result<(), String> {
+    let sizes = flags.beside.as_deref().unwrap_or("500,5000").split(',');
+    let sizes = sizes.map(|number| number.parse().ok().filter(|number| *number > 0));
+    let sizes: Option<Vec<u64>> = sizes.collect();
+    let sizes = sizes.ok_or("--beside needs numbers with commas between")?;
+    let many = flags.many.map_or(10_000, |many| many.get().into());
     servers::install()?;
     let artillery = run::root().join("benches/artillery");
     servers::npm(&artillery)?;
@@ -64,44 +51,18 @@ pub(crate) fn run(args: &[&str]) -> Result<(), String> {
         return Err("the command did not build".to_owned());
     }
     let mut rows = Vec::new();
-    for &clients in &options.beside {
+    for clients in sizes {
         rows.push(sockeye(clients, false)?);
         rows.push(beside(&artillery, clients)?);
     }
-    rows.push(sockeye(options.many, false)?);
-    rows.push(sockeye(options.many, true)?);
+    rows.push(sockeye(many, false)?);
+    rows.push(sockeye(many, true)?);
     let table = table(&rows);
     println!("\n{table}");
-    if options.write {
+    if flags.write {
         write(&table)?;
     }
     Ok(())
-}
-
-fn parse(args: &[&str]) -> Result<Option<Options>, String> {
-    let mut options = Options {
-        beside: vec![500, 5000],
-        many: 10_000,
-        write: false,
-    };
-    let mut args = args.iter();
-    while let Some(&arg) = args.next() {
-        let mut text = || args.next().copied().unwrap_or_default();
-        let number = |text: &str| {
-            let number = text.parse().ok().filter(|number| *number > 0);
-            number.ok_or_else(|| format!("{arg} needs a number\n{HELP}"))
-        };
-        match arg {
-            "--beside" => {
-                options.beside = text().split(',').map(number).collect::<Result<_, _>>()?;
-            }
-            "--many" => options.many = number(text())?,
-            "--write" => options.write = true,
-            "--help" | "-h" => return Ok(None),
-            other => return Err(format!("unknown option {other:?}\n{HELP}")),
-        }
-    }
-    Ok(Some(options))
 }
 
 fn ramp(clients: u64, arrivals: u64) -> Duration {

@@ -11,10 +11,10 @@ use crate::run::{self, cargo};
 const BUILD_LIMIT: Duration = Duration::from_secs(600);
 
 /// A folder with `authority.pem`, and `server.pem` with `server.key` for 127.0.0.1.
-pub(crate) struct Certificates(PathBuf);
+pub struct Certificates(PathBuf);
 
 impl Certificates {
-    pub(crate) fn new() -> Result<Self, String> {
+    pub fn new() -> Result<Self, String> {
         static FOLDERS: AtomicU32 = AtomicU32::new(0);
         let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!(
@@ -34,7 +34,7 @@ impl Certificates {
     }
 
     /// The folder, for servers that read its files.
-    pub(crate) fn folder(&self) -> &Path {
+    pub fn folder(&self) -> &Path {
         &self.0
     }
 }

@@ -7,31 +7,16 @@ mod rows;
 mod table;
 
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use crate::certificates::Certificates;
-use crate::{run, tools};
+use crate::{flags, run, tools};
 use clients::{CLIENTS, Client, Program, build, program};
 use pages::{between_marks, summary, whole};
 use rows::{ROWS, Row};
 use table::{json, table};
-
-const HELP: &str = "\
-cargo xtask bench [OPTIONS]   what an event costs in sockeye, in other clients and in a hard-coded one
-  --quick            one short round, smaller counts under valgrind, no allocation counts
-  --rows A,B         only these rows: receive, receive-tls, binary, binary-typed, emit, ack, acks-100,
-                     acks-1000, acks-10000, namespaces-1, namespaces-100, namespaces-1000, fan-in-1,
-                     fan-in-1000, idle, idle-tls, idle-tls-own
-  --clients A,B      only these clients: bare, core, sockeye, msgpack, rust_socketio, socket_io_client, node, python
-  --count N          how many events (or idle connections) a timed round has
-  --rounds N         timed rounds, interleaved; the median counts (default 5)
-  --no-valgrind      no instruction and allocation counts
-  --json FILE        writes the figures as JSON
-  --readme FILE      measures nothing: makes the tables of README.md and docs/performance.md of what --json wrote, which
-                     must be of a whole run
-  --profile DIR      keeps the callgrind profiles there, for callgrind_annotate
-";
 
 /// No run takes nearly as long; a client that hangs is a bug to report, not to wait for.
 const RUN_LIMIT: &str = "60";
@@ -66,16 +51,11 @@ struct Figures {
 }
 
 /// The command `cargo xtask bench`.
-pub(crate) fn run(args: &[impl AsRef<str>]) -> Result<(), String> {
-    if let [option, file] = args
-        && option.as_ref() == "--readme"
-    {
-        return write_readme(file.as_ref());
+pub(crate) fn run(flags: flags::Bench) -> Result<(), String> {
+    if let Some(file) = &flags.readme {
+        return write_readme(file);
     }
-    let Some(mut options) = parse(args)? else {
-        print!("{HELP}");
-        return Ok(());
-    };
+    let mut options = Options::of(flags)?;
     if options.rows.iter().any(|row| row.name.starts_with("idle")) {
         check_room(options.count.unwrap_or(1_000))?;
     }
@@ -127,12 +107,12 @@ pub(crate) fn run(args: &[impl AsRef<str>]) -> Result<(), String> {
 }
 
 /// Makes the tables of the documents of a run's figures.
-fn write_readme(figures: &str) -> Result<(), String> {
-    let read = |path: &std::path::Path| {
+fn write_readme(figures: &Path) -> Result<(), String> {
+    let read = |path: &Path| {
         std::fs::read_to_string(path)
             .map_err(|error| format!("cannot read {}: {error}", path.display()))
     };
-    let figures = read(figures.as_ref())?;
+    let figures = read(figures)?;
     for (name, table) in [
         ("README.md", summary as fn(&str) -> Result<String, String>),
         ("docs/performance.md", whole),
@@ -145,43 +125,23 @@ fn write_readme(figures: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn parse(args: &[impl AsRef<str>]) -> Result<Option<Options>, String> {
-    let mut options = Options {
-        quick: false,
-        rounds: 0,
-        count: None,
-        valgrind: true,
-        rows: ROWS.iter().collect(),
-        clients: CLIENTS.iter().collect(),
-        json: None,
-        profiles: None,
-    };
-    let mut args = args.iter().map(AsRef::as_ref);
-    while let Some(arg) = args.next() {
-        let mut value = || args.next().ok_or(format!("{arg} needs a value\n{HELP}"));
-        match arg {
-            "--quick" => options.quick = true,
-            "--no-valgrind" => options.valgrind = false,
-            "--rows" => options.rows = choose(value()?, ROWS, |row| row.name)?,
-            "--clients" => options.clients = choose(value()?, CLIENTS, |client| client.name)?,
-            "--json" => options.json = Some(value()?.into()),
-            "--profile" => options.profiles = Some(value()?.into()),
-            "--rounds" => {
-                let rounds = value()?.parse().ok().filter(|rounds| *rounds > 0);
-                options.rounds = rounds.ok_or("--rounds needs a number above 0")?;
-            }
-            "--count" => {
-                let count = value()?.parse().ok().filter(|count| *count > 0);
-                options.count = Some(count.ok_or("--count needs a number above 0")?);
-            }
-            "--help" | "-h" => return Ok(None),
-            other => return Err(format!("unknown option {other:?}\n{HELP}")),
-        }
+impl Options {
+    fn of(flags: flags::Bench) -> Result<Self, String> {
+        let rounds = if flags.quick { 1 } else { 5 };
+        let rows = flags.rows.map(|names| choose(&names, ROWS, |row| row.name));
+        let clients = flags.clients;
+        let clients = clients.map(|names| choose(&names, CLIENTS, |client| client.name));
+        Ok(Self {
+            quick: flags.quick,
+            rounds: flags.rounds.map_or(rounds, NonZeroUsize::get),
+            count: flags.count.map(NonZeroU32::get),
+            valgrind: !flags.no_valgrind,
+            rows: rows.unwrap_or_else(|| Ok(ROWS.iter().collect()))?,
+            clients: clients.unwrap_or_else(|| Ok(CLIENTS.iter().collect()))?,
+            json: flags.json,
+            profiles: flags.profile,
+        })
     }
-    if options.rounds == 0 {
-        options.rounds = if options.quick { 1 } else { 5 };
-    }
-    Ok(Some(options))
 }
 
 /// The members of `all` with these names, in the order of `all`.
@@ -195,7 +155,9 @@ fn choose<T>(
         .iter()
         .find(|wanted| !all.iter().any(|one| name(one) == **wanted))
     {
-        return Err(format!("there is no {unknown:?}\n{HELP}"));
+        return Err(format!(
+            "there is no {unknown:?}; `--help` lists what there is"
+        ));
     }
     Ok(all
         .iter()
