@@ -1,18 +1,14 @@
 //! The parts of `cargo xtask lint`.
 
-use crate::advisories;
 use crate::api;
 use crate::board;
 use crate::esp32;
-use crate::floors;
-use crate::guide;
 use crate::hosts;
+use crate::matrix;
 use crate::minimum;
-use crate::parity;
 use crate::part::{Part, Report};
 use crate::run::{cargo, root};
 use crate::secure;
-use crate::supply;
 use crate::tools::works;
 use crate::xtensa;
 
@@ -40,27 +36,27 @@ pub(crate) const PARTS: &[Part] = &[
     Part {
         name: "guide",
         about: "links of Markdown files, and the facts that comments cite",
-        run: guide::lint,
+        run: |report| repository(report, "guide::"),
     },
     Part {
         name: "parity",
         about: "the tests that docs/parity.md names exist",
-        run: parity::lint,
+        run: |report| repository(report, "parity::"),
     },
     Part {
         name: "floors",
         about: "no file of the core names what lies above it",
-        run: floors::lint,
+        run: |report| repository(report, "floors::"),
     },
     Part {
         name: "supply",
         about: "licences of everything that is compiled along, crates in two versions",
-        run: supply::lint,
+        run: |report| repository(report, "licences::"),
     },
     Part {
         name: "advisories",
         about: "what the RustSec database says about every lock file, if SOCKEYE_ADVISORY_DB names it",
-        run: advisories::lint,
+        run: |report| repository(report, "advisories::"),
     },
     Part {
         name: "minimum",
@@ -70,7 +66,7 @@ pub(crate) const PARTS: &[Part] = &[
     Part {
         name: "matrix",
         about: "every crate with each feature alone, with all and with none",
-        run: supply::matrix,
+        run: matrix::lint,
     },
     Part {
         name: "hosts",
@@ -128,6 +124,13 @@ fn outer_packages() -> Vec<String> {
     manifests.retain(|path| std::fs::read_to_string(root().join(path)).is_ok_and(is_package));
     manifests.sort();
     manifests
+}
+
+/// Those of the repository's own tests whose names contain `filter`.
+pub(crate) fn repository(report: &mut Report, filter: &str) -> Result<(), String> {
+    report.tests(
+        cargo("test --quiet -p sockeye-repository --test repository -- --nocapture").arg(filter),
+    )
 }
 
 /// A component of the toolchain, which rustup can add.

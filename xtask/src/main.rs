@@ -1,7 +1,6 @@
 //! The project's own tooling; `cargo xtask help` lists it. Almost nothing beside the standard library, so that it
 //! builds in a second.
 
-mod advisories;
 mod api;
 mod board;
 mod c_library;
@@ -9,22 +8,19 @@ mod component;
 mod count;
 mod device;
 mod esp32;
-mod floors;
 mod frames;
 mod fuzz;
-mod guide;
 mod hosts;
 mod idf;
 mod lint;
 mod man;
+mod matrix;
 mod minimum;
-mod parity;
 mod part;
 mod secure;
 mod size;
 mod size_matrix;
 mod suite;
-mod supply;
 mod xtensa;
 
 use std::process::ExitCode;

@@ -1,21 +1,20 @@
-//! `cargo xtask lint --part guide`: the links of Markdown files lead somewhere, and cited facts exist.
+//! The links of Markdown files lead somewhere, and cited facts exist.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::part::Report;
-use crate::run::root;
+use sockeye_repository::{nothing_wrong, read, root};
 
 /// Folders that hold nothing of ours.
 const FOREIGN: &[&str] = &["target", "node_modules", ".git", "venv", ".venv"];
 
-/// Checks all files of the repository.
-pub(crate) fn lint(report: &mut Report) -> Result<(), String> {
+#[test]
+fn links_lead_somewhere_and_cited_facts_exist() -> Result<(), String> {
     let mut files = Vec::new();
     collect(&root(), &mut files)?;
     let mut wrong = Vec::new();
-    let facts = anchors(&read(&root().join("docs/protocol.md"))?);
+    let facts = anchors(&read("docs/protocol.md")?);
     for file in &files {
         let text = read(file)?;
         let name = file.strip_prefix(root()).unwrap_or(file).display();
@@ -34,17 +33,8 @@ pub(crate) fn lint(report: &mut Report) -> Result<(), String> {
             }
         }
     }
-    let result = if wrong.is_empty() {
-        Ok(())
-    } else {
-        Err(wrong.join("\n"))
-    };
-    report.record("links and cited facts", result);
+    nothing_wrong(&wrong);
     Ok(())
-}
-
-fn read(file: &Path) -> Result<String, String> {
-    fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", file.display()))
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), String> {
@@ -147,33 +137,27 @@ fn cited(text: &str) -> Vec<&str> {
     found
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+#[test]
+fn citations() {
+    assert_eq!(
+        cited("(fact 72). As fact F3, artifact 9, fact checking."),
+        ["72", "F3"]
+    );
+    assert_eq!(
+        cited("facts 33 to 36. facts 42, F3 and 43: in fact 2"),
+        ["2", "33", "36", "42", "F3", "43"]
+    );
+    assert!(cited("the facts that it takes").is_empty());
+}
 
-    #[test]
-    fn citations() {
-        assert_eq!(
-            cited("(fact 72). As fact F3, artifact 9, fact checking."),
-            ["72", "F3"]
-        );
-        assert_eq!(
-            cited("facts 33 to 36. facts 42, F3 and 43: in fact 2"),
-            ["2", "33", "36", "42", "F3", "43"]
-        );
-        assert!(cited("the facts that it takes").is_empty());
-    }
-
-    #[test]
-    fn links_and_anchors() {
-        let text =
-            "# A `b` c!\n<a id=\"x-1\"></a>\n[l](#a-b-c) and [m](n.md#o)\n```\n[no](no)\n```\n";
-        assert_eq!(links(text).collect::<Vec<_>>(), ["#a-b-c", "n.md#o"]);
-        let file = Path::new("here.md");
-        assert_eq!(follow(file, text, "#a-b-c"), Ok(()));
-        assert_eq!(follow(file, text, "#x-1"), Ok(()));
-        assert!(follow(file, text, "#y").is_err());
-        assert!(follow(file, text, "n.md").is_err());
-        assert_eq!(follow(file, text, "https://example.org/x"), Ok(()));
-    }
+#[test]
+fn links_and_anchors() {
+    let text = "# A `b` c!\n<a id=\"x-1\"></a>\n[l](#a-b-c) and [m](n.md#o)\n```\n[no](no)\n```\n";
+    assert_eq!(links(text).collect::<Vec<_>>(), ["#a-b-c", "n.md#o"]);
+    let file = Path::new("here.md");
+    assert_eq!(follow(file, text, "#a-b-c"), Ok(()));
+    assert_eq!(follow(file, text, "#x-1"), Ok(()));
+    assert!(follow(file, text, "#y").is_err());
+    assert!(follow(file, text, "n.md").is_err());
+    assert_eq!(follow(file, text, "https://example.org/x"), Ok(()));
 }

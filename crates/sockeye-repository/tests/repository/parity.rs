@@ -1,11 +1,6 @@
-//! `cargo xtask lint --part parity`: the tests that `docs/parity.md` names exist, and each of its rows names one or says
-//! why there is none.
+//! The tests that `docs/parity.md` names exist, and each of its rows names one or says why there is none.
 
-use std::fs;
-use std::path::Path;
-
-use crate::part::Report;
-use crate::run::root;
+use sockeye_repository::{nothing_wrong, read};
 
 const PAGE: &str = "docs/parity.md";
 
@@ -21,24 +16,12 @@ const FOLDERS: &[(&str, &str)] = &[
 /// What a cell without a test begins with, in front of the reason.
 const WITHOUT: &str = "—";
 
-/// Checks the page.
-pub(crate) fn lint(report: &mut Report) -> Result<(), String> {
-    let page = read(&root().join(PAGE))?;
-    let (rows, wrong) = check(&page, &|file| read(&root().join(file)));
-    let what = format!("the tests that {rows} rows of {PAGE} name");
-    let result = if rows == 0 {
-        Err("the page has no rows".to_owned())
-    } else if wrong.is_empty() {
-        Ok(())
-    } else {
-        Err(wrong.join("\n"))
-    };
-    report.record(&what, result);
+#[test]
+fn the_tests_that_the_page_names_exist() -> Result<(), String> {
+    let (rows, wrong) = check(&read(PAGE)?, &|file| read(file));
+    assert!(rows > 0, "the page has no rows");
+    nothing_wrong(&wrong);
     Ok(())
-}
-
-fn read(file: &Path) -> Result<String, String> {
-    fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", file.display()))
 }
 
 /// The number of rows, and what is wrong with them.
@@ -127,62 +110,57 @@ fn is_test(text: &str, function: &str) -> bool {
     })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+const SOURCE: &str = "\
+    #[test]\n#[ignore = \"slow\"]\nfn one() {}\n\n\
+    /// Twice.\n#[tokio::test(start_paused = true)]\n// Why.\nasync fn two() {}\n\n\
+    fn helper() {}\n\n\
+    scenario!(three on node Node);\nasync fn three(kind: Kind) {}\n\
+    scenario!(four);\n\n\
+    older!(five);\nasync fn five(kind: Kind) {}\n";
 
-    const SOURCE: &str = "\
-        #[test]\n#[ignore = \"slow\"]\nfn one() {}\n\n\
-        /// Twice.\n#[tokio::test(start_paused = true)]\n// Why.\nasync fn two() {}\n\n\
-        fn helper() {}\n\n\
-        scenario!(three on node Node);\nasync fn three(kind: Kind) {}\n\
-        scenario!(four);\n\n\
-        older!(five);\nasync fn five(kind: Kind) {}\n";
-
-    fn source(file: &str) -> Result<String, String> {
-        match file {
-            "crates/sockeye-core/tests/core/a.rs" | "xtask/b.rs" => Ok(SOURCE.to_owned()),
-            other => Err(format!("cannot read {other}")),
-        }
+fn source(file: &str) -> Result<String, String> {
+    match file {
+        "crates/sockeye-core/tests/core/a.rs" | "xtask/b.rs" => Ok(SOURCE.to_owned()),
+        other => Err(format!("cannot read {other}")),
     }
+}
 
-    #[test]
-    fn tests_are_told_from_other_functions() {
-        for name in ["one", "two", "three", "four", "five"] {
-            assert!(is_test(SOURCE, name), "{name}");
-            assert_eq!(exists(&format!("core/a.rs::{name}"), &source), Ok(()));
-        }
-        for name in ["on", "helper", "fou", "six"] {
-            assert!(!is_test(SOURCE, name), "{name}");
-        }
-        let why = exists("core/a.rs::helper", &source).unwrap_err();
-        assert!(why.contains("no test"), "{why}");
-        assert!(exists("core/c.rs::one", &source).is_err());
-        assert_eq!(exists("xtask/b.rs::two", &source), Ok(()));
+#[test]
+fn tests_are_told_from_other_functions() {
+    for name in ["one", "two", "three", "four", "five"] {
+        assert!(is_test(SOURCE, name), "{name}");
+        assert_eq!(exists(&format!("core/a.rs::{name}"), &source), Ok(()));
     }
+    for name in ["on", "helper", "fou", "six"] {
+        assert!(!is_test(SOURCE, name), "{name}");
+    }
+    let why = exists("core/a.rs::helper", &source).unwrap_err();
+    assert!(why.contains("no test"), "{why}");
+    assert!(exists("core/c.rs::one", &source).is_err());
+    assert_eq!(exists("xtask/b.rs::two", &source), Ok(()));
+}
 
-    #[test]
-    fn every_row_has_a_test_or_a_reason() {
-        let page = "\
-            | what | test |\n|---|---|\n\
-            | a | `core/a.rs::one`, `xtask/b.rs::two` |\n\
-            | b | — browsers only |\n\
-            | c | — |\n| d | |\n| e | `core/a.rs::gone` and `core/a.rs::one` |\n\
-            \n| other | head |\n|--:|---|\n| f | a word |\n";
-        let (rows, wrong) = check(page, &source);
-        let places: Vec<&str> = wrong
-            .iter()
-            .map(|line| line.split(": ").next().unwrap_or_default())
-            .collect();
-        assert_eq!(rows, 6);
-        assert_eq!(
-            places,
-            [
-                "docs/parity.md:5",
-                "docs/parity.md:6",
-                "docs/parity.md:7",
-                "docs/parity.md:11"
-            ]
-        );
-    }
+#[test]
+fn every_row_has_a_test_or_a_reason() {
+    let page = "\
+        | what | test |\n|---|---|\n\
+        | a | `core/a.rs::one`, `xtask/b.rs::two` |\n\
+        | b | — browsers only |\n\
+        | c | — |\n| d | |\n| e | `core/a.rs::gone` and `core/a.rs::one` |\n\
+        \n| other | head |\n|--:|---|\n| f | a word |\n";
+    let (rows, wrong) = check(page, &source);
+    let places: Vec<&str> = wrong
+        .iter()
+        .map(|line| line.split(": ").next().unwrap_or_default())
+        .collect();
+    assert_eq!(rows, 6);
+    assert_eq!(
+        places,
+        [
+            "docs/parity.md:5",
+            "docs/parity.md:6",
+            "docs/parity.md:7",
+            "docs/parity.md:11"
+        ]
+    );
 }

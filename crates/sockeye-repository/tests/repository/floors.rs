@@ -1,10 +1,9 @@
-//! `cargo xtask lint --part floors`: no file of the core looks up.
+//! No file of the core looks up.
 
 use std::fs;
 use std::path::Path;
 
-use crate::part::Report;
-use crate::run::root;
+use sockeye_repository::{nothing_wrong, read, root};
 
 /// The floors of the core, from the roof down. What lies on one may name what lies below it, and nothing above.
 const FLOORS: &[&str] = &[
@@ -13,18 +12,16 @@ const FLOORS: &[&str] = &[
     "slices", "fmt",
 ];
 
-/// Checks every file of the core.
-pub(crate) fn lint(report: &mut Report) -> Result<(), String> {
+#[test]
+fn no_file_of_the_core_names_what_lies_above_it() -> Result<(), String> {
     let folder = root().join("crates/sockeye-core/src");
-    let library = read(&folder.join("lib.rs"))?;
+    let library = read(folder.join("lib.rs"))?;
     let mut wrong = Vec::new();
     for entry in fs::read_dir(&folder).map_err(|error| error.to_string())? {
         let path = entry.map_err(|error| error.to_string())?.path();
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
         let Some(floor) = FLOORS.iter().position(|floor| *floor == name) else {
-            wrong.push(format!(
-                "{name}: say in xtask/src/floors.rs on which floor it lies"
-            ));
+            wrong.push(format!("{name}: say in {} on which floor it lies", file!()));
             continue;
         };
         if name != "lib" {
@@ -32,17 +29,8 @@ pub(crate) fn lint(report: &mut Report) -> Result<(), String> {
         }
     }
     wrong.sort();
-    let result = if wrong.is_empty() {
-        Ok(())
-    } else {
-        Err(wrong.join("\n"))
-    };
-    report.record("floors of the core", result);
+    nothing_wrong(&wrong);
     Ok(())
-}
-
-fn read(file: &Path) -> Result<String, String> {
-    fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", file.display()))
 }
 
 fn visit(path: &Path, floor: usize, library: &str, wrong: &mut Vec<String>) -> Result<(), String> {
@@ -105,16 +93,11 @@ fn home<'t>(library: &'t str, name: &'t str) -> &'t str {
         .map_or(name, |(module, _)| module)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::{home, named};
-
-    #[test]
-    fn names() {
-        let code = "use crate::{a, b::C};\n// crate::no\nlet x = crate::D::new(crate::e::F);\nmod tests {\ncrate::g";
-        assert_eq!(named(code).collect::<Vec<_>>(), ["a", "b", "D", "e"]);
-        let library = "pub use config::Config;\npub use client::{\n    Client, Event,\n};";
-        assert_eq!(home(library, "Event"), "client");
-        assert_eq!(home(library, "memory"), "memory");
-    }
+#[test]
+fn names_and_where_they_come_from() {
+    let code = "use crate::{a, b::C};\n// crate::no\nlet x = crate::D::new(crate::e::F);\nmod tests {\ncrate::g";
+    assert_eq!(named(code).collect::<Vec<_>>(), ["a", "b", "D", "e"]);
+    let library = "pub use config::Config;\npub use client::{\n    Client, Event,\n};";
+    assert_eq!(home(library, "Event"), "client");
+    assert_eq!(home(library, "memory"), "memory");
 }
