@@ -46,8 +46,7 @@ pub(crate) fn lint(report: &mut Report) -> Result<(), String> {
             Found::Text(text) => text,
             Found::Unreadable(why) => {
                 let rest = CRATES.len().saturating_sub(at);
-                println!("not compared: {rest} interfaces: {why}");
-                report.skipped(u32::try_from(rest).unwrap_or(u32::MAX));
+                report.skipped(&format!("{rest} interfaces were not compared: {why}"));
                 return Ok(());
             }
         };

@@ -32,8 +32,9 @@ pub(crate) fn lint(report: &mut Report) -> Result<(), String> {
         let mut add = Command::new("rustup");
         add.args(["target", "add", target]);
         if !run(&mut add, DOWNLOAD).is_ok_and(|output| output.success()) {
-            println!("not type-checked for {target}: rustup target add {target}");
-            report.skipped(1);
+            report.skipped(&format!(
+                "not type-checked for {target}: rustup target add {target}"
+            ));
             continue;
         }
         report.check(&mut cargo(&format!(

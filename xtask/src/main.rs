@@ -4,14 +4,12 @@
 mod api;
 mod board;
 mod c_library;
-mod component;
 mod count;
 mod device;
 mod esp32;
 mod frames;
 mod fuzz;
 mod hosts;
-mod idf;
 mod lint;
 mod man;
 mod matrix;
@@ -57,7 +55,10 @@ fn main() -> ExitCode {
         Some((&"lint", rest)) => part::main(lint::PARTS, &[], rest),
         Some((&("bench" | "load"), _)) => delegate("bench-driver", &args),
         Some((&"device", rest)) => end(device::run(rest)),
-        Some((&"component", rest)) => end(component::run(rest)),
+        Some((&"component", _) | (&"size", ["--esp-idf"])) => {
+            args.retain(|arg| *arg != "--esp-idf");
+            delegate("sockeye-component", &args)
+        }
         Some((&"man", [])) => end(man::run_in("target/man")),
         Some((&"man", [folder])) => end(man::run_in(folder)),
         Some((&"size", rest)) => end(size::run(rest)),

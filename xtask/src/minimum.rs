@@ -32,10 +32,9 @@ pub(crate) fn lint(report: &mut Report) -> Result<(), String> {
             .current_dir(root());
         report.check(&mut check)?;
     } else {
-        println!(
+        report.skipped(&format!(
             "not built with the minimum: rustup toolchain install {minimum} --profile minimal"
-        );
-        report.skipped(1);
+        ));
     }
     Ok(())
 }

@@ -81,9 +81,11 @@ impl Report {
         self.record(what, result);
     }
 
-    /// So many checks could not be run here; the reason has been printed.
-    pub(crate) fn skipped(&mut self, count: u32) {
-        self.counts.skipped += count;
+    /// A check could not be run here: why.
+    pub(crate) fn skipped(&mut self, why: &str) {
+        println!("skipped: {why}");
+        self.closing.push(format!("skipped: {why}"));
+        self.counts.skipped += 1;
     }
 
     /// Records the result of a check that is not a command.

@@ -13,7 +13,7 @@ use crate::board::FOLDER;
 use crate::node::Node;
 use crate::qemu::Board;
 use crate::riscv::{self, Firmware, Target};
-use crate::{idf, run, servers, size_matrix};
+use crate::{run, servers, size_matrix};
 
 const LIMIT: Duration = Duration::from_secs(120);
 /// The buffers that the user of the image `client` has sized: receive, send, answers, request head, two chunks.
@@ -25,7 +25,6 @@ pub(crate) fn run(args: &[&str]) -> Result<(), String> {
         [] => false,
         ["--symbols"] => true,
         ["--matrix"] => return size_matrix::run(),
-        ["--esp-idf"] => return idf::sizes(),
         _ => {
             return Err(
                 "there are only `--symbols`, which shows what takes the flash, `--matrix`, which shows what each feature takes, and `--esp-idf`, which measures the component"

@@ -7,22 +7,11 @@ mod links;
 mod sources;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use crate::run::root;
 use crate::tools::{self, Tool};
-use library::Chip;
-
-pub(crate) const HELP: &str = "\
-cargo xtask component [--out DIR] [--prebuilt CHIPS]
-
-Makes DIR/sockeye, a component of ESP-IDF that stands alone, and DIR/sockeye_VERSION.tgz, the same as one file for
-`compote component upload --archive`. DIR is target/component unless it is named. What git does not track is left out.
-
-  --prebuilt CHIPS   puts lib/CHIP/libsockeye_c.a into it, so that nobody needs Rust for these chips: names of ESP-IDF with
-                     commas between (esp32c3,esp32c6), or `all` for every chip that this machine has a compiler for
-";
 
 /// Where the component is in the repository.
 const COMPONENT: &str = "esp-idf/sockeye";
@@ -45,25 +34,24 @@ const TOOLS: &[Tool] = &[
     },
 ];
 
-struct Options {
-    out: PathBuf,
-    chips: Vec<Chip>,
-}
-
-pub(crate) fn run(args: &[&str]) -> Result<(), String> {
-    if args.contains(&"--help") {
-        print!("{HELP}");
-        return Ok(());
-    }
-    let options = options(args)?;
+/// Makes the package in `out`, with the libraries for the chips of the list `prebuilt`, and the archive beside it.
+///
+/// # Errors
+/// A chip is unknown or has no compiler here; git, tar or cargo failed; or something else lies where the package would.
+pub fn run(out: Option<&Path>, prebuilt: Option<&str>) -> Result<(), String> {
+    let out = match out {
+        Some(folder) => std::path::absolute(folder).map_err(|error| error.to_string())?,
+        None => root().join("target/component"),
+    };
+    let chips = prebuilt.map_or_else(|| Ok(Vec::new()), library::chips)?;
     tools::need(TOOLS)?;
-    let package = options.out.join(NAME);
+    let package = out.join(NAME);
     make(&package)?;
-    for chip in &options.chips {
+    for chip in &chips {
         library::build(&package, chip)?;
     }
     let version = version()?;
-    let archive = options.out.join(format!("{NAME}_{version}.tgz"));
+    let archive = out.join(format!("{NAME}_{version}.tgz"));
     pack(&package, &archive)?;
     let (files, bytes) = weigh(&package)?;
     println!("{}: {files} files, {bytes} bytes", package.display());
@@ -71,26 +59,11 @@ pub(crate) fn run(args: &[&str]) -> Result<(), String> {
     Ok(())
 }
 
-fn options(args: &[&str]) -> Result<Options, String> {
-    let mut options = Options {
-        out: root().join("target/component"),
-        chips: Vec::new(),
-    };
-    let mut args = args.iter();
-    while let Some(arg) = args.next() {
-        match (*arg, args.next()) {
-            ("--out", Some(folder)) => {
-                options.out = std::path::absolute(folder).map_err(|error| error.to_string())?;
-            }
-            ("--prebuilt", Some(chips)) => options.chips = library::chips(chips)?,
-            _ => return Err(format!("unknown or incomplete argument `{arg}`\n{HELP}")),
-        }
-    }
-    Ok(options)
-}
-
 /// Writes the component anew, with its Rust sources.
-pub(crate) fn make(package: &Path) -> Result<(), String> {
+///
+/// # Errors
+/// What of it cannot be read, written or understood; or something else lies there.
+pub fn make(package: &Path) -> Result<(), String> {
     clear(package)?;
     let version = version()?;
     for path in tracked(COMPONENT)? {

@@ -8,7 +8,7 @@ use std::process::Command;
 
 /// The version of the workspace, which the component has too.
 fn version() -> String {
-    let manifest = read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml"));
+    let manifest = read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.toml"));
     let line = manifest.lines().find(|line| line.starts_with("version"));
     let value = line.and_then(|line| line.split('"').nth(1));
     value.expect("a version in Cargo.toml").to_owned()
@@ -20,7 +20,7 @@ fn pack(name: &str) -> PathBuf {
     if out.exists() {
         fs::remove_dir_all(&out).expect("the folder of an earlier run is removed");
     }
-    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sockeye-component"));
     let status = command.arg("component").arg("--out").arg(&out).status();
     assert!(status.expect("it starts").success());
     out
@@ -178,7 +178,7 @@ fn a_folder_of_somebody_else_is_left_alone() {
     let taken = out.join("sockeye/mine.txt");
     fs::create_dir_all(out.join("sockeye")).expect("a folder");
     fs::write(&taken, "mine").expect("a file");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sockeye-component"));
     let output = command.arg("component").arg("--out").arg(&out).output();
     let output = output.expect("it starts");
     assert!(!output.status.success());
