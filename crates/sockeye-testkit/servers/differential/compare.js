@@ -19,8 +19,9 @@ const TOLERATED = [
   (entry) => entry.type === "ack_error" && entry.reason === "dropped",
 ];
 
-function told(run, { away, both, old }) {
+function told(run, { away, both, old, driver }) {
   const lists = {};
+  const answers = [];
   const joined = new Set();
   for (const { nsp, details, ...record } of run.told) {
     if (TOLERATED.some((meant) => meant({ nsp, ...record }))) continue;
@@ -44,8 +45,11 @@ function told(run, { away, both, old }) {
     if (entry.type === "connect_error" && entry.active) delete entry.message;
     // How often a server that is away is tried is a matter of time.
     if (away && entry.type === "connect_error" && entry.active) continue;
-    list.push(JSON.stringify(entry));
+    // The task or thread that waits for an answer runs beside the handlers of what came along with it.
+    if (driver && /^ack/.test(entry.type)) answers.push(JSON.stringify({ nsp, ...entry }));
+    else list.push(JSON.stringify(entry));
   }
+  if (driver) lists.answers = answers.sort();
   return lists;
 }
 
@@ -68,11 +72,11 @@ function sent(run, raw) {
   return lists;
 }
 
-function compare(script, theirs, ours) {
+function compare(script, theirs, ours, driver) {
   const differences = [];
   const away = script.steps.some((step) => step.do === "away");
   const both = script.options.transport === "both";
-  const kind = { away, both, old: script.options.eio === 3 };
+  const kind = { away, both, old: script.options.eio === 3, driver };
   const raw = script.steps.some((step) => step.do === "raw");
   const [a, b] = [{ ...told(theirs, kind), ...sent(theirs, raw) }, { ...told(ours, kind), ...sent(ours, raw) }];
   for (const name of new Set([...Object.keys(a), ...Object.keys(b)])) {

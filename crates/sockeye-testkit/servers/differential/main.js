@@ -1,5 +1,7 @@
 // Plays random sessions with the official client and with the command `sockeye`, and compares what both told and sent.
-//   node main.js --sockeye PROGRAM [--seed N] [--sessions N] [--parallel N] [--show]
+//   node main.js --sockeye PROGRAM [--driver device|threads] [--seed N] [--sessions N] [--parallel N] [--show]
+// --driver: the program is another driver's client on the same line protocol (`device-session` and `threads-session` of
+// crates/sockeye-interop).
 // One seed gives one session. A session that differs is played once more, alone: machines can be too busy. If it differs again,
 // its seed is printed, with its steps and the first difference of each list. --show prints all that was told and sent.
 "use strict";
@@ -82,23 +84,25 @@ async function play({ options, steps }, make) {
 }
 
 // Both clients at the same time, each with a server of its own.
-async function beside(script, program) {
+async function beside(script, program, driver) {
   const [theirs, ours] = await Promise.all([
     play(script, (port) => new Official(port, script.options)),
     play(script, (port) => new Command(port, script.options, program)),
   ]);
-  return { theirs, ours, differences: compare(script, theirs, ours) };
+  return { theirs, ours, differences: compare(script, theirs, ours, driver) };
 }
 
 async function main() {
   const options = parseOptions(process.argv.slice(2));
   const first = Number(options.seed);
-  const scripts = Array.from({ length: Number(options.sessions) }, (_, i) => session(first + i));
+  const all = Array.from({ length: Number(options.sessions) }, (_, i) => session(first + i));
+  // Devices have no MessagePack.
+  const scripts = all.filter((script) => options.driver !== "device" || script.options.parser === "json");
   const doubtful = [];
   const queue = [...scripts];
   const worker = async () => {
     for (let script; (script = queue.shift()); ) {
-      const run = await beside(script, options.sockeye);
+      const run = await beside(script, options.sockeye, options.driver);
       if (options.show) fs.writeSync(1, `${JSON.stringify({ script, ...run }, null, 1)}\n`);
       if (run.differences.length) doubtful.push(script);
     }
@@ -106,7 +110,7 @@ async function main() {
   await Promise.all(Array.from({ length: Number(options.parallel) }, worker));
   let failed = 0;
   for (const script of doubtful) {
-    const { differences } = await beside(script, options.sockeye);
+    const { differences } = await beside(script, options.sockeye, options.driver);
     if (!differences.length) continue;
     failed++;
     console.log(`\nseed ${script.seed}: ${JSON.stringify(script.options)}`);
