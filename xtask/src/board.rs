@@ -4,7 +4,7 @@ use sockeye_boards::{FIRMWARE, PREPARED};
 
 use crate::part::Report;
 use crate::qemu;
-use crate::riscv::{Firmware, Target};
+use crate::riscv::{self, Firmware, Target};
 use crate::run::cargo;
 use crate::servers;
 use crate::suite::run_tests_with;
@@ -41,6 +41,23 @@ pub(crate) fn device(report: &mut Report) -> Result<(), String> {
     tests(report, &["device"], "device::")
 }
 
+/// The client's budgets. The table is wanted, which nextest would not show.
+pub(crate) fn sizes(report: &mut Report) -> Result<(), String> {
+    builds(report, "budget::")
+}
+
+/// Stack frames.
+pub(crate) fn frames(report: &mut Report) -> Result<(), String> {
+    builds(report, "frames::")
+}
+
+/// Tests that build images of their own, and print figures.
+fn builds(report: &mut Report, filter: &str) -> Result<(), String> {
+    prepare(&[])?;
+    let mut tests = cargo("test --quiet -p sockeye-boards --test boards -- --ignored --nocapture");
+    report.tests(tests.arg(filter).env(PREPARED, "1"))
+}
+
 /// Installs what the tests need, builds these images, and runs the tests whose names contain `filter`.
 fn tests(report: &mut Report, images: &[&str], filter: &str) -> Result<(), String> {
     prepare(images)?;
@@ -57,7 +74,9 @@ fn tests(report: &mut Report, images: &[&str], filter: &str) -> Result<(), Strin
 pub(crate) fn prepare(images: &[&str]) -> Result<(), String> {
     qemu::need()?;
     tools::need(&[tools::OPENSSL])?;
+    tools::need(riscv::C_TOOLS)?;
     servers::install()?;
+    Target::ALL.into_iter().try_for_each(riscv::need)?;
     for target in Target::ALL {
         for (image, features) in IMAGES.iter().filter(|(image, _)| images.contains(image)) {
             let firmware = Firmware {

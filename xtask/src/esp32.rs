@@ -2,7 +2,7 @@
 //! do is checked on the emulated board, which has the same client and network stack, and on the chips themselves.
 
 use crate::part::Report;
-use crate::riscv::{self, Firmware, Target};
+use crate::riscv::{Firmware, Target};
 
 const FOLDER: &str = "firmware/esp32";
 const IMAGE: &str = "sockeye-esp32";
@@ -29,7 +29,7 @@ fn build(chip: &str, target: Target, features: &[&str]) -> Result<(), String> {
         images: &[IMAGE],
     };
     let image = firmware.build()?.join(IMAGE);
-    let sizes = riscv::sizes(&image)?;
+    let sizes = sockeye_boards::image::sizes(&image)?;
     println!("{chip}: {} B of code and constants", sizes.flash);
     Ok(())
 }

@@ -5,9 +5,7 @@ mod api;
 mod board;
 mod c_library;
 mod count;
-mod device;
 mod esp32;
-mod frames;
 mod fuzz;
 mod hosts;
 mod lint;
@@ -16,15 +14,13 @@ mod matrix;
 mod minimum;
 mod part;
 mod secure;
-mod size;
-mod size_matrix;
 mod suite;
 mod xtensa;
 
 use std::process::ExitCode;
 
 // What the tests of boards use as well.
-use sockeye_boards::{node, qemu, riscv, run, servers, tools};
+use sockeye_boards::{qemu, riscv, run, servers, tools};
 
 const HELP: &str = "\
 cargo xtask test [--list] [--part NAME]...   every test of the project; ends with `N passed, M failed`
@@ -54,14 +50,13 @@ fn main() -> ExitCode {
         Some((&"test", rest)) => part::main(suite::PARTS, suite::BY_NAME, rest),
         Some((&"lint", rest)) => part::main(lint::PARTS, &[], rest),
         Some((&("bench" | "load"), _)) => delegate("bench-driver", &args),
-        Some((&"device", rest)) => end(device::run(rest)),
         Some((&"component", _) | (&"size", ["--esp-idf"])) => {
             args.retain(|arg| *arg != "--esp-idf");
             delegate("sockeye-component", &args)
         }
         Some((&"man", [])) => end(man::run_in("target/man")),
         Some((&"man", [folder])) => end(man::run_in(folder)),
-        Some((&"size", rest)) => end(size::run(rest)),
+        Some((&("device" | "size"), _)) => delegate("sockeye-boards", &args),
         Some((&"api", [])) => end(api::write()),
         Some((&"servers", [])) => end(servers::install()),
         None | Some((&("help" | "--help" | "-h"), _)) => {

@@ -3,14 +3,12 @@
 use crate::board;
 use crate::c_library;
 use crate::esp32;
-use crate::frames;
 use crate::fuzz;
 use crate::part::{Part, Report};
 use crate::riscv::{Firmware, Target};
 use crate::run::{self, cargo};
 use crate::secure;
 use crate::servers;
-use crate::size;
 use crate::tools::{self, CHROMIUM, NGINX, NODE, NPM, REDIS, works};
 
 pub(crate) const PARTS: &[Part] = &[
@@ -82,12 +80,12 @@ pub(crate) const PARTS: &[Part] = &[
     Part {
         name: "size",
         about: "flash, RAM, stack and instructions of the client on a chip, held against budgets",
-        run: sizes,
+        run: board::sizes,
     },
     Part {
         name: "frames",
         about: "no function of the C library or of the board's firmware has a large stack frame",
-        run: frames::checks,
+        run: board::frames,
     },
     Part {
         name: "esp32",
@@ -103,11 +101,6 @@ pub(crate) const BY_NAME: &[Part] = &[Part {
     about: "500 clients and two emulated boards, three Node servers, Redis and nginx in troubles (runs only when it is named)",
     run: cluster,
 }];
-
-fn sizes(report: &mut Report) -> Result<(), String> {
-    report.record("the client's budgets", size::run(&[]));
-    Ok(())
-}
 
 fn unit(report: &mut Report) -> Result<(), String> {
     run_tests(report, "--workspace --tests", "")?;

@@ -1,7 +1,7 @@
 //! Emulated boards: builds their firmware, starts them in QEMU, and starts what they talk to. The tests are in
 //! `tests/boards`; `cargo xtask` and the drivers of benchmarks use the same to install and to start programs.
 //!
-//! Nothing beside the standard library, so that `cargo xtask` builds in seconds.
+//! Little beside the standard library, so that `cargo xtask` builds in seconds.
 
 #![allow(
     missing_docs,
@@ -10,11 +10,13 @@
 
 pub mod certificates;
 pub mod device;
+pub mod image;
 pub mod node;
 pub mod qemu;
 pub mod riscv;
 pub mod run;
 pub mod servers;
+pub mod size;
 pub mod tools;
 
 use riscv::Target;

@@ -6,4 +6,4 @@ pub mod project;
 pub mod size;
 
 // What builds, installs and starts programs, as the tests of boards do.
-use sockeye_boards::{riscv, run, tools};
+use sockeye_boards::{image, riscv, run, tools};

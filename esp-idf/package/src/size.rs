@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use crate::image::{self, Sizes};
 use crate::project::{COMPILER, Project, needs_ninja, path};
-use crate::riscv::{self, Sizes};
 use crate::run;
 use crate::tools::works;
 
@@ -80,5 +80,5 @@ fn variant(idf: &Path, name: &str, options: &str) -> Result<Sizes, String> {
         environment: &[("SOCKEYE_SIZE_VARIANT", name)],
     };
     project.build("app")?;
-    riscv::sizes(&project.build.join("sockeye_size.elf"))
+    image::sizes(&project.build.join("sockeye_size.elf"))
 }

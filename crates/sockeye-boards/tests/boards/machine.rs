@@ -8,8 +8,9 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use sockeye_boards::FIRMWARE;
+use sockeye_boards::image;
 use sockeye_boards::qemu::{Board, Outcome};
-use sockeye_boards::riscv::{self, Firmware, Target};
+use sockeye_boards::riscv::{Firmware, Target};
 
 use crate::certificates::Certificates;
 
@@ -63,7 +64,7 @@ fn network(image: &Path, target: Target) -> Result<(), String> {
         ("udp", datagram_echo_server()?.to_string()),
     ];
     let outcome = run(image, target, &args, &[], false)?.success()?;
-    let sizes = riscv::sizes(image)?;
+    let sizes = image::sizes(image)?;
     let metrics = outcome.metrics();
     let figure = |name| {
         metrics

@@ -4,55 +4,47 @@
 //! QEMU, one nanosecond each, so they repeat. The figures are held against `firmware/qemu-virt/budget.txt`, which is for images
 //! with a library of their own: the one that rustup has for the target was compiled without the firmware's flags.
 
+pub mod matrix;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::board::FOLDER;
+use crate::FIRMWARE;
+use crate::image;
 use crate::node::Node;
 use crate::qemu::Board;
 use crate::riscv::{self, Firmware, Target};
-use crate::{run, servers, size_matrix};
+use crate::{run, servers};
 
 const LIMIT: Duration = Duration::from_secs(120);
 /// The buffers that the user of the image `client` has sized: receive, send, answers, request head, two chunks.
-pub(crate) const BUFFERS: u32 = 2048 + 1024 + 256 + 512 + 2 * 256;
+const BUFFERS: u32 = 2048 + 1024 + 256 + 512 + 2 * 256;
 
-/// Measures, prints the table, and fails above a budget.
-pub(crate) fn run(args: &[&str]) -> Result<(), String> {
-    let symbols = match args {
-        [] => false,
-        ["--symbols"] => true,
-        ["--matrix"] => return size_matrix::run(),
-        _ => {
-            return Err(
-                "there are only `--symbols`, which shows what takes the flash, `--matrix`, which shows what each feature takes, and `--esp-idf`, which measures the component"
-                    .to_owned(),
-            );
-        }
-    };
+/// Measures, prints the table, and fails above a budget. With `symbols`, it shows what takes the flash, too.
+pub fn run(symbols: bool) -> Result<(), String> {
     servers::install()?;
     let target = Target::Imc;
     let firmware = Firmware {
-        folder: FOLDER,
+        folder: FIRMWARE,
         target,
         features: &[],
         images: &["client", "no-client", "cost"],
     };
     let images = firmware.build()?;
-    let image = |name: &str| images.join(name);
+    let path = |name: &str| images.join(name);
     if symbols {
-        show_symbols(&image("client"), &image("no-client"))?;
+        show_symbols(&path("client"), &path("no-client"))?;
     }
-    let with = riscv::sizes(&image("client"))?;
-    let without = riscv::sizes(&image("no-client"))?;
+    let with = image::sizes(&path("client"))?;
+    let without = image::sizes(&path("no-client"))?;
 
     let server = Node::scenarios(0, &[])?;
     let port = [("port", server.port.to_string()), ("seed", "1".to_owned())];
-    let client = metrics(&image("client"), target, &port, false)?;
-    let no_client = metrics(&image("no-client"), target, &port, false)?;
-    let cost = metrics(&image("cost"), target, &[("seed", "1".to_owned())], true)?;
+    let client = metrics(&path("client"), target, &port, false)?;
+    let no_client = metrics(&path("no-client"), target, &port, false)?;
+    let cost = metrics(&path("cost"), target, &[("seed", "1".to_owned())], true)?;
     let of = |metrics: &BTreeMap<String, u64>, name: &str| {
         let figure = metrics.get(name).copied();
         figure.ok_or_else(|| format!("the board did not report {name}"))
@@ -170,7 +162,7 @@ fn metrics(
 
 /// `name figure` lines; `#` begins a comment.
 fn budget() -> Result<BTreeMap<String, u64>, String> {
-    let path = run::root().join(FOLDER).join("budget.txt");
+    let path = run::root().join(FIRMWARE).join("budget.txt");
     let text = fs::read_to_string(&path)
         .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
     let lines = text
@@ -215,8 +207,8 @@ const GROUPS: &[(&str, &str)] = &[
 /// What has been added by the client, by group, from the symbol tables.
 fn show_symbols(with: &Path, without: &Path) -> Result<(), String> {
     let mut groups: BTreeMap<&str, i64> = BTreeMap::new();
-    for (image, sign) in [(with, 1), (without, -1)] {
-        for (name, size) in riscv::symbols(image)? {
+    for (path, sign) in [(with, 1), (without, -1)] {
+        for (name, size) in image::symbols(path)? {
             let group = GROUPS.iter().find(|(part, _)| name.contains(part));
             let group = group.map_or("the program itself, and what has no name", |(_, group)| {
                 group

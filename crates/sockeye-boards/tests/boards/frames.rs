@@ -5,16 +5,16 @@
 
 use std::fs;
 
-use crate::board;
-use crate::part::Report;
-use crate::riscv::{Firmware, Target};
+use sockeye_boards::FIRMWARE;
+use sockeye_boards::image::functions;
+use sockeye_boards::riscv::{Firmware, Target};
 
 /// What one function of the C library may take, in bytes: half of the smallest stack that ESP-IDF's menuconfig allows for the
 /// client's task. The largest takes 2 816.
 const LIBRARY: u32 = 3072;
 /// The same for the board's images. Their largest frame by far is that of the main task, which builds the network and the
 /// client and lends them to others: 9 264.
-const FIRMWARE: u32 = 9600;
+const BOARD: u32 = 9600;
 
 /// The C library as ESP-IDF builds it, with everything that a device may switch on.
 const C_LIBRARY: &[&str] = &[
@@ -29,56 +29,63 @@ const C_LIBRARY: &[&str] = &[
     "profile.release.panic=\"abort\"",
 ];
 
-/// Builds the C library and the board's images, and looks through them.
-pub(crate) fn checks(report: &mut Report) -> Result<(), String> {
-    for (what, most, folder, args, files) in [
-        (
-            "sockeye-c",
-            LIBRARY,
-            "crates/sockeye-c",
-            C_LIBRARY,
-            &["libsockeye_c.a"][..],
-        ),
-        (
-            "firmware",
-            FIRMWARE,
-            board::FOLDER,
-            &[],
-            &["client", "scenarios"],
-        ),
-    ] {
-        let is_library = folder != board::FOLDER;
-        let firmware = Firmware {
-            folder,
-            target: Target::Imc,
-            features: if is_library { &[] } else { &["polling"] },
-            images: if is_library { &[] } else { files },
-        };
+/// As ESP-IDF builds it.
+#[test]
+#[ignore = "builds images: cargo xtask test --part frames"]
+fn no_function_of_the_c_library_has_a_large_frame() {
+    let library = Firmware {
+        folder: "crates/sockeye-c",
+        target: Target::Imc,
+        features: &[],
+        images: &[],
+    };
+    check_built(&library, C_LIBRARY, &["libsockeye_c.a"], LIBRARY);
+}
+
+#[test]
+#[ignore = "builds images: cargo xtask test --part frames"]
+fn no_function_of_the_board_has_a_large_frame() {
+    let images = &["client", "scenarios"];
+    let firmware = Firmware {
+        folder: FIRMWARE,
+        target: Target::Imc,
+        features: &["polling"],
+        images,
+    };
+    check_built(&firmware, &[], images, BOARD);
+}
+
+/// Builds it, and looks through these files.
+fn check_built(firmware: &Firmware<'_>, args: &[&str], files: &[&str], most: u32) {
+    crate::one_build(|| {
         let output = firmware.build_with(args, &[])?;
         let output = output.ok_or("this machine's compiler cannot build that")?;
         for file in files {
             let path = output.join(file);
             let bytes = fs::read(&path)
                 .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-            report.record(&format!("frames of {what}, {file}"), check(&bytes, most));
+            check(&bytes, most).map_err(|error| format!("{file}: {error}"))?;
         }
-    }
-    Ok(())
+        Ok(())
+    });
 }
 
 /// Prints the largest frames; an error names those that are too large.
 fn check(bytes: &[u8], most: u32) -> Result<(), String> {
-    let mut found = frames(bytes).ok_or("not an ELF file for RISC-V, nor an archive of such")?;
+    let mut found = Vec::new();
+    functions(bytes, &mut |name, code| {
+        found.push((frame(code), name.to_owned()));
+    })?;
     if found.len() < 100 {
         return Err(format!("only {} functions were found", found.len()));
     }
-    found.sort_by_key(|one| std::cmp::Reverse(one.bytes));
-    for Frame { name, bytes } in found.iter().take(5) {
+    found.sort_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
+    for (bytes, name) in found.iter().take(5) {
         println!("{bytes:>6} B  {name}");
     }
-    let large = found.iter().take_while(|one| one.bytes > most);
+    let large = found.iter().take_while(|(bytes, _)| *bytes > most);
     let large: Vec<_> = large
-        .map(|one| format!("{} ({} B)", one.name, one.bytes))
+        .map(|(bytes, name)| format!("{name} ({bytes} B)"))
         .collect();
     if large.is_empty() {
         Ok(())
@@ -90,76 +97,9 @@ fn check(bytes: &[u8], most: u32) -> Result<(), String> {
     }
 }
 
-/// A function and what it takes of the stack.
-#[derive(Debug, PartialEq, Eq)]
-struct Frame {
-    name: String,
-    /// `u32::MAX` if it is computed at run time.
-    bytes: u32,
-}
-
-/// The functions of an ELF file, or of all such files in an archive.
-fn frames(bytes: &[u8]) -> Option<Vec<Frame>> {
-    const HEADER: usize = 60;
-    let Some(mut rest) = bytes.strip_prefix(b"!<arch>\n") else {
-        return elf_frames(bytes);
-    };
-    let mut found = Vec::new();
-    while rest.len() >= HEADER {
-        let (header, after) = rest.split_at(HEADER);
-        let size = std::str::from_utf8(&header[48..58]).ok()?;
-        let size: usize = size.trim().parse().ok()?;
-        let member = after.get(..size)?;
-        if member.starts_with(b"\x7fELF") {
-            found.extend(elf_frames(member)?);
-        }
-        // Members begin at even places.
-        rest = after.get(size + size % 2..).unwrap_or_default();
-    }
-    Some(found)
-}
-
-fn elf_frames(elf: &[u8]) -> Option<Vec<Frame>> {
-    const SYMBOLS: u32 = 2;
-    const FUNCTION: u8 = 2;
-    const RISCV: usize = 243;
-    let word = |at: usize| Some(u32::from_le_bytes(elf.get(at..at + 4)?.try_into().ok()?) as usize);
-    let half = |at: usize| Some(u16::from_le_bytes(elf.get(at..at + 2)?.try_into().ok()?) as usize);
-    if elf.get(..6)? != b"\x7fELF\x01\x01" || half(0x12)? != RISCV {
-        return None;
-    }
-    let is_linked = half(0x10)? == 2;
-    let (sections, entry, count) = (word(0x20)?, half(0x2e)?, half(0x30)?);
-    let section = |index: usize| sections + index * entry;
-    let mut found = Vec::new();
-    for table in (0..count).map(section) {
-        if word(table + 4)? != SYMBOLS as usize {
-            continue;
-        }
-        let (at, len) = (word(table + 0x10)?, word(table + 0x14)?);
-        let names = word(section(word(table + 0x18)?) + 0x10)?;
-        for symbol in (at..at + len).step_by(16) {
-            let (name, value, size) = (word(symbol)?, word(symbol + 4)?, word(symbol + 8)?);
-            let (kind, home) = (elf.get(symbol + 12)? & 0xf, half(symbol + 14)?);
-            if kind != FUNCTION || size == 0 || home == 0 || home >= count {
-                continue;
-            }
-            let home = section(home);
-            let begin = if is_linked { word(home + 12)? } else { 0 };
-            let at = word(home + 0x10)? + value.checked_sub(begin)?;
-            let name = elf.get(names + name..)?.split(|byte| *byte == 0).next()?;
-            found.push(Frame {
-                name: String::from_utf8_lossy(name).into_owned(),
-                bytes: frame(elf.get(at..at + size)?),
-            });
-        }
-    }
-    Some(found)
-}
-
 const SP: usize = 2;
 
-/// What the code takes off `sp` in all. Large frames are taken in two steps, the second one by a register that was loaded
+/// What the code takes off `sp` in all, in bytes; `u32::MAX` if it is computed at run time. Large frames are taken in two steps, the second one by a register that was loaded
 /// with a constant.
 fn frame(code: &[u8]) -> u32 {
     let mut taken = 0_u32;
@@ -292,54 +232,49 @@ fn compressed(half: u16) -> Step {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn halves(code: &[u16]) -> Vec<u8> {
+    code.iter().flat_map(|half| half.to_le_bytes()).collect()
+}
 
-    fn halves(code: &[u16]) -> Vec<u8> {
-        code.iter().flat_map(|half| half.to_le_bytes()).collect()
-    }
+fn words(code: &[u32]) -> Vec<u8> {
+    code.iter().flat_map(|word| word.to_le_bytes()).collect()
+}
 
-    fn words(code: &[u32]) -> Vec<u8> {
-        code.iter().flat_map(|word| word.to_le_bytes()).collect()
-    }
+#[test]
+fn a_frame_in_one_step() {
+    // addi sp, sp, -464; …; addi sp, sp, 464
+    assert_eq!(frame(&words(&[0xe301_0113, 0x1d01_0113])), 464);
+    // c.addi sp, -16; c.addi16sp sp, -112; c.addi16sp sp, -496; c.addi16sp sp, 112
+    assert_eq!(
+        frame(&halves(&[0x1141, 0x7159, 0x7101, 0x6165])),
+        16 + 112 + 512
+    );
+    // c.li a0, -3; addi a1, a0, -3
+    assert_eq!(frame(&halves(&[0x5575, 0x0593, 0xffd5])), 0);
+}
 
-    #[test]
-    fn a_frame_in_one_step() {
-        // addi sp, sp, -464; …; addi sp, sp, 464
-        assert_eq!(frame(&words(&[0xe301_0113, 0x1d01_0113])), 464);
-        // c.addi sp, -16; c.addi16sp sp, -112; c.addi16sp sp, -496; c.addi16sp sp, 112
-        assert_eq!(
-            frame(&halves(&[0x1141, 0x7159, 0x7101, 0x6165])),
-            16 + 112 + 512
-        );
-        // c.li a0, -3; addi a1, a0, -3
-        assert_eq!(frame(&halves(&[0x5575, 0x0593, 0xffd5])), 0);
-    }
+#[test]
+fn a_large_frame() {
+    // addi sp, sp, -2032; lui a0, 24; addi a0, a0, 48; sub sp, sp, a0
+    let code = [0x8101_0113, 0x0001_8537, 0x0305_0513, 0x40a1_0133];
+    assert_eq!(frame(&words(&code)), 2032 + 24 * 4096 + 48);
+    // c.lui a0, 2; sub sp, sp, a0; c.lui a0, 2; c.add sp, a0
+    let code = [0x6509, 0x0133, 0x40a1, 0x6509, 0x912a];
+    assert_eq!(frame(&halves(&code)), 2 * 4096);
+    // lui a0, 0xffffe; add sp, sp, a0
+    assert_eq!(frame(&words(&[0xffff_e537, 0x00a1_0133])), 2 * 4096);
+}
 
-    #[test]
-    fn a_large_frame() {
-        // addi sp, sp, -2032; lui a0, 24; addi a0, a0, 48; sub sp, sp, a0
-        let code = [0x8101_0113, 0x0001_8537, 0x0305_0513, 0x40a1_0133];
-        assert_eq!(frame(&words(&code)), 2032 + 24 * 4096 + 48);
-        // c.lui a0, 2; sub sp, sp, a0; c.lui a0, 2; c.add sp, a0
-        let code = [0x6509, 0x0133, 0x40a1, 0x6509, 0x912a];
-        assert_eq!(frame(&halves(&code)), 2 * 4096);
-        // lui a0, 0xffffe; add sp, sp, a0
-        assert_eq!(frame(&words(&[0xffff_e537, 0x00a1_0133])), 2 * 4096);
-    }
+#[test]
+fn a_frame_whose_size_is_not_known() {
+    // sub sp, sp, a0; lui a0, 24; lw a0, 0(a1); sub sp, sp, a0
+    assert_eq!(frame(&words(&[0x40a1_0133])), u32::MAX);
+    let code = [0x0001_8537, 0x0005_a503, 0x40a1_0133];
+    assert_eq!(frame(&words(&code)), u32::MAX);
+}
 
-    #[test]
-    fn a_frame_whose_size_is_not_known() {
-        // sub sp, sp, a0; lui a0, 24; lw a0, 0(a1); sub sp, sp, a0
-        assert_eq!(frame(&words(&[0x40a1_0133])), u32::MAX);
-        let code = [0x0001_8537, 0x0005_a503, 0x40a1_0133];
-        assert_eq!(frame(&words(&code)), u32::MAX);
-    }
-
-    #[test]
-    fn what_is_no_image_is_told() {
-        assert_eq!(frames(b"text"), None);
-        assert!(check(b"!<arch>\n", FIRMWARE).is_err());
-    }
+#[test]
+fn what_is_no_image_is_told() {
+    assert!(check(b"text", BOARD).is_err());
+    assert!(check(b"!<arch>\n", BOARD).is_err());
 }

@@ -5,10 +5,9 @@
 
 use std::fs;
 
-use crate::board::FOLDER;
-use crate::riscv::{self, Firmware, Target};
-use crate::run;
-use crate::size::BUFFERS;
+use super::BUFFERS;
+use crate::riscv::{Firmware, Target};
+use crate::{FIRMWARE, image, run};
 
 /// The features that a device may leave out: those of the board's `default`.
 const FEATURES: &[&str] = &["retries", "recovery", "offline", "messages"];
@@ -65,7 +64,7 @@ struct Build {
 }
 
 /// Builds every row, prints the table, and writes it into the README.
-pub(crate) fn run() -> Result<(), String> {
+pub fn run() -> Result<(), String> {
     let mut rows = Vec::new();
     let mut all = None;
     for build in builds() {
@@ -154,7 +153,7 @@ fn builds() -> Vec<Build> {
 /// Flash and static RAM of the client alone.
 fn measure(build: &Build) -> Result<Option<(u32, u32)>, String> {
     let firmware = Firmware {
-        folder: FOLDER,
+        folder: FIRMWARE,
         target: Target::Imc,
         features: &build.features,
         images: &["client", "no-client"],
@@ -164,15 +163,15 @@ fn measure(build: &Build) -> Result<Option<(u32, u32)>, String> {
     let Some(images) = firmware.build_with(&args, &build.flags)? else {
         return Ok(None);
     };
-    let with = riscv::sizes(&images.join("client"))?;
-    let without = riscv::sizes(&images.join("no-client"))?;
+    let with = image::sizes(&images.join("client"))?;
+    let without = image::sizes(&images.join("no-client"))?;
     let ram = (with.ram - without.ram).saturating_sub(BUFFERS);
     Ok(Some((with.flash - without.flash, ram)))
 }
 
 /// Puts the table between the marks.
 fn write(table: &str) -> Result<(), String> {
-    let path = run::root().join(FOLDER).join("README.md");
+    let path = run::root().join(FIRMWARE).join("README.md");
     let text = fs::read_to_string(&path)
         .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
     let around = text.split_once(BEGIN).and_then(|(before, rest)| {
@@ -191,7 +190,7 @@ mod tests {
     /// Else the rows that leave out a flag would differ by more than that.
     #[test]
     fn the_flags_are_those_of_the_folder() {
-        let path = run::root().join(FOLDER).join(".cargo/config.toml");
+        let path = run::root().join(FIRMWARE).join(".cargo/config.toml");
         let text = fs::read_to_string(path).expect("the folder's configuration");
         let (_, list) = text.split_once("rustflags = [").expect("flags");
         let (list, _) = list.split_once("\n]").expect("the end of the list");

@@ -5,86 +5,42 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use sockeye_boards::device::{Demo, build, build_demo, name, start};
+use sockeye_boards::qemu::{self, Outcome};
+use sockeye_boards::riscv::Target;
 
-use crate::qemu::{self, Outcome};
-use crate::riscv::Target;
-
-const HELP: &str = "\
-cargo xtask device [--connect URL] [--duration SECONDS] [--chip c3|c6] [--yes]
-  Attaches an emulated RISC-V board to a demo that runs (`--connect http://127.0.0.1:7625`), or to one that is started
-  along with it. `--chip` is the instruction set: c3 (imc, the default) or c6 (imac). Ctrl-C ends it with a summary.
-  QEMU and a compiler for RISC-V are installed if they are missing, after a question; `--yes` does not ask.";
-
-struct Options {
-    connect: Option<String>,
-    duration: Option<u64>,
-    target: Target,
-}
-
-fn options(args: &[&str]) -> Result<Options, String> {
-    let mut options = Options {
-        connect: None,
-        duration: None,
-        target: Target::Imc,
-    };
-    let mut args = args.iter();
-    while let Some(&arg) = args.next() {
-        let mut value = || {
-            args.next()
-                .copied()
-                .ok_or_else(|| format!("{arg} needs a value\n{HELP}"))
-        };
-        match arg {
-            "--connect" => options.connect = Some(value()?.to_owned()),
-            "--duration" => {
-                let text = value()?;
-                let seconds = text
-                    .trim_end_matches('s')
-                    .parse()
-                    .ok()
-                    .filter(|seconds| *seconds > 0);
-                options.duration = Some(
-                    seconds.ok_or_else(|| format!("--duration {text}: write seconds, as in 30"))?,
-                );
-            }
-            "--chip" => {
-                options.target = match value()? {
-                    "c3" => Target::Imc,
-                    "c6" => Target::Imac,
-                    other => return Err(format!("--chip {other}: there are c3 and c6")),
-                };
-            }
-            _ => return Err(format!("unknown argument `{arg}`\n{HELP}")),
-        }
-    }
-    Ok(options)
-}
+use crate::flags::Device;
 
 /// Runs it until `--duration` is over or somebody ends it.
-pub(crate) fn run(args: &[&str]) -> Result<(), String> {
-    if let ["--help" | "-h"] = args {
-        println!("{HELP}");
-        return Ok(());
-    }
-    let options = options(args)?;
+pub(crate) fn run(flags: Device) -> Result<(), String> {
+    let target = match flags.chip.as_deref() {
+        None | Some("c3") => Target::Imc,
+        Some("c6") => Target::Imac,
+        Some(other) => return Err(format!("--chip {other}: there are c3 and c6")),
+    };
+    let seconds = |text: &str| {
+        let seconds = text.trim_end_matches('s').parse().ok();
+        let seconds = seconds.filter(|seconds| *seconds > 0);
+        seconds.ok_or_else(|| format!("--duration {text}: write seconds, as in 30"))
+    };
+    let duration = flags.duration.as_deref().map(seconds).transpose()?;
     // All that takes long or talks much comes before the page's address, which stays in sight.
     qemu::need()?;
     println!("Building the firmware of the board (some minutes the first time) …");
-    let image = build(options.target)?;
-    if options.connect.is_none() {
+    let image = build(target)?;
+    if flags.connect.is_none() {
         println!("Building the demo …");
         build_demo()?;
     }
     let stop = on_interrupt()?;
     let mut demo = None;
-    let url = match &options.connect {
+    let url = match &flags.connect {
         Some(url) => url.clone(),
         None => demo.insert(Demo::start(&[])?).url.clone(),
     };
-    let (name, _) = name(options.target);
+    let (name, _) = name(target);
     println!("The board `{name}` joins the demo at {url}. Ctrl-C ends it with a summary.");
     let started = Instant::now();
-    let board = start(&image, options.target, &url, options.duration)?;
+    let board = start(&image, target, &url, duration)?;
     let show = |line: &str| println!("    | {line}");
     let ended = board.finish_unless(show, || stop.load(Ordering::Relaxed));
     if let Some(demo) = demo {
