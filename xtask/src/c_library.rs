@@ -3,7 +3,7 @@
 use crate::part::Report;
 use crate::run::cargo;
 use crate::servers;
-use crate::tools::{Tool, need};
+use crate::tools::{Tool, VALGRIND, need};
 
 const TOOLS: &[Tool] = &[
     Tool {
@@ -16,11 +16,7 @@ const TOOLS: &[Tool] = &[
         probe: &["clang++", "--version"],
         packages: &["clang"],
     },
-    Tool {
-        what: "valgrind",
-        probe: &["valgrind", "--version"],
-        packages: &["valgrind"],
-    },
+    VALGRIND,
     Tool {
         what: "OpenSSL with its headers",
         probe: &["pkg-config", "--exists", "openssl"],

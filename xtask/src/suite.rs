@@ -9,7 +9,7 @@ use crate::riscv::{Firmware, Target};
 use crate::run::{self, cargo};
 use crate::secure;
 use crate::servers;
-use crate::tools::{self, CHROMIUM, NGINX, NODE, NPM, REDIS, works};
+use crate::tools::{self, CHROMIUM, NGINX, NODE, NPM, REDIS, VALGRIND, works};
 
 pub(crate) const PARTS: &[Part] = &[
     Part {
@@ -81,6 +81,11 @@ pub(crate) const PARTS: &[Part] = &[
         name: "size",
         about: "flash, RAM, stack and instructions of the client on a chip, held against budgets",
         run: board::sizes,
+    },
+    Part {
+        name: "instructions",
+        about: "instructions of an event on a host, held against a budget, where valgrind is installed",
+        run: instructions,
     },
     Part {
         name: "frames",
@@ -186,6 +191,17 @@ fn esp_idf(report: &mut Report) -> Result<(), String> {
     servers::install()?;
     report.tests(&mut cargo(
         "test --quiet -p sockeye-component --test idf -- --ignored --nocapture --test-threads 1",
+    ))
+}
+
+/// In release mode. The figures are wanted, which nextest would not show.
+fn instructions(report: &mut Report) -> Result<(), String> {
+    if let Err(why) = tools::need(&[VALGRIND]) {
+        report.skipped(&why);
+        return Ok(());
+    }
+    report.tests(&mut cargo(
+        "test --quiet --release -p bench-instructions --test budget -- --ignored --nocapture",
     ))
 }
 

@@ -91,6 +91,12 @@ pub const NGINX: Tool = Tool {
     packages: &["nginx"],
 };
 
+pub const VALGRIND: Tool = Tool {
+    what: "valgrind",
+    probe: &["valgrind", "--version"],
+    packages: &["valgrind"],
+};
+
 /// Whether the command starts and ends well.
 pub fn works(probe: &[&str]) -> bool {
     let [program, args @ ..] = probe else {
