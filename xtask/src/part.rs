@@ -1,5 +1,6 @@
 //! Parts: named groups of checks, run one after the other and summed up in one closing line.
 
+use std::collections::BTreeMap;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
@@ -40,17 +41,20 @@ impl Report {
             counts += closing_line(line).unwrap_or_default();
             self.closing.push(line.trim().to_owned());
         }
-        // A test that could not be made here counts as passed; what it lacked is said once more at the end.
-        // (Dots stand before it where tests are shown as such.)
-        let skipped = output
-            .lines
-            .iter()
-            .map(|line| line.trim_matches([' ', '.']));
-        self.closing.extend(
-            skipped
-                .filter(|line| line.starts_with("skipped: "))
-                .map(str::to_owned),
-        );
+        // To its runner a test has passed that said what this machine lacks for it. (Dots may stand before that.)
+        let skipped = output.lines.iter().filter_map(|line| {
+            line.trim_matches([' ', '.'])
+                .strip_prefix("skipped: ")
+                .map(str::to_owned)
+        });
+        let mut reasons = BTreeMap::new();
+        skipped.for_each(|why| *reasons.entry(why).or_insert(0) += 1);
+        for (why, tests) in reasons {
+            let tests = counts.passed.min(tests);
+            counts.passed -= tests;
+            counts.skipped += tests;
+            self.closing.push(format!("skipped, {tests}: {why}"));
+        }
         if !output.success() && counts.failed == 0 {
             counts.failed = 1;
             self.closing
@@ -84,7 +88,7 @@ impl Report {
     /// A check could not be run here: why.
     pub(crate) fn skipped(&mut self, why: &str) {
         println!("skipped: {why}");
-        self.closing.push(format!("skipped: {why}"));
+        self.closing.push(format!("skipped, 1: {why}"));
         self.counts.skipped += 1;
     }
 
