@@ -55,6 +55,9 @@ impl Report {
             counts.skipped += tests;
             self.closing.push(format!("skipped, {tests}: {why}"));
         }
+        if !output.success() {
+            self.closing.extend(panics(&output.lines));
+        }
         if !output.success() && counts.failed == 0 {
             counts.failed = 1;
             self.closing
@@ -102,6 +105,23 @@ impl Report {
             }
         }
     }
+}
+
+/// What failing tests said, the beginning of it: where, and the lines below that.
+fn panics(lines: &[String]) -> Vec<String> {
+    const TESTS: usize = 10;
+    const LINES: usize = 4;
+    let places = (0..lines.len()).filter(|at| lines[*at].contains(" panicked at "));
+    let said = places.take(TESTS).map(|at| {
+        let below = lines[at + 1..].iter().map(|line| line.trim());
+        let below = below.filter(|line| !line.is_empty()).take(LINES);
+        let below = below.take_while(|line| !line.starts_with("stack backtrace"));
+        let place = lines[at].trim();
+        let mut said = format!("failed: {place}");
+        below.for_each(|line| said += &format!("\n        {line}"));
+        said
+    });
+    said.collect()
 }
 
 /// Runs the parts that the arguments select, prints the results, and ends with `N passed, M failed`. Those of `by_name` run
