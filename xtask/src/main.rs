@@ -1,11 +1,12 @@
-//! The project's own tooling; `cargo xtask help` lists it. Almost nothing beside the standard library, so that it
-//! builds in a second.
+//! The project's own tooling; `cargo xtask help` lists it: a command line, and the calls of other programs. What measures, packs
+//! or tests is a crate of its own. It builds in seconds.
 
 mod api;
 mod board;
 mod c_library;
 mod count;
 mod esp32;
+mod flags;
 mod fuzz;
 mod hosts;
 mod lint;
@@ -17,7 +18,10 @@ mod secure;
 mod suite;
 mod xtensa;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
+
+use flags::{Lint, Test, Xtask, XtaskCmd};
 
 // What the tests of boards use as well.
 use sockeye_boards::{qemu, riscv, run, servers, tools};
@@ -40,38 +44,43 @@ Programs that are missing are installed with apt-get where that is possible, aft
 ";
 
 fn main() -> ExitCode {
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    let mut args: Vec<&str> = args.iter().map(String::as_str).collect();
-    if args.contains(&"--yes") {
-        args.retain(|arg| *arg != "--yes");
+    let mut args: Vec<OsString> = std::env::args_os().skip(1).collect();
+    if args.iter().any(|arg| arg == "--yes") {
+        args.retain(|arg| arg != "--yes");
         tools::say_yes();
     }
-    match args.split_first() {
-        Some((&"test", rest)) => part::main(suite::PARTS, suite::BY_NAME, rest),
-        Some((&"lint", rest)) => part::main(lint::PARTS, &[], rest),
-        Some((&("bench" | "load"), _)) => delegate("bench-driver", &args),
-        Some((&"component", _) | (&"size", ["--esp-idf"])) => {
-            args.retain(|arg| *arg != "--esp-idf");
-            delegate("sockeye-component", &args)
-        }
-        Some((&"man", [])) => end(man::run_in("target/man")),
-        Some((&"man", [folder])) => end(man::run_in(folder)),
-        Some((&("device" | "size"), _)) => delegate("sockeye-boards", &args),
-        Some((&"api", [])) => end(api::write()),
-        Some((&"servers", [])) => end(servers::install()),
-        None | Some((&("help" | "--help" | "-h"), _)) => {
+    let verb = args.first().map(|verb| verb.to_string_lossy().into_owned());
+    match verb.as_deref() {
+        None | Some("help" | "--help" | "-h") => {
             print!("{HELP}");
-            ExitCode::SUCCESS
+            return ExitCode::SUCCESS;
         }
-        Some((command, rest)) => fail(&format!(
-            "unknown command `{command} {}`\n{HELP}",
-            rest.join(" ")
-        )),
+        Some("bench" | "load") => return delegate("bench-driver", &args),
+        Some("size") if args[1..] == ["--esp-idf"] => {
+            return delegate("sockeye-component", &args[..1]);
+        }
+        Some("component") => return delegate("sockeye-component", &args),
+        Some("device" | "size") => return delegate("sockeye-boards", &args),
+        Some(_) => {}
+    }
+    let flags = match Xtask::from_vec(args) {
+        Ok(flags) => flags,
+        Err(error) if error.is_help() => error.exit(),
+        Err(error) => return fail(&format!("{error}\n{HELP}")),
+    };
+    match flags.subcommand {
+        XtaskCmd::Test(Test { list, part }) => {
+            part::main(suite::PARTS, suite::BY_NAME, list, &part)
+        }
+        XtaskCmd::Lint(Lint { list, part }) => part::main(lint::PARTS, &[], list, &part),
+        XtaskCmd::Man(flags) => end(man::run_in(flags.folder.as_deref().unwrap_or("target/man"))),
+        XtaskCmd::Api(_) => end(api::write()),
+        XtaskCmd::Servers(_) => end(servers::install()),
     }
 }
 
 /// Runs a program of the workspace with these arguments, in this terminal.
-fn delegate(package: &str, args: &[&str]) -> ExitCode {
+fn delegate(package: &str, args: &[OsString]) -> ExitCode {
     let mut program = run::cargo("run --quiet --manifest-path");
     program.arg(run::root().join("Cargo.toml"));
     program.args(["--package", package, "--"]).args(args);
@@ -83,12 +92,17 @@ fn delegate(package: &str, args: &[&str]) -> ExitCode {
     if tools::said_yes() {
         program.env(tools::SAID_YES, "1");
     }
-    match program.status() {
-        Ok(status) if status.success() => ExitCode::SUCCESS,
+    // In place of this one, where that can be done: the program is then who hears Ctrl-C, and who is waited for.
+    #[cfg(unix)]
+    let failed = std::os::unix::process::CommandExt::exec(&mut program);
+    #[cfg(not(unix))]
+    let failed = match program.status() {
+        Ok(status) if status.success() => return ExitCode::SUCCESS,
         // It has said why.
-        Ok(_) => ExitCode::FAILURE,
-        Err(error) => fail(&format!("`{}`: {error}", run::shown(&program))),
-    }
+        Ok(_) => return ExitCode::FAILURE,
+        Err(error) => error,
+    };
+    fail(&format!("`{}`: {failed}", run::shown(&program)))
 }
 
 fn end(result: Result<(), String>) -> ExitCode {

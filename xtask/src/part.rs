@@ -124,32 +124,19 @@ fn panics(lines: &[String]) -> Vec<String> {
     said.collect()
 }
 
-/// Runs the parts that the arguments select, prints the results, and ends with `N passed, M failed`. Those of `by_name` run
-/// only where an argument names them.
-pub(crate) fn main(parts: &[Part], by_name: &[Part], args: &[&str]) -> ExitCode {
+/// Runs the parts with these names, or all, prints the results, and ends with `N passed, M failed`. Those of `by_name` run
+/// only where they are named.
+pub(crate) fn main(parts: &[Part], by_name: &[Part], list: bool, names: &[String]) -> ExitCode {
     let known = || parts.iter().chain(by_name);
+    if list {
+        known().for_each(|part| println!("{:<12} {}", part.name, part.about));
+        return ExitCode::SUCCESS;
+    }
     let mut wanted: Vec<&Part> = Vec::new();
-    let mut args = args.iter();
-    while let Some(&arg) = args.next() {
-        match arg {
-            "--list" => {
-                known().for_each(|part| println!("{:<12} {}", part.name, part.about));
-                return ExitCode::SUCCESS;
-            }
-            "--part" => match args
-                .next()
-                .and_then(|name| known().find(|part| part.name == *name))
-            {
-                Some(part) => wanted.push(part),
-                None => {
-                    return crate::fail("`--part` needs the name of a part; `--list` shows them");
-                }
-            },
-            _ => {
-                return crate::fail(&format!(
-                    "unknown argument `{arg}`; there are `--list` and `--part NAME`"
-                ));
-            }
+    for name in names {
+        match known().find(|part| part.name == name) {
+            Some(part) => wanted.push(part),
+            None => return crate::fail("`--part` needs the name of a part; `--list` shows them"),
         }
     }
     if wanted.is_empty() {
