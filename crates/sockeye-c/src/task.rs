@@ -242,8 +242,14 @@ impl Task<'_> {
 
     fn tell_of(&self, nsp: NamespaceId, event: sockeye_event_t) {
         let name = self.name(nsp);
+        // One that has made room for another has no name any more.
+        let known = name.len() > 0;
         self.tell(&sockeye_event_t {
-            nsp: name.as_c().as_ptr(),
+            nsp: if known {
+                name.as_c().as_ptr()
+            } else {
+                core::ptr::null()
+            },
             ..event
         });
     }

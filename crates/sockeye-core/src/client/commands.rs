@@ -156,13 +156,14 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// Disconnects a namespace and forgets it. If it is joined, packets accepted before still go out over this
-    /// connection; everything else that waits for it is dropped. Its acknowledgements fail.
+    /// Disconnects a namespace and forgets it. If it is joined, or was until it was left, packets accepted before still go out over
+    /// this connection. Everything else that waits for it is given up: its acknowledgements fail, other packets are told by
+    /// [`Event::Unsent`](crate::Event::Unsent).
     pub fn forget(&mut self, now: Instant, nsp: NamespaceId) {
-        let joined = self.is_connected(nsp);
         self.disconnect(now, nsp);
         self.drop_unsent(nsp, true);
-        self.outbox.forget_namespace(nsp, joined);
+        self.outbox.forget_namespace(nsp);
+        self.tell_unsent();
         match self.namespaces.get(nsp).map(Namespace::state) {
             None => (),
             // The server learns of it after its reply to a CONNECT that is under way: until then the entry stays.

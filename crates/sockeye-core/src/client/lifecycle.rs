@@ -133,7 +133,8 @@ impl Client<'_> {
         }
     }
 
-    fn tell_unsent(&mut self) {
+    /// Packets that were given up are to be told, if there are any.
+    pub(super) fn tell_unsent(&mut self) {
         if self.outbox.has_given_up() {
             self.agenda.notices.push(Notice::Unsent);
         }
@@ -207,7 +208,8 @@ impl Client<'_> {
     /// Forgets a namespace that waits for nothing any more.
     pub(super) fn remove_namespace(&mut self, nsp: NamespaceId) {
         self.drop_deferred(nsp);
-        self.outbox.forget_namespace(nsp, true);
+        self.outbox.forget_namespace(nsp);
+        self.tell_unsent();
         self.namespaces.remove(nsp);
     }
 
@@ -222,7 +224,7 @@ impl Client<'_> {
             return;
         }
         self.drop_deferred(nsp);
-        self.outbox.forget_namespace(nsp, true);
+        self.outbox.forget_namespace(nsp);
         self.namespaces.part(nsp);
     }
 

@@ -313,7 +313,7 @@ impl Client<'_> {
     pub fn clear_send_buffer(&mut self, nsp: NamespaceId) {
         self.agenda.end();
         self.drop_unsent(nsp, false);
-        self.outbox.drop_packets(nsp, false);
+        self.outbox.drop_packets(nsp);
     }
 
     /// Fails the acknowledgements of a namespace whose packets have not been sent, or all of them.
@@ -325,7 +325,11 @@ impl Client<'_> {
             else {
                 return;
             };
-            if all || self.outbox.is_unsent(entry.packet, id) {
+            if all && entry.silent {
+                // Nobody waits for it: its packet's own end is told.
+                self.outbox.forget_ack(entry.packet, id);
+                self.remove_ack(nsp, place);
+            } else if all || self.outbox.is_unsent(entry.packet, id) {
                 let sent = self.outbox.is_sent(entry.packet, id);
                 if !self.outbox.cancel(entry.packet, id) {
                     self.outbox.forget_ack(entry.packet, id);

@@ -82,6 +82,9 @@ pub enum UnsentCause {
     /// queue that a parser of the application's cannot write under the number of a later try (see
     /// `PacketParser::encode`).
     Unwritable,
+    /// Its namespace was forgotten before it could be sent ([`Client::forget`](crate::Client::forget)): the last handle of one that
+    /// was not joined is gone, or the connection broke after that.
+    Forgotten,
 }
 
 impl core::fmt::Display for UnsentCause {
@@ -99,6 +102,7 @@ impl core::fmt::Display for UnsentCause {
                 message!("U5", "its room in the send buffer was needed for a CONNECT packet: enlarge the buffer")
             }
             Self::Unwritable => message!("U6", "the parser refused it, or there was no room for it (the log says which)"),
+            Self::Forgotten => message!("U8", "its namespace was given up before it could be sent"),
             Self::NotWritable => message!("U7", "it was volatile, and the connection could not take it at once"),
         })
     }

@@ -1,6 +1,6 @@
 //! Where packets wait: each namespace's own until it is joined, those that may leave in one lane for all.
 
-use super::{Class, Life, Outbox, Queue, SendState};
+use super::{Class, Life, Outbox, Queue, SendState, UnsentCause};
 use crate::config::RETRIES;
 use crate::handle::{AckId, NamespaceId};
 use crate::memory::{Index, Lane, NONE, Serial};
@@ -58,16 +58,21 @@ impl Outbox<'_> {
         }
     }
 
-    /// Nothing of the namespace's packets is kept any longer than this connection; `ready` ones may still leave.
-    pub(crate) fn forget_namespace(&mut self, nsp: NamespaceId, keep_ready: bool) {
-        self.drop_packets(nsp, keep_ready);
+    /// Nothing of the namespace's packets is kept any longer than this connection, over which those that may leave still do. The
+    /// others are given up, to be told: nobody can join it again.
+    pub(crate) fn forget_namespace(&mut self, nsp: NamespaceId) {
+        self.take_packets(nsp, true);
         if let Some(queue) = self.queue(nsp) {
             *queue = Queue::EMPTY;
         }
     }
 
     /// Drops every packet of the namespace that has not begun to leave, except those that mean something only now.
-    pub(crate) fn drop_packets(&mut self, nsp: NamespaceId, keep_ready: bool) {
+    pub(crate) fn drop_packets(&mut self, nsp: NamespaceId) {
+        self.take_packets(nsp, false);
+    }
+
+    fn take_packets(&mut self, nsp: NamespaceId, forgotten: bool) {
         let lanes: &[bool] = if RETRIES { &[false, true] } else { &[false] };
         for &retries in lanes {
             loop {
@@ -80,10 +85,14 @@ impl Outbox<'_> {
                     *queue.lane(retries) = rest;
                 }
                 self.account_held(i, false);
-                self.remove(i);
+                if forgotten {
+                    self.give_up(i, UnsentCause::Forgotten);
+                } else {
+                    self.remove(i);
+                }
             }
         }
-        if !keep_ready {
+        if !forgotten {
             let mut at = self.ready_before(nsp, None);
             while let Some((i, packet)) = at.and_then(|i| Some((i, self.packets.get(i)?))) {
                 let life = packet.life;
@@ -183,7 +192,13 @@ impl Outbox<'_> {
             .get_mut(nsp.index())
             .filter(|queue| queue.owner == nsp)
         else {
-            self.remove(i);
+            let before = self.given_up.tail();
+            self.give_up(i, UnsentCause::Forgotten);
+            if self.given_up.tail() != before {
+                // They come here from the last to the first.
+                self.packets.unlink(&mut self.given_up, i);
+                self.packets.push_front(&mut self.given_up, i);
+            }
             return;
         };
         if retry && queue.in_flight == i {

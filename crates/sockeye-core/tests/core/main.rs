@@ -8,6 +8,7 @@ mod deflate;
 mod drive;
 #[cfg(feature = "eio3")]
 mod eio3;
+mod forgotten;
 mod handshake;
 mod heartbeat;
 mod held;

@@ -38,7 +38,8 @@ use crate::waiters::ConnectCall;
 /// [`close`](Self::close) sends what was emitted, leaves cleanly and waits for that: so a program should end. Dropping
 /// the last handle of a namespace leaves it in the background, once what was emitted on it has been sent (its handlers
 /// are called until then); what cannot be, because the namespace is not to be joined, is dropped, and the connection's
-/// listeners are told ([`Manager::on_error`](crate::Manager::on_error)); dropping the last handle of all closes the connection
+/// listeners are told, event for event ([`Manager::on_error`](crate::Manager::on_error), and
+/// [`Notice::Unsent`](crate::Notice::Unsent) in [`Manager::notices`](crate::Manager::notices)); dropping the last handle of all closes the connection
 /// in the background, and ends its tasks, after what was emitted has been sent: a namespace that is on its way is waited
 /// for as long as [`close_timeout`](crate::ClientBuilder::close_timeout) says. Nothing waits for all that: what is unsent when `main` returns
 /// is lost.

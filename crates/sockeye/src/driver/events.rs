@@ -99,14 +99,22 @@ impl EventContext<'_> {
                 let event = unsent.event.to_cow().into_owned();
                 let (bytes, cause) = (unsent.bytes, unsent.cause);
                 tracing::warn!(event, bytes, %cause, "an event was given up");
-                let slot = self.slots.of_core(unsent.nsp)?;
                 self.shared.gave_up.store(true, Ordering::Release);
+                let line = format!("{event} was not sent: {cause}");
                 let notice = Notice::Unsent {
                     event,
                     bytes,
                     cause,
                 };
-                self.batch.notice(&slot.shared, &notice);
+                match self.slots.of_core(unsent.nsp) {
+                    Some(slot) => self.batch.notice(&slot.shared, &notice),
+                    // The namespace has no handles any more, and none who listens: those of the connection are told.
+                    None => {
+                        self.tell(notice);
+                        let error = ConnectError::new(ConnectErrorKind::Closed, line);
+                        self.tell(Notice::ConnectError(error));
+                    }
+                }
             }
             Event::Opened { transport, .. } => {
                 // (Whoever knows the session's id may take part in it: it is not logged.)

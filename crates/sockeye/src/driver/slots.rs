@@ -214,11 +214,9 @@ impl Driver {
             return;
         }
         if let Some(slot) = self.slots.take(index) {
-            if self.core.has_unsent(slot.nsp) && !self.core.is_connected(slot.nsp) {
-                // Nobody is left who could join it.
-                self.tell_unsendable(&slot);
-            }
+            // What nobody is left to join it for is told, event for event.
             self.core.forget(self.now, slot.nsp);
+            self.needs_drain = true;
         }
     }
 
@@ -245,21 +243,6 @@ impl Driver {
             // (It is put on the list again if it is not time yet.)
             self.forget(index);
             self.needs_drain |= self.slots.get(index).is_none();
-        }
-    }
-
-    /// What waits for a namespace will never be sent, and no listener of its own is left: the connection's are told.
-    fn tell_unsendable(&mut self, slot: &NamespaceSlot) {
-        let name = &slot.shared.name;
-        tracing::warn!(namespace = %name, "the last handle of a namespace that is not to be joined is gone: what was emitted on it is dropped");
-        let error = ConnectError::new(
-            ConnectErrorKind::Closed,
-            format!(
-                "the last handle of {name} is gone before it was joined: what was emitted on it is dropped"
-            ),
-        );
-        if let Some(manager) = self.shared.known_manager() {
-            self.batch.notice(manager, &Notice::ConnectError(error));
         }
     }
 

@@ -352,9 +352,48 @@ async fn what_was_emitted_before_the_join_outlives_the_handle() {
         let no = socket.namespace("/no").connect_background().unwrap();
         no.emit("lost", ()).unwrap();
         drop(no);
-        assert!(told.wait(1).await[0].contains("the last handle of /no is gone"));
+        assert!(told.wait(1).await[0].starts_with("lost was not sent: its namespace"));
         within("written", socket.flush()).await;
         assert!(socket.connected());
+    }
+}
+
+/// What was emitted before the namespace was left is sent, although its last handle is gone by then.
+#[tokio::test]
+async fn what_was_emitted_before_the_end_outlives_the_handle() {
+    for builder in [client, polling] {
+        for leave in [false, true] {
+            let host = Host::start();
+            let socket = within("connect", builder(&host).connect()).await.unwrap();
+            let told = Log::new();
+            let note = told.clone();
+            socket
+                .manager()
+                .on_error(move |error| note.push(error.message()));
+            let chat = within("connect", socket.namespace("/chat").connect())
+                .await
+                .unwrap();
+            let sent: Vec<String> = (0..20)
+                .map(|n| {
+                    chat.emit("last", (n,)).unwrap();
+                    format!("/chat [\"last\",{n}]")
+                })
+                .collect();
+            if leave {
+                chat.disconnect();
+            }
+            drop(chat);
+            assert_eq!(host.received(20).await, sent);
+            host.joined(&["/"]).await;
+            // What is emitted after that has nowhere to go.
+            let chat = socket.namespace("/chat").open().unwrap();
+            chat.emit("lost", (1,)).unwrap();
+            chat.emit("lost too", ()).unwrap();
+            drop(chat);
+            let lines = told.wait(2).await;
+            assert!(lines[0].starts_with("lost was not sent: "), "{lines:?}");
+            assert!(lines[1].starts_with("lost too was not sent: "), "{lines:?}");
+        }
     }
 }
 
