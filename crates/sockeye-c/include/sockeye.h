@@ -940,8 +940,8 @@ typedef void (*sockeye_message_cb_t)(struct sockeye_client *client, const struct
 #define SOCKEYE_EVENT_STOPPED 15
 
 /**
- * A packet that had been accepted was given up, and no acknowledgement can tell it: `nsp`, `text` (which event and why),
- * `bytes`.
+ * A packet that had been accepted was given up, and no acknowledgement can tell it: `nsp` (null for a namespace that has made
+ * room for another), `text` (which event and why), `bytes`.
  */
 #define SOCKEYE_EVENT_UNSENT 16
 
@@ -1057,7 +1057,8 @@ sockeye_err_t sockeye_client_join(sockeye_client_handle_t client, const char *ns
 
 /**
  * Leaves a namespace; null is that of the configuration. Packets that were accepted still go out. The connection ends with its
- * last namespace. Handlers stay, until a namespace that is joined later needs the place: see `max_namespaces`.
+ * last namespace. Handlers stay, and what is emitted then is kept, until another namespace needs the place (see `max_namespaces`): what
+ * was kept is told by `SOCKEYE_EVENT_UNSENT` then.
  *
  * Errors: `SOCKEYE_ERR_NOT_FOUND` for one that was never joined.
  * Threads: any task, and callbacks.
@@ -1370,10 +1371,10 @@ sockeye_err_t sockeye_client_ack_args(sockeye_client_handle_t client,
 /**
  * Calls `call(client, message, ctx)` for each event of this name in a namespace (null: that of the configuration), or, with a
  * null `event`, for all events. Several handlers are called in the order in which they were added; one that is added while an event is told
- * gets those after it. Joins nothing.
+ * gets those after it. Joins nothing: call it before `sockeye_client_join`, and what the server sends at once finds its handler.
  *
- * Errors: `SOCKEYE_ERR_NOT_FOUND` for a namespace that `sockeye_client_join` has not been called for,
- * `SOCKEYE_ERR_RESERVED`, `SOCKEYE_ERR_NO_MEM`, `SOCKEYE_ERR_UTF8`.
+ * Errors: `SOCKEYE_ERR_RESERVED`, `SOCKEYE_ERR_NO_MEM`, `SOCKEYE_ERR_UTF8`; for a namespace that is not known yet those of
+ * `sockeye_client_join`.
  * Threads: any task, and callbacks.
  *
  * Conditions:
@@ -1410,16 +1411,18 @@ sockeye_err_t sockeye_client_off(sockeye_client_handle_t client,
 const char *sockeye_err_to_name(sockeye_err_t code);
 
 /**
- * Answers the question for an `auth` payload, in its callback. The text is copied.
+ * Answers the question for an `auth` payload, in its callback: a JSON object, or null for a namespace that wants none. The text is
+ * copied. A callback that answers nothing has the namespace refused: see `SOCKEYE_EVENT_CONNECT_ERROR`.
  *
  * Errors: `SOCKEYE_ERR_JSON` if it is not a JSON object; `SOCKEYE_ERR_TOO_LARGE` if it does not fit the send buffer,
  * `SOCKEYE_ERR_FULL` if it does not fit now: then the callback is called again when there is room.
  * Threads: the callback alone.
  *
  * Conditions:
- * `auth` is the callback's own, and the callback has not returned; `json` ends with a zero.
+ * `auth` is the callback's own, and the callback has not returned; `json` is null or ends with a zero.
  */
-sockeye_err_t sockeye_auth_set(struct sockeye_auth_t *auth, const char *json);
+sockeye_err_t sockeye_auth_set(struct sockeye_auth_t *auth,
+                               const char *json);
 
 /**
  * The type of a value. `SOCKEYE_JSON_NONE` for one that is not there.

@@ -116,7 +116,8 @@ pub unsafe extern "C" fn sockeye_client_join(
 }
 
 /// Leaves a namespace; null is that of the configuration. Packets that were accepted still go out. The connection ends with its
-/// last namespace. Handlers stay, until a namespace that is joined later needs the place: see `max_namespaces`.
+/// last namespace. Handlers stay, and what is emitted then is kept, until another namespace needs the place (see `max_namespaces`): what
+/// was kept is told by `SOCKEYE_EVENT_UNSENT` then.
 ///
 /// Errors: `SOCKEYE_ERR_NOT_FOUND` for one that was never joined.
 /// Threads: any task, and callbacks.

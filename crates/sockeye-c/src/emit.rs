@@ -313,10 +313,10 @@ pub unsafe extern "C" fn sockeye_client_ack_args(
 
 /// Calls `call(client, message, ctx)` for each event of this name in a namespace (null: that of the configuration), or, with a
 /// null `event`, for all events. Several handlers are called in the order in which they were added; one that is added while an event is told
-/// gets those after it. Joins nothing.
+/// gets those after it. Joins nothing: call it before `sockeye_client_join`, and what the server sends at once finds its handler.
 ///
-/// Errors: `SOCKEYE_ERR_NOT_FOUND` for a namespace that `sockeye_client_join` has not been called for,
-/// `SOCKEYE_ERR_RESERVED`, `SOCKEYE_ERR_NO_MEM`, `SOCKEYE_ERR_UTF8`.
+/// Errors: `SOCKEYE_ERR_RESERVED`, `SOCKEYE_ERR_NO_MEM`, `SOCKEYE_ERR_UTF8`; for a namespace that is not known yet those of
+/// `sockeye_client_join`.
 /// Threads: any task, and callbacks.
 ///
 /// # Safety
@@ -347,7 +347,10 @@ pub unsafe extern "C" fn sockeye_client_on(
         }
         let event = event.map(|event| Heap::joined(&[event])).transpose()?;
         let mut state = client.command()?;
-        let nsp = state.find(nsp)?;
+        let nsp = match nsp {
+            None => state.find(None)?,
+            Some(name) => state.find_or_make(name, &client.settings)?,
+        };
         state.on(nsp, event, call, ctx)
     })
 }

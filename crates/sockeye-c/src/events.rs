@@ -45,8 +45,8 @@ pub const SOCKEYE_EVENT_PING: sockeye_event_id_t = 13;
 pub const SOCKEYE_EVENT_NO_MEM: sockeye_event_id_t = 14;
 /// The client's task ends. The last event before another `sockeye_client_start`.
 pub const SOCKEYE_EVENT_STOPPED: sockeye_event_id_t = 15;
-/// A packet that had been accepted was given up, and no acknowledgement can tell it: `nsp`, `text` (which event and why),
-/// `bytes`.
+/// A packet that had been accepted was given up, and no acknowledgement can tell it: `nsp` (null for a namespace that has made
+/// room for another), `text` (which event and why), `bytes`.
 pub const SOCKEYE_EVENT_UNSENT: sockeye_event_id_t = 16;
 
 /// What happened to the connection. Everything in it is valid until the callback returns.
@@ -144,14 +144,15 @@ pub struct sockeye_auth_t {
     pub(crate) outcome: Option<sockeye_err_t>,
 }
 
-/// Answers the question for an `auth` payload, in its callback. The text is copied.
+/// Answers the question for an `auth` payload, in its callback: a JSON object, or null for a namespace that wants none. The text is
+/// copied. A callback that answers nothing has the namespace refused: see `SOCKEYE_EVENT_CONNECT_ERROR`.
 ///
 /// Errors: `SOCKEYE_ERR_JSON` if it is not a JSON object; `SOCKEYE_ERR_TOO_LARGE` if it does not fit the send buffer,
 /// `SOCKEYE_ERR_FULL` if it does not fit now: then the callback is called again when there is room.
 /// Threads: the callback alone.
 ///
 /// # Safety
-/// `auth` is the callback's own, and the callback has not returned; `json` ends with a zero.
+/// `auth` is the callback's own, and the callback has not returned; `json` is null or ends with a zero.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sockeye_auth_set(
     auth: *mut sockeye_auth_t,
@@ -159,10 +160,10 @@ pub unsafe extern "C" fn sockeye_auth_set(
 ) -> sockeye_err_t {
     guarded(|| {
         // SAFETY: as promised; the client lives as long as the callback runs.
-        let (auth, json) = unsafe { (auth.as_mut().ok_or(INVALID_ARG)?, text::required(json)?) };
+        let (auth, json) = unsafe { (auth.as_mut().ok_or(INVALID_ARG)?, text::optional(json)?) };
         // SAFETY: as above.
         let client = unsafe { auth.client.as_ref() }.ok_or(INVALID_ARG)?;
-        let outcome = client.provide_auth(auth.nsp, json);
+        let outcome = client.provide_auth(auth.nsp, json.unwrap_or(""));
         auth.outcome = Some(crate::error::code(outcome));
         outcome
     })

@@ -115,7 +115,7 @@ impl State {
     }
 
     /// The same, made if there is none. A namespace that has been left makes room if need be.
-    fn find_or_make(&mut self, name: &str, settings: &Settings) -> Outcome<NamespaceId> {
+    pub(crate) fn find_or_make(&mut self, name: &str, settings: &Settings) -> Outcome<NamespaceId> {
         if let Ok(id) = self.find(Some(name)) {
             return Ok(id);
         }

@@ -233,8 +233,10 @@ static void lives_without_a_server(void)
     CHECK_OK(sockeye_client_join(client, "/two"));
     CHECK_OK(sockeye_client_join(client, "two"));
     CHECK_OK(sockeye_client_join(client, "/three"));
+    CHECK_ERR(sockeye_client_on(client, "/fi,ve", "a", on_message, NULL), SOCKEYE_ERR_INVALID_ARG);
     CHECK_OK(sockeye_client_join(client, "/four"));
     CHECK_ERR(sockeye_client_join(client, "/five"), SOCKEYE_ERR_TOO_MANY_NAMESPACES);
+    CHECK_ERR(sockeye_client_on(client, "/five", "a", on_message, NULL), SOCKEYE_ERR_TOO_MANY_NAMESPACES);
     CHECK_OK(sockeye_client_leave(client, "/two"));
     CHECK_OK(sockeye_client_join(client, "/five"));
     CHECK_ERR(sockeye_client_leave(client, "/two"), SOCKEYE_ERR_NOT_FOUND);

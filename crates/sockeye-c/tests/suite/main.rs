@@ -9,6 +9,7 @@ mod scenarios;
 mod tls;
 
 use std::io::{BufRead as _, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use build::{ADDRESS, CLANG, Kit, PLAIN, THREAD, WRAPPED, bounded, compile, compile_cpp, has, run};
@@ -108,6 +109,22 @@ fn scenarios_with_the_official_server() {
             online(kit, &server.1, "official");
         }
     }
+}
+
+/// The official client and the C library tell and send the same in random sessions, whatever a server and a program do:
+/// `crates/sockeye-testkit/servers/differential`, whose `main.js` plays more of them.
+#[test]
+fn random_sessions_beside_the_official_client() {
+    let folder = build::root().join("../sockeye-testkit/servers/differential");
+    if !folder.join("node_modules").exists() {
+        println!("skipped: the official client is not installed; `cargo xtask servers` does");
+        return;
+    }
+    let mut node = bounded(400, Path::new("node"));
+    node.arg(folder.join("main.js"))
+        .args(["--driver", "c", "--sessions", "60", "--sockeye"])
+        .arg(compile(ADDRESS, "session", &[]));
+    run(&mut node);
 }
 
 #[test]

@@ -241,4 +241,7 @@ fn main() {
         socket.disconnect();
         socket.flush_for(Duration::from_secs(2));
     }
+    // Other threads may be telling something: not in the midst of a line.
+    let _whole_lines = std::io::stdout().lock();
+    std::process::exit(0);
 }

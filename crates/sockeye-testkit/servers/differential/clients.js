@@ -135,7 +135,17 @@ class Command {
     this.errors = "";
     this.syncs = 0;
     this.waiting = {};
-    const words = [
+    this.child = spawn(program, this.words(port, options), { stdio: ["pipe", "pipe", "pipe"] });
+    this.child.stdin.on("error", () => {});
+    this.child.stderr.on("data", (data) => (this.errors += data));
+    readline.createInterface({ input: this.child.stdout }).on("line", (line) => this.line(this.read(line)));
+    this.ended = new Promise((done) => this.child.on("close", (code, signal) => done(code ?? signal)));
+    this.retries = options.retries !== undefined;
+    this.known = new Set();
+  }
+
+  words(port, options) {
+    return [
       "connect", `http://127.0.0.1:${port}/`, "--json", "--no-autoconnect", "--transport", options.transport, "--parser", options.parser,
       "--reconnect-delay", "1ms", "--reconnect-delay-max", "1ms", "--randomization-factor", "0",
       ...(options.eio === 3 ? ["--eio", options.detected ? "auto" : "3"] : []),
@@ -144,13 +154,10 @@ class Command {
       ...(options.retries !== undefined ? ["--retries", String(options.retries), "--timeout", `${TRY}ms`] : []),
       ...(options.auth ? ["--auth", JSON.stringify(options.auth)] : []),
     ];
-    this.child = spawn(program, words, { stdio: ["pipe", "pipe", "pipe"] });
-    this.child.stdin.on("error", () => {});
-    this.child.stderr.on("data", (data) => (this.errors += data));
-    readline.createInterface({ input: this.child.stdout }).on("line", (line) => this.line(JSON.parse(line)));
-    this.ended = new Promise((done) => this.child.on("close", (code, signal) => done(code ?? signal)));
-    this.retries = options.retries !== undefined;
-    this.known = new Set();
+  }
+
+  read(line) {
+    return JSON.parse(line);
   }
 
   line({ type, namespace: nsp, ...record }) {
@@ -217,4 +224,81 @@ class Command {
   }
 }
 
-module.exports = { Official, Command, shown, real };
+// The program of the C library (`crates/sockeye-c/tests/c/session.c`), which has no JSON of its own: lines of words and fields in
+// hexadecimal digits, attachments beside the text.
+const hex = (field) => Buffer.from(typeof field === "number" ? String(field) : field).toString("hex");
+function apart(value, attachments) {
+  if (Array.isArray(value)) return value.map((inner) => apart(inner, attachments));
+  if (!value || typeof value !== "object") return value;
+  if (typeof value._bin === "string") return { _placeholder: true, num: attachments.push(Buffer.from(value._bin, "base64")) - 1 };
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, apart(inner, attachments)]));
+}
+function together(value, attachments) {
+  if (Array.isArray(value)) return value.map((inner) => together(inner, attachments));
+  if (!value || typeof value !== "object") return value;
+  if (value._placeholder === true && attachments[value.num]) return { _bin: attachments[value.num].toString("base64") };
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, together(inner, attachments)]));
+}
+// What is to be written, one call after another.
+function operations(value) {
+  if (Array.isArray(value)) return ["[", ...value.flatMap(operations), "end"];
+  if (typeof value === "string") return ["text", value];
+  if (!value || typeof value !== "object") return ["json", JSON.stringify(value)];
+  if (typeof value._bin === "string") return ["binary", Buffer.from(value._bin, "base64")];
+  return ["{", ...Object.entries(value).flatMap(([key, inner]) => ["key", key, ...operations(inner)]), "end"];
+}
+
+class InC extends Command {
+  words(port, options) {
+    this.auths = options.auth ? { "/": options.auth } : {};
+    const transports = { both: "0", websocket: "1", polling: "2" }[options.transport];
+    return [`http://127.0.0.1:${port}/`, transports, String(options.retries ?? -1), String(options.retries === undefined ? 0 : TRY)];
+  }
+
+  read(line) {
+    const [type, ...fields] = line.split("\t");
+    const bytes = fields.map((field) => Buffer.from(field, "hex"));
+    const [a, b, c, d, ...rest] = bytes.map(String);
+    const all = (at) => together(JSON.parse(bytes[at]), bytes.slice(at + 1));
+    if (type === "status") {
+      const list = bytes.slice(1).map(String);
+      const namespaces = [];
+      for (let i = 0; i < list.length; i += 3) namespaces.push({ namespace: list[i], connected: list[i + 1] === "1", active: list[i + 2] === "1" });
+      return { type, id: a, namespaces };
+    }
+    if (type === "event") return { type, namespace: a, name: b, args: all(3), ...(c ? { ack: c } : {}) };
+    if (type === "connect") return { type, namespace: b, id: c, recovered: a === "1" };
+    if (type === "disconnect") return { type, namespace: b, reason: c, details: d, active: a === "1" };
+    if (type === "connect_error") return { type, namespace: b, message: c, data: d ? JSON.parse(d) : null, active: a === "1" };
+    if (type === "ack") return { type, namespace: a, id: Number(b), args: all(2) };
+    if (type === "ack_error") return { type, namespace: a, id: Number(b), reason: c, message: c };
+    if (type === "lost") return { type: "error", namespace: a, message: b };
+    return { type, id: a, message: b };
+  }
+
+  say({ cmd, namespace: nsp, ...command }) {
+    const put = (...fields) => this.child.stdin.write(`${[cmd, ...fields.map(hex)].join("\t")}\n`);
+    if (cmd === "connect") {
+      const auth = command.auth ?? this.auths[nsp];
+      this.auths[nsp] = auth;
+      return put(nsp, auth ? JSON.stringify(auth) : "");
+    }
+    if (cmd === "disconnect") return put(nsp);
+    if (cmd === "status") return put(command.id);
+    if (cmd === "ack") {
+      cmd = "answer";
+      return put(command.id, ...command.args.flatMap(operations));
+    }
+    if (cmd !== "emit") return put();
+    const { event, args, id, ack, timeout, volatile } = command;
+    if (!ack && !volatile && id % 2) {
+      cmd = "write";
+      return put(nsp, event, id, ...args.flatMap(operations));
+    }
+    const attachments = [];
+    const text = JSON.stringify(apart(args, attachments));
+    put(nsp, event, id, ack ? "ack" : volatile ? "volatile" : "plain", timeout ?? 0, text, ...attachments);
+  }
+}
+
+module.exports = { Official, Command, InC, shown, real };
