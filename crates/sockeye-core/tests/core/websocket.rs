@@ -89,6 +89,11 @@ fn violations() {
         (b"\x81\x81mask!", "masked frame from the server"),
         (b"\x09\x00", "fragmented or over-long control frame"),
         (b"\x89\x7e\x00\x80", "fragmented or over-long control frame"),
+        // Short, with its length written long.
+        (
+            b"\x8a\x7f\x00\x00\x00\x00\x00\x00\x00\x09",
+            "fragmented or over-long control frame",
+        ),
         (b"\x80\x00", "fragments out of order"),
         (b"\x01\x01a\x81\x00", "fragments out of order"),
         (
