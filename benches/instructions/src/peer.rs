@@ -102,13 +102,17 @@ impl Peer {
         }
         while let Some((begin, len)) = masked(&self.received[at..]) {
             let (mask, payload) = (at + begin, at + begin + 4);
-            let mut start = [0; 24];
-            let start = &mut start[..cmp::min(len, 24)];
-            for (n, byte) in start.iter_mut().enumerate() {
-                *byte = self.received[payload + n] ^ self.received[mask + n % 4];
+            // As little as tells packets apart: the clients are what is counted.
+            let mut start = [0; START];
+            let most = cmp::min(len, START);
+            start[..most].copy_from_slice(&self.received[payload..payload + most]);
+            let mask: [u8; 4] = self.received[mask..payload].try_into().expect("four bytes");
+            let mask = u32::from_ne_bytes(mask);
+            for word in start.chunks_exact_mut(4) {
+                let bytes: [u8; 4] = (*word).try_into().expect("four bytes");
+                word.copy_from_slice(&(u32::from_ne_bytes(bytes) ^ mask).to_ne_bytes());
             }
-            let packet = (*start).to_vec();
-            self.packet(&packet);
+            self.packet(&start[..most]);
             at = payload + len;
         }
         self.received.drain(..at);
@@ -146,12 +150,15 @@ impl Peer {
             let id = id.count();
             match self.row {
                 Row::Ack => {
-                    let mut answer = Vec::with_capacity(24);
-                    answer.extend_from_slice(b"43");
-                    answer.extend_from_slice(&start[2..2 + id]);
-                    write!(answer, "[{}]", Reading::id(self.seen - 1))
-                        .expect("a vector takes everything");
-                    frame(&mut self.answers, &answer);
+                    let value = Reading::id(self.seen - 1);
+                    let digit = |of: u32| b'0' + (value / of % 10) as u8;
+                    let value = [digit(1000), digit(100), digit(10), digit(1)];
+                    let len = 2 + id as u8 + 6;
+                    self.answers.extend_from_slice(&[0x81, len, b'4', b'3']);
+                    self.answers.extend_from_slice(&start[2..2 + id]);
+                    self.answers.push(b'[');
+                    self.answers.extend_from_slice(&value);
+                    self.answers.push(b']');
                 }
                 _ if self.seen == self.count => frame(&mut self.answers, br#"42["done"]"#),
                 _ => {}
@@ -161,6 +168,9 @@ impl Peer {
         }
     }
 }
+
+/// How much of a packet is looked at: `42`, an id, and what follows it.
+const START: usize = 12;
 
 /// The length of an event's frame: all have the same.
 const EVENT: usize = 2 + r#"42["event",{"id":1000,"t":21.53,"ok":true,"name":"kitchen"}]"#.len();
