@@ -1,9 +1,12 @@
 //! What is cleared, dropped, or forgotten with its namespace: sent all the same, or told.
 
+use proptest::collection::vec;
+use proptest::prelude::*;
 use sockeye_core::packet::BinRef;
-use sockeye_core::{EmitOptions, Link, NspOptions, Transports};
-use sockeye_testkit::config;
+use sockeye_core::{EmitOptions, Limits, Link, Memory, NspOptions, Transports};
+use sockeye_testkit::{Rig, Server, Settings, config};
 
+use crate::properties::proptest_config;
 use crate::{as_text, both};
 
 #[test]
@@ -167,5 +170,72 @@ fn clearing_and_forgetting_finish_what_is_under_way() {
                 },
             );
         }
+    }
+}
+
+/// Plays a script with one namespace that is connected, left and forgotten, over a link that takes some bytes, and breaks: packets
+/// that were accepted, those that the server got, and those of which it is told that they are given up.
+fn played(script: &[u8]) -> (usize, usize, usize) {
+    let mut rig = Rig::new(
+        config(Transports::WEBSOCKET),
+        Memory::growable(&Limits::default()),
+    );
+    rig.server = Some(Server::new(Settings::default()));
+    let main = rig.connect("/");
+    let mut chat = rig.connect("/chat");
+    let ws = Link::WebSocket.index();
+    let mut accepted = 0;
+    for step in script {
+        let now = rig.now();
+        match step % 12 {
+            0..=3 => {
+                let emitted = rig
+                    .client
+                    .emit(now, chat, "e", &(accepted,), EmitOptions::PLAIN);
+                accepted += usize::from(emitted.is_ok());
+            }
+            4 => rig.client.connect(now, chat),
+            5 => rig.client.disconnect(now, chat),
+            6 => {
+                rig.client.forget(now, chat);
+                chat = rig.namespace("/chat", NspOptions::default());
+            }
+            7 => rig.break_all(),
+            8 => rig.client.reconnect(now),
+            9 => rig.write[ws] = usize::from(step / 12),
+            10 => rig.writable(Link::WebSocket, usize::MAX),
+            _ => rig.drain(),
+        }
+        if step & 128 > 0 {
+            rig.pass(2_000);
+        }
+    }
+    rig.writable(Link::WebSocket, usize::MAX);
+    rig.client.connect(rig.now(), chat);
+    rig.client.connect(rig.now(), main);
+    rig.drain();
+    rig.pass(120_000);
+    assert!(rig.client.is_connected(chat));
+    assert_eq!(
+        (rig.client.send_queue_len(), rig.client.send_queue_bytes()),
+        (0, 0)
+    );
+    let told = rig.take_log().matches("unsent /chat e of").count();
+    let server = rig.server.as_ref().unwrap();
+    let mut received = server.received.clone();
+    let all = received.len();
+    received.sort();
+    received.dedup();
+    assert_eq!(received.len(), all, "none comes twice");
+    (accepted, all, told)
+}
+
+proptest! {
+    #![proptest_config(proptest_config(300))]
+
+    #[test]
+    fn what_was_accepted_comes_or_is_told(script in vec(any::<u8>(), 0..80)) {
+        let (accepted, received, told) = played(&script);
+        prop_assert_eq!(accepted, received + told);
     }
 }
