@@ -3,10 +3,10 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use sockeye_core::packet::BinRef;
-use sockeye_core::{EmitOptions, Limits, Link, Memory, NspOptions, Transports};
+use sockeye_core::{EmitOptions, Link, NspOptions, Transports};
 use sockeye_testkit::{Rig, Server, Settings, config};
 
-use crate::properties::proptest_config;
+use crate::properties::{Roomy, proptest_config};
 use crate::{as_text, both};
 
 #[test]
@@ -176,10 +176,8 @@ fn clearing_and_forgetting_finish_what_is_under_way() {
 /// Plays a script with one namespace that is connected, left and forgotten, over a link that takes some bytes, and breaks: packets
 /// that were accepted, those that the server got, and those of which it is told that they are given up.
 fn played(script: &[u8]) -> (usize, usize, usize) {
-    let mut rig = Rig::new(
-        config(Transports::WEBSOCKET),
-        Memory::growable(&Limits::default()),
-    );
+    let mut storage = Box::new(Roomy::new());
+    let mut rig = Rig::new(config(Transports::WEBSOCKET), storage.memory());
     rig.server = Some(Server::new(Settings::default()));
     let main = rig.connect("/");
     let mut chat = rig.connect("/chat");
