@@ -8,6 +8,9 @@ pub(crate) const RETRIES: bool = cfg!(feature = "retries");
 /// Whether connection state recovery is compiled in.
 pub(crate) const RECOVERY: bool = cfg!(feature = "recovery");
 
+/// Whether packets may have attachments. Without it none can be made, and one that announces some is a parse error.
+pub(crate) const BINARY: bool = cfg!(any(feature = "alloc", feature = "binary"));
+
 /// Whether errors are told in whole sentences, or by their codes.
 pub(crate) const MESSAGES: bool = cfg!(any(feature = "alloc", feature = "messages"));
 

@@ -6,6 +6,7 @@ use super::event::Message;
 use super::namespaces::NspState;
 use super::views::{Received, args_in, message_in, text_in};
 use super::{Client, PendingEvent};
+use crate::config::BINARY;
 use crate::error::{Cause, DisconnectReason, Fault};
 use crate::handle::NamespaceId;
 use crate::memory::{RECORD, records};
@@ -164,7 +165,7 @@ impl Client<'_> {
     fn deferred_end(&self) -> usize {
         match (self.inbound.borrowed, &self.inbound.partial) {
             (Borrowed::End(from), _) => from,
-            (_, Some(partial)) => partial.start,
+            (_, Some(partial)) if BINARY => partial.start,
             _ => self.engine.main_rx_ref().held_len(),
         }
     }
@@ -176,7 +177,7 @@ impl Client<'_> {
         if let Borrowed::End(from) = &mut self.inbound.borrowed {
             *from = end;
         }
-        if let Some(partial) = &mut self.inbound.partial {
+        if BINARY && let Some(partial) = &mut self.inbound.partial {
             partial.start = end;
         }
     }
@@ -246,7 +247,7 @@ impl Client<'_> {
         if binary {
             return self.attachment();
         }
-        if self.inbound.partial.is_some() {
+        if BINARY && self.inbound.partial.is_some() {
             let packet = self.partial_packet();
             return self.parse_error(PacketError::UnexpectedText, packet.as_ref());
         }
@@ -274,7 +275,7 @@ impl Client<'_> {
         if let Err(error) = parsed {
             return self.parse_error(error, None);
         }
-        if self.inbound.packet.parsed.attachments == 0 {
+        if !BINARY || self.inbound.packet.parsed.attachments == 0 {
             return self.dispatch();
         }
         let rx = self.engine.main_rx();
@@ -290,6 +291,9 @@ impl Client<'_> {
     }
 
     fn attachment(&mut self) -> Option<PendingEvent> {
+        if !BINARY {
+            return self.parse_error(PacketError::UnexpectedBinary, None);
+        }
         let bytes = self.engine.message().len();
         let limit = self.engine.config().limits.receive;
         let Some(partial) = &mut self.inbound.partial else {
@@ -321,6 +325,13 @@ impl Client<'_> {
         #[cfg(feature = "msgpack")]
         if matches!(parser, crate::Parser::Custom(_)) || binary && parser.packs() {
             return Some(PendingEvent::MessageTooLarge { bytes });
+        }
+        if !BINARY {
+            return if binary {
+                self.parse_error(PacketError::UnexpectedBinary, None)
+            } else {
+                Some(PendingEvent::MessageTooLarge { bytes })
+            };
         }
         let Some(partial) = &mut self.inbound.partial else {
             return match (binary, self.inbound.orphans) {

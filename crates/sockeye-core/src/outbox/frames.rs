@@ -1,7 +1,7 @@
 //! How packets get out as WebSocket frames: many in one write.
 
 use super::{Outbox, SendState, Write};
-use crate::config::EIO3;
+use crate::config::{EIO3, POLLING};
 use crate::limits::BATCH;
 use crate::memory::Index;
 use crate::memory::records::{get_u32, put_u32};
@@ -59,7 +59,7 @@ impl Outbox<'_> {
             }
             packet.state = SendState::Writing;
             let (nsp, text) = (packet.nsp, packet.text as usize);
-            let alone = cfg!(feature = "alloc") && packet.attachments == 0;
+            let alone = cfg!(feature = "alloc") && packet.attachments() == 0;
             end = Some(to);
             bytes += to - from;
             self.is_not_ready(i, nsp);
@@ -98,8 +98,8 @@ impl Outbox<'_> {
             return;
         };
         let mut start = packet.frame() + self.skipped(packet);
-        let (first, attachments, text) = (packet.first, packet.attachments, packet.text as usize);
-        let attachment = if packet.base64 {
+        let (first, attachments, text) = (packet.first(), packet.attachments(), packet.text as usize);
+        let attachment = if POLLING && packet.base64 {
             ws::TEXT
         } else {
             self.binary_opcode()
@@ -127,7 +127,7 @@ impl Outbox<'_> {
         };
         let mem = self.mem.get_mut();
         let mut start = packet.frame() + skip;
-        for part in packet.first..=packet.attachments {
+        for part in packet.first()..=packet.attachments() {
             let Some((header, len, key)) = mem.get(start..).and_then(ws::read_header) else {
                 return;
             };

@@ -52,7 +52,7 @@ impl Outbox<'_> {
                 .writing
                 .head()
                 .and_then(|i| self.packets.get(i))
-                .is_some_and(|packet| packet.first > 0),
+                .is_some_and(|packet| packet.first() > 0),
             _ => return,
         };
         while let Some(i) = self.writing.tail() {

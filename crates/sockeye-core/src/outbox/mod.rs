@@ -307,20 +307,20 @@ impl<'a> Outbox<'a> {
             packet.state == SendState::Writing && matches!(self.write, Write::Frames { .. });
         Parts {
             mem: self.mem.get(),
-            framed_from: if framed { packet.first } else { u16::MAX },
+            framed_from: if framed { packet.first() } else { u16::MAX },
             part: 0,
             at: packet.start(),
             next: Some(packet.text as usize),
-            attachments: packet.attachments,
+            attachments: packet.attachments(),
         }
     }
 
     /// How far the first frame that has not left yet lies behind the packet's first one.
     fn skipped(&self, packet: &Packet) -> usize {
-        if packet.first == 0 {
+        if packet.first() == 0 {
             return 0;
         }
-        let before = self.parts(packet).nth(usize::from(packet.first) - 1);
+        let before = self.parts(packet).nth(usize::from(packet.first()) - 1);
         before.map_or(0, |part| part.end - packet.frame())
     }
 

@@ -1,6 +1,6 @@
 //! What one packet is in the outbox: its state, its kind, where it lies, and what it is accepted from.
 
-use crate::config::RETRIES;
+use crate::config::{BINARY, POLLING, RETRIES};
 use crate::handle::{AckId, NamespaceId};
 use crate::memory::steps::step;
 use crate::memory::{Empty, Index, NONE, Serial, records};
@@ -196,6 +196,16 @@ impl Packet {
         self.life.is_answered() && self.tries > 0
     }
 
+    /// The first part that has not left yet. Only POSTs carry a packet in portions.
+    pub(super) const fn first(&self) -> u16 {
+        if POLLING { self.first } else { 0 }
+    }
+
+    /// How many attachments it has.
+    pub(super) const fn attachments(&self) -> u16 {
+        if BINARY { self.attachments } else { 0 }
+    }
+
     pub(super) const fn end(&self) -> usize {
         self.area as usize + self.size as usize
     }
@@ -240,7 +250,8 @@ impl Body<'_> {
     pub(crate) fn len(&self) -> usize {
         match self {
             Self::Bytes(json, attachments) => json.len() + attachments.as_records().len(),
-            Self::Staged(staged) => staged.json_len + staged.rest,
+            Self::Staged(staged) if BINARY => staged.json_len + staged.rest,
+            Self::Staged(staged) => staged.json_len,
             Self::Parts(parts) => parts.iter().map(|part| part.len()).sum(),
             #[cfg(feature = "msgpack")]
             Self::Packed(data, _) => data.len(),
@@ -250,7 +261,8 @@ impl Body<'_> {
     pub(crate) const fn attachments(&self) -> usize {
         match self {
             Self::Bytes(_, attachments) => attachments.len(),
-            Self::Staged(staged) => staged.count,
+            Self::Staged(staged) if BINARY => staged.count,
+            Self::Staged(_) => 0,
             Self::Parts(_) => 0,
             #[cfg(feature = "msgpack")]
             Self::Packed(_, binaries) => *binaries,
@@ -300,7 +312,7 @@ impl Iterator for Parts<'_> {
         let len = self.next?;
         let part = self.at..self.at + len;
         self.next = None;
-        if self.part < self.attachments {
+        if BINARY && self.part < self.attachments {
             self.part += 1;
             let gap = part.end;
             let len = if self.part >= self.framed_from {

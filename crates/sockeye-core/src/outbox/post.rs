@@ -221,7 +221,7 @@ impl Outbox<'_> {
             let end = if last {
                 post.end
             } else {
-                packet.attachments + 1
+                packet.attachments() + 1
             };
             if post.part >= end {
                 post.cursor = NONE;
@@ -319,7 +319,7 @@ impl Outbox<'_> {
             let last = self.writing.tail() == Some(i);
             if let Some(packet) = self.packets.get_mut(i)
                 && last
-                && post.end <= packet.attachments
+                && post.end <= packet.attachments()
             {
                 // The rest of it follows in another POST, or over the WebSocket.
                 packet.first = post.end;
@@ -364,7 +364,7 @@ impl Outbox<'_> {
                         && self
                             .packets
                             .get(i)
-                            .is_some_and(|packet| post.end <= packet.attachments);
+                            .is_some_and(|packet| post.end <= packet.attachments());
                     if in_part {
                         self.was_begun(Some(i));
                         return;

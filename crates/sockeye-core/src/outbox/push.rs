@@ -1,7 +1,7 @@
 //! How packets get in: encoded into the area, or copied to it, all or nothing.
 
 use super::{Body, Class, Life, Meta, Outbox, Packet, PushError, SendState, Staged, UnsentCause};
-use crate::config::POLLING;
+use crate::config::{BINARY, POLLING};
 use crate::error::EmitError;
 use crate::handle::{AckId, NamespaceId};
 use crate::memory::records::put_u32;
@@ -41,6 +41,9 @@ impl Outbox<'_> {
         };
         let (mut count, mut rest) = (0usize, 0usize);
         let mut counted = |attachment: &[u8]| {
+            if !BINARY {
+                return Err(EncodeError::TooManyAttachments { limit: 0 });
+            }
             count += 1;
             rest += area_of(attachment.len());
             if count > usize::from(limit) {
@@ -55,7 +58,7 @@ impl Outbox<'_> {
             Err(EncodeError::BufferTooSmall) => return Err(full),
             Err(error) => return Err(error.into()),
         };
-        if count > 0 {
+        if BINARY && count > 0 {
             // Behind the JSON the attachments, as they will lie.
             let split = out.split_at_mut_checked(json_len);
             let Some((front, back)) = split.filter(|(_, back)| back.len() >= rest) else {
@@ -373,7 +376,8 @@ fn layout(prefix: &Prefix<'_>, body: &Body<'_>, base64: bool, life: Life) -> Lay
             .iter()
             .map(|bytes| area_of(attachment_len(bytes.len(), base64)))
             .sum(),
-        Body::Staged(staged) => staged.rest,
+        Body::Staged(staged) if BINARY => staged.rest,
+        Body::Staged(_) => 0,
         Body::Parts(_) => 0,
         #[cfg(feature = "msgpack")]
         Body::Packed(..) => 0,

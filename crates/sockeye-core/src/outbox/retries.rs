@@ -21,7 +21,7 @@ impl Outbox<'_> {
         }
         let i = queue.retries.head()?;
         let packet = self.packets.get(i)?;
-        Some((i, packet.ack, packet.attachments as usize))
+        Some((i, packet.ack, packet.attachments() as usize))
     }
 
     /// The packet of the queue that is under way.

@@ -148,7 +148,7 @@ impl Outbox<'_> {
     pub(super) fn is_typed(&self, i: Index) -> bool {
         self.is_v3()
             && self.packets.get(i).is_some_and(|packet| {
-                self.packs_binary() || packet.attachments > 0 && !packet.base64
+                self.packs_binary() || packet.attachments() > 0 && !packet.base64
             })
     }
 
@@ -168,7 +168,7 @@ impl Outbox<'_> {
     #[cfg(feature = "eio3")]
     pub(super) fn begin_typed(&mut self, i: Index, skip: usize) {
         let text =
-            !self.packs_binary() && self.packets.get(i).is_some_and(|packet| packet.first == 0);
+            !self.packs_binary() && self.packets.get(i).is_some_and(|packet| packet.first() == 0);
         self.typed.end();
         self.typed.writing = true;
         self.typed.next = if text { self.frame_behind(skip) } else { 0 };

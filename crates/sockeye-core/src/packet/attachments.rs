@@ -5,6 +5,8 @@ use core::ops::Deref;
 #[cfg(feature = "alloc")]
 use alloc::vec::Vec;
 
+use crate::features::BINARY;
+
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde::ser::{Serialize, Serializer};
 
@@ -30,14 +32,18 @@ impl<'a> Attachments<'a> {
     #[inline]
     pub(crate) const fn new(records: &'a [u8], count: usize) -> Self {
         Self {
-            records,
-            count: count as u32,
+            records: if BINARY { records } else { &[] },
+            count: if BINARY { count as u32 } else { 0 },
         }
     }
 
     /// Attachments that lie as `[length: u32, little endian][bytes]`, end to end: for drivers that keep packets before
-    /// they hand them to the core. `None` if `records` is not `count` such records.
+    /// they hand them to the core. `None` if `records` is not `count` such records, and for any without the feature
+    /// `binary`.
     pub fn from_records(records: &'a [u8], count: usize) -> Option<Self> {
+        if !BINARY {
+            return (records.is_empty() && count == 0).then_some(Self::EMPTY);
+        }
         let attachments = Self::new(records, count);
         let bytes: usize = attachments.iter().map(|bytes| bytes.len() + 4).sum();
         (attachments.iter().count() == count && bytes == records.len()).then_some(attachments)
@@ -45,19 +51,19 @@ impl<'a> Attachments<'a> {
 
     /// The records behind it, as [`from_records`](Self::from_records) takes them.
     pub const fn as_records(&self) -> &'a [u8] {
-        self.records
+        if BINARY { self.records } else { &[] }
     }
 
     /// How many there are.
     #[inline]
     pub const fn len(&self) -> usize {
-        self.count as usize
+        if BINARY { self.count as usize } else { 0 }
     }
 
     /// Whether there are none, as with every packet that is all text.
     #[inline]
     pub const fn is_empty(&self) -> bool {
-        self.count == 0
+        self.len() == 0
     }
 
     /// The bytes for placeholder number `n`. Walks over the ones before it.
@@ -84,6 +90,9 @@ impl<'a> Iterator for AttachmentsIter<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<&'a [u8]> {
+        if !BINARY {
+            return None;
+        }
         self.left.count = self.left.count.checked_sub(1)?;
         let (len, rest) = self.left.records.split_first_chunk()?;
         let (bytes, rest) = rest.split_at_checked(u32::from_le_bytes(*len) as usize)?;

@@ -4,7 +4,7 @@ mod error;
 
 use super::Text;
 use super::json;
-use crate::features::RECOVERY;
+use crate::features::{BINARY, RECOVERY};
 use crate::slices;
 
 pub use error::PacketError;
@@ -183,6 +183,9 @@ pub(crate) fn parse_into(
     let mut at = 1;
     let mut attachments = 0;
     if kind.is_binary() {
+        if !BINARY {
+            return Err(PacketError::TooManyAttachments { limit: 0 });
+        }
         let (n, end) = slices::digits(text, at);
         if end == at || text.get(end) != Some(&b'-') {
             return Err(PacketError::Attachments);
@@ -423,7 +426,7 @@ pub(crate) struct Prefix<'a> {
 
 impl Prefix<'_> {
     pub(crate) fn len(&self) -> usize {
-        2 + if self.kind.is_binary() {
+        2 + if BINARY && self.kind.is_binary() {
             decimal_len(self.attachments as u64) + 1
         } else {
             0
@@ -438,7 +441,7 @@ impl Prefix<'_> {
     pub(crate) fn write(&self, out: &mut [u8]) {
         slices::write(out, 0, &[b'4', self.kind.digit()]);
         let mut at = 2;
-        if self.kind.is_binary() {
+        if BINARY && self.kind.is_binary() {
             at = put_decimal(out, at, self.attachments as u64);
             slices::write(out, at, b"-");
             at += 1;

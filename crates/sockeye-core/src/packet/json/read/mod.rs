@@ -7,6 +7,7 @@ use alloc::string::String;
 
 use serde::de::{Deserializer, Error as _, Expected, Unexpected, Visitor};
 
+use crate::features::MESSAGES;
 use crate::packet::attachments::Attachments;
 use crate::packet::json;
 use crate::packet::text::Text;
@@ -176,6 +177,10 @@ impl<'de> JsonDe<'de> {
     #[cold]
     #[inline(never)]
     fn mismatched(&mut self, expected: &dyn Expected) -> DecodeError {
+        // Beside the type that the program knows, what is there would be half a kilobyte for a few words.
+        if !MESSAGES {
+            return DecodeError::custom(format_args!("expected {expected}"));
+        }
         let Some((kind, text, mark)) = self.found() else {
             return malformed();
         };
