@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-pub(crate) use crate::features::{BINARY, EIO3, POLLING, RECOVERY, RETRIES};
+pub(crate) use crate::features::{BINARY, EIO3, EXTRAS, POLLING, RECOVERY, RETRIES};
 use crate::limits::Limits;
 
 /// Text in a [`Config`]: owned or borrowed with `alloc`, borrowed without.

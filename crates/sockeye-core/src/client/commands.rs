@@ -5,6 +5,7 @@ use super::acks::AckEntry;
 use super::event::{AckRequest, EmitOptions};
 use super::namespaces::{Name, Namespace, NspOptions, NspState, Parting, on_wire};
 use super::notices::Notice;
+use crate::config::EXTRAS;
 use crate::error::{Cause, DisconnectReason, EmitError};
 use crate::handle::{AckId, NamespaceId};
 use crate::message::message;
@@ -111,6 +112,9 @@ impl<'a> Client<'a> {
         if let Some(found) = self.namespaces.find(wire)
             && let Some(entry) = self.namespaces.get(found)
         {
+            if !EXTRAS {
+                return Ok(found);
+            }
             leaving = entry.state() == NspState::Leaving { forgotten: true };
             if !leaving && entry.state() != NspState::Parted {
                 #[cfg(feature = "eio3")]
@@ -135,7 +139,7 @@ impl<'a> Client<'a> {
             .add(full, options)
             .ok_or(NamespaceError::Full)?;
         self.outbox.add_namespace(nsp);
-        if let Some(entry) = self.namespaces.get_mut(nsp) {
+        if EXTRAS && let Some(entry) = self.namespaces.get_mut(nsp) {
             entry.parting = parting;
         }
         if leaving {
@@ -159,6 +163,7 @@ impl<'a> Client<'a> {
     /// Disconnects a namespace and forgets it. If it is joined, or was until it was left, packets accepted before still go out over
     /// this connection. Everything else that waits for it is given up: its acknowledgements fail, other packets are told by
     /// [`Event::Unsent`](crate::Event::Unsent).
+    #[cfg(any(feature = "alloc", feature = "extras"))]
     pub fn forget(&mut self, now: Instant, nsp: NamespaceId) {
         self.disconnect(now, nsp);
         self.drop_unsent(nsp, true);
@@ -426,6 +431,7 @@ impl<'a> Client<'a> {
     ///
     /// # Errors
     /// As [`emit`](Self::emit).
+    #[cfg(any(feature = "alloc", feature = "extras"))]
     pub fn emit_raw(
         &mut self,
         now: Instant,
@@ -557,6 +563,7 @@ impl<'a> Client<'a> {
     ///
     /// # Errors
     /// As [`ack`](Self::ack).
+    #[cfg(any(feature = "alloc", feature = "extras"))]
     pub fn ack_raw(
         &mut self,
         now: Instant,

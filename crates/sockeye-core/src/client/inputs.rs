@@ -97,6 +97,7 @@ impl Client<'_> {
     /// not worked through waits as well: no [`Event::Message`](crate::Event::Message) is told meanwhile, so that a driver's bound holds within
     /// one drain. While it does not read it cannot see pings, so pongs go out unasked when pings are overdue, and the
     /// heartbeat deadline rests.
+    #[cfg(any(feature = "alloc", feature = "extras"))]
     pub fn handle_reading_paused(&mut self, now: Instant, paused: bool) {
         self.advance_clock(now);
         self.engine.set_reading_paused(paused);

@@ -6,7 +6,7 @@ use super::inbound::span_of;
 use super::namespaces::{Heard, NspState};
 use super::notices::Notice;
 use super::{Client, PendingEvent};
-use crate::config::RECOVERY;
+use crate::config::{EXTRAS, RECOVERY};
 use crate::error::{Cause, DisconnectReason};
 use crate::handle::NamespaceId;
 use crate::packet::json;
@@ -42,7 +42,7 @@ impl Client<'_> {
             (NspState::Leaving { forgotten }, Some(_)) => {
                 self.namespaces.set_state(nsp, NspState::Idle);
                 self.send_disconnect(nsp);
-                if forgotten {
+                if EXTRAS && forgotten {
                     self.forget_left(nsp);
                 }
             }

@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::namespaces::{Heard, NspState, Parting};
 use super::notices::Notice;
 use super::{Client, PendingEvent};
-use crate::config::Transport;
+use crate::config::{EXTRAS, Transport};
 use crate::engine::Ended;
 use crate::error::{Cause, DisconnectReason, EmitError};
 use crate::fmt::say;
@@ -156,7 +156,7 @@ impl Client<'_> {
                 .notices
                 .push(Notice::Disconnected { nsp, reason, cause });
         }
-        if let NspState::Leaving { forgotten: true } | NspState::Parted = state {
+        if EXTRAS && let NspState::Leaving { forgotten: true } | NspState::Parted = state {
             self.remove_namespace(nsp);
             return;
         }
@@ -199,7 +199,7 @@ impl Client<'_> {
             .get(nsp)
             .is_some_and(|entry| entry.state() == NspState::Leaving { forgotten: true });
         self.namespaces.set_state(nsp, NspState::Idle);
-        if forgotten {
+        if EXTRAS && forgotten {
             self.remove_namespace(nsp);
         }
         self.close_if_unused();
@@ -516,7 +516,7 @@ impl Client<'_> {
             let nsp = entry.id;
             if let NspState::Leaving { forgotten } = entry.state() {
                 self.namespaces.set_state(nsp, NspState::Idle);
-                if forgotten {
+                if EXTRAS && forgotten {
                     self.remove_namespace(nsp);
                 }
             }

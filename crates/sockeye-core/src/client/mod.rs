@@ -33,7 +33,7 @@ mod retries;
 mod version;
 mod views;
 
-use crate::config::{Config, Str, Transport};
+use crate::config::{Config, Transport};
 use crate::engine::{Engine, Link};
 use crate::error::{AckError, Cause};
 use crate::handle::{AckId, NamespaceId};
@@ -276,17 +276,20 @@ impl<'a> Client<'a> {
     // ---- changes that count from the next connection on ----
 
     /// Changes the query; it counts from the next connection on. Percent-encoded, without a leading `?`.
-    pub fn set_query(&mut self, query: Str<'a>) {
+    #[cfg(any(feature = "alloc", feature = "extras"))]
+    pub fn set_query(&mut self, query: crate::config::Str<'a>) {
         self.engine.set_query(query);
     }
 
     /// Changes the extra headers; they count from the next connection on. Each line ends with CRLF.
-    pub fn set_headers(&mut self, headers: Str<'a>) {
+    #[cfg(any(feature = "alloc", feature = "extras"))]
+    pub fn set_headers(&mut self, headers: crate::config::Str<'a>) {
         self.engine.set_headers(headers);
     }
 
     /// Whether events are reported as [`Event::Outgoing`] just before they are written. Off at first; it counts for
     /// events that are emitted from then on.
+    #[cfg(any(feature = "alloc", feature = "extras"))]
     pub const fn report_outgoing(&mut self, on: bool) {
         self.outbox.set_report(on);
     }

@@ -6,6 +6,7 @@ use super::deferred::Deferred;
 use super::recovery::Recovery;
 #[cfg(feature = "offline")]
 use crate::config::Offline;
+use crate::config::EXTRAS;
 use crate::handle::NamespaceId;
 use crate::id::Id;
 use crate::memory::{Empty, Index, Lane, NONE, Slab};
@@ -473,6 +474,9 @@ impl<'a> Namespaces<'a> {
 
     /// The first of those that have been forgotten, and keep their place.
     pub(super) fn first_parted(&self) -> Option<NamespaceId> {
+        if !EXTRAS {
+            return None;
+        }
         let entry = self.slab.get(self.parted.head()?)?;
         Some(entry.id)
     }
@@ -498,13 +502,13 @@ impl<'a> Namespaces<'a> {
         match old {
             NspState::Waiting => self.slab.unlink(&mut self.waiting, i),
             NspState::Joining => self.slab.unlink(&mut self.joining, i),
-            NspState::Parted => self.slab.unlink(&mut self.parted, i),
+            NspState::Parted if EXTRAS => self.slab.unlink(&mut self.parted, i),
             _ => (),
         }
         match state {
             NspState::Waiting => self.slab.push_back(&mut self.waiting, i),
             NspState::Joining => self.slab.push_back(&mut self.joining, i),
-            NspState::Parted => self.slab.push_back(&mut self.parted, i),
+            NspState::Parted if EXTRAS => self.slab.push_back(&mut self.parted, i),
             _ => (),
         }
     }

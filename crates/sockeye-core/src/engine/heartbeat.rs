@@ -3,6 +3,7 @@
 
 use core::time::Duration;
 
+use crate::config::EXTRAS;
 use crate::time::{Instant, earliest};
 
 /// What is known of the server's pings, and which pongs are owed.
@@ -98,12 +99,15 @@ impl Heartbeat {
     /// A ping has been read.
     pub(super) fn pinged(&mut self, now: Instant) {
         self.deadline = Some(now + self.patience);
-        if self.unread.ahead > 0 {
+        if EXTRAS && self.unread.ahead > 0 {
             // Answered before it was read; the server counts from that answer on.
             self.unread.ahead -= 1;
         } else {
             self.pong_due = true;
-            self.unread.pong_at = self.unread.paused.then(|| now + self.unasked_after());
+            if EXTRAS {
+                let unasked = self.unread.paused.then(|| now + self.unasked_after());
+                self.unread.pong_at = unasked;
+            }
         }
     }
 
@@ -116,6 +120,7 @@ impl Heartbeat {
     /// The driver stops or resumes reading, because the application is slow: pongs go out unasked when pings are
     /// overdue, and the deadline rests. That goes on after it has resumed, until it has caught up: the next ping may lie
     /// behind much else. Whether anything changed.
+    #[cfg(any(feature = "alloc", feature = "extras"))]
     pub(super) fn set_paused(&mut self, now: Instant, paused: bool) -> bool {
         if paused == self.unread.paused {
             return false;
@@ -135,7 +140,7 @@ impl Heartbeat {
 
     /// Whether the driver does not read.
     pub(super) const fn is_paused(&self) -> bool {
-        self.unread.paused
+        EXTRAS && self.unread.paused
     }
 
     /// Sends a pong unasked if it is time.
@@ -146,7 +151,7 @@ impl Heartbeat {
             self.ping_at = Some(now + self.interval);
             self.deadline = self.deadline.or(Some(now + self.patience));
         }
-        if self.unread.pong_at.is_some_and(|at| now >= at) {
+        if EXTRAS && self.unread.pong_at.is_some_and(|at| now >= at) {
             self.pong_due = true;
             self.unread.ahead += 1;
             self.unread.pong_at = Some(now + self.unasked_after());
@@ -155,12 +160,16 @@ impl Heartbeat {
 
     /// Whether the deadline has passed, timers or not: the connection is as good as dead.
     pub(super) fn has_expired(&self, now: Instant) -> bool {
-        !self.unread.paused && self.deadline.is_some_and(|at| now >= at)
+        !self.is_paused() && self.deadline.is_some_and(|at| now >= at)
     }
 
     pub(super) fn wake(&self) -> Option<Instant> {
-        let deadline = self.deadline.filter(|_| !self.unread.paused);
-        let wake = earliest(deadline, self.unread.pong_at);
+        let wake = if EXTRAS {
+            let deadline = self.deadline.filter(|_| !self.unread.paused);
+            earliest(deadline, self.unread.pong_at)
+        } else {
+            self.deadline
+        };
         #[cfg(feature = "eio3")]
         let wake = earliest(wake, self.ping_at);
         wake

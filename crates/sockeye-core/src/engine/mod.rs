@@ -26,7 +26,7 @@ mod transmit;
 mod version;
 mod websocket;
 
-use crate::config::{Config, POLLING, Str, Transport};
+use crate::config::{Config, POLLING, Transport};
 use crate::error::{Cause, DisconnectReason, Fault};
 use crate::id::Id;
 use crate::memory::{Bytes, RxBuf};
@@ -313,11 +313,13 @@ impl<'a> Engine<'a> {
         }
     }
 
-    pub(crate) fn set_query(&mut self, query: Str<'a>) {
+    #[cfg(any(feature = "alloc", feature = "extras"))]
+    pub(crate) fn set_query(&mut self, query: crate::config::Str<'a>) {
         self.plan.set_query(query);
     }
 
-    pub(crate) fn set_headers(&mut self, headers: Str<'a>) {
+    #[cfg(any(feature = "alloc", feature = "extras"))]
+    pub(crate) fn set_headers(&mut self, headers: crate::config::Str<'a>) {
         self.plan.set_headers(headers);
     }
 
@@ -356,6 +358,7 @@ impl<'a> Engine<'a> {
     }
 
     /// The driver stops or resumes reading, because the application is slow.
+    #[cfg(any(feature = "alloc", feature = "extras"))]
     pub(crate) fn set_reading_paused(&mut self, paused: bool) {
         if self.heartbeat.set_paused(self.clock.now(), paused) {
             self.clock.look();

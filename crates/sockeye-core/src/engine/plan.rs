@@ -1,7 +1,7 @@
 //! What counts from the next connection on: its first transport, its query and headers, and the server it goes to.
 
 use super::redirect::Redirection;
-use crate::config::{Config, Str, Transport};
+use crate::config::{Config, EXTRAS, Str, Transport};
 
 /// What the next connection is made with, beside the configuration.
 #[derive(Debug)]
@@ -25,10 +25,12 @@ impl<'a> Plan<'a> {
         server: Redirection::NONE,
     };
 
+    #[cfg(any(feature = "alloc", feature = "extras"))]
     pub(super) fn set_query(&mut self, query: Str<'a>) {
         self.query = Some(query);
     }
 
+    #[cfg(any(feature = "alloc", feature = "extras"))]
     pub(super) fn set_headers(&mut self, headers: Str<'a>) {
         self.headers = Some(headers);
     }
@@ -57,7 +59,7 @@ impl<'a> Plan<'a> {
 
     /// A link is connected. If it is the first of a session, what the application has changed counts from here on.
     pub(super) fn connected(&mut self, config: &mut Config<'a>) {
-        if core::mem::take(&mut self.fresh) {
+        if EXTRAS && core::mem::take(&mut self.fresh) {
             if let Some(query) = self.query.take() {
                 config.query = query;
             }

@@ -1,7 +1,7 @@
 //! What the end of a connection means for packets.
 
 use super::{Life, Outbox, SendState, UnsentCause, Write};
-use crate::config::{POLLING, RETRIES};
+use crate::config::{EXTRAS, POLLING, RETRIES};
 use crate::memory::{Index, NONE};
 
 /// So often a packet may be interrupted by the end of a connection; then it is given up.
@@ -16,7 +16,7 @@ impl Outbox<'_> {
         #[cfg(feature = "deflate")]
         self.compress(None);
         // From the back, so that each goes to the front of those that wait.
-        while let Some(i) = self.packets.pop_back(&mut self.unreported) {
+        while EXTRAS && let Some(i) = self.packets.pop_back(&mut self.unreported) {
             self.ready_lost(i);
         }
         while let Some(i) = self.packets.pop_back(&mut self.ready) {
@@ -83,7 +83,11 @@ impl Outbox<'_> {
 
     /// Everything that has not begun to leave is for the next connection; what has begun may end on this one.
     pub(crate) fn hold_all(&mut self) {
-        for unreported in [true, false] {
+        for &unreported in if EXTRAS {
+            &[true, false][..]
+        } else {
+            &[false]
+        } {
             let mut at = self.ready_lane(unreported).tail();
             while let Some(i) = at {
                 at = self.packets.prev(i);

@@ -31,7 +31,7 @@ mod ready;
 mod retries;
 mod typed;
 
-use crate::config::RETRIES;
+use crate::config::{EXTRAS, RETRIES};
 use crate::handle::{AckId, NamespaceId};
 use crate::memory::steps::moved;
 use crate::memory::{Bytes, Index, Lane, NONE, Serial, Slab, Table};
@@ -225,12 +225,12 @@ impl<'a> Outbox<'a> {
 
     /// Whether events wait to be reported before they leave, or something waits behind them.
     pub(crate) const fn has_reports(&self) -> bool {
-        !self.unreported.is_empty()
+        EXTRAS && !self.unreported.is_empty()
     }
 
     /// Whether something leaves, or is about to, so that there will be more room.
     pub(crate) const fn is_flowing(&self) -> bool {
-        !self.ready.is_empty() || !self.unreported.is_empty() || !self.writing.is_empty()
+        !self.ready.is_empty() || self.has_reports() || !self.writing.is_empty()
     }
 
     /// Whether more than one write's worth waits: too much for a volatile packet to join.
@@ -384,13 +384,14 @@ impl<'a> Outbox<'a> {
     // ---- reports ----
 
     /// Whether events are reported before they leave.
+    #[cfg(any(feature = "alloc", feature = "extras"))]
     pub(crate) const fn set_report(&mut self, on: bool) {
         self.report = on;
     }
 
     /// The next event to be reported; it may leave now. Packets in front of it that are not reported may as well.
     pub(crate) fn next_report(&mut self) -> Option<(Index, NamespaceId)> {
-        while let Some(i) = self.packets.pop_front(&mut self.unreported) {
+        while EXTRAS && let Some(i) = self.packets.pop_front(&mut self.unreported) {
             self.packets.push_back(&mut self.ready, i);
             if let Some(packet) = self.packets.get_mut(i) {
                 packet.state = SendState::Ready;

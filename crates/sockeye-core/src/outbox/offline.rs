@@ -65,6 +65,7 @@ impl Outbox<'_> {
     /// The event of the same name that waits for the join.
     fn same_event(&self, nsp: NamespaceId, body: &Body<'_>) -> Option<Index> {
         let name = match body {
+            #[cfg(any(feature = "alloc", feature = "extras"))]
             Body::Bytes(json, _) => name_token(json),
             Body::Staged(staged) => {
                 let end = staged.from + staged.json_len;

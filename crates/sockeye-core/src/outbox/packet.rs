@@ -5,6 +5,7 @@ use crate::handle::{AckId, NamespaceId};
 use crate::memory::steps::step;
 use crate::memory::{Empty, Index, NONE, Serial, records};
 use crate::message::message;
+#[cfg(any(feature = "alloc", feature = "extras"))]
 use crate::packet::Attachments;
 use crate::wire::ws;
 
@@ -234,6 +235,7 @@ pub(crate) struct Meta {
 /// The JSON part of a packet, and its attachments.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Body<'b> {
+    #[cfg(any(feature = "alloc", feature = "extras"))]
     Bytes(&'b [u8], Attachments<'b>),
     /// In the area already: see [`super::Outbox::stage`].
     Staged(Staged),
@@ -249,6 +251,7 @@ impl Body<'_> {
     /// Bytes of JSON and attachments.
     pub(crate) fn len(&self) -> usize {
         match self {
+            #[cfg(any(feature = "alloc", feature = "extras"))]
             Self::Bytes(json, attachments) => json.len() + attachments.as_records().len(),
             Self::Staged(staged) if BINARY => staged.json_len + staged.rest,
             Self::Staged(staged) => staged.json_len,
@@ -260,6 +263,7 @@ impl Body<'_> {
 
     pub(crate) const fn attachments(&self) -> usize {
         match self {
+            #[cfg(any(feature = "alloc", feature = "extras"))]
             Self::Bytes(_, attachments) => attachments.len(),
             Self::Staged(staged) if BINARY => staged.count,
             Self::Staged(_) => 0,

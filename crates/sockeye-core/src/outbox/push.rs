@@ -1,13 +1,15 @@
 //! How packets get in: encoded into the area, or copied to it, all or nothing.
 
 use super::{Body, Class, Life, Meta, Outbox, Packet, PushError, SendState, Staged, UnsentCause};
-use crate::config::{BINARY, POLLING};
+use crate::config::{BINARY, EXTRAS, POLLING};
 use crate::error::EmitError;
 use crate::handle::{AckId, NamespaceId};
 use crate::memory::records::put_u32;
 use crate::memory::{Empty as _, Index, Serial};
 use crate::packet::socket::Prefix;
-use crate::packet::{EmitArgs, EncodeError, encode_args_to_slice, payload};
+#[cfg(any(feature = "alloc", feature = "extras"))]
+use crate::packet::payload;
+use crate::packet::{EmitArgs, EncodeError, encode_args_to_slice};
 use crate::slices;
 use crate::wire::ws;
 
@@ -214,7 +216,7 @@ impl Outbox<'_> {
         let start = area + gap;
         write(self, start);
         let ready = meta.ready && !meta.life.is_answered();
-        let report = self.report && meta.class == Class::Event;
+        let report = EXTRAS && self.report && meta.class == Class::Event;
         let state = if ready {
             self.ready_state(report)
         } else {
@@ -270,6 +272,10 @@ impl Outbox<'_> {
 
     /// Writes a packet whose text begins at `start`, for which there is room.
     #[cfg_attr(feature = "alloc", inline)]
+    #[cfg_attr(
+        not(any(feature = "alloc", feature = "extras")),
+        allow(unused_variables)
+    )]
     fn write_body(
         &mut self,
         start: usize,
@@ -280,6 +286,7 @@ impl Outbox<'_> {
         let json = start + prefix_len;
         let mem = self.mem.get_mut();
         match body {
+            #[cfg(any(feature = "alloc", feature = "extras"))]
             Body::Bytes(bytes, attachments) => {
                 slices::write(mem, json, bytes);
                 let mut at = json + bytes.len();
@@ -355,16 +362,20 @@ const fn becomes_text(body: &Body<'_>, base64: bool) -> bool {
 }
 
 #[cfg_attr(not(feature = "alloc"), inline(never))]
+#[cfg_attr(
+    not(any(feature = "alloc", feature = "extras")),
+    allow(unused_variables)
+)]
 fn layout(prefix: &Prefix<'_>, body: &Body<'_>, base64: bool, life: Life) -> Layout {
     let prefix = prefix.len();
     let json = match body {
+        #[cfg(any(feature = "alloc", feature = "extras"))]
         Body::Bytes(json, _) => json.len(),
         Body::Staged(staged) => staged.json_len,
         Body::Parts(parts) => parts.iter().map(|part| part.len()).sum(),
         #[cfg(feature = "msgpack")]
         Body::Packed(..) => 0,
     };
-    let base64 = becomes_text(body, base64);
     let text = prefix + json;
     let gap = match life {
         // A later try has another ack id.
@@ -372,10 +383,12 @@ fn layout(prefix: &Prefix<'_>, body: &Body<'_>, base64: bool, life: Life) -> Lay
         _ => ws::header_len(text),
     };
     let rest: usize = match body {
-        Body::Bytes(_, attachments) => attachments
-            .iter()
-            .map(|bytes| area_of(attachment_len(bytes.len(), base64)))
-            .sum(),
+        #[cfg(any(feature = "alloc", feature = "extras"))]
+        Body::Bytes(_, attachments) => {
+            let base64 = becomes_text(body, base64);
+            let area = |bytes: &[u8]| area_of(attachment_len(bytes.len(), base64));
+            attachments.iter().map(area).sum()
+        }
         Body::Staged(staged) if BINARY => staged.rest,
         Body::Staged(_) => 0,
         Body::Parts(_) => 0,
@@ -412,6 +425,7 @@ fn put_attachment(mem: &mut [u8], at: &mut usize, bytes: &[u8]) -> Option<()> {
 }
 
 /// Writes an attachment as base64 text with its `b` in front.
+#[cfg(any(feature = "alloc", feature = "extras"))]
 fn put_base64(mem: &mut [u8], at: &mut usize, bytes: &[u8]) {
     let len = attachment_len(bytes.len(), true);
     let start = *at + ws::header_len(len);
@@ -427,6 +441,7 @@ fn area_of(len: usize) -> usize {
     ws::header_len(len) + len
 }
 
+#[cfg(any(feature = "alloc", feature = "extras"))]
 fn attachment_len(len: usize, base64: bool) -> usize {
     if base64 {
         1 + payload::encoded_len(len)

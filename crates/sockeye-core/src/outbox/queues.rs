@@ -1,7 +1,7 @@
 //! Where packets wait: each namespace's own until it is joined, those that may leave in one lane for all.
 
 use super::{Class, Life, Outbox, Queue, SendState, UnsentCause};
-use crate::config::RETRIES;
+use crate::config::{EXTRAS, RETRIES};
 use crate::handle::{AckId, NamespaceId};
 use crate::memory::{Index, Lane, NONE, Serial};
 
@@ -131,7 +131,7 @@ impl Outbox<'_> {
     /// The state of a packet that becomes ready now.
     pub(super) const fn ready_state(&self, report: bool) -> SendState {
         // Behind one that is still to be reported, everything keeps its place.
-        if report || !self.unreported.is_empty() {
+        if EXTRAS && (report || !self.unreported.is_empty()) {
             SendState::Unreported
         } else {
             SendState::Ready
@@ -141,7 +141,7 @@ impl Outbox<'_> {
     /// Puts a packet in the state that [`Self::ready_state`] gave to the end of its lane.
     pub(super) fn line_up(&mut self, i: Index, nsp: NamespaceId, state: SendState) {
         let lane = match state {
-            SendState::Unreported => &mut self.unreported,
+            SendState::Unreported if EXTRAS => &mut self.unreported,
             _ => &mut self.ready,
         };
         self.packets.push_back(lane, i);
@@ -155,7 +155,9 @@ impl Outbox<'_> {
         };
         let nsp = packet.nsp;
         match packet.state {
-            SendState::Unreported => self.packets.unlink(&mut self.unreported, i),
+            SendState::Unreported if EXTRAS => {
+                self.packets.unlink(&mut self.unreported, i);
+            }
             SendState::Ready => self.packets.unlink(&mut self.ready, i),
             _ => return,
         }

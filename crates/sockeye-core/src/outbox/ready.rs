@@ -130,6 +130,7 @@ mod links {
 #[cfg(not(feature = "alloc"))]
 mod links {
     use super::{Index, NamespaceId, Outbox};
+    use crate::config::EXTRAS;
     use crate::outbox::SendState;
 
     impl Outbox<'_> {
@@ -148,7 +149,8 @@ mod links {
         ) -> Option<Index> {
             let mut at = match behind {
                 Some(i) => self.in_front_of(i),
-                None => self.unreported.tail().or(self.ready.tail()),
+                None if EXTRAS => self.unreported.tail().or(self.ready.tail()),
+                None => self.ready.tail(),
             };
             while let Some(i) = at {
                 if self.packets.get(i)?.nsp == nsp {
@@ -160,6 +162,9 @@ mod links {
         }
 
         fn in_front_of(&self, i: Index) -> Option<Index> {
+            if !EXTRAS {
+                return self.packets.prev(i);
+            }
             let unreported = self.packets.get(i)?.state == SendState::Unreported;
             let first = self.packets.prev(i);
             first.or(self.ready.tail().filter(|_| unreported))
