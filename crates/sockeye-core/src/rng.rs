@@ -2,7 +2,8 @@
 
 use crate::config::Entropy;
 
-const POOL: usize = 64;
+/// Bytes drawn at once: the key of a handshake needs the fewest. Where memory is scarce the source is the chip's own, and near.
+const POOL: usize = if cfg!(feature = "alloc") { 64 } else { 16 };
 
 #[derive(Clone, Debug)]
 pub(crate) struct Rng {

@@ -10,7 +10,7 @@ use embassy_futures::join::join_array;
 use embassy_futures::select::{Either, select, select3};
 use embassy_sync::blocking_mutex::raw::RawMutex;
 use sockeye_core::{
-    Detached, DetachedOutput, EmitError, Event, Instant, Link, NamespaceId, Refusal,
+    Detached, DetachedOutput, Event, Instant, Link, NamespaceId, Refusal,
 };
 
 use crate::clock::Clock;
@@ -19,7 +19,7 @@ use crate::fmt::say;
 use crate::handler::{Auth, Handler};
 use crate::link::Control;
 use crate::message::message;
-use crate::shared::{Inner, Shared};
+use crate::shared::{AuthError, Inner, Shared};
 use crate::socket::Socket;
 
 /// Runs one client: see [`run`](Self::run).
@@ -242,11 +242,11 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
         }
         // What `provide_auth` says is noted by itself.
         let message = match shared.with(|inner| inner.auths.error.take()) {
-            None | Some(EmitError::Full) => return,
-            Some(EmitError::Auth | EmitError::Encode(_)) => {
+            None | Some(AuthError::Full) => return,
+            Some(AuthError::Malformed) => {
                 message!("D1", "the auth payload is not a JSON object")
             }
-            Some(_) => message!(
+            Some(AuthError::TooLarge) => message!(
                 "D2",
                 "the auth payload does not fit the send buffer: enlarge TX of the storage"
             ),

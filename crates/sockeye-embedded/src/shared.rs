@@ -186,7 +186,18 @@ pub(crate) struct Auths {
     /// Whether there may be any.
     any: bool,
     /// Why the payload was not taken that the handler has given while it was asked.
-    pub(crate) error: Option<EmitError>,
+    pub(crate) error: Option<AuthError>,
+}
+
+/// What is to be told of an [`EmitError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AuthError {
+    /// It finds no room now, and is asked for again.
+    Full,
+    /// It is not a JSON object.
+    Malformed,
+    /// It will never find room.
+    TooLarge,
 }
 
 impl Auths {
@@ -205,7 +216,12 @@ impl Auths {
             *full = matches!(result, Err(EmitError::Full)).then_some(nsp);
             self.any |= full.is_some();
         }
-        self.error = result.as_ref().err().cloned();
+        self.error = match result {
+            Ok(()) => None,
+            Err(EmitError::Full) => Some(AuthError::Full),
+            Err(EmitError::Auth | EmitError::Encode(_)) => Some(AuthError::Malformed),
+            Err(_) => Some(AuthError::TooLarge),
+        };
     }
 
     /// Something has left the send buffer: all may be asked again.

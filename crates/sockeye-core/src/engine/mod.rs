@@ -117,7 +117,9 @@ pub(crate) enum SessionEvent {
         bytes: u64,
     },
     Ping,
+    #[cfg_attr(not(feature = "polling"), allow(dead_code))]
     Upgraded,
+    #[cfg_attr(not(feature = "polling"), allow(dead_code))]
     UpgradeFailed(Cause),
 }
 

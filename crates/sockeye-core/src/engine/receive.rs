@@ -134,7 +134,7 @@ impl Engine<'_> {
         None
     }
 
-    /// A `Set-Cookie` or `Location` line is at the front of the stream.
+    /// A `Sec-WebSocket-Accept`, `Set-Cookie` or `Location` line is at the front of the stream.
     fn header(&mut self, link: Link, len: usize) {
         let offer = self.offer();
         let rx = self.rx.of(link);
@@ -144,7 +144,10 @@ impl Engine<'_> {
             return;
         };
         let value = value.trim_ascii();
-        if name.eq_ignore_ascii_case("set-cookie") {
+        if name.eq_ignore_ascii_case("sec-websocket-accept") {
+            let accepted = self.websocket.accepts(value);
+            self.links.http(link).accepted = accepted;
+        } else if POLLING && name.eq_ignore_ascii_case("set-cookie") {
             if self.config.keeps_cookies() {
                 self.polling.cookies.set(value, self.clock.now());
             }

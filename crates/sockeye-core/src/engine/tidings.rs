@@ -9,6 +9,8 @@ use crate::error::{Cause, DisconnectReason, Fault};
 pub(super) struct Tidings {
     fault: Fault,
     ended: Option<Ended>,
+    /// What has come of an upgrade.
+    #[cfg(feature = "polling")]
     event: Option<SessionEvent>,
 }
 
@@ -17,6 +19,7 @@ impl Tidings {
         Self {
             fault: Fault::of(Cause::Local),
             ended: None,
+            #[cfg(feature = "polling")]
             event: None,
         }
     }
@@ -39,7 +42,7 @@ impl Tidings {
         opened: bool,
         asked: bool,
     ) {
-        self.event = None;
+        self.forget_event();
         self.ended = Some(Ended {
             reason,
             cause: fault.cause,
@@ -53,23 +56,38 @@ impl Tidings {
 
     /// The session goes on by polling.
     pub(super) fn upgrade_failed(&mut self, fault: Fault) {
-        self.event = Some(SessionEvent::UpgradeFailed(fault.cause));
+        #[cfg(feature = "polling")]
+        {
+            self.event = Some(SessionEvent::UpgradeFailed(fault.cause));
+        }
         self.fault = fault;
     }
 
     /// The session goes on by WebSocket.
+    #[cfg_attr(not(feature = "polling"), allow(clippy::unused_self))]
     pub(super) const fn upgraded(&mut self) {
-        self.event = Some(SessionEvent::Upgraded);
+        #[cfg(feature = "polling")]
+        {
+            self.event = Some(SessionEvent::Upgraded);
+        }
     }
 
     /// The session is being closed: its upgrade is not told of any more.
+    #[cfg_attr(not(feature = "polling"), allow(clippy::unused_self))]
     pub(super) const fn forget_event(&mut self) {
-        self.event = None;
+        #[cfg(feature = "polling")]
+        {
+            self.event = None;
+        }
     }
 
     /// Whether something is to be told before the work goes on.
     pub(super) const fn are_there(&self) -> bool {
-        self.ended.is_some() || self.event.is_some()
+        #[cfg(feature = "polling")]
+        if self.event.is_some() {
+            return true;
+        }
+        self.ended.is_some()
     }
 
     pub(super) const fn is_end(&self) -> bool {
@@ -82,7 +100,11 @@ impl Tidings {
     }
 
     /// What is to be told of the session, once.
+    #[cfg_attr(not(feature = "polling"), allow(clippy::unused_self))]
     pub(super) const fn take_event(&mut self) -> Option<SessionEvent> {
-        self.event.take()
+        #[cfg(feature = "polling")]
+        return self.event.take();
+        #[cfg(not(feature = "polling"))]
+        None
     }
 }

@@ -161,6 +161,11 @@ impl WebSocket {
         self.accept = ws::accept(&key);
         key
     }
+
+    /// Whether this is the answer to the last key.
+    pub(super) fn accepts(&self, answer: &str) -> bool {
+        answer.as_bytes() == self.accept
+    }
 }
 
 impl Engine<'_> {
@@ -205,7 +210,7 @@ impl Engine<'_> {
         let extended = http.extensions;
         let accepted = http.upgrade_websocket
             && http.connection_upgrade
-            && http.accept.as_str().as_bytes() == self.websocket.accept;
+            && http.accepted;
         if !(accepted && self.agree(outbox, extended)) {
             self.link_failed(
                 Link::WebSocket,

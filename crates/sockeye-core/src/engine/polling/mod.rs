@@ -5,7 +5,7 @@ pub(super) mod cookies;
 use core::time::Duration;
 
 use crate::Instant;
-use crate::config::EIO3;
+use crate::config::{EIO3, POLLING};
 #[cfg(feature = "eio3")]
 use crate::packet::payload3::Reader;
 use cookies::Jar;
@@ -121,7 +121,7 @@ impl Polling {
 
     /// Whether a POST is to be sent again, now or in a moment.
     pub(super) const fn is_repeating(&self) -> bool {
-        self.again.is_some()
+        POLLING && self.again.is_some()
     }
 
     /// When a POST may be sent again that has to wait for it.

@@ -9,7 +9,6 @@ use core::fmt;
 use crate::config::POLLING;
 use crate::limits::HEAD_LIMIT;
 use crate::memory::RxBuf;
-use crate::short::Short;
 use crate::slices;
 
 /// Why a response is not HTTP/1.1.
@@ -119,8 +118,8 @@ pub(crate) struct HttpDecoder {
     pub(crate) keep_alive_timeout: Option<u16>,
     pub(crate) upgrade_websocket: bool,
     pub(crate) connection_upgrade: bool,
-    /// `Sec-WebSocket-Accept`; 28 characters when well-formed.
-    pub(crate) accept: Short<32>,
+    /// `Sec-WebSocket-Accept` is what it has to be: the caller's to say.
+    pub(crate) accepted: bool,
     /// An extension or protocol that was not offered would be a violation; the caller checks `extensions`.
     pub(crate) extensions: bool,
     pub(crate) html: bool,
@@ -146,7 +145,7 @@ impl HttpDecoder {
             keep_alive_timeout: None,
             upgrade_websocket: false,
             connection_upgrade: false,
-            accept: Short::EMPTY,
+            accepted: false,
             extensions: false,
             html: false,
             cookie_skipped: false,
@@ -365,8 +364,6 @@ impl HttpDecoder {
                 .and_then(|v| v.trim_ascii().parse().ok());
         } else if is("upgrade") {
             self.upgrade_websocket = same(value, "websocket");
-        } else if is("sec-websocket-accept") {
-            self.accept.set_lossy(value);
         } else if is("sec-websocket-extensions") {
             self.extensions = !value.is_empty();
             #[cfg(feature = "deflate")]
@@ -374,7 +371,9 @@ impl HttpDecoder {
         } else if is("content-type") {
             self.html = value.get(..9).is_some_and(|value| same(value, "text/html"));
         } else {
-            return Ok(POLLING && is("set-cookie") || is("location"));
+            return Ok(
+                is("sec-websocket-accept") || POLLING && is("set-cookie") || is("location")
+            );
         }
         Ok(false)
     }
