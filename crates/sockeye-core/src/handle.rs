@@ -11,14 +11,44 @@ use crate::memory::{Index, Serial};
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct NamespaceId {
     pub(crate) index: u16,
-    pub(crate) generation: u32,
+    pub(crate) generation: Generation,
+}
+
+/// Which it is of those that have had the same place. Where none is ever forgotten there is but one, and nothing to tell apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub(crate) struct Generation(
+    #[cfg(any(feature = "alloc", feature = "extras"))] u32,
+    #[cfg(not(any(feature = "alloc", feature = "extras")))] (),
+);
+
+#[cfg(any(feature = "alloc", feature = "extras"))]
+impl Generation {
+    pub(crate) const fn of(number: u32) -> Self {
+        Self(number)
+    }
+
+    pub(crate) const fn next(self) -> Self {
+        Self(self.0.wrapping_add(1))
+    }
+}
+
+#[cfg(not(any(feature = "alloc", feature = "extras")))]
+impl Generation {
+    pub(crate) const fn of(_: u32) -> Self {
+        Self(())
+    }
+
+    pub(crate) const fn next(self) -> Self {
+        self
+    }
 }
 
 impl NamespaceId {
     /// No namespace.
     pub(crate) const NONE: Self = Self {
         index: u16::MAX,
-        generation: 0,
+        generation: Generation::of(0),
     };
 
     /// A small number, unique among the namespaces alive: for drivers that keep tables beside the core.

@@ -7,7 +7,7 @@ use super::recovery::Recovery;
 #[cfg(feature = "offline")]
 use crate::config::Offline;
 use crate::config::EXTRAS;
-use crate::handle::NamespaceId;
+use crate::handle::{Generation, NamespaceId};
 use crate::id::Id;
 use crate::memory::{Empty, Index, Lane, NONE, Slab};
 #[cfg(feature = "alloc")]
@@ -268,7 +268,7 @@ pub(crate) struct Namespaces<'a> {
     #[cfg(feature = "alloc")]
     main: Index,
     /// So many have been made.
-    made: u32,
+    made: Generation,
     active: usize,
     joined: usize,
     /// Counts joins.
@@ -290,7 +290,7 @@ impl<'a> Namespaces<'a> {
             by_name: HashIndex::new(),
             #[cfg(feature = "alloc")]
             main: NONE,
-            made: 0,
+            made: Generation::of(0),
             active: 0,
             joined: 0,
             joins: 0,
@@ -354,7 +354,7 @@ impl<'a> Namespaces<'a> {
     /// The counters stand shortly before their ends, as after years.
     #[cfg(feature = "count-steps")]
     pub(super) const fn age(&mut self, left: u32) {
-        self.made = u32::MAX - left;
+        self.made = Generation::of(u32::MAX - left);
         self.joins = u32::MAX - left;
     }
 
@@ -414,7 +414,7 @@ impl<'a> Namespaces<'a> {
 
     /// Adds a namespace; `None` if there is no room.
     pub(super) fn add(&mut self, name: Name, options: NspOptions) -> Option<NamespaceId> {
-        self.made = self.made.wrapping_add(1);
+        self.made = self.made.next();
         if self.slab.len() > usize::from(u16::MAX - 1) {
             return None;
         }
@@ -464,7 +464,7 @@ impl<'a> Namespaces<'a> {
     /// Forgets a namespace, but keeps its place until the server has worked on its DISCONNECT: see [`NspState::Parted`].
     pub(super) fn part(&mut self, id: NamespaceId) {
         self.set_state(id, NspState::Parted);
-        self.made = self.made.wrapping_add(1);
+        self.made = self.made.next();
         let generation = self.made;
         if let Some(entry) = self.get_mut(id) {
             // Handles of it are stale from here on.

@@ -100,7 +100,7 @@ impl Outbox<'_> {
         // What has left in part leaves as it began.
         !packet.uncompressed
             && !self.is_typed(i)
-            && packet.first == 0
+            && packet.first() == 0
             && (packet.text as usize >= threshold
                 || packet.attachments > 0 && self.parts(packet).any(|part| part.len() >= threshold))
     }
@@ -149,7 +149,7 @@ impl Outbox<'_> {
         } else {
             frame.extend_from_slice(piece);
         }
-        let mut bits = match (compressor.part, packet.base64) {
+        let mut bits = match (compressor.part, packet.by_post.is_base64()) {
             _ if !compressor.first => CONTINUATION,
             (0, _) => opcode,
             (_, true) => ws::TEXT,

@@ -1,7 +1,7 @@
 //! How packets get out as WebSocket frames: many in one write.
 
 use super::{Outbox, SendState, Write};
-use crate::config::{EIO3, POLLING};
+use crate::config::EIO3;
 use crate::limits::BATCH;
 use crate::memory::Index;
 use crate::memory::records::{get_u32, put_u32};
@@ -99,7 +99,7 @@ impl Outbox<'_> {
         };
         let mut start = packet.frame() + self.skipped(packet);
         let (first, attachments, text) = (packet.first(), packet.attachments(), packet.text as usize);
-        let attachment = if POLLING && packet.base64 {
+        let attachment = if packet.by_post.is_base64() {
             ws::TEXT
         } else {
             self.binary_opcode()
@@ -234,7 +234,7 @@ impl Outbox<'_> {
             self.unframe(i, skip);
         }
         if let Some(packet) = self.packets.get_mut(i) {
-            packet.first = 0;
+            packet.by_post.set_first(0);
             packet.tries = packet.tries.saturating_add(1);
             packet.state = SendState::Sent;
             if packet.again {

@@ -125,7 +125,7 @@ impl Outbox<'_> {
         let Some(packet) = self.packets.get_mut(i) else {
             return;
         };
-        packet.first = 0;
+        packet.by_post.set_first(0);
         match packet.life {
             Life::Connection => self.drop_unsent(i),
             Life::Written if packet.tries >= INTERRUPTIONS => {

@@ -1,6 +1,6 @@
 //! What one packet is in the outbox: its state, its kind, where it lies, and what it is accepted from.
 
-use crate::config::{BINARY, POLLING, RETRIES};
+use crate::config::{BINARY, RETRIES};
 use crate::handle::{AckId, NamespaceId};
 use crate::memory::steps::step;
 use crate::memory::{Empty, Index, NONE, Serial, records};
@@ -123,20 +123,15 @@ pub(crate) struct Packet {
     pub(super) prefix: u16,
     pub(super) text: u32,
     pub(super) attachments: u16,
-    /// The first part that has not left yet: POSTs may carry a packet in portions.
-    pub(super) first: u16,
     /// How often it has been written before, whole or in part.
     pub(super) tries: u32,
-    /// How often a POST with it was answered as if it had not been taken.
-    pub(super) not_taken: u8,
+    pub(super) by_post: ByPost,
     pub(super) state: SendState,
     pub(super) class: Class,
     pub(super) life: Life,
     pub(super) cause: UnsentCause,
     /// Being written, but a further try is due already.
     pub(super) again: bool,
-    /// Its attachments are base64 text already.
-    pub(super) base64: bool,
     /// The application wants to see it before it leaves.
     pub(super) report: bool,
     /// It leaves as it is, whatever has been agreed on.
@@ -161,15 +156,13 @@ impl Empty for Packet {
         prefix: 0,
         text: 0,
         attachments: 0,
-        first: 0,
         tries: 0,
-        not_taken: 0,
+        by_post: ByPost::NONE,
         state: SendState::Waiting,
         class: Class::Event,
         life: Life::Written,
         cause: UnsentCause::Interrupted,
         again: false,
-        base64: false,
         report: false,
         #[cfg(feature = "deflate")]
         uncompressed: false,
@@ -189,7 +182,7 @@ impl Packet {
 
     /// Whether it has been interrupted, or soon counts so: in a POST of its own it takes no other with it.
     pub(super) const fn was_in_trouble(&self) -> bool {
-        self.tries > 0 || self.not_taken > 1
+        self.tries > 0 || self.by_post.not_taken() > 1
     }
 
     /// Whether it has been sent before, and waits for another try.
@@ -197,9 +190,9 @@ impl Packet {
         self.life.is_answered() && self.tries > 0
     }
 
-    /// The first part that has not left yet. Only POSTs carry a packet in portions.
+    /// The first part that has not left yet.
     pub(super) const fn first(&self) -> u16 {
-        if POLLING { self.first } else { 0 }
+        self.by_post.first()
     }
 
     /// How many attachments it has.
@@ -214,6 +207,82 @@ impl Packet {
     /// Where its first frame begins.
     pub(super) const fn frame(&self) -> usize {
         self.start() - ws::header_len(self.text as usize)
+    }
+}
+
+/// What only POSTs want to know of a packet; nothing of it is in a build without them.
+#[cfg(feature = "polling")]
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ByPost {
+    /// The first part that has not left yet: POSTs may carry a packet in portions.
+    first: u16,
+    /// How often a POST with it was answered as if it had not been taken.
+    not_taken: u8,
+    /// Its attachments are base64 text already.
+    base64: bool,
+}
+
+#[cfg(feature = "polling")]
+impl ByPost {
+    const NONE: Self = Self::new(false);
+
+    pub(super) const fn new(base64: bool) -> Self {
+        Self {
+            first: 0,
+            not_taken: 0,
+            base64,
+        }
+    }
+
+    const fn first(self) -> u16 {
+        self.first
+    }
+
+    pub(super) const fn set_first(&mut self, first: u16) {
+        self.first = first;
+    }
+
+    pub(super) const fn not_taken(self) -> u8 {
+        self.not_taken
+    }
+
+    pub(super) const fn count_not_taken(&mut self) {
+        self.not_taken += 1;
+    }
+
+    pub(super) const fn is_base64(self) -> bool {
+        self.base64
+    }
+}
+
+/// What only POSTs want to know of a packet: nothing, in a build without them.
+#[cfg(not(feature = "polling"))]
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ByPost;
+
+#[cfg(not(feature = "polling"))]
+#[allow(clippy::unused_self, reason = "as with the feature")]
+impl ByPost {
+    const NONE: Self = Self;
+
+    pub(super) const fn new(_: bool) -> Self {
+        Self
+    }
+
+    const fn first(self) -> u16 {
+        0
+    }
+
+    pub(super) const fn set_first(&mut self, _: u16) {}
+
+    pub(super) const fn not_taken(self) -> u8 {
+        0
+    }
+
+    pub(super) const fn count_not_taken(&mut self) {}
+
+    pub(super) const fn is_base64(self) -> bool {
+        false
     }
 }
 

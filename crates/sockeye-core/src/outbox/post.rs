@@ -106,16 +106,16 @@ impl Outbox<'_> {
         let rest = self.writing.head();
         let mut end = rest
             .and_then(|i| self.packets.get(i))
-            .map_or(0, |packet| packet.first);
+            .map_or(0, |packet| packet.first());
         let mut next = rest.or(self.ready.head());
         while let Some((i, packet)) = next.and_then(|i| Some((i, *self.packets.get(i)?))) {
             if chosen && packet.was_in_trouble() {
                 break;
             }
-            let mut took = packet.first;
+            let mut took = packet.first();
             let mut full = false;
-            for part in self.parts(&packet).skip(usize::from(packet.first)) {
-                let binary = self.packs_binary() || took > 0 && !packet.base64;
+            for part in self.parts(&packet).skip(usize::from(packet.first())) {
+                let binary = self.packs_binary() || took > 0 && !packet.by_post.is_base64();
                 let size = self.body_len(binary, part.len());
                 let more = size + usize::from(total > 0 && !self.is_v3());
                 full = count > 0
@@ -127,7 +127,7 @@ impl Outbox<'_> {
                 count += 1;
                 took += 1;
             }
-            if took == packet.first {
+            if took == packet.first() {
                 break;
             }
             (chosen, end) = (true, took);
@@ -168,7 +168,7 @@ impl Outbox<'_> {
         let first = self.writing.head();
         let part = first
             .and_then(|i| self.packets.get(i))
-            .map_or(0, |packet| packet.first);
+            .map_or(0, |packet| packet.first());
         if let Write::Post(post) = &mut self.write {
             post.cursor = first.unwrap_or(NONE);
             post.part = part;
@@ -229,7 +229,7 @@ impl Outbox<'_> {
             }
             let range = self.parts(packet).nth(usize::from(post.part));
             let message = self.bytes_of(range.unwrap_or(0..0));
-            let binary = self.packs_binary() || post.part > 0 && !packet.base64;
+            let binary = self.packs_binary() || post.part > 0 && !packet.by_post.is_base64();
             let begin = post.at == 0;
             #[cfg(feature = "eio3")]
             if self.is_v3() {
@@ -322,7 +322,7 @@ impl Outbox<'_> {
                 && post.end <= packet.attachments()
             {
                 // The rest of it follows in another POST, or over the WebSocket.
-                packet.first = post.end;
+                packet.by_post.set_first(post.end);
                 return;
             }
             self.packets.unlink(&mut self.writing, i);
@@ -413,8 +413,8 @@ impl Outbox<'_> {
         while let Some(i) = at {
             at = self.packets.next(i);
             if let Some(packet) = self.packets.get_mut(i) {
-                if packet.not_taken < NOT_TAKEN {
-                    packet.not_taken += 1;
+                if packet.by_post.not_taken() < NOT_TAKEN {
+                    packet.by_post.count_not_taken();
                 } else {
                     packet.tries = packet.tries.saturating_add(1);
                 }

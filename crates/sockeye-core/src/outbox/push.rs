@@ -1,5 +1,6 @@
 //! How packets get in: encoded into the area, or copied to it, all or nothing.
 
+use super::packet::ByPost;
 use super::{Body, Class, Life, Meta, Outbox, Packet, PushError, SendState, Staged, UnsentCause};
 use crate::config::{BINARY, EXTRAS, POLLING};
 use crate::error::EmitError;
@@ -232,7 +233,7 @@ impl Outbox<'_> {
             attachments,
             class: meta.class,
             life: meta.life,
-            base64,
+            by_post: ByPost::new(base64),
             report,
             #[cfg(feature = "deflate")]
             uncompressed: meta.uncompressed,

@@ -148,7 +148,7 @@ impl Outbox<'_> {
     pub(super) fn is_typed(&self, i: Index) -> bool {
         self.is_v3()
             && self.packets.get(i).is_some_and(|packet| {
-                self.packs_binary() || packet.attachments() > 0 && !packet.base64
+                self.packs_binary() || packet.attachments() > 0 && !packet.by_post.is_base64()
             })
     }
 
