@@ -11,7 +11,7 @@ pub(crate) const RECOVERY: bool = cfg!(feature = "recovery");
 /// Whether packets may have attachments. Without it none can be made, and one that announces some is a parse error.
 pub(crate) const BINARY: bool = cfg!(any(feature = "alloc", feature = "binary"));
 
-/// Whether there is what only drivers of applications on hosts ask for: see the feature `extras`.
+/// Whether there is what drivers may want, and that of devices does not: see the feature `extras`.
 pub(crate) const EXTRAS: bool = cfg!(any(feature = "alloc", feature = "extras"));
 
 /// Whether errors are told in whole sentences, or by their codes.

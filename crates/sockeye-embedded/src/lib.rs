@@ -80,6 +80,8 @@
 //!   (`Socket::recovered`), and what gives way while a namespace is not joined (`NspOptions::offline`, `spare_bytes`,
 //!   `spare_packets`). A device that does not need one leaves it out, and saves flash; its options do not compile then. What
 //!   each takes stands in `firmware/qemu-virt/README.md`.
+//! - `binary` (default): binary values in events and acknowledgements, both ways. Without it an emit with one is refused
+//!   ([`EmitError::TooManyAttachments`]), and a packet that announces some ends the connection with `parse error`, which is told.
 //! - `messages` (default): errors in whole sentences. Without it each is shown as a short code, which `docs/messages.md` of the
 //!   repository explains, and 2.9 KB of flash are saved. `alloc` brings them back.
 //! - `embassy-net`, `ipv6`: connections over embassy-net. - `edge-nal`: over any stack with those traits.

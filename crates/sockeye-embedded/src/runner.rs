@@ -9,9 +9,7 @@ use core::task::Poll;
 use embassy_futures::join::join_array;
 use embassy_futures::select::{Either, select, select3};
 use embassy_sync::blocking_mutex::raw::RawMutex;
-use sockeye_core::{
-    Detached, DetachedOutput, Event, Instant, Link, NamespaceId, Refusal,
-};
+use sockeye_core::{Detached, DetachedOutput, Event, Instant, Link, NamespaceId, Refusal};
 
 use crate::clock::Clock;
 use crate::connect::{Connect, Target};

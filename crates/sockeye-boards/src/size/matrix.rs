@@ -10,7 +10,7 @@ use crate::riscv::{Firmware, Target};
 use crate::{FIRMWARE, image, run};
 
 /// The features that a device may leave out: those of the board's `default`.
-const FEATURES: &[&str] = &["retries", "recovery", "offline", "messages"];
+const FEATURES: &[&str] = &["retries", "recovery", "offline", "binary", "messages"];
 const SMALL: &str = "profile.release.opt-level=\"z\"";
 /// What nightly compilers have against the last bytes.
 const SIZE_FLAGS: &[&str] = &[
@@ -130,6 +130,12 @@ fn builds() -> Vec<Build> {
             }
         }
     }
+    builds.push(Build {
+        name: "lean with `binary`, size flags".to_owned(),
+        features: vec!["binary"],
+        args: SIZE_FLAGS,
+        flags: Vec::new(),
+    });
     let mut polling = FEATURES.to_vec();
     polling.push("polling");
     builds.push(Build {

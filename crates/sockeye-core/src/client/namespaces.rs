@@ -4,9 +4,9 @@ use core::time::Duration;
 
 use super::deferred::Deferred;
 use super::recovery::Recovery;
+use crate::config::EXTRAS;
 #[cfg(feature = "offline")]
 use crate::config::Offline;
-use crate::config::EXTRAS;
 use crate::handle::{Generation, NamespaceId};
 use crate::id::Id;
 use crate::memory::{Empty, Index, Lane, NONE, Slab};

@@ -208,9 +208,7 @@ impl Engine<'_> {
     pub(super) fn websocket_opened(&mut self, outbox: &mut Outbox<'_>) {
         let http = self.links.response(Link::WebSocket);
         let extended = http.extensions;
-        let accepted = http.upgrade_websocket
-            && http.connection_upgrade
-            && http.accepted;
+        let accepted = http.upgrade_websocket && http.connection_upgrade && http.accepted;
         if !(accepted && self.agree(outbox, extended)) {
             self.link_failed(
                 Link::WebSocket,

@@ -98,7 +98,8 @@ impl Outbox<'_> {
             return;
         };
         let mut start = packet.frame() + self.skipped(packet);
-        let (first, attachments, text) = (packet.first(), packet.attachments(), packet.text as usize);
+        let (first, attachments, text) =
+            (packet.first(), packet.attachments(), packet.text as usize);
         let attachment = if packet.by_post.is_base64() {
             ws::TEXT
         } else {

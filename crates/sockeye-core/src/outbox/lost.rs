@@ -83,11 +83,7 @@ impl Outbox<'_> {
 
     /// Everything that has not begun to leave is for the next connection; what has begun may end on this one.
     pub(crate) fn hold_all(&mut self) {
-        for &unreported in if EXTRAS {
-            &[true, false][..]
-        } else {
-            &[false]
-        } {
+        for &unreported in if EXTRAS { &[true, false][..] } else { &[false] } {
             let mut at = self.ready_lane(unreported).tail();
             while let Some(i) = at {
                 at = self.packets.prev(i);

@@ -1,6 +1,6 @@
 //! How packets get out in the body of a POST: text as it is, binary as base64, in large pieces.
 
-use super::{Life, Outbox, UnsentCause, Write};
+use super::{Life, Outbox, Packet, UnsentCause, Write};
 #[cfg(not(feature = "alloc"))]
 use crate::config::POLLING;
 use crate::limits::PACKETS_PER_POST;
@@ -106,7 +106,7 @@ impl Outbox<'_> {
         let rest = self.writing.head();
         let mut end = rest
             .and_then(|i| self.packets.get(i))
-            .map_or(0, |packet| packet.first());
+            .map_or(0, Packet::first);
         let mut next = rest.or(self.ready.head());
         while let Some((i, packet)) = next.and_then(|i| Some((i, *self.packets.get(i)?))) {
             if chosen && packet.was_in_trouble() {
@@ -168,7 +168,7 @@ impl Outbox<'_> {
         let first = self.writing.head();
         let part = first
             .and_then(|i| self.packets.get(i))
-            .map_or(0, |packet| packet.first());
+            .map_or(0, Packet::first);
         if let Write::Post(post) = &mut self.write {
             post.cursor = first.unwrap_or(NONE);
             post.part = part;

@@ -7,9 +7,9 @@ use crate::error::EmitError;
 use crate::handle::{AckId, NamespaceId};
 use crate::memory::records::put_u32;
 use crate::memory::{Empty as _, Index, Serial};
-use crate::packet::socket::Prefix;
 #[cfg(any(feature = "alloc", feature = "extras"))]
 use crate::packet::payload;
+use crate::packet::socket::Prefix;
 use crate::packet::{EmitArgs, EncodeError, encode_args_to_slice};
 use crate::slices;
 use crate::wire::ws;

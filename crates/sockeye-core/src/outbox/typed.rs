@@ -167,8 +167,11 @@ impl Outbox<'_> {
     /// A typed packet has been framed, from `skip` on.
     #[cfg(feature = "eio3")]
     pub(super) fn begin_typed(&mut self, i: Index, skip: usize) {
-        let text =
-            !self.packs_binary() && self.packets.get(i).is_some_and(|packet| packet.first() == 0);
+        let text = !self.packs_binary()
+            && self
+                .packets
+                .get(i)
+                .is_some_and(|packet| packet.first() == 0);
         self.typed.end();
         self.typed.writing = true;
         self.typed.next = if text { self.frame_behind(skip) } else { 0 };

@@ -371,9 +371,7 @@ impl HttpDecoder {
         } else if is("content-type") {
             self.html = value.get(..9).is_some_and(|value| same(value, "text/html"));
         } else {
-            return Ok(
-                is("sec-websocket-accept") || POLLING && is("set-cookie") || is("location")
-            );
+            return Ok(is("sec-websocket-accept") || POLLING && is("set-cookie") || is("location"));
         }
         Ok(false)
     }
