@@ -69,141 +69,147 @@ impl Control {
 
 impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
     /// One link, connection after connection.
-    pub(crate) async fn link<N: Connect, C: Clock>(
-        &self,
-        connector: &N,
+    // (An `async fn` would keep its arguments twice.)
+    pub(crate) fn link<'a, N: Connect, C: Clock>(
+        &'a self,
+        connector: &'a N,
         target: Target,
-        read: &mut [u8],
-        write: &mut [u8],
-    ) {
-        let link = target.link;
-        let control = &self.links[link.index()];
-        loop {
-            let turn = poll_fn(|_| match control.open.get() {
-                true => Poll::Ready(control.turn.get()),
-                false => Poll::Pending,
-            })
-            .await;
-            // The core does not want this connection any more.
-            let given_up = || {
-                poll_fn(|_| {
-                    if control.turn.get() == turn {
-                        Poll::Pending
-                    } else {
-                        Poll::Ready(())
-                    }
+        read: &'a mut [u8],
+        write: &'a mut [u8],
+    ) -> impl Future<Output = ()> + use<'a, N, C, M, H> {
+        async move {
+            let link = target.link;
+            let control = &self.links[link.index()];
+            loop {
+                let turn = poll_fn(|_| match control.open.get() {
+                    true => Poll::Ready(control.turn.get()),
+                    false => Poll::Pending,
                 })
-            };
-            control.busy.set(true);
-            let failure = match select(connector.connect(target), given_up()).await {
-                Either::Second(()) => None,
-                Either::First(Err(error)) => Some(error),
-                Either::First(Ok(mut connection)) => {
-                    let life = async {
-                        let (reader, writer) = match connection.split().await {
-                            Ok(halves) => halves,
-                            Err(error) => return error,
-                        };
+                .await;
+                // The core does not want this connection any more.
+                let given_up = || {
+                    poll_fn(|_| {
                         if control.turn.get() == turn {
-                            let now = self.shared.now();
-                            self.shared
-                                .with(|inner| inner.core.handle_opened(now, link));
-                            self.drain();
-                        }
-                        let reading = self.read::<_, C>(link, turn, reader, read);
-                        let writing = self.write::<N::Connection<'_>>(link, turn, writer, write);
-                        match select(reading, writing).await {
-                            Either::First(never) | Either::Second(never) => match never {},
-                        }
-                    };
-                    let failure = match select(given_up(), life).await {
-                        Either::First(()) => None,
-                        Either::Second(error) => Some(error),
-                    };
-                    // If another connection is wanted meanwhile, this one has had time enough.
-                    let wanted = poll_fn(|_| {
-                        if control.open.get() {
-                            Poll::Ready(())
-                        } else {
                             Poll::Pending
+                        } else {
+                            Poll::Ready(())
                         }
-                    });
-                    select3(
-                        connection.close(),
-                        C::sleep_until(self.shared.now() + CLOSE),
-                        wanted,
-                    )
-                    .await;
-                    failure
+                    })
+                };
+                control.busy.set(true);
+                let failure = match select(connector.connect(target), given_up()).await {
+                    Either::Second(()) => None,
+                    Either::First(Err(error)) => Some(error),
+                    Either::First(Ok(mut connection)) => {
+                        let life = async {
+                            let (reader, writer) = match connection.split().await {
+                                Ok(halves) => halves,
+                                Err(error) => return error,
+                            };
+                            if control.turn.get() == turn {
+                                let now = self.shared.now();
+                                self.shared
+                                    .with(|inner| inner.core.handle_opened(now, link));
+                                self.drain();
+                            }
+                            let reading = self.read::<_, C>(link, turn, reader, read);
+                            let writing =
+                                self.write::<N::Connection<'_>>(link, turn, writer, write);
+                            match select(reading, writing).await {
+                                Either::First(never) | Either::Second(never) => match never {},
+                            }
+                        };
+                        let failure = match select(given_up(), life).await {
+                            Either::First(()) => None,
+                            Either::Second(error) => Some(error),
+                        };
+                        // If another connection is wanted meanwhile, this one has had time enough.
+                        let wanted = poll_fn(|_| {
+                            if control.open.get() {
+                                Poll::Ready(())
+                            } else {
+                                Poll::Pending
+                            }
+                        });
+                        select3(
+                            connection.close(),
+                            C::sleep_until(self.shared.now() + CLOSE),
+                            wanted,
+                        )
+                        .await;
+                        failure
+                    }
+                };
+                control.busy.set(false);
+                self.shared.with(|inner| inner.sent(link));
+                if let Some(error) = failure
+                    && control.turn.get() == turn
+                {
+                    control.set_open(false);
+                    let now = self.shared.now();
+                    self.shared
+                        .with(|inner| inner.core.handle_open_failed(now, link, error.as_str()));
+                    self.drain();
                 }
-            };
-            control.busy.set(false);
-            self.shared.with(|inner| inner.sent(link));
-            if let Some(error) = failure
-                && control.turn.get() == turn
-            {
-                control.set_open(false);
-                let now = self.shared.now();
-                self.shared
-                    .with(|inner| inner.core.handle_open_failed(now, link, error.as_str()));
-                self.drain();
+                self.shared.with(Inner::again);
             }
-            self.shared.with(Inner::again);
         }
     }
 
     /// Reads for as long as the connection lives: the core closes the link.
-    async fn read<R: Read, C: Clock>(
-        &self,
+    fn read<'a, R: Read, C: Clock>(
+        &'a self,
         link: Link,
         turn: u8,
         mut reader: R,
-        chunk: &mut [u8],
-    ) -> Infallible {
-        let control = &self.links[link.index()];
-        let mut reads = 0;
-        loop {
-            let result = reader.read(chunk).await;
-            match result {
-                Ok(0) => self.closed(self.shared.now(), link, turn, None),
-                Ok(n) => {
-                    let mut bytes = chunk.get(..n).unwrap_or_default();
-                    let mut must = false;
-                    while !bytes.is_empty() && control.turn.get() == turn {
-                        match self.receive(link, bytes, must) {
-                            // The core promises room as long as the link is open: nothing may be lost unsaid.
-                            Some(0) => {
-                                let words = message!(
-                                    "D4",
-                                    "the receive buffer has no room: enlarge RX of the storage"
-                                );
-                                self.closed(self.shared.now(), link, turn, Some(words));
-                                break;
-                            }
-                            Some(n) => {
-                                bytes = bytes.get(n..).unwrap_or_default();
-                                must = false;
-                            }
-                            None => {
-                                self.digest::<C>().await;
-                                must = true;
+        chunk: &'a mut [u8],
+    ) -> impl Future<Output = Infallible> + use<'a, R, C, M, H> {
+        async move {
+            let control = &self.links[link.index()];
+            let mut reads = 0;
+            loop {
+                let result = reader.read(chunk).await;
+                match result {
+                    Ok(0) => self.closed(self.shared.now(), link, turn, None),
+                    Ok(n) => {
+                        let mut bytes = chunk.get(..n).unwrap_or_default();
+                        let mut must = false;
+                        while !bytes.is_empty() && control.turn.get() == turn {
+                            match self.receive(link, bytes, must) {
+                                // The core promises room as long as the link is open: nothing may be lost unsaid.
+                                Some(0) => {
+                                    let words = message!(
+                                        "D4",
+                                        "the receive buffer has no room: enlarge RX of the storage"
+                                    );
+                                    self.closed(self.shared.now(), link, turn, Some(words));
+                                    break;
+                                }
+                                Some(n) => {
+                                    bytes = bytes.get(n..).unwrap_or_default();
+                                    must = false;
+                                }
+                                None => {
+                                    self.digest::<C>().await;
+                                    must = true;
+                                }
                             }
                         }
+                        // A server that sends faster than this chip reads must not keep everything else from running.
+                        reads += 1;
+                        if reads == READS {
+                            reads = 0;
+                            yield_now().await;
+                        }
+                        continue;
                     }
-                    // A server that sends faster than this chip reads must not keep everything else from running.
-                    reads += 1;
-                    if reads == READS {
-                        reads = 0;
-                        yield_now().await;
+                    Err(error) => {
+                        let words = words(error.kind());
+                        self.closed(self.shared.now(), link, turn, Some(words));
                     }
-                    continue;
                 }
-                Err(error) => {
-                    let words = words(error.kind());
-                    self.closed(self.shared.now(), link, turn, Some(words));
-                }
+                pending::<()>().await;
             }
-            pending::<()>().await;
         }
     }
 
@@ -242,60 +248,63 @@ impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
     }
 
     /// Writes for as long as the connection lives.
-    async fn write<'c, N: Connection + 'c>(
-        &self,
+    fn write<'a, 'c: 'a, N: Connection + 'c>(
+        &'a self,
         link: Link,
         turn: u8,
         mut writer: N::Write<'c>,
-        chunk: &mut [u8],
-    ) -> Infallible {
-        let control = &self.links[link.index()];
-        loop {
-            poll_fn(|_| {
-                if control.transmit.get() || self.is_awaited(link) {
-                    Poll::Ready(())
-                } else {
-                    Poll::Pending
-                }
-            })
-            .await;
-            while control.transmit.replace(false) {
-                let n = self.take(link, chunk);
-                let mut writing = pin!(write_all(&mut writer, chunk.get(..n).unwrap_or_default()));
-                let mut waits = false;
-                let written = poll_fn(|cx| {
-                    let written = writing.as_mut().poll(cx);
-                    // What follows from the taking is told with what follows from the writing, unless that takes its time.
-                    if written.is_pending() && !core::mem::replace(&mut waits, true) {
-                        self.drain();
+        chunk: &'a mut [u8],
+    ) -> impl Future<Output = Infallible> + use<'a, 'c, N, M, H> {
+        async move {
+            let control = &self.links[link.index()];
+            loop {
+                poll_fn(|_| {
+                    if control.transmit.get() || self.is_awaited(link) {
+                        Poll::Ready(())
+                    } else {
+                        Poll::Pending
                     }
-                    written
                 })
                 .await;
-                // If it took no time, the core's own counts, which never goes back.
-                let now = if waits {
-                    self.shared.now()
-                } else {
-                    Instant::ZERO
-                };
-                if let Err(kind) = written {
-                    self.closed(now, link, turn, Some(words(kind)));
+                while control.transmit.replace(false) {
+                    let n = self.take(link, chunk);
+                    let mut writing =
+                        pin!(write_all(&mut writer, chunk.get(..n).unwrap_or_default()));
+                    let mut waits = false;
+                    let written = poll_fn(|cx| {
+                        let written = writing.as_mut().poll(cx);
+                        // What follows from the taking is told with what follows from the writing, unless that takes its time.
+                        if written.is_pending() && !core::mem::replace(&mut waits, true) {
+                            self.drain();
+                        }
+                        written
+                    })
+                    .await;
+                    // If it took no time, the core's own counts, which never goes back.
+                    let now = if waits {
+                        self.shared.now()
+                    } else {
+                        Instant::ZERO
+                    };
+                    if let Err(kind) = written {
+                        self.closed(now, link, turn, Some(words(kind)));
+                        pending::<()>().await;
+                    }
+                    self.shared.with(|inner| {
+                        inner.written(link);
+                        inner.core.handle_writable(now, link);
+                    });
+                    self.drain();
+                }
+                let mut flushed = writer.flush().await;
+                if flushed.is_ok() && self.is_awaited(link) {
+                    flushed = N::sent(&mut writer).await;
+                    self.shared.with(|inner| inner.sent(link));
+                }
+                if let Err(error) = flushed {
+                    self.closed(self.shared.now(), link, turn, Some(words(error.kind())));
                     pending::<()>().await;
                 }
-                self.shared.with(|inner| {
-                    inner.written(link);
-                    inner.core.handle_writable(now, link);
-                });
-                self.drain();
-            }
-            let mut flushed = writer.flush().await;
-            if flushed.is_ok() && self.is_awaited(link) {
-                flushed = N::sent(&mut writer).await;
-                self.shared.with(|inner| inner.sent(link));
-            }
-            if let Err(error) = flushed {
-                self.closed(self.shared.now(), link, turn, Some(words(error.kind())));
-                pending::<()>().await;
             }
         }
     }

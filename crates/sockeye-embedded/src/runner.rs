@@ -65,18 +65,20 @@ impl<M: RawMutex, C: Clock, const LINKS: usize> Runner<M, C, LINKS> {
         };
         driver.begin();
         let (driver, connector) = (&driver, &connector);
-        let mut buffers = reads.iter_mut().zip(writes.iter_mut());
-        let links: [_; LINKS] = core::array::from_fn(|i| {
-            let link = if LINKS == 1 {
-                Link::WebSocket
-            } else {
-                Link::ALL[i % 3]
-            };
-            let (read, write) = buffers.next().map_or((&mut [][..], &mut [][..]), |(r, w)| {
-                (&mut r[..], &mut w[..])
-            });
-            driver.link::<N, C>(connector, Target { link, ..*target }, read, write)
-        });
+        let links: [_; LINKS] = {
+            let mut buffers = reads.iter_mut().zip(writes.iter_mut());
+            core::array::from_fn(|i| {
+                let link = if LINKS == 1 {
+                    Link::WebSocket
+                } else {
+                    Link::ALL[i % 3]
+                };
+                let (read, write) = buffers.next().map_or((&mut [][..], &mut [][..]), |(r, w)| {
+                    (&mut r[..], &mut w[..])
+                });
+                driver.link::<N, C>(connector, Target { link, ..*target }, read, write)
+            })
+        };
         select3(
             driver.commands(LINKS),
             driver.timers::<C>(),
