@@ -323,7 +323,7 @@ pub struct Config<'a> {
     /// The request path. Default `/socket.io/`.
     pub path: Str<'a>,
     /// Extra query, already percent-encoded, without a leading `?` or `&`. Fixed for a session: see
-    /// [`Client::set_query`](crate::Client::set_query) for changes at the next connection.
+    /// `Client::set_query` (feature `extras`) for changes at the next connection.
     pub query: Str<'a>,
     /// Extra header lines, each ended by CRLF, sent with every request (polling and the WebSocket upgrade). Several lines
     /// `Cookie` become one, with the server's cookies; without the feature `polling` there are none of those, and lines

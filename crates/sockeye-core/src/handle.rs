@@ -6,7 +6,7 @@ use crate::memory::{Index, Serial};
 
 /// A namespace of a client: the handle that [`Client::namespace`](crate::Client::namespace) gives out.
 ///
-/// It stays valid over reconnections, until [`Client::forget`](crate::Client::forget), and never names another.
+/// It stays valid over reconnections, until `Client::forget` (feature `extras`), and never names another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct NamespaceId {

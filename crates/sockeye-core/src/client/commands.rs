@@ -54,7 +54,7 @@ impl From<PushError> for EmitError {
     }
 }
 
-/// A packet for sending whose arguments are JSON already: what [`Client::emit_raw`] takes.
+/// A packet for sending whose arguments are JSON already: what `Client::emit_raw` takes (feature `extras`).
 #[derive(Clone, Copy, Debug)]
 pub struct RawPacket<'p> {
     /// A JSON array: the event's name, then the arguments; for an answer the arguments alone. It is trusted to be one:

@@ -100,7 +100,7 @@ pub enum Event<'c> {
     ReconnectFailed,
     /// The server's ping has been answered.
     Ping,
-    /// An event is about to be written (only with [`Client::report_outgoing`](crate::Client::report_outgoing)).
+    /// An event is about to be written (only with `Client::report_outgoing`, feature `extras`).
     Outgoing(Outgoing<'c>),
     /// A packet that an emit had accepted was given up. Told only where no acknowledgement tells it.
     Unsent(Unsent<'c>),

@@ -52,7 +52,7 @@ impl Client<'_> {
     }
 
     /// Room for the next read on `link`: never empty while the link is open and the output is drained, unless the driver
-    /// has [paused](Self::handle_reading_paused) reading.
+    /// has paused (`handle_reading_paused`, feature `extras`) reading.
     pub fn receive_buf(&mut self, link: Link) -> &mut [u8] {
         self.release();
         self.engine.receive_buf(link)
