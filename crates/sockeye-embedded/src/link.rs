@@ -67,9 +67,12 @@ impl Control {
     }
 }
 
+#[allow(
+    clippy::manual_async_fn,
+    reason = "an async fn keeps its arguments twice, as such and as variables"
+)]
 impl<M: RawMutex, H: Handler<M>> Driver<M, H> {
     /// One link, connection after connection.
-    // (An `async fn` would keep its arguments twice.)
     pub(crate) fn link<'a, N: Connect, C: Clock>(
         &'a self,
         connector: &'a N,
