@@ -83,7 +83,7 @@ pub enum UnsentCause {
     /// queue that a parser of the application's cannot write under the number of a later try (see
     /// `PacketParser::encode`).
     Unwritable,
-    /// Its namespace was forgotten before it could be sent ([`Client::forget`](crate::Client::forget)): the last handle of one that
+    /// Its namespace was forgotten before it could be sent (`Client::forget`, feature `extras`): the last handle of one that
     /// was not joined is gone, or the connection broke after that.
     Forgotten,
 }
