@@ -292,14 +292,17 @@ uint8_t sockeye_conn_ready(const struct sockeye_conn *conn, uint8_t want, uint8_
 /* ---- why there is no TLS ---- */
 
 #if SOCKEYE_SOCKETS_TLS
-/* The date that certificates are held against. */
+/* The date that certificates are held against. By snprintf: strftime brings time zones and sscanf along, 10 KB and more of flash. */
 static const char *today(char *text, size_t size)
 {
     const time_t now = time(NULL);
     struct tm date;
-    if (gmtime_r(&now, &date) == NULL || strftime(text, size, "%Y-%m-%d", &date) == 0) {
+    if (gmtime_r(&now, &date) == NULL) {
         snprintf(text, size, "?");
+        return text;
     }
+    snprintf(text, size, "%04u-%02u-%02u", (unsigned)(date.tm_year + 1900) % 10000u, (unsigned)(date.tm_mon + 1) % 100u,
+        (unsigned)date.tm_mday % 100u);
     return text;
 }
 
