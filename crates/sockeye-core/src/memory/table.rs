@@ -2,12 +2,12 @@
 
 use super::steps::step;
 
-/// A double-ended table of small entries: the front of a borrowed slice, or a `VecDeque` with a cap. (A slice has few: moving
-/// them up takes less code than a ring.)
+/// A double-ended table of small entries: a ring over a borrowed slice, or a `VecDeque` with a cap.
 #[derive(Debug)]
 pub(crate) enum Table<'a, T> {
     Fixed {
         buf: &'a mut [T],
+        head: usize,
         len: usize,
     },
     #[cfg(feature = "alloc")]
@@ -17,9 +17,13 @@ pub(crate) enum Table<'a, T> {
     },
 }
 
-impl<'a, T: Copy + Default> Table<'a, T> {
+impl<'a, T: Default> Table<'a, T> {
     pub(crate) const fn fixed(buf: &'a mut [T]) -> Self {
-        Self::Fixed { buf, len: 0 }
+        Self::Fixed {
+            buf,
+            head: 0,
+            len: 0,
+        }
     }
 
     #[cfg(feature = "alloc")]
@@ -48,7 +52,12 @@ impl<'a, T: Copy + Default> Table<'a, T> {
     pub(crate) fn get(&self, i: usize) -> Option<&T> {
         step(1);
         match self {
-            Self::Fixed { buf, len } => buf.get(..*len)?.get(i),
+            Self::Fixed { buf, head, len } => {
+                if i >= *len {
+                    return None;
+                }
+                buf.get(wrap(*head + i, buf.len()))
+            }
             #[cfg(feature = "alloc")]
             Self::Growable { deque, .. } => deque.get(i),
         }
@@ -59,7 +68,13 @@ impl<'a, T: Copy + Default> Table<'a, T> {
     pub(crate) fn get_mut(&mut self, i: usize) -> Option<&mut T> {
         step(1);
         match self {
-            Self::Fixed { buf, len } => buf.get_mut(..*len)?.get_mut(i),
+            Self::Fixed { buf, head, len } => {
+                if i >= *len {
+                    return None;
+                }
+                let at = wrap(*head + i, buf.len());
+                buf.get_mut(at)
+            }
             #[cfg(feature = "alloc")]
             Self::Growable { deque, .. } => deque.get_mut(i),
         }
@@ -69,14 +84,17 @@ impl<'a, T: Copy + Default> Table<'a, T> {
     pub(crate) fn push(&mut self, entry: T) -> Result<(), T> {
         step(1);
         match self {
-            Self::Fixed { buf, len } => match buf.get_mut(*len) {
-                Some(free) => {
+            Self::Fixed { buf, head, len } => {
+                if *len == buf.len() {
+                    return Err(entry);
+                }
+                let at = wrap(*head + *len, buf.len());
+                if let Some(free) = buf.get_mut(at) {
                     *free = entry;
                     *len += 1;
-                    Ok(())
                 }
-                None => Err(entry),
-            },
+                Ok(())
+            }
             #[cfg(feature = "alloc")]
             Self::Growable { deque, max } => {
                 if deque.len() >= *max {
@@ -98,11 +116,19 @@ impl<'a, T: Copy + Default> Table<'a, T> {
         let n = n.min(self.len().saturating_sub(i));
         step(1 + i.min(self.len() - i - n));
         match self {
-            Self::Fixed { buf, len } => {
-                // What is removed at the end stays where it is until it is written over.
-                if n > 0 {
-                    buf.copy_within(i + n..*len, i);
-                    *len -= n;
+            Self::Fixed { buf, head, len } => {
+                let cap = buf.len();
+                // What is removed stays where it is until it is written over.
+                if i == 0 {
+                    *head = wrap(*head + n, cap.max(1));
+                } else {
+                    for k in i..*len - n {
+                        buf.swap(wrap(*head + k, cap), wrap(*head + k + n, cap));
+                    }
+                }
+                *len -= n;
+                if *len == 0 {
+                    *head = 0;
                 }
             }
             #[cfg(feature = "alloc")]
@@ -129,12 +155,16 @@ impl<'a, T: Copy + Default> Table<'a, T> {
     }
 }
 
+fn wrap(i: usize, cap: usize) -> usize {
+    if i >= cap { i - cap } else { i }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn table_keeps_its_order() {
+    fn table_is_a_ring() {
         let mut buf = [0u32; 4];
         let mut t = Table::fixed(&mut buf);
         for i in 1..=4 {
